@@ -1,0 +1,75 @@
+//! Activations with PyTorch's gradients, those at exactly 0 included.
+
+use candle_core::{Result, Tensor};
+
+/// `max(x, 0)` element by element; the gradient at 0 is 0, as in PyTorch (candle's own is 1).
+/// NaN stays NaN.
+///
+/// # Errors
+/// Only those of the device.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    leaky_relu(x, 0.)
+}
+
+/// `x` where `x > 0`, else `negative_slope * x` (Maas et al. 2013); the gradient at 0 is
+/// `negative_slope`, as in PyTorch.
+///
+/// # Errors
+/// Only those of the device.
+pub fn leaky_relu(x: &Tensor, negative_slope: f64) -> Result<Tensor> {
+    // `0 * NaN` is NaN: a broken input is never masked, also where the slope is 0.
+    x.gt(0f64)?.where_cond(x, &(x * negative_slope)?)
+}
+
+/// Hyperbolic tangent, element by element.
+///
+/// # Errors
+/// Only those of the device.
+pub fn tanh(x: &Tensor) -> Result<Tensor> {
+    x.tanh()
+}
+
+/// `1 / (1 + exp(-x))`, element by element: 0 and 1 in the limits, never NaN for finite `x`.
+///
+/// # Errors
+/// Only those of the device.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    // exp(-x) overflows to infinity for very negative x, and 1 / (1 + inf) is the right 0.
+    (x.neg()?.exp()? + 1.)?.recip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn values_and_gradients_are_pytorchs_at_zero_too() -> Result<()> {
+        let x = Var::new(&[-2f32, 0., 3.], &Device::Cpu)?;
+        let relu = relu(&x)?;
+        assert_eq!(relu.to_vec1::<f32>()?, [0., 0., 3.]);
+        let grads = relu.backward()?;
+        assert_eq!(grads.get(&x).unwrap().to_vec1::<f32>()?, [0., 0., 1.]);
+
+        let leaky = leaky_relu(&x, 0.2)?;
+        assert_eq!(leaky.to_vec1::<f32>()?, [-0.4, 0., 3.]);
+        let grads = leaky.backward()?;
+        assert_eq!(grads.get(&x).unwrap().to_vec1::<f32>()?, [0.2, 0.2, 1.]);
+        Ok(())
+    }
+
+    #[test]
+    fn nan_is_not_masked() -> Result<()> {
+        let x = Tensor::new(&[f32::NAN], &Device::Cpu)?;
+        assert!(relu(&x)?.to_vec1::<f32>()?[0].is_nan());
+        assert!(leaky_relu(&x, 0.2)?.to_vec1::<f32>()?[0].is_nan());
+        Ok(())
+    }
+
+    #[test]
+    fn sigmoid_saturates_without_nan() -> Result<()> {
+        let x = Tensor::new(&[-1000f32, 0., 1000.], &Device::Cpu)?;
+        assert_eq!(sigmoid(&x)?.to_vec1::<f32>()?, [0., 0.5, 1.]);
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! Convolution and transposed convolution over images.
+
+use candle_core::{Result, Tensor};
+
+/// PyTorch's `functional.conv2d` with equal stride and padding on both axes.
+///
+/// `x: [B, in, H, W]`, `weight: [out, in, k, k]`, `bias: [out]`; returns `[B, out, H', W']` with
+/// `H' = (H + 2 padding - k) / stride + 1`, rounded down.
+///
+/// # Errors
+/// Shapes that do not fit together, a stride of 0, a kernel larger than the padded image.
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: usize,
+) -> Result<Tensor> {
+    let (_, _, height, width) = x.dims4()?;
+    let (_, _, kernel_h, kernel_w) = weight.dims4()?;
+    // candle's own arithmetic would underflow here.
+    if stride == 0 || height + 2 * padding < kernel_h || width + 2 * padding < kernel_w {
+        candle_core::bail!(
+            "conv2d: kernel {kernel_h}x{kernel_w} with stride {stride} and padding {padding} does not fit an image of {height}x{width}"
+        )
+    }
+    add_bias(x.conv2d(weight, padding, stride, 1, 1)?, bias)
+}
+
+/// PyTorch's `functional.conv_transpose2d` with equal stride and padding on both axes and no
+/// output padding.
+///
+/// `x: [B, in, H, W]`, `weight: [in, out, k, k]`, `bias: [out]`; returns `[B, out, H', W']` with
+/// `H' = (H - 1) stride - 2 padding + k`.
+///
+/// # Errors
+/// Shapes that do not fit together, a stride of 0, an output that would be empty.
+pub fn conv_transpose2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: usize,
+) -> Result<Tensor> {
+    let (_, _, height, width) = x.dims4()?;
+    let (_, _, kernel_h, kernel_w) = weight.dims4()?;
+    let empty = |size: usize, kernel: usize| size == 0 || (size - 1) * stride + kernel <= 2 * padding;
+    if stride == 0 || empty(height, kernel_h) || empty(width, kernel_w) {
+        candle_core::bail!(
+            "conv_transpose2d: kernel {kernel_h}x{kernel_w} with stride {stride} and padding {padding} leaves nothing of an image of {height}x{width}"
+        )
+    }
+    add_bias(x.conv_transpose2d(weight, padding, 0, stride, 1)?, bias)
+}
+
+fn add_bias(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    match bias {
+        Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+        None => Ok(y),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+    use candle_core::{Device, Var};
+
+    /// The definition, one multiplication at a time.
+    fn conv2d_by_hand(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Vec<f32>> {
+        let (batch, channels, height, width) = x.dims4()?;
+        let (out_channels, _, kernel, _) = weight.dims4()?;
+        let (x, weight) = (x.flatten_all()?.to_vec1::<f32>()?, weight.flatten_all()?.to_vec1::<f32>()?);
+        let (out_h, out_w) =
+            ((height + 2 * padding - kernel) / stride + 1, (width + 2 * padding - kernel) / stride + 1);
+        let mut out = vec![];
+        for b in 0..batch {
+            for o in 0..out_channels {
+                for oy in 0..out_h {
+                    for ox in 0..out_w {
+                        let mut sum = 0.;
+                        for c in 0..channels {
+                            for ky in 0..kernel {
+                                for kx in 0..kernel {
+                                    let (y, x_) = (oy * stride + ky, ox * stride + kx);
+                                    if (padding..padding + height).contains(&y)
+                                        && (padding..padding + width).contains(&x_)
+                                    {
+                                        let at = ((b * channels + c) * height + y - padding) * width + x_
+                                            - padding;
+                                        let w = ((o * channels + c) * kernel + ky) * kernel + kx;
+                                        sum += x[at] * weight[w];
+                                    }
+                                }
+                            }
+                        }
+                        out.push(sum);
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn close(a: &[f32], b: &[f32]) {
+        assert_eq!(a.len(), b.len());
+        for (i, (a, b)) in a.iter().zip(b).enumerate() {
+            assert!((a - b).abs() < 1e-4, "element {i}: {a} against {b}");
+        }
+    }
+
+    #[test]
+    fn equals_the_definition_at_odd_and_strided_shapes() -> Result<()> {
+        let device = Device::Cpu;
+        for (batch, channels, out, h, w, k, stride, padding) in
+            [(1, 1, 1, 5, 7, 4, 2, 1), (3, 3, 5, 9, 6, 3, 1, 0), (2, 4, 3, 7, 7, 7, 1, 0)]
+        {
+            let mut stream = Stream::new(1, "conv-test", 0);
+            // Transposed views: the strides are not those of contiguous tensors.
+            let x = stream.normal((channels, batch, w, h), &device)?.transpose(0, 1)?.transpose(2, 3)?;
+            let weight = stream.normal((channels, out, k, k), &device)?.transpose(0, 1)?;
+            let y = conv2d(&x, &weight, None, stride, padding)?;
+            close(&y.flatten_all()?.to_vec1()?, &conv2d_by_hand(&x, &weight, stride, padding)?);
+        }
+        Ok(())
+    }
+
+    /// The transposed convolution is the adjoint of the convolution: `<conv(x), y> = <x, convT(y)>`;
+    /// its gradients follow from the same identity.
+    #[test]
+    fn transposed_convolution_is_the_adjoint_with_the_right_gradients() -> Result<()> {
+        let device = Device::Cpu;
+        let mut stream = Stream::new(2, "conv-test", 0);
+        let weight = Var::from_tensor(&stream.normal((5, 3, 4, 4), &device)?)?;
+        let x = Var::from_tensor(&stream.normal((2, 3, 8, 10), &device)?)?;
+        let y = Var::from_tensor(&stream.normal((2, 5, 4, 5), &device)?)?;
+        let forward = (conv2d(&x, &weight, None, 2, 1)? * y.as_tensor())?.sum_all()?;
+        let adjoint = (conv_transpose2d(&y, &weight, None, 2, 1)? * x.as_tensor())?.sum_all()?;
+        assert!((forward.to_scalar::<f32>()? - adjoint.to_scalar::<f32>()?).abs() < 1e-3);
+        // Both are the same function of (x, y, weight), so all three gradients agree.
+        let (a, b) = (forward.backward()?, adjoint.backward()?);
+        for var in [&weight, &x, &y] {
+            let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
+            close(&flat(a.get(var).unwrap())?, &flat(b.get(var).unwrap())?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_bias_is_per_channel() -> Result<()> {
+        let x = Tensor::zeros((1, 1, 2, 2), candle_core::DType::F32, &Device::Cpu)?;
+        let weight = Tensor::zeros((2, 1, 1, 1), candle_core::DType::F32, &Device::Cpu)?;
+        let bias = Tensor::new(&[1f32, 2.], &Device::Cpu)?;
+        let y = conv2d(&x, &weight, Some(&bias), 1, 0)?;
+        assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1., 1., 1., 1., 2., 2., 2., 2.]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() -> Result<()> {
+        let x = Tensor::zeros((1, 1, 2, 2), candle_core::DType::F32, &Device::Cpu)?;
+        let weight = Tensor::zeros((1, 1, 4, 4), candle_core::DType::F32, &Device::Cpu)?;
+        assert!(conv2d(&x, &weight, None, 2, 0).is_err());
+        assert!(conv2d(&x, &weight, None, 0, 1).is_err());
+        assert!(conv_transpose2d(&x, &weight, None, 1, 3).is_err());
+        assert!(conv_transpose2d(&x, &weight, None, 0, 1).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! How many threads candle's CPU code uses.
+
+use std::num::NonZero;
+
+/// Settles candle's thread counts for this process: `threads` (if `None`, `RAYON_NUM_THREADS` or else all
+/// cores) for matrix products and convolutions, one for element-wise operations unless the user set
+/// `CANDLE_NUM_THREADS`. Call it first in `main`.
+///
+/// Where `RAYON_NUM_THREADS` is not set, candle counts the cores anew, from a file, in every single
+/// matrix product.
+///
+/// candle runs large element-wise operations on threads that spin while they wait. Beside its
+/// matrix products on rayon's threads they gain little on a quiet machine, and cost a factor of
+/// four as soon as another program keeps one core busy.
+#[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
+pub fn settle(threads: Option<NonZero<usize>>) {
+    let set = |name, value: String| {
+        // SAFETY: documented as the first call of `main`: no other thread exists that could read
+        // or write the environment at the same time.
+        unsafe { std::env::set_var(name, value) }
+    };
+    if let Some(threads) = threads {
+        set("RAYON_NUM_THREADS", threads.to_string());
+    } else if std::env::var_os("RAYON_NUM_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        set("RAYON_NUM_THREADS", cores.to_string());
+    }
+    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
+        set("CANDLE_NUM_THREADS", "1".to_owned());
+    }
+}
