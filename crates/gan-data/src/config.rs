@@ -1,0 +1,209 @@
+//! The `[data]` table of an experiment, and the data set it means.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::mnist::{self, Name, Split};
+use crate::{DataError, Dataset, Range, Result, folder};
+
+/// What to train on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DataConfig {
+    /// The data set.
+    pub name: Source,
+    /// Images in a batch.
+    pub batch_size: usize,
+    /// Where its files are. Without it, `mnist` and `fashion-mnist` come from the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// What pixels are mapped to.
+    #[serde(default)]
+    pub range: Range,
+}
+
+/// The data sets that can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The 5,000 digits inside this crate.
+    #[serde(rename = "mnist-5k")]
+    Mnist5k,
+    /// MNIST, from its IDX files or from the hub.
+    Mnist,
+    /// Fashion-MNIST, from its IDX files or from the hub.
+    FashionMnist,
+    /// A directory of PNG and JPEG files, or of MNIST's IDX files.
+    Folder,
+}
+
+impl DataConfig {
+    /// Checks what can be checked without reading data.
+    ///
+    /// # Errors
+    ///
+    /// If the batch size is 0, a folder has no directory, or the embedded digits have one.
+    pub fn validate(&self) -> Result<()> {
+        if self.batch_size == 0 {
+            return Err(DataError::Value {
+                field: "data.batch-size",
+                expected: "at least 1".to_owned(),
+                found: "0".to_owned(),
+            });
+        }
+        match (self.name, &self.dir) {
+            (Source::Folder, None) => Err(DataError::MissingDir),
+            // To ignore the directory would be to train on other data than asked for.
+            (Source::Mnist5k, Some(dir)) => Err(DataError::Value {
+                field: "data.dir",
+                expected: "none, as mnist-5k is embedded (name = \"mnist\" reads a directory)".to_owned(),
+                found: dir.display().to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the data set at `size` x `size`. A folder's images get `channels` (1 or 3); digits and clothes stay
+    /// gray, for [`Batches`](crate::Batches) to replicate.
+    ///
+    /// # Errors
+    ///
+    /// If [`validate`](Self::validate) fails, the data cannot be read, or there is no such split: the embedded
+    /// digits and a folder of images are training data only.
+    pub fn load(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
+        self.validate()?;
+        match (self.name, self.dir.as_deref()) {
+            (Source::Mnist5k, _) if split == Split::Test => {
+                Err(DataError::NoSplit { name: "mnist-5k".to_owned() })
+            }
+            (Source::Mnist5k, _) => embedded()?.resize(size),
+            (Source::Mnist, dir) => mnist_like(dir, Name::Mnist, split)?.resize(size),
+            (Source::FashionMnist, dir) => mnist_like(dir, Name::FashionMnist, split)?.resize(size),
+            (Source::Folder, None) => Err(DataError::MissingDir),
+            (Source::Folder, Some(dir)) if split == Split::Train => folder::load(dir, size, channels),
+            (Source::Folder, Some(dir)) if mnist::holds(dir, split) => {
+                mnist::load_dir(dir, Name::Mnist, split)?.resize(size)
+            }
+            (Source::Folder, Some(dir)) => Err(DataError::NoSplit { name: dir.display().to_string() }),
+        }
+    }
+}
+
+fn mnist_like(dir: Option<&Path>, name: Name, split: Split) -> Result<Dataset> {
+    dir.map_or_else(|| from_hub(name, split), |dir| mnist::load_dir(dir, name, split))
+}
+
+#[cfg(feature = "hub")]
+fn from_hub(name: Name, split: Split) -> Result<Dataset> {
+    crate::hub::load(name, split)
+}
+
+#[cfg(not(feature = "hub"))]
+fn from_hub(name: Name, _: Split) -> Result<Dataset> {
+    Err(DataError::NoHub { name: name.as_str() })
+}
+
+#[cfg(feature = "embedded")]
+fn embedded() -> Result<Dataset> {
+    mnist::mnist_5k()
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded() -> Result<Dataset> {
+    Err(DataError::NotEmbedded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idx::{self, IdxImages};
+
+    fn config(name: Source, dir: Option<&Path>) -> DataConfig {
+        DataConfig { name, batch_size: 64, dir: dir.map(Path::to_owned), range: Range::default() }
+    }
+
+    #[test]
+    fn tables_come_back_as_written() {
+        for (text, name) in [
+            ("mnist-5k", Source::Mnist5k),
+            ("mnist", Source::Mnist),
+            ("fashion-mnist", Source::FashionMnist),
+            ("folder", Source::Folder),
+        ] {
+            let config: DataConfig = toml::from_str(&format!("name = \"{text}\"\nbatch-size = 64")).unwrap();
+            assert_eq!(config, self::config(name, None));
+            let written = toml::to_string(&config).unwrap();
+            assert!(!written.contains("dir") && written.contains("range = \"minus-one-one\""), "{written}");
+            assert_eq!(toml::from_str::<DataConfig>(&written).unwrap(), config);
+        }
+        let full = "name = \"folder\"\nbatch-size = 1\ndir = \"faces\"\nrange = \"zero-one\"\n";
+        let config: DataConfig = toml::from_str(full).unwrap();
+        assert_eq!((config.dir.as_deref(), config.range), (Some(Path::new("faces")), Range::ZeroOne));
+        assert_eq!(toml::to_string(&config).unwrap(), full);
+    }
+
+    #[test]
+    fn unknown_keys_and_names_are_refused() {
+        for (text, part) in [
+            ("name = \"mnist\"\nbatch_size = 64", "batch_size"),
+            ("name = \"cifar\"\nbatch-size = 64", "cifar"),
+            ("name = \"mnist\"\nbatch-size = 64\nrange = \"half\"", "half"),
+        ] {
+            let error = toml::from_str::<DataConfig>(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let empty = DataConfig { batch_size: 0, ..config(Source::Mnist5k, None) };
+        assert_eq!(
+            empty.validate().unwrap_err().to_string(),
+            "data.batch-size: expected at least 1, found 0"
+        );
+        let missing = config(Source::Folder, None).load(Split::Train, 28, 1).unwrap_err().to_string();
+        assert!(missing.contains("--data-dir") && missing.contains("data.dir"), "{missing}");
+        assert!(config(Source::Mnist5k, Some(Path::new("data"))).validate().is_err());
+        config(Source::FashionMnist, None).validate().unwrap();
+    }
+
+    #[test]
+    fn a_directory_is_read_and_resized() {
+        let dir = tempfile::tempdir().unwrap();
+        for (prefix, count) in [("train", 3), ("t10k", 2)] {
+            let images = IdxImages { count, rows: 28, cols: 28, pixels: vec![9; count * 784] };
+            idx::write_images_gz(dir.path().join(format!("{prefix}-images-idx3-ubyte.gz")), &images).unwrap();
+            idx::write_labels_gz(dir.path().join(format!("{prefix}-labels-idx1-ubyte.gz")), &vec![1; count])
+                .unwrap();
+        }
+        for name in [Source::Mnist, Source::FashionMnist, Source::Folder] {
+            let config = config(name, Some(dir.path()));
+            for (split, count) in [(Split::Train, 3), (Split::Test, 2)] {
+                let data = config.load(split, 32, 3).unwrap();
+                assert_eq!((data.len(), data.channels(), data.size()), (count, 1, 32));
+            }
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let error =
+            config(Source::Folder, Some(empty.path())).load(Split::Test, 32, 1).unwrap_err().to_string();
+        assert!(error.contains("no test split"), "{error}");
+    }
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn embedded_digits_need_nothing() {
+        let data = config(Source::Mnist5k, None).load(Split::Train, 28, 1).unwrap();
+        assert_eq!((data.len(), data.size()), (5000, 28));
+        assert!(config(Source::Mnist5k, None).load(Split::Test, 28, 1).is_err());
+    }
+
+    #[cfg(not(feature = "hub"))]
+    #[test]
+    fn without_the_hub_the_error_names_the_ways_out() {
+        let error = config(Source::Mnist, None).load(Split::Train, 28, 1).unwrap_err().to_string();
+        for part in ["`hub`", "cargo install --path crates/gan-cli", "--data-dir", "mnist-5k"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

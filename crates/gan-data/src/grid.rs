@@ -1,0 +1,202 @@
+//! Many images as one picture, and pictures as PNG files.
+
+use std::path::Path;
+
+use candle_core::Tensor;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
+use crate::dataset::check_channels;
+use crate::{DataError, Result, atomic, normalize};
+
+/// Between images and around them, as torchvision's `make_grid`. Unlike there, gray stays gray and a single image
+/// gets its frame too.
+const PADDING: usize = 2;
+
+/// Images in rows and columns on black.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grid {
+    picture: Picture,
+}
+
+impl Grid {
+    /// Arranges `images: [N, C, H, W]` in `[-1, 1]`, C 1 or 3, row by row. More columns than images are as many as
+    /// images; the places after the last image stay black.
+    ///
+    /// # Errors
+    ///
+    /// If `images` has no images or another shape, `columns` is 0, or the picture is too large for a PNG.
+    pub fn new(images: &Tensor, columns: usize) -> Result<Self> {
+        let &[count, channels, height, width] = images.dims() else {
+            return Err(unexpected("[N, C, H, W]", images));
+        };
+        let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
+        grid.push(images)?;
+        Ok(grid.finish())
+    }
+
+    /// Width in pixels.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.picture.width
+    }
+
+    /// Height in pixels.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.picture.height
+    }
+
+    /// The picture's bytes, `[height, width, channels]`.
+    #[must_use]
+    pub fn pixels(&self) -> &[u8] {
+        &self.picture.pixels
+    }
+
+    /// Writes an 8-bit gray or RGB PNG, atomically.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn save_png(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.picture.save_png(path.as_ref())
+    }
+}
+
+/// A grid filled part by part, so that many samples need not be one tensor.
+#[derive(Clone, Debug)]
+pub struct GridBuilder {
+    picture: Picture,
+    count: usize,
+    columns: usize,
+    /// Height and width of one image.
+    cell: (usize, usize),
+    filled: usize,
+}
+
+impl GridBuilder {
+    /// Makes room for `count` images of `[channels, height, width]`.
+    ///
+    /// # Errors
+    ///
+    /// If `channels` is neither 1 nor 3, another argument is 0, or the picture is too large for a PNG.
+    pub fn new(count: usize, columns: usize, channels: usize, height: usize, width: usize) -> Result<Self> {
+        check_channels("grid channels", channels)?;
+        for (field, value) in [
+            ("grid images", count),
+            ("grid columns", columns),
+            ("image height", height),
+            ("image width", width),
+        ] {
+            if value == 0 {
+                return Err(DataError::Value {
+                    field,
+                    expected: "at least 1".to_owned(),
+                    found: "0".to_owned(),
+                });
+            }
+        }
+        let columns = columns.min(count);
+        let total =
+            |cells: usize, side: usize| side.checked_add(PADDING)?.checked_mul(cells)?.checked_add(PADDING);
+        let picture = total(count.div_ceil(columns), height)
+            .zip(total(columns, width))
+            .and_then(|(height, width)| Picture::black(channels, height, width))
+            .ok_or_else(|| DataError::Value {
+                field: "grid",
+                expected: "a picture that a PNG can hold".to_owned(),
+                found: format!("{count} images of {height}x{width} in {columns} columns"),
+            })?;
+        Ok(Self { picture, count, columns, cell: (height, width), filled: 0 })
+    }
+
+    /// Puts `images: [N, channels, height, width]` in `[-1, 1]` on the next N places.
+    ///
+    /// # Errors
+    ///
+    /// If `images` has another shape or is more than there is room for; the grid is then unchanged.
+    pub fn push(&mut self, images: &Tensor) -> Result<()> {
+        let (channels, (height, width)) = (self.picture.channels, self.cell);
+        let free = self.count - self.filled;
+        let fits =
+            matches!(images.dims(), &[n, c, h, w] if n <= free && (c, h, w) == (channels, height, width));
+        if !fits {
+            return Err(unexpected(&format!("[up to {free}, {channels}, {height}, {width}]"), images));
+        }
+        for image in normalize::from_tensor(images)?.chunks_exact(channels * height * width) {
+            let top = PADDING + self.filled / self.columns * (height + PADDING);
+            let left = PADDING + self.filled % self.columns * (width + PADDING);
+            self.picture.draw(image, (top, left), self.cell);
+            self.filled += 1;
+        }
+        Ok(())
+    }
+
+    /// The grid; places that nothing was pushed to are black.
+    #[must_use]
+    pub fn finish(self) -> Grid {
+        Grid { picture: self.picture }
+    }
+}
+
+/// Writes `image: [C, H, W]` in `[-1, 1]`, C 1 or 3, as an 8-bit PNG without a frame, atomically.
+///
+/// # Errors
+///
+/// If `image` has another shape, or the file cannot be written.
+pub fn save_image(path: impl AsRef<Path>, image: &Tensor) -> Result<()> {
+    let &[channels, height, width] = image.dims() else {
+        return Err(unexpected("[C, H, W]", image));
+    };
+    check_channels("image channels", channels)?;
+    let pixels = normalize::from_tensor(&image.unsqueeze(0)?)?;
+    let mut picture = Picture::black(channels, height, width)
+        .filter(|_| !pixels.is_empty())
+        .ok_or_else(|| unexpected("[C, H, W] that a PNG can hold", image))?;
+    picture.draw(&pixels, (0, 0), (height, width));
+    picture.save_png(path.as_ref())
+}
+
+/// Bytes as a PNG wants them: `[height, width, channels]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Picture {
+    pixels: Vec<u8>,
+    channels: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Picture {
+    /// `None` if a side is beyond PNG's 31 bits or the whole beyond what can be addressed.
+    fn black(channels: usize, height: usize, width: usize) -> Option<Self> {
+        i32::try_from(height.max(width)).ok()?;
+        let length = height.checked_mul(width)?.checked_mul(channels)?;
+        isize::try_from(length).ok()?;
+        Some(Self { pixels: vec![0; length], channels, height, width })
+    }
+
+    /// Puts `image: [channels, height, width]` with its corner at (top, left).
+    fn draw(&mut self, image: &[u8], (top, left): (usize, usize), (height, width): (usize, usize)) {
+        for (index, &value) in image.iter().enumerate() {
+            let (channel, row, col) = (index / (height * width), index / width % height, index % width);
+            self.pixels[((top + row) * self.width + left + col) * self.channels + channel] = value;
+        }
+    }
+
+    fn save_png(&self, path: &Path) -> Result<()> {
+        let color = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+        atomic::write(path, |file| {
+            // Sides fit 31 bits by `black`.
+            PngEncoder::new(file)
+                .write_image(&self.pixels, self.width as u32, self.height as u32, color)
+                .map_err(std::io::Error::other)
+        })
+    }
+}
+
+fn unexpected(expected: &str, images: &Tensor) -> DataError {
+    DataError::Value { field: "images", expected: expected.to_owned(), found: format!("{:?}", images.dims()) }
+}
+
+#[cfg(test)]
+mod tests;

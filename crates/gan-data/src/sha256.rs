@@ -1,0 +1,24 @@
+//! SHA-256 as people compare it: in hexadecimal.
+
+use sha2::{Digest, Sha256};
+
+/// The hash of `parts`, one after the other, as 64 hexadecimal digits.
+pub(crate) fn hex(parts: &[&[u8]]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let nibbles = hash.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_standards_example() {
+        // FIPS 180-2, appendix B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(super::hex(&[b"a", b"bc"]), expected);
+    }
+}
