@@ -1,0 +1,57 @@
+//! What can go wrong with a model: its configuration, its file, its arithmetic.
+
+use std::path::PathBuf;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A configuration value that cannot be used.
+    #[error("{field}: {problem}")]
+    Config {
+        /// The dotted key, `model.latent-dim`.
+        field: String,
+        /// Expected and found.
+        problem: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file that is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Expected and found.
+        problem: String,
+    },
+    /// Weights that do not fit the network.
+    #[error("{0}")]
+    Weights(String),
+    /// An error of candle.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// A result of this crate.
+pub type Result<T, E = ModelError> = std::result::Result<T, E>;
+
+impl ModelError {
+    /// A value of `field` that cannot be used.
+    pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Config { field: field.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn file(path: &std::path::Path, problem: impl ToString) -> Self {
+        Self::File { path: path.to_owned(), problem: problem.to_string() }
+    }
+
+    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,185 @@
+//! Weight files: safetensors that PyTorch's `load_state_dict` takes as they are, and a generator's
+//! own description inside them.
+
+use crate::config::ModelConfig;
+use crate::error::{ModelError, Result};
+use crate::generator::Generator;
+use crate::params::Params;
+use candle_core::{Device, Tensor, safetensors::Load};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// The one key under a safetensors header's `__metadata__`. A single key, since the format's writer
+/// orders several at random, and equal runs are to give equal bytes.
+const KEY: &str = "gan";
+
+/// Where a generator's weights come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Provenance {
+    /// Name of the training data.
+    pub data: String,
+    /// Training steps.
+    pub step: u64,
+    /// Real images seen.
+    pub images: u64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// The objective's name.
+    pub loss: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    model: ModelConfig,
+    trained: Provenance,
+}
+
+impl Generator {
+    /// Writes the weights with the model's configuration; the file is complete or not there.
+    ///
+    /// # Errors
+    /// A path that cannot be written.
+    pub fn save(&self, path: &Path, trained: &Provenance) -> Result<()> {
+        let description = Description { model: self.config().clone(), trained: trained.clone() };
+        let json = serde_json::to_string(&description).map_err(|e| ModelError::file(path, e))?;
+        write_tensors(path, state_dict(self.params()), Some(json))
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// A file that is not there, truncated, not safetensors, not a generator's, or whose tensors do not
+    /// fit the model it describes.
+    pub fn load(path: &Path, device: &Device) -> Result<(Self, Provenance)> {
+        let (tensors, json) = read_tensors(path)?;
+        let json = json.ok_or_else(|| {
+            ModelError::file(path, "has no model description: expected a generator that was trained here")
+        })?;
+        let Description { model, trained } = serde_json::from_str(&json)
+            .map_err(|e| ModelError::file(path, format!("has an unreadable model description: {e}")))?;
+        let generator = Self::from_tensors(&model, tensors, device).map_err(|e| ModelError::file(path, e))?;
+        Ok((generator, trained))
+    }
+}
+
+/// The tensors of a network by name, in order.
+fn state_dict(params: &Params) -> Vec<(String, Tensor)> {
+    params.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
+}
+
+/// Writes tensors and, if given, a description; the file is complete or not there.
+///
+/// # Errors
+/// A path that cannot be written.
+pub fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>, description: Option<String>) -> Result<()> {
+    let metadata = description.map(|json| HashMap::from([(KEY.to_owned(), json)]));
+    let bytes = safetensors::serialize(tensors, metadata).map_err(|e| ModelError::file(path, e))?;
+    write_atomically(path, &bytes)
+}
+
+/// Reads every tensor of a file, on the CPU, and its description if there is one.
+///
+/// # Errors
+/// A file that is not there, truncated or not safetensors.
+pub fn read_tensors(path: &Path) -> Result<(HashMap<String, Tensor>, Option<String>)> {
+    let bytes = std::fs::read(path).map_err(|e| ModelError::io(path, e))?;
+    let not_safetensors = |e: safetensors::SafeTensorError| {
+        ModelError::file(path, format!("is truncated or not a safetensors file ({e})"))
+    };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
+    let description = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY).cloned());
+    let mut tensors = HashMap::new();
+    for (name, view) in SafeTensors::deserialize(&bytes).map_err(not_safetensors)?.iter() {
+        let tensor = view.load(&Device::Cpu).map_err(|_| {
+            ModelError::file(path, format!("tensor {name}: unsupported type {:?}", view.dtype()))
+        })?;
+        tensors.insert(name.to_owned(), tensor);
+    }
+    Ok((tensors, description))
+}
+
+/// Writes a file beside its place, flushes it to the disk and renames it: a reader, or a crash, finds
+/// the old file or the new one.
+///
+/// # Errors
+/// A path that cannot be written.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let io = |e| ModelError::io(path, e);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tmp-");
+    // A temporary file is private by default; this one becomes an ordinary file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory).map_err(io)?;
+    file.write_all(bytes).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(path).map_err(|e| io(e.error))?;
+    sync_directory(directory).map_err(io)
+}
+
+/// Makes a rename in a directory survive a power failure, where the system can.
+///
+/// # Errors
+/// A directory that cannot be opened or flushed.
+pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { std::fs::File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset;
+
+    fn saved() -> (tempfile::TempDir, std::path::PathBuf, Generator) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("generator.safetensors");
+        let generator = Generator::new(&preset::mlp_003(4), 1, &Device::Cpu).unwrap();
+        generator.save(&path, &Provenance { step: 7, ..Provenance::default() }).unwrap();
+        (directory, path, generator)
+    }
+
+    fn error(path: &Path) -> String {
+        Generator::load(path, &Device::Cpu).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_generator_comes_back_as_it_was_in_equal_bytes() {
+        let (_directory, path, generator) = saved();
+        let (loaded, trained) = Generator::load(&path, &Device::Cpu).unwrap();
+        assert_eq!(trained.step, 7);
+        assert_eq!(loaded.config(), generator.config());
+        let first = std::fs::read(&path).unwrap();
+        loaded.save(&path, &trained).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_file_is_named() {
+        let (_directory, path, generator) = saved();
+        let bytes = std::fs::read(&path).unwrap();
+        for length in [0, 7, 100, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            assert!(error(&path).contains("generator.safetensors: is truncated or not a safetensors file"));
+        }
+        std::fs::write(&path, b"\xff\xff\xff\xff\xff\xff\xff\x7fhello").unwrap();
+        assert!(error(&path).contains("not a safetensors file"));
+        write_tensors(&path, state_dict(generator.params()), None).unwrap();
+        assert!(error(&path).contains("has no model description"));
+        write_tensors(&path, state_dict(generator.params()), Some("{}".into())).unwrap();
+        assert!(error(&path).contains("unreadable model description"));
+        let other = Description { model: preset::mlp_002(), trained: Provenance::default() };
+        let json = serde_json::to_string(&other).unwrap();
+        write_tensors(&path, state_dict(generator.params()), Some(json)).unwrap();
+        assert!(error(&path).contains("tensor model.0.weight: expected shape [256, 100], found [128, 4]"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(error(&path).contains("generator.safetensors: No such file"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The network from a latent vector to an image.
+
+use crate::config::ModelConfig;
+use crate::error::Result;
+use crate::params::Params;
+use crate::sequential::{Mode, Sequential};
+use candle_core::{Device, Tensor};
+use candle_nn::VarBuilder;
+use std::collections::HashMap;
+
+/// `G(z)`: its layers, weights and configuration.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    config: ModelConfig,
+    network: Sequential,
+    params: Params,
+    device: Device,
+}
+
+impl Generator {
+    /// Fresh weights: a pure function of `config` and `seed`.
+    ///
+    /// # Errors
+    /// A configuration that [`ModelConfig::validate`] refuses.
+    pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Result<Self> {
+        config.validate()?;
+        let (network, params) = Params::seeded(seed, "generator", device, build(config))?;
+        Ok(Self { config: config.clone(), network, params, device: device.clone() })
+    }
+
+    /// The weights of a PyTorch state dict (`model.0.weight`, ...).
+    ///
+    /// # Errors
+    /// A configuration that cannot be used; a tensor that is missing, extra, not finite or of another
+    /// shape.
+    pub fn from_tensors(
+        config: &ModelConfig,
+        tensors: HashMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
+        config.validate()?;
+        let (network, params) = Params::from_tensors(tensors, device, build(config))?;
+        Ok(Self { config: config.clone(), network, params, device: device.clone() })
+    }
+
+    /// `z: [B, latent_dim]`; returns images `[B, C, H, W]` in [-1, 1].
+    ///
+    /// # Errors
+    /// Another shape of `z`; in [`Mode::Train`], a batch norm over a single value.
+    pub fn forward(&self, z: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
+        let (batch, latent_dim) = z.dims2()?;
+        if latent_dim != self.config.latent_dim {
+            candle_core::bail!("latents: expected [_, {}], found {:?}", self.config.latent_dim, z.dims())
+        }
+        let z = z.reshape([&[batch], &self.config.generator_input()[..]].concat())?;
+        let [channels, height, width] = self.config.image_shape();
+        self.network.forward(&z, mode)?.reshape((batch, channels, height, width))
+    }
+
+    /// The configuration it was built from.
+    #[must_use]
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Its weights and running statistics.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Where its weights are.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+fn build(config: &ModelConfig) -> impl FnOnce(VarBuilder<'static>) -> candle_core::Result<Sequential> {
+    let layers = config.generator_layers();
+    move |vb| Sequential::new(&layers, vb.pp("model"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset;
+
+    #[test]
+    fn images_have_the_configured_shape_and_range() {
+        let device = Device::Cpu;
+        for config in [preset::mlp_002(), preset::mlp_003(3), preset::dcgan_28()] {
+            let generator = Generator::new(&config, 1, &device).unwrap();
+            let z = Tensor::zeros((2, config.latent_dim), candle_core::DType::F32, &device).unwrap();
+            for mode in [Mode::Eval, Mode::Train] {
+                let images = generator.forward(&z, mode).unwrap();
+                assert_eq!(images.dims(), [2, 1, 28, 28]);
+                let largest = images.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                assert!(largest <= 1.);
+            }
+            assert!(generator.forward(&z.narrow(1, 0, 2).unwrap(), Mode::Eval).is_err());
+        }
+    }
+
+    #[test]
+    fn weights_are_a_function_of_the_seed() {
+        let config = preset::mlp_002();
+        let first = |seed| {
+            let generator = Generator::new(&config, seed, &Device::Cpu).unwrap();
+            generator.params().get("model.0.weight").unwrap().to_vec2::<f32>().unwrap()[0][0]
+        };
+        assert_eq!(first(1).to_bits(), first(1).to_bits());
+        assert_ne!(first(1).to_bits(), first(2).to_bits());
+    }
+
+    #[test]
+    fn a_state_dict_is_taken_only_whole() {
+        let config = preset::mlp_003(5);
+        let generator = Generator::new(&config, 1, &Device::Cpu).unwrap();
+        let tensors = || -> HashMap<String, Tensor> {
+            generator.params().iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
+        };
+        let error =
+            |tensors| Generator::from_tensors(&config, tensors, &Device::Cpu).unwrap_err().to_string();
+        assert!(Generator::from_tensors(&config, tensors(), &Device::Cpu).is_ok());
+
+        let mut extra = tensors();
+        extra.insert("model.0.num_batches_tracked".into(), Tensor::new(3i64, &Device::Cpu).unwrap());
+        assert!(Generator::from_tensors(&config, extra.clone(), &Device::Cpu).is_ok());
+        extra.insert("model.9.weight".into(), Tensor::new(3f32, &Device::Cpu).unwrap());
+        assert_eq!(error(extra), "tensor model.9.weight does not belong to this network");
+
+        let mut missing = tensors();
+        missing.remove("model.2.bias");
+        assert_eq!(error(missing), "tensor model.2.bias of shape [256] is missing");
+
+        let mut reshaped = tensors();
+        reshaped.insert("model.2.bias".into(), Tensor::new(&[3f32], &Device::Cpu).unwrap());
+        assert_eq!(error(reshaped), "tensor model.2.bias: expected shape [256], found [1]");
+
+        let mut nan = tensors();
+        nan.insert("model.2.bias".into(), Tensor::new(&[f32::NAN; 256], &Device::Cpu).unwrap());
+        assert_eq!(error(nan), "tensor model.2.bias holds NaN or infinity");
+    }
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod dcgan;
+mod discriminator;
+mod error;
+mod file;
+mod generator;
+pub mod init;
+mod layer;
+mod mlp;
+mod params;
+pub mod preset;
+mod sequential;
+
+pub use config::{Activation, Arch, DiscriminatorConfig, DiscriminatorInput, GeneratorConfig, ModelConfig};
+pub use dcgan::{dcgan_discriminator, dcgan_generator};
+pub use discriminator::Discriminator;
+pub use error::{ModelError, Result};
+pub use file::{Provenance, read_tensors, sync_directory, write_atomically, write_tensors};
+pub use generator::Generator;
+pub use layer::{Convolution, Layer};
+pub use mlp::{mlp_discriminator, mlp_generator};
+pub use params::Params;
+pub use sequential::{Mode, Sequential};
