@@ -1,0 +1,242 @@
+//! Everything a run needs to go on, written so that no reader ever sees half of it.
+//!
+//! A checkpoint is a directory `step-00001000` with `generator.safetensors`,
+//! `discriminator.safetensors`, `optimizer.safetensors` and `state.json`, which lists the others'
+//! SHA-256. It is written beside its place, flushed to the disk, then renamed. Random state is not
+//! stored: noise and batches are pure functions of the seed and the step.
+
+use crate::config::TrainConfig;
+use crate::error::{Result, TrainError};
+use crate::trainer::Trainer;
+use candle_core::{Device, Tensor};
+use gan_models::{
+    Discriminator, Generator, ModelConfig, Params, Provenance, read_tensors, sync_directory,
+    write_atomically, write_tensors,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+const GENERATOR: &str = "generator.safetensors";
+const DISCRIMINATOR: &str = "discriminator.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+const FORMAT: u32 = 1;
+/// Of directories that are being written; what a crash leaves of them is swept away.
+const UNFINISHED: &str = ".tmp-";
+
+/// What a checkpoint says beside its tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    format: u32,
+    /// Steps done.
+    pub step: u64,
+    /// Seconds of training, those before earlier resumes included.
+    pub seconds: f64,
+    /// What must not change in a run that goes on, by dotted key.
+    pub settings: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+}
+
+/// Writes the checkpoint of the trainer's present step under `directory` and deletes older ones but
+/// the last `keep`; returns its path.
+///
+/// # Errors
+/// A weight that is not finite, so that a checkpoint never holds one; a path that cannot be written.
+pub fn save(
+    directory: &Path,
+    trainer: &Trainer,
+    provenance: &Provenance,
+    settings: &BTreeMap<String, String>,
+    seconds: f64,
+    keep: usize,
+) -> Result<PathBuf> {
+    trainer.check_finite()?;
+    let place = directory.join(format!("step-{:08}", trainer.steps_done()));
+    let io = |e| TrainError::io(&place, e);
+    std::fs::create_dir_all(directory).map_err(io)?;
+    let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(directory).map_err(io)?;
+    write(unfinished.path(), trainer, provenance, settings, seconds)?;
+    // A damaged directory of a run before a resume may stand in the place.
+    if place.exists() {
+        std::fs::remove_dir_all(&place).map_err(io)?;
+    }
+    std::fs::rename(unfinished.path(), &place).map_err(io)?;
+    // Renamed away: nothing is left for the guard to delete.
+    let _ = unfinished.keep();
+    sync_directory(directory).map_err(io)?;
+
+    let older = all(directory)?.into_iter().filter(|(step, _)| *step < trainer.steps_done());
+    for (_, path) in older.rev().skip(keep.saturating_sub(1)) {
+        std::fs::remove_dir_all(&path).map_err(|e| TrainError::io(&path, e))?;
+    }
+    Ok(place)
+}
+
+/// The newest whole checkpoint under `directory`, if there is one; damaged ones are passed over with a
+/// warning, and what a crash left unfinished is deleted.
+///
+/// # Errors
+/// A directory that cannot be read; checkpoints of which none is whole.
+pub fn newest(directory: &Path) -> Result<Option<PathBuf>> {
+    if !directory.exists() {
+        return Ok(None);
+    }
+    sweep(directory)?;
+    let mut damaged = None;
+    for (_, path) in all(directory)?.into_iter().rev() {
+        match read_state(&path) {
+            Ok(_) => return Ok(Some(path)),
+            Err(error) => {
+                tracing::warn!("passing over a damaged checkpoint: {error}");
+                damaged.get_or_insert(error);
+            }
+        }
+    }
+    damaged.map_or(Ok(None), Err)
+}
+
+/// The trainer as it was, bit for bit, and the checkpoint's [`State`].
+///
+/// # Errors
+/// A checkpoint that is not whole; one whose settings are not `settings`; tensors that do not fit.
+pub fn load(
+    path: &Path,
+    model: &ModelConfig,
+    train: &TrainConfig,
+    seed: u64,
+    settings: &BTreeMap<String, String>,
+    device: &Device,
+) -> Result<(Trainer, State)> {
+    let state = read_state(path)?;
+    compare(path, &state.settings, settings)?;
+    let problem = |file: &str, e: &dyn std::fmt::Display| TrainError::checkpoint(&path.join(file), e);
+    let tensors = |file: &str| -> Result<_> { Ok(read_tensors(&path.join(file))?.0) };
+    let generator =
+        Generator::from_tensors(model, tensors(GENERATOR)?, device).map_err(|e| problem(GENERATOR, &e))?;
+    let discriminator = Discriminator::from_tensors(model, tensors(DISCRIMINATOR)?, device)
+        .map_err(|e| problem(DISCRIMINATOR, &e))?;
+    let mut trainer = Trainer::from_parts(generator, discriminator, train, seed)?;
+    let moments = tensors(OPTIMIZER)?;
+    let of = |player: &str| -> HashMap<String, Tensor> {
+        let strip = |(name, tensor): (&String, &Tensor)| {
+            Some((name.strip_prefix(player)?.to_owned(), tensor.clone()))
+        };
+        moments.iter().filter_map(strip).collect()
+    };
+    trainer.adam_g.restore(state.step, &of("generator.")).map_err(|e| problem(OPTIMIZER, &e))?;
+    trainer.adam_d.restore(state.step, &of("discriminator.")).map_err(|e| problem(OPTIMIZER, &e))?;
+    trainer.step = state.step;
+    Ok((trainer, state))
+}
+
+fn write(
+    directory: &Path,
+    trainer: &Trainer,
+    provenance: &Provenance,
+    settings: &BTreeMap<String, String>,
+    seconds: f64,
+) -> Result<()> {
+    trainer.generator.save(&directory.join(GENERATOR), provenance)?;
+    write_tensors(&directory.join(DISCRIMINATOR), named(trainer.discriminator.params()), None)?;
+    let prefixed = |player: &str, moments: Vec<(String, Tensor)>| -> Vec<_> {
+        moments.into_iter().map(|(name, tensor)| (format!("{player}.{name}"), tensor)).collect()
+    };
+    let mut moments = prefixed("generator", trainer.adam_g.moments());
+    moments.extend(prefixed("discriminator", trainer.adam_d.moments()));
+    write_tensors(&directory.join(OPTIMIZER), moments, None)?;
+
+    let files = [GENERATOR, DISCRIMINATOR, OPTIMIZER]
+        .into_iter()
+        .map(|name| Ok((name.to_owned(), sha256(&directory.join(name))?)))
+        .collect::<Result<_>>()?;
+    let settings = settings.clone();
+    let state = State { format: FORMAT, step: trainer.step, seconds, settings, files };
+    let path = directory.join(STATE);
+    let json = serde_json::to_vec_pretty(&state).map_err(|e| TrainError::checkpoint(&path, e))?;
+    Ok(write_atomically(&path, &json)?)
+}
+
+fn named(params: &Params) -> Vec<(String, Tensor)> {
+    params.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
+}
+
+/// Reads `state.json` and checks every file against it.
+fn read_state(directory: &Path) -> Result<State> {
+    let path = directory.join(STATE);
+    let json = std::fs::read(&path).map_err(|e| TrainError::io(&path, e))?;
+    let state: State = serde_json::from_slice(&json).map_err(|e| TrainError::checkpoint(&path, e))?;
+    if state.format != FORMAT {
+        let problem = format!("format {} is not {FORMAT}: written by another version", state.format);
+        return Err(TrainError::checkpoint(&path, problem));
+    }
+    for name in [GENERATOR, DISCRIMINATOR, OPTIMIZER] {
+        let file = directory.join(name);
+        let (expected, found) = (state.files.get(name), sha256(&file)?);
+        if expected != Some(&found) {
+            let expected = expected.map_or("none", String::as_str);
+            let problem = format!("damaged: expected SHA-256 {expected}, found {found}");
+            return Err(TrainError::checkpoint(&file, problem));
+        }
+    }
+    Ok(state)
+}
+
+fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {
+    let keys: std::collections::BTreeSet<_> = then.keys().chain(now.keys()).collect();
+    let value = |settings: &BTreeMap<String, String>, key| {
+        settings.get(key).map_or("unset", String::as_str).to_owned()
+    };
+    for key in keys {
+        if then.get(key) != now.get(key) {
+            return Err(TrainError::Mismatch {
+                path: path.to_owned(),
+                field: key.clone(),
+                checkpoint: value(then, key),
+                config: value(now, key),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The checkpoints under a directory, damaged ones included, oldest first.
+fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>> {
+    let mut steps = BTreeMap::new();
+    for path in entries(directory)? {
+        let step = file_name(&path).strip_prefix("step-").and_then(|step| step.parse().ok());
+        steps.extend(step.map(|step: u64| (step, path)));
+    }
+    Ok(steps)
+}
+
+fn sweep(directory: &Path) -> Result<()> {
+    for path in entries(directory)? {
+        if file_name(&path).starts_with(UNFINISHED) {
+            std::fs::remove_dir_all(&path).map_err(|e| TrainError::io(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    Ok(entries.map_err(|e| TrainError::io(directory, e))?.into_iter().map(|entry| entry.path()).collect())
+}
+
+fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        hex.extend(
+            [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or_default()),
+        );
+    }
+    Ok(hex)
+}

@@ -1,0 +1,88 @@
+//! What can go wrong with a run.
+
+use gan_models::ModelError;
+use std::path::{Path, PathBuf};
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A configuration value that cannot be used.
+    #[error("{field}: {problem}")]
+    Config {
+        /// The dotted key, `train.generator.lr`.
+        field: String,
+        /// Expected and found.
+        problem: String,
+    },
+    /// Training left the numbers.
+    #[error("step {step}: {what} is not finite; {diagnosis}")]
+    NonFinite {
+        /// The step, counted from 1.
+        step: u64,
+        /// The value: a loss or a tensor.
+        what: String,
+        /// The first tensor that is broken, or what it means that none is.
+        diagnosis: String,
+    },
+    /// A checkpoint that cannot be written or read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A checkpoint that is not whole.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file or directory.
+        path: PathBuf,
+        /// Expected and found.
+        problem: String,
+    },
+    /// A checkpoint of a run with other settings.
+    #[error("{}: {field} was {checkpoint} in the run to resume, the configuration says {config}", path.display())]
+    Mismatch {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The dotted key.
+        field: String,
+        /// Its value in the checkpoint.
+        checkpoint: String,
+        /// Its value now.
+        config: String,
+    },
+    /// An error of an observer: a sample that could not be drawn, a log that could not be written.
+    #[error(transparent)]
+    Observer(Box<dyn std::error::Error + Send + Sync>),
+    /// An error of a model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An error of candle.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// A result of this crate.
+pub type Result<T, E = TrainError> = std::result::Result<T, E>;
+
+impl TrainError {
+    /// A value of `field` that cannot be used.
+    pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Config { field: field.into(), problem: problem.into() }
+    }
+
+    /// An error of an observer.
+    pub fn observer(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Observer(error.into())
+    }
+
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn checkpoint(path: &Path, problem: impl ToString) -> Self {
+        Self::Checkpoint { path: path.to_owned(), problem: problem.to_string() }
+    }
+}

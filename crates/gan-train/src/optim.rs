@@ -1,0 +1,109 @@
+//! Adam with named moments, so that a checkpoint holds them and a test compares them.
+
+use candle_core::{Result, Tensor, Var, backprop::GradStore};
+use gan_models::Params;
+use gan_ops::{AdamHyper, adam_step};
+use std::collections::HashMap;
+
+/// Adam (Kingma & Ba 2015, arXiv 1412.6980) over the trainable variables of one network, equal to
+/// PyTorch's `torch.optim.Adam` without weight decay.
+#[derive(Debug, Clone)]
+pub struct Adam {
+    hyper: AdamHyper,
+    step: u64,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    name: String,
+    var: Var,
+    first_moment: Tensor,
+    second_moment: Tensor,
+}
+
+impl Adam {
+    /// Moments of zero for each trainable variable.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn new(params: &Params, hyper: AdamHyper) -> Result<Self> {
+        let slot = |(name, var): (&str, &Var)| {
+            let zeros = var.zeros_like()?;
+            Ok(Slot {
+                name: name.to_owned(),
+                var: var.clone(),
+                first_moment: zeros.clone(),
+                second_moment: zeros,
+            })
+        };
+        Ok(Self { hyper, step: 0, slots: params.trainable().map(slot).collect::<Result<_>>()? })
+    }
+
+    /// Moves every variable that has a gradient.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn step(&mut self, grads: &GradStore) -> Result<()> {
+        self.step += 1;
+        for slot in &mut self.slots {
+            let Some(grad) = grads.get(&slot.var) else { continue };
+            let [param, first, second] = adam_step(
+                &slot.var.as_detached_tensor(),
+                grad,
+                &slot.first_moment,
+                &slot.second_moment,
+                &self.hyper,
+                self.step,
+            )?;
+            slot.var.set(&param)?;
+            slot.first_moment = first;
+            slot.second_moment = second;
+        }
+        Ok(())
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn hyper(&self) -> &AdamHyper {
+        &self.hyper
+    }
+
+    /// Both moments of every variable: `model.0.weight.m`, `model.0.weight.v`.
+    #[must_use]
+    pub fn moments(&self) -> Vec<(String, Tensor)> {
+        let both = |slot: &Slot| {
+            [
+                (format!("{}.m", slot.name), slot.first_moment.clone()),
+                (format!("{}.v", slot.name), slot.second_moment.clone()),
+            ]
+        };
+        self.slots.iter().flat_map(both).collect()
+    }
+
+    /// Goes on after `step` updates with the given moments.
+    ///
+    /// # Errors
+    /// The name of a moment that is missing or has another shape.
+    pub fn restore(
+        &mut self,
+        step: u64,
+        moments: &HashMap<String, Tensor>,
+    ) -> std::result::Result<(), String> {
+        let find = |name: String, like: &Var| match moments.get(&name) {
+            Some(tensor) if tensor.shape() == like.shape() => {
+                tensor.to_device(like.device()).map_err(|e| format!("moment {name}: {e}"))
+            }
+            Some(tensor) => {
+                Err(format!("moment {name}: expected {:?}, found {:?}", like.dims(), tensor.dims()))
+            }
+            None => Err(format!("moment {name} is missing")),
+        };
+        for slot in &mut self.slots {
+            slot.first_moment = find(format!("{}.m", slot.name), &slot.var)?;
+            slot.second_moment = find(format!("{}.v", slot.name), &slot.var)?;
+        }
+        self.step = step;
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! What a run must be: the paper's step, reproducible, resumable bit for bit.
+#![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
+
+use candle_core::{Device, Tensor};
+use gan_models::{Discriminator, Generator, ModelConfig, Provenance, preset};
+use gan_ops::rng::Stream;
+use gan_train::{Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, checkpoint, fit};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn model() -> ModelConfig {
+    let mut model = preset::dcgan_28();
+    (model.latent_dim, model.generator.widths, model.discriminator.widths) = (8, vec![8, 4], vec![4, 8]);
+    model
+}
+
+fn train() -> TrainConfig {
+    let player = OptimizerConfig { lr: 1e-3, betas: (0.5, 0.999) };
+    TrainConfig {
+        steps: Some(20),
+        epochs: None,
+        loss: Loss::NonSaturating,
+        log_every: 1,
+        sample_every: 0,
+        sample_count: 4,
+        checkpoint_every: 0,
+        keep: 2,
+        generator: player.clone(),
+        discriminator: player,
+    }
+}
+
+fn batch(step: u64) -> gan_train::Result<Tensor> {
+    Ok(Stream::new(9, "data", step).uniform(-1., 1., (6, 1, 28, 28), &Device::Cpu)?)
+}
+
+fn trainer(seed: u64) -> Trainer {
+    Trainer::new(&model(), &train(), seed, &Device::Cpu).unwrap()
+}
+
+fn save(directory: &Path, trainer: &Trainer, keep: usize) -> std::path::PathBuf {
+    checkpoint::save(directory, trainer, &Provenance::default(), &BTreeMap::new(), 1.5, keep).unwrap()
+}
+
+fn load(path: &Path) -> gan_train::Result<(Trainer, checkpoint::State)> {
+    checkpoint::load(path, &model(), &train(), 3, &BTreeMap::new(), &Device::Cpu)
+}
+
+/// Every bit of a trainer that a later step depends on.
+fn bits(trainer: &Trainer) -> Vec<(String, Vec<u32>)> {
+    let of = |tensor: &Tensor| -> Vec<u32> {
+        let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        values.into_iter().map(f32::to_bits).collect()
+    };
+    let weights = trainer.generator().params().iter().chain(trainer.discriminator().params().iter());
+    let mut all: Vec<_> = weights.map(|(name, var)| (name.to_owned(), of(var))).collect();
+    let moments = trainer.adam_g().moments().into_iter().chain(trainer.adam_d().moments());
+    all.extend(moments.map(|(name, tensor)| (name, of(&tensor))));
+    all
+}
+
+#[test]
+fn twenty_steps_are_ten_and_a_resume_and_ten() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut unbroken = trainer(3);
+    assert_eq!(fit(&mut unbroken, 20, batch, &mut []).unwrap(), Outcome::Complete);
+
+    let mut first = trainer(3);
+    fit(&mut first, 10, batch, &mut []).unwrap();
+    let path = save(directory.path(), &first, 2);
+    let (mut second, state) = load(&path).unwrap();
+    assert_eq!((state.step, state.seconds), (10, 1.5));
+    fit(&mut second, 20, batch, &mut []).unwrap();
+
+    assert_eq!(bits(&unbroken), bits(&second));
+    assert_ne!(bits(&unbroken), bits(&first));
+}
+
+#[test]
+fn each_optimizer_moves_its_own_player_only() {
+    let (generator, discriminator) = {
+        let model = model();
+        (
+            Generator::new(&model, 1, &Device::Cpu).unwrap(),
+            Discriminator::new(&model, 1, &Device::Cpu).unwrap(),
+        )
+    };
+    let weights = |params: &gan_models::Params| -> Vec<Vec<f32>> {
+        params.trainable().map(|(_, v)| v.flatten_all().unwrap().to_vec1().unwrap()).collect()
+    };
+    // A learning rate so small that one player stands still, while the other takes a step.
+    let still = OptimizerConfig { lr: f64::MIN_POSITIVE, betas: (0.5, 0.999) };
+    for frozen_generator in [true, false] {
+        let mut config = train();
+        if frozen_generator {
+            config.generator = still.clone();
+        } else {
+            config.discriminator = still.clone();
+        }
+        let mut trainer = Trainer::from_parts(generator.clone(), discriminator.clone(), &config, 1).unwrap();
+        let (g, d) = (weights(generator.params()), weights(discriminator.params()));
+        trainer.step(&batch(0).unwrap()).unwrap();
+        assert_eq!(g == weights(generator.params()), frozen_generator);
+        assert_eq!(d == weights(discriminator.params()), !frozen_generator);
+    }
+}
+
+#[test]
+fn old_checkpoints_go_and_damaged_ones_are_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(3);
+    assert_eq!(checkpoint::newest(directory.path()).unwrap(), None);
+    let mut paths = vec![];
+    for steps in 1..=4 {
+        fit(&mut trainer, steps, batch, &mut []).unwrap();
+        paths.push(save(directory.path(), &trainer, 2));
+    }
+    assert!(!paths[0].exists() && !paths[1].exists() && paths[2].exists());
+    assert_eq!(checkpoint::newest(directory.path()).unwrap().as_ref(), Some(&paths[3]));
+
+    // What a crash leaves is swept; a file that lost its end makes its checkpoint a damaged one.
+    let leftover = directory.path().join(".tmp-crash");
+    std::fs::create_dir(&leftover).unwrap();
+    let file = paths[3].join("optimizer.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 4]).unwrap();
+    assert_eq!(checkpoint::newest(directory.path()).unwrap().as_ref(), Some(&paths[2]));
+    assert!(!leftover.exists());
+    let message = load(&paths[3]).unwrap_err().to_string();
+    assert!(message.contains("optimizer.safetensors: damaged: expected SHA-256"), "{message}");
+
+    // Step 4 is written again over the damaged one, and step 3 is not lost for it.
+    let (mut again, _) = load(&paths[2]).unwrap();
+    fit(&mut again, 4, batch, &mut []).unwrap();
+    save(directory.path(), &again, 2);
+    assert_eq!(checkpoint::newest(directory.path()).unwrap().as_ref(), Some(&paths[3]));
+    assert!(paths[2].exists());
+
+    for path in &paths[2..] {
+        std::fs::remove_file(path.join("state.json")).unwrap();
+    }
+    assert!(checkpoint::newest(directory.path()).is_err());
+}
+
+#[test]
+fn another_runs_checkpoint_is_refused_by_the_key_that_differs() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = |lr: &str| BTreeMap::from([("train.generator.lr".to_owned(), lr.to_owned())]);
+    let path =
+        checkpoint::save(directory.path(), &trainer(3), &Provenance::default(), &settings("0.0002"), 0., 1)
+            .unwrap();
+    let error = checkpoint::load(&path, &model(), &train(), 3, &settings("0.1"), &Device::Cpu)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("train.generator.lr was 0.0002 in the run to resume, the configuration says 0.1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn numbers_that_left_the_finite_are_named_and_never_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(3);
+    let nan = Tensor::full(f32::NAN, (6, 1, 28, 28), &Device::Cpu).unwrap();
+    let error = trainer.step(&nan).unwrap_err().to_string();
+    assert!(error.starts_with("step 1: d_loss = NaN is not finite"), "{error}");
+
+    let weight = trainer.generator().params().get("model.3.weight").unwrap();
+    weight.set(&Tensor::full(f32::INFINITY, weight.shape(), &Device::Cpu).unwrap()).unwrap();
+    let saved = checkpoint::save(directory.path(), &trainer, &Provenance::default(), &BTreeMap::new(), 0., 1);
+    assert!(matches!(&saved, Err(TrainError::NonFinite { what, .. }) if what == "generator model.3.weight"));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    let error = trainer.step(&batch(0).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("the first broken tensor is generator model.3.weight"), "{error}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("in-the-way");
+    std::fs::write(&file, "").unwrap();
+    let error = checkpoint::save(
+        &file.join("checkpoints"),
+        &trainer(3),
+        &Provenance::default(),
+        &BTreeMap::new(),
+        0.,
+        1,
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(error.contains("in-the-way/checkpoints/step-00000000"), "{error}");
+}
