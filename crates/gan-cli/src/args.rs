@@ -1,0 +1,168 @@
+//! The command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::num::NonZero;
+use std::path::PathBuf;
+
+/// Train generative adversarial networks on small images and sample from them.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say more: once for details, twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say less: once for warnings and errors, twice for errors alone.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    pub(crate) quiet: u8,
+    /// CPU threads; all cores if not given.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZero<usize>>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 usage or configuration, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a generator and its discriminator, or go on with a run.
+    Train(Train),
+    /// Draw images from a trained generator.
+    Sample(Sample),
+    /// Show the layers, shapes and parameters of a model, and where it was trained.
+    Inspect(Inspect),
+    /// Look at a data set, or download one.
+    Data(Data),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub(crate) struct Train {
+    /// A TOML file, or the name of a built-in configuration: mnist-5k, mlp-001, mlp-001-verbatim,
+    /// mlp-002, mlp-003, dcgan-28, dcgan-64. [default: mnist-5k; with --resume, the run's own]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Change a key of the configuration; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Directory of the run. [default: runs/NAME, numbered if it is taken]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Directory of the training data: IDX files of MNIST or Fashion-MNIST, or images. The environment
+    /// variable GAN_DATA_DIR does the same for configurations that read a directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Go on from the newest checkpoint of the run, as if it had never stopped.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) device: Device,
+}
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  gan-cli train                                              real digits, no download, about a minute
+  gan-cli train --config dcgan-28 --data-dir ~/mnist         the small DCGAN on full MNIST
+  gan-cli train --config mlp-002 --set train.epochs=5 --set train.generator.lr=1e-4
+  gan-cli train --out runs/mnist-5k --resume                 go on after an interruption
+  gan-cli train --config dcgan-64 --data-dir ~/faces         64x64 RGB from a folder of images";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SAMPLE_EXAMPLES)]
+pub(crate) struct Sample {
+    /// A generator.safetensors, or the directory of a run.
+    #[arg(value_name = "FILE_OR_RUN")]
+    pub(crate) from: PathBuf,
+    /// Number of images. [default: 64, or as many as --latents has]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) count: Option<NonZero<usize>>,
+    /// Seed of the latents.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// X.png: one grid. X.npy or X.safetensors: f32 [N, C, H, W] in [-1, 1]. DIR/: a PNG for each image.
+    #[arg(long, short, value_name = "PATH", default_value = "samples.png")]
+    pub(crate) out: PathBuf,
+    /// Columns of the grid. [default: as square as it gets]
+    #[arg(long, value_name = "C")]
+    pub(crate) columns: Option<NonZero<usize>>,
+    /// Latents from a .npy file, f32 [N, latent], in place of random ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    pub(crate) latents: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: Device,
+}
+
+const SAMPLE_EXAMPLES: &str = "\
+Examples:
+  gan-cli sample runs/mnist-5k --count 64 --out digits.png
+  gan-cli sample runs/mnist-5k --count 10000 --seed 1 --out digits.npy
+  gan-cli sample generator.safetensors --latents z.npy --columns 8 --out grid.png
+  gan-cli sample runs/mnist-5k --count 100 --out digits/";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  gan-cli inspect runs/mnist-5k
+  gan-cli inspect runs/mnist-5k/generator.safetensors
+  gan-cli inspect dcgan-64")]
+pub(crate) struct Inspect {
+    /// A generator.safetensors, the directory of a run, a TOML file, or a built-in configuration's name.
+    #[arg(value_name = "FILE_OR_CONFIG")]
+    pub(crate) from: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Data {
+    #[command(subcommand)]
+    pub(crate) command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Show what a data set holds, and whether a directory is the canonical MNIST.
+    #[command(after_help = "\
+Examples:
+  gan-cli data info
+  gan-cli data info --data-dir ~/mnist
+  gan-cli data info --name folder --data-dir ~/faces")]
+    Info {
+        /// The data set. [default: mnist with --data-dir, else mnist-5k]
+        #[arg(long, value_enum)]
+        name: Option<DataName>,
+        /// Directory of its files.
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Download MNIST or Fashion-MNIST from the Hugging Face hub as gzipped IDX files.
+    #[command(after_help = "Example:\n  gan-cli data download --name fashion-mnist --out ~/fashion")]
+    Download {
+        /// The data set.
+        #[arg(long, value_enum, default_value = "mnist")]
+        name: HubName,
+        /// Where the four files go.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DataName {
+    #[value(name = "mnist-5k")]
+    Mnist5k,
+    Mnist,
+    FashionMnist,
+    Folder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HubName {
+    Mnist,
+    FashionMnist,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Device {
+    /// cpu, cuda, cuda:N or metal.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: String,
+}

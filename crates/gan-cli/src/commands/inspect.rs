@@ -1,0 +1,65 @@
+//! `gan-cli inspect`.
+
+use super::sample::locate;
+use crate::args;
+use crate::config::{Config, built_in};
+use crate::exit::End;
+use anyhow::Result;
+use candle_core::Device;
+use gan_models::{Generator, Layer, ModelConfig, Provenance};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+pub(crate) fn run(args: &args::Inspect) -> Result<End> {
+    let from = &args.from;
+    let text = if is_config(from) {
+        describe(&Config::load(from, &[])?.model)?
+    } else {
+        let (generator, trained) = Generator::load(&locate(from)?, &Device::Cpu)?;
+        format!("{}\n{}", provenance(&trained), describe(generator.config())?)
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(End::Done)
+}
+
+fn is_config(from: &Path) -> bool {
+    from.extension().is_some_and(|e| e == "toml") || (built_in(from).is_some() && !from.exists())
+}
+
+fn provenance(trained: &Provenance) -> String {
+    let Provenance { data, step, images, seed, loss } = trained;
+    format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n")
+}
+
+fn describe(model: &ModelConfig) -> Result<String> {
+    let mut text = String::new();
+    let networks = [
+        ("generator", model.generator_layers(), model.generator_input()),
+        ("discriminator", model.discriminator_layers(), model.discriminator_input()),
+    ];
+    for (i, (name, layers, input)) in networks.into_iter().enumerate() {
+        if i > 0 {
+            writeln!(text)?;
+        }
+        network(&mut text, name, &layers, input)?;
+    }
+    Ok(text)
+}
+
+fn network(text: &mut String, name: &str, layers: &[Layer], input: Vec<usize>) -> Result<()> {
+    let total: usize = layers.iter().map(Layer::parameters).sum();
+    writeln!(text, "{name}: {total} parameters, input {input:?}")?;
+    let mut shape = input;
+    for (i, layer) in layers.iter().enumerate() {
+        shape = layer.output_shape(&shape).unwrap_or_default();
+        let output = format!("{shape:?}");
+        let parameters = match layer.parameters() {
+            0 => String::new(),
+            n => n.to_string(),
+        };
+        let line = format!("  {i:>2}  {:<58} {output:<16} {parameters:>9}", layer.to_string());
+        writeln!(text, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

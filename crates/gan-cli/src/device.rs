@@ -1,0 +1,38 @@
+//! `--device`.
+
+use crate::exit::usage;
+use anyhow::{Result, anyhow};
+use candle_core::Device;
+
+/// Opens `cpu`, `cuda`, `cuda:N` or `metal`.
+pub(crate) fn open(name: &str) -> Result<Device> {
+    let (kind, ordinal) = match name.split_once(':') {
+        Some(("cuda", ordinal)) => ("cuda", ordinal.parse().map_err(|_| unknown(name))?),
+        Some(_) => return Err(unknown(name)),
+        None => (name, 0),
+    };
+    match kind {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" if !cfg!(feature = "cuda") => Err(not_built("CUDA", "cuda")),
+        "metal" if !cfg!(feature = "metal") => Err(not_built("Metal", "metal")),
+        "cuda" => {
+            Device::new_cuda(ordinal).map_err(|e| anyhow!("no CUDA device {ordinal}: {}", first_line(&e)))
+        }
+        "metal" => Device::new_metal(ordinal).map_err(|e| anyhow!("no Metal device: {}", first_line(&e))),
+        _ => Err(unknown(name)),
+    }
+}
+
+fn unknown(name: &str) -> anyhow::Error {
+    usage(format!("--device: expected cpu, cuda, cuda:N or metal, found {name}"))
+}
+
+fn not_built(what: &str, feature: &str) -> anyhow::Error {
+    usage(format!(
+        "--device: this build has no {what} support; `cargo install --path crates/gan-cli --features {feature}` adds it"
+    ))
+}
+
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,71 @@
+//! From a result to an exit code and one message.
+
+use gan_data::DataError;
+use gan_models::ModelError;
+use gan_train::TrainError;
+use std::process::ExitCode;
+
+/// A mistake in the command line or the configuration: exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// A mistake in the command line or the configuration.
+pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
+    Usage(message.into()).into()
+}
+
+/// How a command ended when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Done,
+    Interrupted,
+}
+
+/// 128 + SIGINT, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Prints an error as one message and gives the exit code.
+pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
+    let error = match result {
+        Ok(End::Done) => return ExitCode::SUCCESS,
+        Ok(End::Interrupted) => return ExitCode::from(INTERRUPTED),
+        Err(error) => error,
+    };
+    // A closed pipe (`gan-cli inspect ... | head -1`) is the reader's way to say that it has enough.
+    if error.chain().any(is_broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    // Transparent wrappers repeat their source's text; each text is said once.
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    // candle appends a backtrace to its messages where RUST_BACKTRACE is set.
+    let first_lines: Vec<_> = message.lines().take_while(|line| !is_frame(line)).collect();
+    tracing::error!("{}", first_lines.join("\n").trim_end());
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<Usage>()
+            || matches!(cause.downcast_ref(), Some(ModelError::Config { .. }))
+            || matches!(cause.downcast_ref(), Some(TrainError::Config { .. } | TrainError::Mismatch { .. }))
+            || matches!(cause.downcast_ref(), Some(DataError::Value { .. } | DataError::MissingDir))
+    });
+    ExitCode::from(if is_usage { 2 } else { 1 })
+}
+
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn is_frame(line: &str) -> bool {
+    line.trim_start().split_once(':').is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+}

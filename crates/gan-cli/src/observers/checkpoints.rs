@@ -1,0 +1,55 @@
+//! Checkpoints to go on from, and the generator to draw from.
+
+use crate::run_dir::RunDir;
+use gan_models::Provenance;
+use gan_train::{Observer, StepReport, Trainer, checkpoint};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Writes `checkpoints/step-*/` and `generator.safetensors`, and both at the end.
+pub(crate) struct Checkpoints<'a> {
+    pub(crate) run: &'a RunDir,
+    /// Name of the training data.
+    pub(crate) data: String,
+    pub(crate) batch_size: usize,
+    /// What a resume may not change.
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) keep: usize,
+    /// Since when, and after how many seconds of training in earlier processes.
+    pub(crate) clock: (Instant, f64),
+    /// The step of the newest checkpoint.
+    pub(crate) saved: Option<u64>,
+}
+
+impl Checkpoints<'_> {
+    fn save(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
+        let step = trainer.steps_done();
+        let provenance = Provenance {
+            data: self.data.clone(),
+            step,
+            images: step * self.batch_size as u64,
+            seed: trainer.seed(),
+            loss: trainer.loss().to_string(),
+        };
+        if self.saved != Some(step) {
+            let seconds = self.clock.1 + self.clock.0.elapsed().as_secs_f64();
+            let directory = self.run.checkpoints();
+            checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, self.keep)?;
+            self.saved = Some(step);
+            tracing::debug!("saved a checkpoint at step {step}");
+        }
+        Ok(trainer.generator().save(&self.run.generator(), &provenance)?)
+    }
+}
+
+impl Observer for Checkpoints<'_> {
+    fn on_step(&mut self, trainer: &Trainer, _: &StepReport) -> gan_train::Result<ControlFlow<()>> {
+        self.save(trainer)?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn on_finish(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
+        self.save(trainer)
+    }
+}
