@@ -1,0 +1,205 @@
+//! What a user sees: samples in every format, inspection, data, help.
+
+use crate::program::{fail, gan_cli, run, small, small_with, succeed};
+use safetensors::SafeTensors;
+use std::path::Path;
+
+fn trained(at: &Path) {
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
+}
+
+fn npy(path: &Path) -> (Vec<u64>, Vec<f32>) {
+    let bytes = std::fs::read(path).unwrap();
+    let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
+    (npy.shape().to_vec(), npy.into_vec().unwrap())
+}
+
+fn write_npy(path: &Path, shape: &[u64], values: &[f32]) {
+    use npyz::WriterBuilder;
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd().unwrap();
+    writer.extend(values.iter().copied()).unwrap();
+    writer.finish().unwrap();
+}
+
+fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0., |furthest, (a, b)| (a - b).abs().max(furthest))
+}
+
+#[test]
+fn a_run_directory_holds_what_scripts_rely_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &[]));
+    let names = |path: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(at.join("run").join(path)).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let top = names("");
+    for name in ["checkpoints", "config.toml", "generator.safetensors", "metrics.jsonl", "samples"] {
+        assert!(top.iter().any(|n| n == name), "{name} in {top:?}");
+    }
+    assert_eq!(names("checkpoints"), ["step-00000030", "step-00000040"]);
+    assert_eq!(names("samples"), ["step-00000020.png", "step-00000040.png"]);
+    let metrics = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    let keys = [
+        "step",
+        "epoch",
+        "images",
+        "seconds",
+        "images_per_s",
+        "d_loss",
+        "g_loss",
+        "d_real",
+        "d_fake",
+        "lr_g",
+        "lr_d",
+    ];
+    let object = first.as_object().unwrap();
+    assert_eq!(object.len(), keys.len());
+    assert!(keys.iter().all(|key| object[*key].is_number()), "{first}");
+    assert_eq!((&first["step"], &first["images"]), (&10.into(), &160.into()));
+    // The resolved configuration is one to train with.
+    succeed(at, &["train", "--config", "run/config.toml", "--out", "again"]);
+    let bytes = |run: &str| std::fs::read(at.join(run).join("generator.safetensors")).unwrap();
+    assert!(bytes("run") == bytes("again"));
+}
+
+#[test]
+fn without_out_runs_are_numbered_and_the_last_is_resumed() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("unused");
+    let args: Vec<_> = args.iter().map(String::as_str).filter(|a| *a != "--out" && *a != "unused").collect();
+    succeed(at, &args);
+    succeed(at, &args);
+    assert!(at.join("runs/mlp-002/generator.safetensors").exists());
+    assert!(at.join("runs/mlp-002-2/generator.safetensors").exists());
+    let output = run(at, &[&args[..], &["--resume"]].concat());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("mlp-002-2"), "{output:?}");
+    assert!(!at.join("runs/mlp-002-3").exists());
+}
+
+#[test]
+fn samples_are_the_same_in_every_format_and_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at);
+    succeed(at, &["sample", "run", "--count", "70", "--seed", "5", "--out", "a.npy"]);
+    let (shape, a) = npy(&at.join("a.npy"));
+    assert_eq!(shape, [70, 1, 28, 28]);
+    assert!(a.iter().all(|v| v.abs() <= 1.));
+    // The i-th image does not depend on how many are drawn, nor on whether the file or the run is named.
+    succeed(at, &["sample", "run/generator.safetensors", "-n", "65", "--seed", "5", "--out", "b.npy"]);
+    assert!(furthest(&npy(&at.join("b.npy")).1, &a[..65 * 784]) < 1e-6);
+    succeed(at, &["sample", "run", "--count", "70", "--seed", "6", "--out", "c.npy"]);
+    assert!(furthest(&npy(&at.join("c.npy")).1, &a) > 0.1);
+
+    succeed(at, &["sample", "run", "--count", "70", "--seed", "5", "--out", "a.safetensors"]);
+    let bytes = std::fs::read(at.join("a.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let images = file.tensor("images").unwrap();
+    assert_eq!(images.shape(), [70, 1, 28, 28]);
+    let values: Vec<f32> =
+        images.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    assert!(values == a);
+
+    succeed(at, &["sample", "run", "--count", "7", "--columns", "3", "--seed", "5", "--out", "grid.png"]);
+    let grid = image::open(at.join("grid.png")).unwrap().to_luma8();
+    assert_eq!(grid.dimensions(), (3 * 30 + 2, 3 * 30 + 2));
+    let byte = |v: f32| ((v + 1.) * 127.5).round() as u8;
+    for (image, x, y) in [(0, 0, 0), (1, 27, 27), (5, 3, 9)] {
+        let (left, top) = (2 + 30 * (image % 3), 2 + 30 * (image / 3));
+        let expected = byte(a[image * 784 + y * 28 + x]);
+        assert_eq!(grid.get_pixel((left + x) as u32, (top + y) as u32).0[0], expected);
+    }
+    succeed(at, &["sample", "run", "--count", "11", "--seed", "5", "--out", "many/"]);
+    assert_eq!(std::fs::read_dir(at.join("many")).unwrap().count(), 11);
+    let one = image::open(at.join("many/05.png")).unwrap().to_luma8();
+    assert_eq!(one.get_pixel(3, 9).0[0], byte(a[5 * 784 + 9 * 28 + 3]));
+}
+
+#[test]
+fn latents_replace_the_seed() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at);
+    let z: Vec<f32> = (0..24).map(|i| i as f32 / 10. - 1.).collect();
+    write_npy(&at.join("z.npy"), &[3, 8], &z);
+    succeed(at, &["sample", "run", "--latents", "z.npy", "--out", "a.npy"]);
+    let (shape, images) = npy(&at.join("a.npy"));
+    assert_eq!(shape, [3, 1, 28, 28]);
+    write_npy(&at.join("last.npy"), &[1, 8], &z[16..]);
+    succeed(at, &["sample", "run", "--latents", "last.npy", "--out", "b.npy"]);
+    assert!(furthest(&npy(&at.join("b.npy")).1, &images[2 * 784..]) < 1e-6);
+
+    write_npy(&at.join("short.npy"), &[4, 6], &z);
+    let error = fail(at, &["sample", "run", "--latents", "short.npy", "--out", "a.npy"], 1);
+    assert!(error.contains("short.npy: expected f32 [N, 8]") && error.contains("[4, 6]"), "{error}");
+    let error = fail(at, &["sample", "run", "--latents", "z.npy", "--count", "4", "--out", "a.npy"], 2);
+    assert!(error.contains("--count 4, but --latents holds 3"), "{error}");
+    std::fs::write(at.join("broken.npy"), b"\x93NUMPY\x01\x00").unwrap();
+    let error = fail(at, &["sample", "run", "--latents", "broken.npy", "--out", "a.npy"], 1);
+    assert!(error.contains("broken.npy"), "{error}");
+}
+
+#[test]
+fn inspect_shows_layers_and_origin() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at);
+    let text = succeed(at, &["inspect", "run"]);
+    assert!(
+        text.starts_with("trained on mnist-5k: 10 steps, 160 images, non-saturating loss, seed 0\n"),
+        "{text}"
+    );
+    let text = succeed(at, &["inspect", "dcgan-64"]);
+    for line in [
+        "generator: 3576704 parameters, input [100, 1, 1]",
+        "discriminator: 2765568 parameters, input [3, 64, 64]",
+        "ConvTranspose2d(100, 512, 4, stride=1, padding=0, bias=False)",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert_eq!(
+        text,
+        succeed(at, &["inspect", concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/dcgan-64.toml")])
+    );
+}
+
+#[test]
+fn data_info_says_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = succeed(directory.path(), &["data", "info"]);
+    assert!(text.contains("mnist-5k train: 5000 images, 28x28 gray") && text.contains("7: 500"), "{text}");
+}
+
+#[test]
+fn help_has_examples_and_colours_stay_off_in_a_pipe() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for command in ["train", "sample", "inspect"] {
+        let help = succeed(at, &[command, "--help"]);
+        assert!(help.contains("Examples:") && !help.contains('\u{1b}'), "{help}");
+    }
+    let output = run(at, &small_with(&small("run"), &[]));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!stderr.contains('\u{1b}') && stderr.contains("step 10/40"), "{stderr}");
+    let output = gan_cli(at, &small_with(&small("quiet"), &["-q"])).output().unwrap();
+    assert!(output.stderr.is_empty() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_device_that_is_not_built_says_how_to_get_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = fail(directory.path(), &small_with(&small("run"), &["--device", "tpu"]), 2);
+    assert!(error.contains("expected cpu, cuda, cuda:N or metal, found tpu"), "{error}");
+    if !cfg!(feature = "cuda") {
+        let error = fail(directory.path(), &small_with(&small("run"), &["--device", "cuda:1"]), 2);
+        assert!(error.contains("--features cuda"), "{error}");
+    }
+}

@@ -1,0 +1,145 @@
+//! The committed configurations: valid, equal to the presets, and each of them trains.
+
+use crate::golden::model;
+use crate::program::{fail, succeed};
+use gan_models::ModelConfig;
+use std::path::{Path, PathBuf};
+
+const ALL: [&str; 7] =
+    ["mnist-5k", "mlp-001", "mlp-001-verbatim", "mlp-002", "mlp-003", "dcgan-28", "dcgan-64"];
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../configs/{name}.toml"))
+}
+
+fn parse(name: &str) -> toml::Table {
+    toml::from_str(&std::fs::read_to_string(file(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn the_list_is_the_directory() {
+    let mut found: Vec<String> = std::fs::read_dir(file("x").parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    found.sort();
+    let mut all = ALL.map(str::to_owned).to_vec();
+    all.sort();
+    assert_eq!(found, all);
+}
+
+#[test]
+fn models_are_the_presets() {
+    for name in ["mlp-001", "mlp-002", "mlp-003", "dcgan-28", "dcgan-64"] {
+        let config: ModelConfig = parse(name)["model"].clone().try_into().unwrap();
+        let expected = match name {
+            "mlp-003" => gan_models::preset::mlp_003(100),
+            name => model(name),
+        };
+        assert_eq!(config, expected, "{name}");
+    }
+    let (faithful, verbatim) = (parse("mlp-001"), parse("mlp-001-verbatim"));
+    assert_eq!(faithful["model"], verbatim["model"]);
+    assert_eq!(verbatim["data"]["range"].as_str(), Some("zero-one"));
+    assert_eq!(faithful["data"].get("range"), None);
+}
+
+/// Two steps of every configuration on a directory of IDX files, then an image from each.
+#[test]
+fn each_trains_and_samples_from_a_directory_of_mnist() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    idx(&at.join("mnist"), 40);
+    for name in ALL {
+        let config = file(name);
+        let mut args =
+            vec!["train", "--config", config.to_str().unwrap(), "--data-dir", "mnist", "--out", name];
+        args.extend([
+            "--set",
+            "train.steps=2",
+            "--set",
+            "data.batch-size=4",
+            "--set",
+            "train.sample-count=4",
+        ]);
+        succeed(at, &args);
+        let images = format!("{name}.npy");
+        succeed(at, &["sample", name, "--count", "3", "--out", &images]);
+        let (channels, size) = if name == "dcgan-64" { (3, 64) } else { (1, 28) };
+        let bytes = std::fs::read(at.join(images)).unwrap();
+        let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
+        assert_eq!(npy.shape(), [3, channels, size, size]);
+        assert!(npy.into_vec::<f32>().unwrap().iter().all(|v| v.abs() <= 1.));
+    }
+    succeed(
+        at,
+        &[
+            "train",
+            "--config",
+            "dcgan-64",
+            "--data-dir",
+            "mnist",
+            "--out",
+            "gray",
+            "--set",
+            "model.channels=1",
+            "--set",
+            "train.steps=1",
+            "--set",
+            "data.batch-size=4",
+            "--set",
+            "train.sample-count=4",
+        ],
+    );
+    let error = fail(at, &["train", "--config", "dcgan-64", "--out", "none"], 2);
+    assert!(error.contains("data.dir") && error.contains("--data-dir"), "{error}");
+}
+
+/// RGB images of odd sizes in a folder: what seed 000 trains on.
+#[test]
+fn the_rgb_dcgan_trains_on_a_folder_of_pictures() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    for i in 0..4u8 {
+        let picture = image::RgbImage::from_fn(50 + u32::from(i) * 30, 70, |x, y| {
+            image::Rgb([x as u8, y as u8, i * 60])
+        });
+        let extension = if i % 2 == 0 { "png" } else { "jpg" };
+        picture.save(at.join(format!("pictures/{i}.{extension}"))).unwrap();
+    }
+    succeed(
+        at,
+        &[
+            "train",
+            "--config",
+            "dcgan-64",
+            "--data-dir",
+            "pictures",
+            "--out",
+            "run",
+            "--set",
+            "train.steps=1",
+            "--set",
+            "data.batch-size=4",
+            "--set",
+            "train.sample-count=4",
+        ],
+    );
+    let grid = image::open(at.join("run/samples/step-00000001.png")).unwrap();
+    assert_eq!((grid.width(), grid.height()), (2 * 66 + 2, 2 * 66 + 2));
+    assert_eq!(grid.color(), image::ColorType::Rgb8);
+}
+
+fn idx(directory: &Path, count: u32) {
+    std::fs::create_dir_all(directory).unwrap();
+    let header = |magic: u32, dims: &[u32]| -> Vec<u8> {
+        std::iter::once(magic).chain(dims.iter().copied()).flat_map(u32::to_be_bytes).collect()
+    };
+    let mut images = header(0x803, &[count, 28, 28]);
+    images.extend((0..count * 784).map(|i| (i * 7 % 251) as u8));
+    let mut labels = header(0x801, &[count]);
+    labels.extend((0..count).map(|i| (i % 10) as u8));
+    std::fs::write(directory.join("train-images-idx3-ubyte"), images).unwrap();
+    std::fs::write(directory.join("train-labels.idx1-ubyte"), labels).unwrap();
+}

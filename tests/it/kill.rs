@@ -1,0 +1,165 @@
+//! Runs that are broken off: they go on as if they had not been.
+
+use crate::program::{fail, gan_cli, run, small, small_with, succeed};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// `metrics.jsonl` without what the clock decides.
+fn metrics(run: &Path) -> Vec<serde_json::Value> {
+    let text = String::from_utf8(read(&run.join("metrics.jsonl"))).unwrap();
+    let mut lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    for line in &mut lines {
+        let line = line.as_object_mut().unwrap();
+        assert!(line.remove("seconds").is_some() && line.remove("images_per_s").is_some());
+    }
+    lines
+}
+
+fn equal(a: &Path, b: &Path) {
+    assert!(read(&a.join("generator.safetensors")) == read(&b.join("generator.safetensors")));
+    for file in ["discriminator", "optimizer"] {
+        let path = format!("checkpoints/step-00000040/{file}.safetensors");
+        assert!(read(&a.join(&path)) == read(&b.join(&path)), "{file}");
+    }
+    assert_eq!(metrics(a), metrics(b));
+    assert!(read(&a.join("samples/step-00000040.png")) == read(&b.join("samples/step-00000040.png")));
+}
+
+#[test]
+fn a_run_killed_at_any_moment_ends_as_the_unbroken_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("unbroken");
+    succeed(at, &small_with(&args, &[]));
+    assert_eq!(metrics(&at.join("unbroken")).len(), 4);
+
+    let args = small("broken");
+    let args = small_with(&args, &["--resume"]);
+    let mut kills = 0;
+    // Later each time, so that the kills fall into loading, training and saving alike.
+    for attempt in 0.. {
+        let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(3 + 17 * attempt));
+        if child.try_wait().unwrap().is_some_and(|status| status.success()) {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills >= 3, "only {kills} kills: the run is too short for this test");
+    equal(&at.join("unbroken"), &at.join("broken"));
+}
+
+#[test]
+fn a_run_in_two_parts_is_the_whole_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("whole"), &[]));
+    // 25 steps end between two checkpoints, two lines and two grids.
+    succeed(at, &small_with(&small("parts"), &["--set", "train.steps=25"]));
+    succeed(at, &["train", "--out", "parts", "--resume", "--set", "train.steps=40"]);
+    equal(&at.join("whole"), &at.join("parts"));
+    // Once more changes nothing.
+    succeed(at, &["train", "--out", "parts", "--resume"]);
+    equal(&at.join("whole"), &at.join("parts"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_saves_and_exits_130() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for signal in ["INT", "TERM"] {
+        let out = format!("run-{signal}");
+        let args = small(&out);
+        let args = small_with(&args, &["--set", "train.steps=1000000", "--set", "train.checkpoint-every=0"]);
+        let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
+        let metrics = at.join(&out).join("metrics.jsonl");
+        while std::fs::metadata(&metrics).map_or(0, |m| m.len()) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let args = [format!("-{signal}"), child.id().to_string()];
+        assert!(std::process::Command::new("kill").args(args).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let newest = std::fs::read_dir(at.join(&out).join("checkpoints")).unwrap().next().unwrap().unwrap();
+        assert!(newest.path().join("state.json").exists());
+        assert!(at.join(&out).join("generator.safetensors").exists());
+        // It goes on from there with the next step.
+        let step: u64 = newest.file_name().to_str().unwrap()["step-".len()..].parse().unwrap();
+        let steps = format!("train.steps={}", step + 1);
+        succeed(at, &["train", "--out", &out, "--resume", "--set", &steps]);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("whole"), &[]));
+    succeed(at, &small_with(&small("hurt"), &[]));
+    let file = at.join("hurt/checkpoints/step-00000040/optimizer.safetensors");
+    let bytes = read(&file);
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    let output = run(at, &["train", "--out", "hurt", "--resume"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("passing over a damaged checkpoint") && stderr.contains("after step 30"),
+        "{stderr}"
+    );
+    equal(&at.join("whole"), &at.join("hurt"));
+}
+
+#[test]
+fn a_run_is_not_overwritten_and_not_resumed_with_other_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("run");
+    succeed(at, &small_with(&args, &[]));
+    let before = read(&at.join("run/generator.safetensors"));
+    let error = fail(at, &small_with(&args, &[]), 2);
+    assert!(error.contains("run already holds a run") && error.contains("--resume"), "{error}");
+    for (set, expected) in [
+        (
+            "train.generator.lr=0.5",
+            "train.generator.lr was 0.0002 in the run to resume, the configuration says 0.5",
+        ),
+        ("seed=9", "seed was 0 in the run to resume, the configuration says 9"),
+        ("model.latent-dim=9", "model.latent-dim was 8 in the run to resume, the configuration says 9"),
+        ("data.batch-size=32", "data.batch-size was 16 in the run to resume, the configuration says 32"),
+    ] {
+        let error = fail(at, &["train", "--out", "run", "--resume", "--set", set], 2);
+        assert!(error.contains("checkpoints/step-00000040") && error.contains(expected), "{error}");
+    }
+    assert!(before == read(&at.join("run/generator.safetensors")));
+    let error = fail(at, &["train", "--out", "nowhere", "--resume"], 2);
+    assert!(error.contains("nowhere holds no run to resume"), "{error}");
+    assert!(!at.join("nowhere").exists());
+}
+
+#[test]
+fn threads_and_a_second_process_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for out in ["a", "b"] {
+        succeed(at, &small_with(&small(out), &["--threads", "2"]));
+    }
+    equal(&at.join("a"), &at.join("b"));
+
+    let args = small("held");
+    let args = small_with(&args, &["--set", "train.steps=1000000"]);
+    let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
+    while !at.join("held/metrics.jsonl").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let error = fail(at, &["train", "--out", "held", "--resume"], 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(error.contains("held is being trained by another process"), "{error}");
+}

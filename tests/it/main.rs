@@ -1,0 +1,11 @@
+//! The integration tests: one binary, so that the libraries are linked once.
+#![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
+
+mod bad_input;
+mod cli;
+mod configs;
+mod golden;
+mod kill;
+mod layering;
+mod parity;
+mod program;

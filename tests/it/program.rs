@@ -1,0 +1,58 @@
+//! Runs the `gan-cli` that cargo built for these tests.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// `gan-cli ARGS` in `directory`, with an environment that does not depend on the machine's.
+pub(crate) fn gan_cli(directory: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gan-cli"));
+    command.args(args).current_dir(directory).env("RUST_BACKTRACE", "1").env_remove("GAN_DATA_DIR");
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(directory: &Path, args: &[&str]) -> Output {
+    gan_cli(directory, args).output().unwrap()
+}
+
+/// Runs it and insists on success; returns standard output.
+pub(crate) fn succeed(directory: &Path, args: &[&str]) -> String {
+    let output = run(directory, args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs it, insists on the exit code and a single error line; returns that line.
+pub(crate) fn fail(directory: &Path, args: &[&str], code: i32) -> String {
+    let output = run(directory, args);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+    let errors: Vec<_> = stderr.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "{args:?}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    errors[0].trim().to_owned()
+}
+
+/// A run that takes seconds: a small MLP on the embedded digits. Returns the arguments after `train`.
+pub(crate) fn small(out: &str) -> Vec<String> {
+    let sets = [
+        "model.generator.widths=[16]",
+        "model.discriminator.widths=[16]",
+        "model.latent-dim=8",
+        "data.name=mnist-5k",
+        "data.batch-size=16",
+        "train.steps=40",
+        "train.log-every=10",
+        "train.sample-every=20",
+        "train.sample-count=4",
+        "train.checkpoint-every=10",
+    ];
+    let mut args: Vec<String> = ["train", "--config", "mlp-002", "--out", out].map(Into::into).to_vec();
+    args.extend(sets.iter().flat_map(|set| ["--set".to_owned(), (*set).to_owned()]));
+    args
+}
+
+/// `small` with more arguments.
+pub(crate) fn small_with<'a>(args: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+    args.iter().map(String::as_str).chain(more.iter().copied()).collect()
+}

@@ -1,0 +1,60 @@
+//! `cargo xtask`: the project's own commands. Kept light, so that it compiles in seconds.
+
+mod gan_cli;
+mod parity;
+mod test;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+use xshell::Shell;
+
+const HELP: &str = "\
+cargo xtask train [OPTIONS]    train, with the options of `gan-cli train`; without any: real digits,
+                               no download, about a minute
+cargo xtask sample|inspect|data ARGS
+                               the other commands of gan-cli, built the same way
+cargo xtask test               everything that CI runs: formatting, lints, tests, documentation
+cargo xtask parity [PYTHON]    compare with PyTorch: rebuild the golden files and load a trained generator
+                               into the original classes; needs a Python with torch and safetensors
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            // The one program text besides gan-cli that a person reads.
+            #[expect(clippy::print_stderr, reason = "a command line program's error message")]
+            {
+                eprintln!("error: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let shell = Shell::new()?;
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    match args.first().map(String::as_str) {
+        Some("train" | "sample" | "inspect" | "data") => gan_cli::run(root, &args),
+        Some("test") => {
+            shell.change_dir(root);
+            test::run(&shell)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("parity") => {
+            shell.change_dir(root);
+            parity::run(&shell, args.get(1).map_or("python3", String::as_str))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None | Some("help" | "--help" | "-h") => {
+            #[expect(clippy::print_stdout, reason = "the help text")]
+            {
+                print!("{HELP}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(other) => bail!("no command {other}\n\n{HELP}"),
+    }
+}
