@@ -28,4 +28,4 @@ else:
     assert found.shape == expected.shape, f"{found.shape} against {expected.shape}"
     worst = np.linalg.norm(found - expected) / np.linalg.norm(expected)
     print(f"{preset}: {len(found)} images, relative difference {worst:.1e}")
-    sys.exit(worst > 1e-5)
+    sys.exit(int(worst > 1e-5))

@@ -3,9 +3,49 @@
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+const PRESETS: [&str; 5] = ["mlp-001", "mlp-002", "mlp-003", "dcgan-28", "dcgan-64"];
+/// Two steps are enough to move every weight and running statistic off its start.
+const STEPS: &str = "train.steps=2";
+/// The embedded digits, so that nothing is downloaded.
+const DATA: &str = "data.name=mnist-5k";
+const RUN_GAN_CLI: [&str; 9] = [
+    "run",
+    "--quiet",
+    "--release",
+    "--package",
+    "gan-cli",
+    "--no-default-features",
+    "--features",
+    "embedded",
+    "--",
+];
+/// The latent size that `seed_models.py` gives mlp-003.
+const LATENT: &str = "model.latent-dim=64";
+
 pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
-    cmd!(shell, "{python} -c 'import torch, safetensors'").run().with_context(|| {
-        format!("{python} has no torch or safetensors: pip install torch safetensors numpy")
+    cmd!(shell, "{python} -c 'import numpy, torch, safetensors'").quiet().run().with_context(|| {
+        format!("{python} lacks a package: {python} -m pip install torch safetensors numpy")
     })?;
+    // PyTorch's values again, against those that are committed; then ours against those.
+    cmd!(shell, "{python} tests/golden/make_golden.py --check").run()?;
+    cmd!(shell, "cargo test --package gan-cli --no-default-features --features embedded --test it parity")
+        .run()?;
+    // What we train, in PyTorch's hands.
+    let directory = shell.create_temp_dir()?;
+    let at = directory.path().display();
+    for preset in PRESETS {
+        let (run, z, images) = (format!("{at}/{preset}"), format!("{at}/z.npy"), format!("{at}/images.npy"));
+        let latent = if preset == "mlp-003" { &["--set", LATENT][..] } else { &[] };
+        cmd!(
+            shell,
+            "cargo {RUN_GAN_CLI...} -q train --config {preset} --out {run} --set {STEPS} --set {DATA} {latent...}"
+        )
+        .run()?;
+        let check = "tests/golden/check_state_dict.py";
+        cmd!(shell, "{python} {check} latents {preset} {z}").run()?;
+        cmd!(shell, "cargo {RUN_GAN_CLI...} -q sample {run} --latents {z} --out {images}").run()?;
+        let weights = format!("{run}/generator.safetensors");
+        cmd!(shell, "{python} {check} compare {preset} {weights} {z} {images}").run()?;
+    }
     Ok(())
 }

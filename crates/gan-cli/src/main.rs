@@ -12,11 +12,6 @@ mod run_dir;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Every tensor operation allocates; glibc's allocator gives the pages back to the system each time,
-/// which doubles the time of a small network's step.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let args = args::Args::parse();
     gan_ops::threads::settle(args.threads);

@@ -134,12 +134,20 @@ mod tests {
         let weight = Var::from_tensor(&stream.normal((5, 3, 4, 4), &device)?)?;
         let x = Var::from_tensor(&stream.normal((2, 3, 8, 10), &device)?)?;
         let y = Var::from_tensor(&stream.normal((2, 5, 4, 5), &device)?)?;
-        let forward = (conv2d(&x, &weight, None, 2, 1)? * y.as_tensor())?.sum_all()?;
-        let adjoint = (conv_transpose2d(&y, &weight, None, 2, 1)? * x.as_tensor())?.sum_all()?;
+        assert_adjoint(&x, &y, &weight, 2, 1)?;
+        // One pixel on the one side, a kernel as large as the image on the other.
+        let x = Var::from_tensor(&stream.normal((2, 3, 4, 4), &device)?)?;
+        let y = Var::from_tensor(&stream.normal((2, 5, 1, 1), &device)?)?;
+        assert_adjoint(&x, &y, &weight, 1, 0)
+    }
+
+    fn assert_adjoint(x: &Var, y: &Var, weight: &Var, stride: usize, padding: usize) -> Result<()> {
+        let forward = (conv2d(x, weight, None, stride, padding)? * y.as_tensor())?.sum_all()?;
+        let adjoint = (conv_transpose2d(y, weight, None, stride, padding)? * x.as_tensor())?.sum_all()?;
         assert!((forward.to_scalar::<f32>()? - adjoint.to_scalar::<f32>()?).abs() < 1e-3);
         // Both are the same function of (x, y, weight), so all three gradients agree.
         let (a, b) = (forward.backward()?, adjoint.backward()?);
-        for var in [&weight, &x, &y] {
+        for var in [weight, x, y] {
             let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
             close(&flat(a.get(var).unwrap())?, &flat(b.get(var).unwrap())?);
         }
