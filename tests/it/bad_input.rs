@@ -33,8 +33,11 @@ fn configurations() {
         assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{expected}: {output:?}");
     }
     for (set, expected) in [
-        ("data.batch-size=0", "data.batch-size: expected at least 1, found 0"),
-        ("data.batch-size=5001", "5001"),
+        ("data.batch-size=0", "mnist-5k: data.batch-size: expected at least 1, found 0"),
+        (
+            "data.batch-size=5001",
+            "mnist-5k: data.batch-size: expected 1..=5000 (the images in mnist-5k), found 5001",
+        ),
         ("train.generator.lr=-0.1", "train.generator.lr: expected a positive number, found -0.1"),
         ("train.steps=0", "train.steps: expected at least 1, found 0"),
         ("model.image-size=27", "model.image-size: expected 28, 32, 64 or 128 for a dcgan, found 27"),
@@ -84,6 +87,11 @@ fn generators() {
     assert!(error.contains("run/samples holds no generator.safetensors"), "{error}");
     let error = fail(at, &["sample", "run", "--out", "x.gif"], 2);
     assert!(error.contains("expected X.png, X.npy, X.safetensors or DIR/, found x.gif"), "{error}");
+    let error = fail(at, &["inspect", "7"], 1);
+    assert!(error.contains("7: No such file"), "{error}");
+    let error = fail(at, &["sample", "run", "--out", "run/generator.safetensors"], 2);
+    assert!(error.contains("is the generator itself"), "{error}");
+    assert!(std::fs::read(at.join("run/generator.safetensors")).unwrap() == good);
     let error = fail(at, &["sample", "run", "--out", "nowhere/x.npy"], 1);
     assert!(error.contains("nowhere/x.npy"), "{error}");
 }

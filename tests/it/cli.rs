@@ -134,7 +134,7 @@ fn latents_replace_the_seed() {
     let (shape, images) = npy(&at.join("a.npy"));
     assert_eq!(shape, [3, 1, 28, 28]);
     write_npy(&at.join("last.npy"), &[1, 8], &z[16..]);
-    succeed(at, &["sample", "run", "--latents", "last.npy", "--out", "b.npy"]);
+    succeed(at, &["sample", "run", "--latents", "last.npy", "--seed", "3", "--count", "1", "--out", "b.npy"]);
     assert!(furthest(&npy(&at.join("b.npy")).1, &images[2 * 784..]) < 1e-6);
 
     write_npy(&at.join("short.npy"), &[4, 6], &z);
@@ -142,6 +142,13 @@ fn latents_replace_the_seed() {
     assert!(error.contains("short.npy: expected f32 [N, 8]") && error.contains("[4, 6]"), "{error}");
     let error = fail(at, &["sample", "run", "--latents", "z.npy", "--count", "4", "--out", "a.npy"], 2);
     assert!(error.contains("--count 4, but --latents holds 3"), "{error}");
+    // Its product is 0 in 64 bits.
+    let mut huge = std::fs::read(at.join("short.npy")).unwrap();
+    let header = String::from_utf8_lossy(&huge[10..128]).replace("4, 6", "2305843009213693952, 8");
+    huge.splice(10..128, header.bytes().take(118));
+    std::fs::write(at.join("huge.npy"), huge).unwrap();
+    let error = fail(at, &["sample", "run", "--latents", "huge.npy", "--out", "a.npy"], 1);
+    assert!(error.contains("huge.npy: truncated"), "{error}");
     std::fs::write(at.join("broken.npy"), b"\x93NUMPY\x01\x00").unwrap();
     let error = fail(at, &["sample", "run", "--latents", "broken.npy", "--out", "a.npy"], 1);
     assert!(error.contains("broken.npy"), "{error}");
@@ -176,6 +183,18 @@ fn data_info_says_what_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let text = succeed(directory.path(), &["data", "info"]);
     assert!(text.contains("mnist-5k train: 5000 images, 28x28 gray") && text.contains("7: 500"), "{text}");
+    // Training needs no test split, so its absence is news and no error.
+    crate::configs::idx(&directory.path().join("mnist"), 20);
+    let text = succeed(directory.path(), &["data", "info", "--data-dir", "mnist"]);
+    for line in [
+        "mnist train: 20 images",
+        "0: 2  1: 2",
+        "test: no files in mnist",
+        "t10k-labels-idx1-ubyte   missing, not canonical",
+        "This is not the canonical MNIST.",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
 }
 
 #[test]

@@ -131,7 +131,8 @@ fn the_rgb_dcgan_trains_on_a_folder_of_pictures() {
     assert_eq!(grid.color(), image::ColorType::Rgb8);
 }
 
-fn idx(directory: &Path, count: u32) {
+/// The two training files of MNIST with `count` made-up images.
+pub(crate) fn idx(directory: &Path, count: u32) {
     std::fs::create_dir_all(directory).unwrap();
     let header = |magic: u32, dims: &[u32]| -> Vec<u8> {
         std::iter::once(magic).chain(dims.iter().copied()).flat_map(u32::to_be_bytes).collect()

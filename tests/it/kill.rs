@@ -45,7 +45,8 @@ fn a_run_killed_at_any_moment_ends_as_the_unbroken_one() {
     for attempt in 0.. {
         let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(3 + 17 * attempt));
-        if child.try_wait().unwrap().is_some_and(|status| status.success()) {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "attempt {attempt}: {status}");
             break;
         }
         child.kill().unwrap();
@@ -82,6 +83,7 @@ fn a_signal_saves_and_exits_130() {
         let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
         let metrics = at.join(&out).join("metrics.jsonl");
         while std::fs::metadata(&metrics).map_or(0, |m| m.len()) == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before its first line");
             std::thread::sleep(Duration::from_millis(5));
         }
         let args = [format!("-{signal}"), child.id().to_string()];
@@ -133,6 +135,10 @@ fn a_run_is_not_overwritten_and_not_resumed_with_other_settings() {
         ("seed=9", "seed was 0 in the run to resume, the configuration says 9"),
         ("model.latent-dim=9", "model.latent-dim was 8 in the run to resume, the configuration says 9"),
         ("data.batch-size=32", "data.batch-size was 16 in the run to resume, the configuration says 32"),
+        (
+            "data.name=mnist",
+            "data.name was \"mnist-5k\" in the run to resume, the configuration says \"mnist\"",
+        ),
     ] {
         let error = fail(at, &["train", "--out", "run", "--resume", "--set", set], 2);
         assert!(error.contains("checkpoints/step-00000040") && error.contains(expected), "{error}");
@@ -156,6 +162,7 @@ fn threads_and_a_second_process_change_nothing() {
     let args = small_with(&args, &["--set", "train.steps=1000000"]);
     let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
     while !at.join("held/metrics.jsonl").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first line");
         std::thread::sleep(Duration::from_millis(5));
     }
     let error = fail(at, &["train", "--out", "held", "--resume"], 2);

@@ -1,6 +1,6 @@
 //! Runs gan-cli in its release build, in the caller's directory.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -9,15 +9,26 @@ const FEATURES: &str = "embedded";
 
 pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .args(["run", "--release", "--package", "gan-cli", "--no-default-features"])
         .args(["--features", FEATURES, "--manifest-path"])
         .arg(Path::new(root).join("Cargo.toml"))
         .arg("--")
         .args(args)
-        .env("GAN_PROGRAM", "cargo xtask")
-        .status()
-        .context("cannot run cargo")?;
-    // Cargo passes the program's exit code on.
+        .env("GAN_PROGRAM", "cargo xtask");
+    replace_by(&mut command)
+}
+
+/// Becomes cargo, which becomes gan-cli: signals reach the program that saves.
+#[cfg(unix)]
+fn replace_by(command: &mut Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+    Err(anyhow::Error::new(command.exec()).context("cannot run cargo"))
+}
+
+#[cfg(not(unix))]
+fn replace_by(command: &mut Command) -> Result<ExitCode> {
+    let status = command.status()?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

@@ -17,8 +17,8 @@ pub(crate) struct Args {
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
     pub(crate) quiet: u8,
     /// CPU threads; all cores if not given.
-    #[arg(long, global = true, value_name = "N")]
-    pub(crate) threads: Option<NonZero<usize>>,
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 usage or configuration, 130 interrupted.";
@@ -74,8 +74,8 @@ pub(crate) struct Sample {
     #[arg(value_name = "FILE_OR_RUN")]
     pub(crate) from: PathBuf,
     /// Number of images. [default: 64, or as many as --latents has]
-    #[arg(long, short = 'n', value_name = "N")]
-    pub(crate) count: Option<NonZero<usize>>,
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
     /// Seed of the latents.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -85,8 +85,8 @@ pub(crate) struct Sample {
     /// Columns of the grid. [default: as square as it gets]
     #[arg(long, value_name = "C")]
     pub(crate) columns: Option<NonZero<usize>>,
-    /// Latents from a .npy file, f32 [N, latent], in place of random ones.
-    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    /// Latents from a .npy file, f32 [N, latent], in place of the seed's.
+    #[arg(long, value_name = "FILE")]
     pub(crate) latents: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: Device,

@@ -16,9 +16,9 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         "cuda" if !cfg!(feature = "cuda") => Err(not_built("CUDA", "cuda")),
         "metal" if !cfg!(feature = "metal") => Err(not_built("Metal", "metal")),
         "cuda" => {
-            Device::new_cuda(ordinal).map_err(|e| anyhow!("no CUDA device {ordinal}: {}", first_line(&e)))
+            Device::new_cuda(ordinal).map_err(|e| anyhow!("no CUDA device {ordinal}: {}; it needs an NVIDIA card and its driver (--device cpu needs neither)", first_line(&e)))
         }
-        "metal" => Device::new_metal(ordinal).map_err(|e| anyhow!("no Metal device: {}", first_line(&e))),
+        "metal" => Device::new_metal(ordinal).map_err(|e| anyhow!("no Metal device: {}; it needs macOS (--device cpu does not)", first_line(&e))),
         _ => Err(unknown(name)),
     }
 }

@@ -51,8 +51,12 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
         }
     }
     // candle appends a backtrace to its messages where RUST_BACKTRACE is set.
-    let first_lines: Vec<_> = message.lines().take_while(|line| !is_frame(line)).collect();
-    tracing::error!("{}", first_lines.join("\n").trim_end());
+    let mut lines = message.lines();
+    let mut shown = lines.next().unwrap_or_default().to_owned();
+    for line in lines.take_while(|line| !is_frame(line)) {
+        shown = format!("{shown}\n{line}");
+    }
+    tracing::error!("{}", shown.trim_end());
     let is_usage = error.chain().any(|cause| {
         cause.is::<Usage>()
             || matches!(cause.downcast_ref(), Some(ModelError::Config { .. }))

@@ -10,11 +10,16 @@ mod observers;
 mod run_dir;
 
 use clap::Parser;
+use std::num::NonZero;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    gan_ops::threads::settle(args.threads);
+    // SAFETY: the first thing this process does, parsing its arguments aside; no thread has been started.
+    #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
+    unsafe {
+        gan_ops::threads::settle(args.threads.and_then(|threads| NonZero::new(threads.into())));
+    }
     logging::start(args.verbose, args.quiet);
     let result = match args.command {
         args::Command::Train(args) => commands::train::run(&args),

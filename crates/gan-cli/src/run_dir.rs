@@ -38,6 +38,9 @@ impl RunDir {
             // A file system without locks is no reason not to train.
             Ok(()) | Err(TryLockError::Error(_)) => (),
         }
+        for directory in [path.to_owned(), path.join("samples")] {
+            sweep(&directory).with_context(at)?;
+        }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -65,6 +68,18 @@ impl RunDir {
     pub(crate) fn samples(&self, step: u64) -> PathBuf {
         self.path.join(format!("samples/step-{step:08}.png"))
     }
+}
+
+/// Deletes the files that were being written when an earlier process was killed.
+fn sweep(directory: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
+        let name = name.to_string_lossy();
+        if name.starts_with(".tmp-") || (name.starts_with('.') && name.ends_with(".tmp")) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The generator of the run at `path`.

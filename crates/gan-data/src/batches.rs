@@ -63,7 +63,7 @@ impl Batches {
         }
         if !(1..=dataset.len()).contains(&config.batch_size) {
             let expected = format!("1..={} (the images in {})", dataset.len(), dataset.name());
-            return wrong("batch size", expected, config.batch_size);
+            return wrong("data.batch-size", expected, config.batch_size);
         }
         check_channels("batch channels", config.channels)?;
         if config.channels < dataset.channels() {
@@ -275,8 +275,8 @@ mod tests {
     #[test]
     fn impossible_batches_are_refused() {
         for (channels, config, part) in [
-            (1, config(0), "batch size: expected 1..=9 (the images in test), found 0"),
-            (1, config(10), "batch size: expected 1..=9 (the images in test), found 10"),
+            (1, config(0), "data.batch-size: expected 1..=9 (the images in test), found 0"),
+            (1, config(10), "data.batch-size: expected 1..=9 (the images in test), found 10"),
             (3, config(4), "batch channels: expected 3, as the data are RGB, found 1"),
             (
                 1,

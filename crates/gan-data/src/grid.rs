@@ -167,12 +167,15 @@ struct Picture {
 }
 
 impl Picture {
-    /// `None` if a side is beyond PNG's 31 bits or the whole beyond what can be addressed.
+    /// `None` if a side is beyond PNG's 31 bits or the whole beyond the memory.
     fn black(channels: usize, height: usize, width: usize) -> Option<Self> {
         i32::try_from(height.max(width)).ok()?;
         let length = height.checked_mul(width)?.checked_mul(channels)?;
         isize::try_from(length).ok()?;
-        Some(Self { pixels: vec![0; length], channels, height, width })
+        let mut pixels = Vec::new();
+        pixels.try_reserve_exact(length).ok()?;
+        pixels.resize(length, 0);
+        Some(Self { pixels, channels, height, width })
     }
 
     /// Puts `image: [channels, height, width]` with its corner at (top, left).

@@ -12,17 +12,13 @@ const SIDE: usize = 28;
 ///
 /// # Errors
 ///
-/// If the hub cannot be reached, or what comes from it is not 60,000 or 10,000 images of 784 pixels with labels in
-/// `0..=9`.
-///
-/// # Panics
-///
-/// Inside `candle-datasets`, if an image within the downloaded file cannot be decoded.
+/// If the hub cannot be reached, or what comes from it is damaged or not 60,000 or 10,000 images of 784 pixels with
+/// labels in `0..=9`.
 pub fn load(name: Name, split: Split) -> Result<Dataset> {
-    let loaded = match name {
-        Name::Mnist => vision::mnist::load(),
-        Name::FashionMnist => vision::fashion_mnist::load(),
-    };
+    let loaded = without_panic(match name {
+        Name::Mnist => vision::mnist::load,
+        Name::FashionMnist => vision::fashion_mnist::load,
+    });
     let failed = |error: candle_core::Error| hub_error(name, &error.to_string());
     let loaded = loaded.map_err(failed)?;
     let (images, labels, count) = match split {
@@ -42,6 +38,15 @@ pub fn load(name: Name, split: Split) -> Result<Dataset> {
     let labels = labels.to_dtype(DType::U8).and_then(|labels| labels.to_vec1()).map_err(failed)?;
     let source = format!("Hugging Face hub, {} split", split.as_str());
     Dataset::new(name.as_str(), source, pixels, 1, SIDE, Some(labels))
+}
+
+/// `candle-datasets` panics at an image that it cannot decode, as a damaged download has them.
+fn without_panic<T>(load: fn() -> candle_core::Result<T>) -> candle_core::Result<T> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let loaded = std::panic::catch_unwind(load);
+    std::panic::set_hook(hook);
+    loaded.unwrap_or_else(|_| Err(candle_core::Error::Msg("a downloaded file is damaged".to_owned())))
 }
 
 /// Undoes the reader's division by 255.
@@ -68,6 +73,12 @@ mod tests {
         let images = Tensor::from_vec(expected.clone(), (1, 256), &Device::Cpu).unwrap();
         let images = (images.to_dtype(DType::F32).unwrap() / 255.0).unwrap();
         assert_eq!(bytes(&images).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_panic_of_the_reader_is_an_error() {
+        let error = without_panic::<()>(|| panic!("image")).unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
     }
 
     #[test]

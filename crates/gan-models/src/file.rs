@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The one key under a safetensors header's `__metadata__`. A single key, since the format's writer
 /// orders several at random, and equal runs are to give equal bytes.
@@ -102,27 +102,65 @@ pub fn read_tensors(path: &Path) -> Result<(HashMap<String, Tensor>, Option<Stri
     Ok((tensors, description))
 }
 
-/// Writes a file beside its place, flushes it to the disk and renames it: a reader, or a crash, finds
-/// the old file or the new one.
+/// Writes a whole [`AtomicFile`].
 ///
 /// # Errors
 /// A path that cannot be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let io = |e| ModelError::io(path, e);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tmp-");
-    // A temporary file is private by default; this one becomes an ordinary file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    sync_directory(directory).map_err(io)
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(|e| ModelError::io(path, e))?;
+    file.commit()
+}
+
+/// A file that is written beside its place, and takes it when it is whole: a reader, or a crash, finds the old file
+/// or the new one.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: PathBuf,
+    file: tempfile::NamedTempFile,
+}
+
+impl AtomicFile {
+    /// Opens a temporary file in the directory of `path`.
+    ///
+    /// # Errors
+    /// A directory that cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".tmp-");
+        // A temporary file is private by default; this one becomes an ordinary file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(directory(path)).map_err(|e| ModelError::io(path, e))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Flushes it to the disk and renames it. Without this call nothing is left of it.
+    ///
+    /// # Errors
+    /// A disk that is full, a place that cannot be taken.
+    pub fn commit(self) -> Result<()> {
+        let Self { path, file } = self;
+        let io = |e| ModelError::io(&path, e);
+        file.as_file().sync_all().map_err(io)?;
+        file.persist(&path).map_err(|e| io(e.error))?;
+        sync_directory(directory(&path)).map_err(io)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The parent of a bare file name is the empty path, which cannot be opened.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a rename in a directory survive a power failure, where the system can.

@@ -4,7 +4,7 @@ use std::num::NonZero;
 
 /// Settles candle's thread counts for this process: `threads` (if `None`, `RAYON_NUM_THREADS` or else all
 /// cores) for matrix products and convolutions, one for element-wise operations unless the user set
-/// `CANDLE_NUM_THREADS`. Call it first in `main`.
+/// `CANDLE_NUM_THREADS`.
 ///
 /// Where `RAYON_NUM_THREADS` is not set, candle counts the cores anew, from a file, in every single
 /// matrix product.
@@ -12,11 +12,14 @@ use std::num::NonZero;
 /// candle runs large element-wise operations on threads that spin while they wait. Beside its
 /// matrix products on rayon's threads they gain little on a quiet machine, and cost a factor of
 /// four as soon as another program keeps one core busy.
+///
+/// # Safety
+/// It sets environment variables: call it first in `main`, while no other thread exists that could read or write
+/// the environment.
 #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
-pub fn settle(threads: Option<NonZero<usize>>) {
+pub unsafe fn settle(threads: Option<NonZero<usize>>) {
     let set = |name, value: String| {
-        // SAFETY: documented as the first call of `main`: no other thread exists that could read
-        // or write the environment at the same time.
+        // SAFETY: the caller vouches that there is no other thread.
         unsafe { std::env::set_var(name, value) }
     };
     if let Some(threads) = threads {

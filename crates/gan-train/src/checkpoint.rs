@@ -89,13 +89,25 @@ pub fn newest(directory: &Path) -> Result<Option<PathBuf>> {
     for (_, path) in all(directory)?.into_iter().rev() {
         match read_state(&path) {
             Ok(_) => return Ok(Some(path)),
-            Err(error) => {
+            Err(error) if is_damage(&error) => {
                 tracing::warn!("passing over a damaged checkpoint: {error}");
                 damaged.get_or_insert(error);
             }
+            // Of another version, or on a disk that fails: not to be passed over and written over.
+            Err(error) => return Err(error),
         }
     }
     damaged.map_or(Ok(None), Err)
+}
+
+/// Compares some settings with those of a checkpoint; what is not in `settings` is not compared.
+///
+/// # Errors
+/// A checkpoint that is not whole; the first setting that differs.
+pub fn check(path: &Path, settings: &BTreeMap<String, String>) -> Result<()> {
+    let mut then = read_state(path)?.settings;
+    then.retain(|key, _| settings.contains_key(key));
+    compare(path, &then, settings)
 }
 
 /// The trainer as it was, bit for bit, and the checkpoint's [`State`].
@@ -130,6 +142,14 @@ pub fn load(
     trainer.adam_d.restore(state.step, &of("discriminator.")).map_err(|e| problem(OPTIMIZER, &e))?;
     trainer.step = state.step;
     Ok((trainer, state))
+}
+
+fn is_damage(error: &TrainError) -> bool {
+    match error {
+        TrainError::Checkpoint { .. } => true,
+        TrainError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    }
 }
 
 fn write(
@@ -169,8 +189,7 @@ fn read_state(directory: &Path) -> Result<State> {
     let json = std::fs::read(&path).map_err(|e| TrainError::io(&path, e))?;
     let state: State = serde_json::from_slice(&json).map_err(|e| TrainError::checkpoint(&path, e))?;
     if state.format != FORMAT {
-        let problem = format!("format {} is not {FORMAT}: written by another version", state.format);
-        return Err(TrainError::checkpoint(&path, problem));
+        return Err(TrainError::Format { path, expected: FORMAT, found: state.format });
     }
     for name in [GENERATOR, DISCRIMINATOR, OPTIMIZER] {
         let file = directory.join(name);

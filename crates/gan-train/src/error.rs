@@ -41,6 +41,16 @@ pub enum TrainError {
         /// Expected and found.
         problem: String,
     },
+    /// A checkpoint of another version of this crate.
+    #[error("{}: expected format {expected}, found {found}: written by another version", path.display())]
+    Format {
+        /// The checkpoint's `state.json`.
+        path: PathBuf,
+        /// The format that this version reads.
+        expected: u32,
+        /// The format of the file.
+        found: u32,
+    },
     /// A checkpoint of a run with other settings.
     #[error("{}: {field} was {checkpoint} in the run to resume, the configuration says {config}", path.display())]
     Mismatch {

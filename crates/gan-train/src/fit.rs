@@ -38,5 +38,6 @@ pub fn fit(
     for observer in observers.iter_mut() {
         observer.on_finish(trainer)?;
     }
-    Ok(outcome)
+    // Broken off in its last step, it is complete all the same.
+    Ok(if trainer.steps_done() >= steps { Outcome::Complete } else { outcome })
 }

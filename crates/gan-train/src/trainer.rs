@@ -93,13 +93,11 @@ impl Trainer {
         self.step += 1;
         let fake = self.generator.forward(z, Mode::Train)?;
 
-        let real_logits = self.discriminator.forward(real, Mode::Train)?;
-        let fake_logits = self.discriminator.forward(&fake.detach(), Mode::Train)?;
-        let d_loss = self.loss.discriminator(&real_logits, &fake_logits)?;
+        let (d_loss, [real_logits, fake_logits]) = self.discriminator_loss(real, &fake)?;
         let d_loss_value = self.finite("d_loss", &d_loss)?;
         self.adam_d.step(&d_loss.backward()?)?;
 
-        let g_loss = self.loss.generator(&self.frozen_discriminator.forward(&fake, Mode::Train)?)?;
+        let g_loss = self.generator_loss(&fake)?;
         let g_loss_value = self.finite("g_loss", &g_loss)?;
         self.adam_g.step(&g_loss.backward()?)?;
 
@@ -110,6 +108,18 @@ impl Trainer {
             d_real: sigmoid(&real_logits.detach())?.mean_all()?.to_scalar()?,
             d_fake: sigmoid(&fake_logits.detach())?.mean_all()?.to_scalar()?,
         })
+    }
+
+    /// What D minimises, and its logits on real and fake images. No gradient reaches G.
+    fn discriminator_loss(&self, real: &Tensor, fake: &Tensor) -> Result<(Tensor, [Tensor; 2])> {
+        let real_logits = self.discriminator.forward(real, Mode::Train)?;
+        let fake_logits = self.discriminator.forward(&fake.detach(), Mode::Train)?;
+        Ok((self.loss.discriminator(&real_logits, &fake_logits)?, [real_logits, fake_logits]))
+    }
+
+    /// What G minimises. No gradient reaches D.
+    fn generator_loss(&self, fake: &Tensor) -> Result<Tensor> {
+        Ok(self.loss.generator(&self.frozen_discriminator.forward(fake, Mode::Train)?)?)
     }
 
     /// The latents of the step after `step` steps: standard normal, `[batch, latent_dim]`, a pure
@@ -132,7 +142,7 @@ impl Trainer {
             Some(what) => Err(TrainError::NonFinite {
                 step: self.step,
                 what,
-                diagnosis: "the last update broke it: try a lower lr".into(),
+                diagnosis: "an update broke it: try a lower lr".into(),
             }),
         }
     }
@@ -203,5 +213,42 @@ impl Trainer {
     #[must_use]
     pub fn loss(&self) -> Loss {
         self.loss
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OptimizerConfig;
+    use gan_models::preset;
+
+    #[test]
+    fn no_gradient_reaches_the_other_player() -> Result<()> {
+        let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
+        let train = TrainConfig {
+            steps: Some(1),
+            epochs: None,
+            loss: Loss::NonSaturating,
+            log_every: 1,
+            sample_every: 0,
+            sample_count: 1,
+            checkpoint_every: 0,
+            keep: 1,
+            generator: player.clone(),
+            discriminator: player,
+        };
+        let device = Device::Cpu;
+        for model in [preset::mlp_002(), preset::dcgan_28()] {
+            let trainer = Trainer::new(&model, &train, 0, &device)?;
+            let fake = trainer.generator.forward(&trainer.noise(0, 2)?, Mode::Train)?;
+            let real = Stream::new(0, "real", 0).uniform(-1., 1., fake.shape(), &device)?;
+            let d_grads = trainer.discriminator_loss(&real, &fake)?.0.backward()?;
+            let g_grads = trainer.generator_loss(&fake)?.backward()?;
+            assert!(trainer.discriminator.params().trainable().all(|(_, var)| d_grads.get(var).is_some()));
+            assert!(trainer.generator.params().iter().all(|(_, var)| d_grads.get(var).is_none()));
+            assert!(trainer.generator.params().trainable().all(|(_, var)| g_grads.get(var).is_some()));
+            assert!(trainer.discriminator.params().iter().all(|(_, var)| g_grads.get(var).is_none()));
+        }
+        Ok(())
     }
 }

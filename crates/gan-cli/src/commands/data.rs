@@ -4,7 +4,7 @@ use crate::args::{self, DataCommand, DataName, HubName};
 use crate::exit::End;
 use anyhow::Result;
 use gan_data::mnist::{self, Name};
-use gan_data::{DataConfig, Dataset, Range, Source, Split};
+use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,13 @@ fn info(name: Option<DataName>, dir: Option<PathBuf>) -> Result<()> {
         Source::Mnist5k | Source::Folder => &[Split::Train],
     };
     for &split in splits {
-        describe(&mut text, split, &config.load(split, size, channels)?)?;
+        match config.load(split, size, channels) {
+            // Training needs no test split.
+            Err(DataError::MissingFile { dir, .. }) if split == Split::Test => {
+                writeln!(text, "test: no files in {}", dir.display())?;
+            }
+            data => describe(&mut text, split, &data?)?,
+        }
     }
     if let (Source::Mnist, Some(dir)) = (source, &dir) {
         text.push_str(&canonical(dir)?);
@@ -62,10 +68,9 @@ fn canonical(dir: &Path) -> Result<String> {
     let checks = mnist::canonical(dir)?;
     let mut text = String::new();
     for check in &checks {
-        let name = check.path.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         let verdict = if check.canonical { "canonical" } else { "not canonical" };
-        let hash = check.sha256.as_deref().unwrap_or("missing");
-        writeln!(text, "  {name:<28} {hash} {verdict}")?;
+        let hash = check.sha256.as_deref().unwrap_or("missing,");
+        writeln!(text, "  {:<24} {hash} {verdict}", check.file)?;
     }
     let all = checks.iter().all(|check| check.canonical);
     writeln!(

@@ -6,10 +6,9 @@ use crate::{device, run_dir};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use gan_data::{Grid, GridBuilder, save_image};
-use gan_models::{Generator, Mode};
+use gan_models::{AtomicFile, Generator, Mode};
 use gan_ops::rng::Stream;
 use npyz::WriterBuilder;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,13 +18,20 @@ const DEFAULT_COUNT: usize = 64;
 
 pub(crate) fn run(args: &args::Sample) -> Result<End> {
     let device = device::open(&args.device.device)?;
-    let (generator, _) = Generator::load(&locate(&args.from)?, &device)?;
+    let file = locate(&args.from)?;
+    if std::fs::canonicalize(&file)
+        .ok()
+        .is_some_and(|file| std::fs::canonicalize(&args.out).ok() == Some(file))
+    {
+        return Err(usage(format!("--out: {} is the generator itself", args.out.display())));
+    }
+    let (generator, _) = Generator::load(&file, &device)?;
     let latents = args.latents.as_deref().map(|path| read_latents(path, &generator, &device)).transpose()?;
-    let count = match (args.count, &latents) {
+    let count = match (args.count.map(|count| count as usize), &latents) {
         (None, None) => DEFAULT_COUNT,
         (None, Some(latents)) => latents.dim(0)?,
-        (Some(count), None) => count.get(),
-        (Some(count), Some(latents)) if latents.dim(0)? == count.get() => count.get(),
+        (Some(count), None) => count,
+        (Some(count), Some(latents)) if latents.dim(0)? == count => count,
         (Some(count), Some(latents)) => {
             return Err(usage(format!("--count {count}, but --latents holds {}", latents.dim(0)?)));
         }
@@ -35,8 +41,8 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     let out = &args.out;
     match kind(out)? {
         Kind::Grid => grid(images, args.columns.map(std::num::NonZero::get))?.save_png(out)?,
-        Kind::Npy => npy(images, out).with_context(|| out.display().to_string())?,
-        Kind::Safetensors => safetensors(images, out).with_context(|| out.display().to_string())?,
+        Kind::Npy => npy(images, out)?,
+        Kind::Safetensors => safetensors(images, out)?,
         Kind::Directory => directory(images, out)?,
     }
     tracing::info!("{count} images in {}", out.display());
@@ -122,32 +128,38 @@ fn grid(images: Images<'_>, columns: Option<usize>) -> Result<Grid> {
 
 fn npy(images: Images<'_>, out: &Path) -> Result<()> {
     let shape = images.shape().map(|n| n as u64);
-    let file = BufWriter::new(File::create(out)?);
-    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+    let at = || out.display().to_string();
+    let mut file = AtomicFile::create(out)?;
+    let buffer = BufWriter::new(&mut file);
+    let mut writer =
+        npyz::WriteOptions::new().default_dtype().shape(&shape).writer(buffer).begin_nd().with_context(at)?;
     for chunk in images.chunks() {
-        writer.extend(chunk?.flatten_all()?.to_vec1::<f32>()?)?;
+        writer.extend(chunk?.flatten_all()?.to_vec1::<f32>()?).with_context(at)?;
     }
-    Ok(writer.finish()?)
+    writer.finish().with_context(at)?;
+    Ok(file.commit()?)
 }
 
 /// Written by hand, since the library's writer wants all of a tensor at once: a length, a JSON header
 /// padded with spaces to a multiple of 8, the bytes.
 fn safetensors(images: Images<'_>, out: &Path) -> Result<()> {
     let shape = images.shape();
-    let bytes = shape.iter().product::<usize>() * size_of::<f32>();
+    // Fits: --count has 32 bits, an image at most 18.
+    let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * size_of::<f32>() as u64;
     let header =
         serde_json::json!({ "images": { "dtype": "F32", "shape": shape, "data_offsets": [0, bytes] } });
     let mut header = header.to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
-    let mut file = BufWriter::new(File::create(out)?);
-    file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(&header)?;
+    let at = || out.display().to_string();
+    let mut file = AtomicFile::create(out)?;
+    file.write_all(&(header.len() as u64).to_le_bytes()).with_context(at)?;
+    file.write_all(&header).with_context(at)?;
     for chunk in images.chunks() {
-        for value in chunk?.flatten_all()?.to_vec1::<f32>()? {
-            file.write_all(&value.to_le_bytes())?;
-        }
+        let values = chunk?.flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        file.write_all(&bytes).with_context(at)?;
     }
-    Ok(file.flush()?)
+    Ok(file.commit()?)
 }
 
 fn directory(images: Images<'_>, out: &Path) -> Result<()> {
@@ -164,9 +176,21 @@ fn directory(images: Images<'_>, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Elements that a .npy header announces, at most `u64::MAX`. npyz multiplies without a check.
+fn announced(bytes: &[u8]) -> Option<u64> {
+    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).into_owned();
+    let (_, shape) = header.split_once("'shape':")?;
+    let (shape, _) = shape.split_once(')')?;
+    let sides = shape.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    Some(sides.fold(1, |product: u64, side| product.saturating_mul(side.parse().unwrap_or(u64::MAX))))
+}
+
 fn read_latents(path: &Path, generator: &Generator, device: &Device) -> Result<Tensor> {
     let at = || format!("--latents {}", path.display());
     let bytes = std::fs::read(path).with_context(at)?;
+    if announced(&bytes).is_some_and(|elements| elements > bytes.len() as u64) {
+        bail!("{}: truncated, or its header announces more than it holds", at());
+    }
     let npy = npyz::NpyFile::new(&bytes[..]).with_context(at)?;
     let (shape, order) = (npy.shape().to_vec(), npy.order());
     let latent_dim = generator.config().latent_dim;

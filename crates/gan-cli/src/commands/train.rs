@@ -18,11 +18,22 @@ use std::time::Instant;
 const DEFAULT_CONFIG: &str = "mnist-5k";
 
 pub(crate) fn run(args: &args::Train) -> Result<End> {
+    let mut interrupt = Interrupt::install()?;
     let device = device::open(&args.device.device)?;
-    let (path, config) = resolve(args)?;
+    let (path, file, config) = resolve(args)?;
     let model = &config.model;
+    let mut settings = config.settings()?;
+    let held = if args.resume && path.exists() { Some(RunDir::open(&path)?) } else { None };
+    let newest = match &held {
+        Some(run) => checkpoint::newest(&run.checkpoints())?,
+        None => None,
+    };
+    if let Some(newest) = &newest {
+        // Before the data: a key that differs is better news than data that cannot be found.
+        checkpoint::check(newest, &settings)?;
+    }
     let data = config.data.load(Split::Train, model.image_size, model.channels)?;
-    let settings = config.settings(&data)?;
+    settings.insert("data.fingerprint".to_owned(), data.fingerprint());
     let (data_name, data_source) = (data.name().to_owned(), data.source().to_owned());
     let batches = Batches::new(
         data,
@@ -33,11 +44,12 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
             channels: model.channels,
             keep_last: LastBatch::Drop,
         },
-    )?;
+    )
+    .with_context(|| file.display().to_string())?;
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
 
-    let run = if args.resume { RunDir::open(&path)? } else { RunDir::create(&path)? };
-    let newest = if args.resume { checkpoint::newest(&run.checkpoints())? } else { None };
+    let run = held.map_or_else(|| RunDir::create(&path), Ok)?;
+    write_atomically(&run.config(), config.to_toml()?.as_bytes())?;
     let (mut trainer, seconds) = match &newest {
         Some(newest) => {
             let (trainer, state) =
@@ -46,8 +58,6 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
         }
         None => (Trainer::new(model, &config.train, config.seed, &device)?, 0.),
     };
-    write_atomically(&run.config(), config.to_toml()?.as_bytes())?;
-
     let done = trainer.steps_done();
     announce(&run, &trainer, &device, &data_source, horizon.steps, args.resume);
     let clock = (Instant::now(), seconds);
@@ -74,15 +84,15 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
             &mut every(train.sample_every, samples),
             // After the line and the grid of its step, so that a resume from it repeats neither.
             &mut every(train.checkpoint_every, checkpoints),
-            &mut Interrupt::install()?,
+            &mut interrupt,
         ],
     )
     .with_context(|| failed(&run))?;
     Ok(conclude(&run, &trainer, outcome, clock.0))
 }
 
-/// Which run, and its whole configuration.
-fn resolve(args: &args::Train) -> Result<(PathBuf, Config)> {
+/// The run's directory, the configuration's file, and all that it says.
+fn resolve(args: &args::Train) -> Result<(PathBuf, PathBuf, Config)> {
     let name = match &args.config {
         None => DEFAULT_CONFIG.to_owned(),
         Some(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -102,7 +112,8 @@ fn resolve(args: &args::Train) -> Result<(PathBuf, Config)> {
     };
     let mut config = Config::load(&file, &args.set)?;
     config.set_data_dir(args.data_dir.as_deref())?;
-    Ok((path, config))
+    config.data.validate().with_context(|| file.display().to_string())?;
+    Ok((path, file, config))
 }
 
 fn announce(run: &RunDir, trainer: &Trainer, device: &Device, data: &str, steps: u64, resume: bool) {
@@ -128,7 +139,8 @@ fn announce(run: &RunDir, trainer: &Trainer, device: &Device, data: &str, steps:
 fn failed(run: &RunDir) -> String {
     match checkpoint::newest(&run.checkpoints()) {
         Ok(Some(newest)) => format!("training stopped; the last good checkpoint is {}", newest.display()),
-        _ => "training stopped before its first checkpoint".to_owned(),
+        Ok(None) => "training stopped before its first checkpoint".to_owned(),
+        Err(_) => "training stopped".to_owned(),
     }
 }
 

@@ -64,7 +64,8 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    fn on_step(&mut self, _: &Trainer, report: &StepReport) -> gan_train::Result<ControlFlow<()>> {
+    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> gan_train::Result<ControlFlow<()>> {
+        trainer.check_finite()?;
         let seconds = self.clock.1 + self.clock.0.elapsed().as_secs_f64();
         let (step_before, seconds_before) = std::mem::replace(&mut self.before, (report.step, seconds));
         let images = (report.step - step_before) * self.batch_size;
@@ -86,6 +87,8 @@ impl Observer for Metrics {
         text.push(b'\n');
         // One write, so that a kill leaves whole lines or, at worst, one that a resume drops.
         self.file.write_all(&text).map_err(failed)?;
+        // On the disk before any later checkpoint is, or a resume after a power failure would miss the line.
+        self.file.sync_data().map_err(failed)?;
         Ok(ControlFlow::Continue(()))
     }
 }
