@@ -61,11 +61,11 @@ pub(crate) struct Train {
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
-  gan-cli train                                              real digits, no download, about a minute
-  gan-cli train --config dcgan-28 --data-dir ~/mnist         the small DCGAN on full MNIST
-  gan-cli train --config mlp-002 --set train.epochs=5 --set train.generator.lr=1e-4
-  gan-cli train --out runs/mnist-5k --resume                 go on after an interruption
-  gan-cli train --config dcgan-64 --data-dir ~/faces         64x64 RGB from a folder of images";
+  gan-cli train                                         real digits, about a minute
+  gan-cli train --config dcgan-28 --data-dir ~/mnist    a light DCGAN on full MNIST
+  gan-cli train --config dcgan-64 --data-dir ~/faces    64x64 RGB, a folder of images
+  gan-cli train --out runs/mnist-5k --resume            go on after an interruption
+  gan-cli train --config mlp-002 --set train.epochs=5 --set train.generator.lr=1e-4";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SAMPLE_EXAMPLES)]

@@ -4,7 +4,11 @@ use indicatif::MultiProgress;
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::LazyLock;
 use tracing::Level;
-use tracing_subscriber::fmt;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 /// Every progress bar hangs here, so that a log line can step over it.
 pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
@@ -18,13 +22,16 @@ pub(crate) fn start(verbose: u8, quiet: u8) {
         (1, 0) => Level::DEBUG,
         (_, 0) => Level::TRACE,
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
+    // A library's own complaint beside ours would make two errors of one.
+    let others = if verbose > 1 { LevelFilter::TRACE } else { LevelFilter::OFF };
+    let ours = ["gan_cli", "gan_data", "gan_models", "gan_train"].map(|target| (target, level));
+    let layer = fmt::layer()
         .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(|| AboveBars)
-        .event_format(fmt::format().without_time().with_target(verbose > 1).compact());
+        .event_format(fmt::format().without_time().with_target(verbose > 1).compact())
+        .with_filter(Targets::new().with_default(others).with_targets(ours));
     // Fails only if a subscriber is set already, and this is the program's one.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 
 struct AboveBars;

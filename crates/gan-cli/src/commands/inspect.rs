@@ -50,6 +50,7 @@ fn describe(model: &ModelConfig) -> Result<String> {
 fn network(text: &mut String, name: &str, layers: &[Layer], input: Vec<usize>) -> Result<()> {
     let total: usize = layers.iter().map(Layer::parameters).sum();
     writeln!(text, "{name}: {total} parameters, input {input:?}")?;
+    let width = layers.iter().map(|layer| layer.to_string().len()).max().unwrap_or_default();
     let mut shape = input;
     for (i, layer) in layers.iter().enumerate() {
         shape = layer.output_shape(&shape).unwrap_or_default();
@@ -58,7 +59,7 @@ fn network(text: &mut String, name: &str, layers: &[Layer], input: Vec<usize>) -
             0 => String::new(),
             n => n.to_string(),
         };
-        let line = format!("  {i:>2}  {:<58} {output:<16} {parameters:>9}", layer.to_string());
+        let line = format!("  {i:>2}  {:<width$}  {output:<16} {parameters:>9}", layer.to_string());
         writeln!(text, "{}", line.trim_end())?;
     }
     Ok(())

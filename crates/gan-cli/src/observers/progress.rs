@@ -21,7 +21,7 @@ impl Progress {
     pub(crate) fn new(steps: u64, done: u64, log_every: u64, batch_size: usize) -> Self {
         let shown = std::io::stderr().is_terminal() && tracing::enabled!(tracing::Level::INFO);
         let bar = shown.then(|| {
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {per_sec} {eta} left {msg}");
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {eta} left  {msg}");
             let bar = ProgressBar::new(steps).with_position(done);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             // Steps of an earlier process would spoil the estimate.
@@ -50,8 +50,9 @@ impl Observer for Progress {
             Some(bar) => {
                 bar.set_position(report.step);
                 let StepReport { d_loss, g_loss, d_real, d_fake, .. } = report;
+                let rate = bar.per_sec() * self.batch_size as f64;
                 bar.set_message(format!(
-                    "d_loss {d_loss:.3} g_loss {g_loss:.3} D(x) {d_real:.2} D(G(z)) {d_fake:.2}"
+                    "{rate:.0} images/s  d_loss {d_loss:.3}  g_loss {g_loss:.3}  D(x) {d_real:.2}  D(G(z)) {d_fake:.2}"
                 ));
             }
             None if report.step.is_multiple_of(self.log_every) => self.log(report),
