@@ -82,18 +82,7 @@ fn ten_training_steps() {
         let config = model(preset);
         let (generator, discriminator) = networks(&config);
         let player = OptimizerConfig { lr: 2e-4, betas };
-        let train = TrainConfig {
-            steps: Some(10),
-            epochs: None,
-            loss: Loss::NonSaturating,
-            log_every: 1,
-            sample_every: 0,
-            sample_count: 1,
-            checkpoint_every: 0,
-            keep: 1,
-            generator: player.clone(),
-            discriminator: player,
-        };
+        let train = TrainConfig::new(10, player);
         let mut trainer = Trainer::from_parts(generator, discriminator, &train, 0).unwrap();
         let mut losses = vec![];
         for step in 0..10 {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_models::{Mode, ModelConfig, preset};
 use gan_ops::rng::Stream;
-use gan_train::{Loss, Observer, OptimizerConfig, StepReport, TrainConfig, Trainer, every, fit};
+use gan_train::{Observer, OptimizerConfig, StepReport, TrainConfig, Trainer, every, fit};
 use std::ops::ControlFlow;
 
 const SIZE: usize = 8;
@@ -17,18 +17,7 @@ fn main() -> Result<()> {
     (model.image_size, model.latent_dim) = (SIZE, 8);
     (model.generator.widths, model.discriminator.widths) = (vec![64], vec![64]);
     let adam = OptimizerConfig { lr: 1e-3, betas: (0.5, 0.999) };
-    let train = TrainConfig {
-        steps: Some(2000),
-        epochs: None,
-        loss: Loss::NonSaturating,
-        log_every: 500,
-        sample_every: 0,
-        sample_count: 1,
-        checkpoint_every: 0,
-        keep: 1,
-        generator: adam.clone(),
-        discriminator: adam,
-    };
+    let train = TrainConfig::new(2000, adam);
     let mut trainer = Trainer::new(&model, &train, 0, &device)?;
     let real = stripes(&device)?;
     fit(&mut trainer, 2000, |_| Ok(real.clone()), &mut [&mut every(500, Print)])?;

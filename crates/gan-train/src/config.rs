@@ -91,6 +91,23 @@ fn default_keep() -> usize {
 const ADAM_EPS: f64 = 1e-8;
 
 impl TrainConfig {
+    /// `steps` steps with the same Adam for both players, all else by default.
+    #[must_use]
+    pub fn new(steps: u64, adam: OptimizerConfig) -> Self {
+        Self {
+            steps: Some(steps),
+            epochs: None,
+            loss: Loss::default(),
+            log_every: default_log_every(),
+            sample_every: default_sample_every(),
+            sample_count: default_sample_count(),
+            checkpoint_every: default_checkpoint_every(),
+            keep: default_keep(),
+            generator: adam.clone(),
+            discriminator: adam,
+        }
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -179,18 +196,7 @@ mod tests {
 
     fn config() -> TrainConfig {
         let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
-        TrainConfig {
-            steps: Some(10),
-            epochs: None,
-            loss: Loss::NonSaturating,
-            log_every: 1,
-            sample_every: 0,
-            sample_count: 4,
-            checkpoint_every: 0,
-            keep: 1,
-            generator: player.clone(),
-            discriminator: player,
-        }
+        TrainConfig::new(10, player)
     }
 
     fn problem(change: impl Fn(&mut TrainConfig)) -> String {

@@ -225,18 +225,7 @@ mod tests {
     #[test]
     fn no_gradient_reaches_the_other_player() -> Result<()> {
         let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
-        let train = TrainConfig {
-            steps: Some(1),
-            epochs: None,
-            loss: Loss::NonSaturating,
-            log_every: 1,
-            sample_every: 0,
-            sample_count: 1,
-            checkpoint_every: 0,
-            keep: 1,
-            generator: player.clone(),
-            discriminator: player,
-        };
+        let train = TrainConfig::new(1, player);
         let device = Device::Cpu;
         for model in [preset::mlp_002(), preset::dcgan_28()] {
             let trainer = Trainer::new(&model, &train, 0, &device)?;

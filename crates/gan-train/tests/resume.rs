@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use gan_models::{Discriminator, Generator, ModelConfig, Provenance, preset};
 use gan_ops::rng::Stream;
-use gan_train::{Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, checkpoint, fit};
+use gan_train::{OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, checkpoint, fit};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -16,18 +16,7 @@ fn model() -> ModelConfig {
 
 fn train() -> TrainConfig {
     let player = OptimizerConfig { lr: 1e-3, betas: (0.5, 0.999) };
-    TrainConfig {
-        steps: Some(20),
-        epochs: None,
-        loss: Loss::NonSaturating,
-        log_every: 1,
-        sample_every: 0,
-        sample_count: 4,
-        checkpoint_every: 0,
-        keep: 2,
-        generator: player.clone(),
-        discriminator: player,
-    }
+    TrainConfig::new(20, player)
 }
 
 fn batch(step: u64) -> gan_train::Result<Tensor> {
