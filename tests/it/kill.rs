@@ -145,7 +145,7 @@ fn a_run_is_not_overwritten_and_not_resumed_with_other_settings() {
     }
     assert!(before == read(&at.join("run/generator.safetensors")));
     let error = fail(at, &["train", "--out", "nowhere", "--resume"], 2);
-    assert!(error.contains("nowhere holds no run to resume"), "{error}");
+    assert!(error.contains("nowhere holds no config.toml to resume with"), "{error}");
     assert!(!at.join("nowhere").exists());
 }
 

@@ -106,7 +106,10 @@ fn resolve(args: &args::Train) -> Result<(PathBuf, PathBuf, Config)> {
         Some(file) => file.clone(),
         None if args.resume && path.join("config.toml").exists() => path.join("config.toml"),
         None if args.resume && args.out.is_some() => {
-            return Err(usage(format!("{} holds no run to resume", path.display())));
+            return Err(usage(format!(
+                "{} holds no config.toml to resume with: name the run's --config, or another --out",
+                path.display()
+            )));
         }
         None => Path::new(DEFAULT_CONFIG).to_owned(),
     };
