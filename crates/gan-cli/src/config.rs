@@ -61,8 +61,13 @@ impl Config {
             apply(&mut table, set).with_context(|| format!("--set {set}"))?;
         }
         let config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|e| {
+            // The second line repeats the path.
             let problem = e.inner().to_string();
-            usage(format!("{}: {}: {}", file.display(), e.path(), problem.trim_end()))
+            let problem = problem.lines().next().unwrap_or_default();
+            match e.path().to_string().as_str() {
+                "." => usage(format!("{}: {problem}", file.display())),
+                path => usage(format!("{}: {path}: {problem}", file.display())),
+            }
         })?;
         config.model.validate().with_context(|| file.display().to_string())?;
         config.train.validate().with_context(|| file.display().to_string())?;

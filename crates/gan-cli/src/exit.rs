@@ -46,7 +46,9 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
     // Transparent wrappers repeat their source's text; each text is said once.
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !message.contains(&cause) {
+        if cause.starts_with(&message) {
+            message = cause;
+        } else if !message.contains(&cause) {
             message = format!("{message}: {cause}");
         }
     }

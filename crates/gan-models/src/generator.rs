@@ -141,5 +141,17 @@ mod tests {
         let mut nan = tensors();
         nan.insert("model.2.bias".into(), Tensor::new(&[f32::NAN; 256], &Device::Cpu).unwrap());
         assert_eq!(error(nan), "tensor model.2.bias holds NaN or infinity");
+
+        let mut whole = tensors();
+        whole.insert("model.2.bias".into(), Tensor::new(&[1u32; 256], &Device::Cpu).unwrap());
+        assert_eq!(error(whole), "tensor model.2.bias: expected floats, found u32");
+
+        let config = preset::dcgan_28();
+        let generator = Generator::new(&config, 1, &Device::Cpu).unwrap();
+        let state = generator.params().iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor()));
+        let mut negative: HashMap<String, Tensor> = state.collect();
+        negative.insert("model.1.running_var".into(), Tensor::new(&[-1f32; 256], &Device::Cpu).unwrap());
+        let error = Generator::from_tensors(&config, negative, &Device::Cpu).unwrap_err().to_string();
+        assert_eq!(error, "tensor model.1.running_var holds a negative variance");
     }
 }

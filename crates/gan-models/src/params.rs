@@ -44,8 +44,16 @@ impl Params {
     ) -> Result<(T, Self)> {
         tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
         for (name, tensor) in &tensors {
+            if !tensor.dtype().is_float() {
+                let found = tensor.dtype().as_str();
+                return Err(ModelError::Weights(format!("tensor {name}: expected floats, found {found}")));
+            }
             if !is_finite(tensor)? {
                 return Err(ModelError::Weights(format!("tensor {name} holds NaN or infinity")));
+            }
+            let smallest = || tensor.to_dtype(DType::F32)?.min_all()?.to_scalar::<f32>();
+            if name.ends_with("running_var") && smallest()? < 0. {
+                return Err(ModelError::Weights(format!("tensor {name} holds a negative variance")));
             }
         }
         let tensors = Arc::new(Mutex::new(tensors));

@@ -4,10 +4,14 @@ use crate::exit::INTERRUPTED;
 use anyhow::Result;
 use gan_train::{Observer, StepReport, Trainer};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A signal so soon after the first is the same one: `timeout` sends it to the process and to its group.
+const SAME: Duration = Duration::from_millis(200);
 
 /// Ends the run after the step in which a signal came.
 #[derive(Debug, Clone)]
@@ -17,21 +21,28 @@ impl Interrupt {
     /// Takes over Ctrl-C and SIGTERM. SIGHUP stays as it is: `nohup` has it ignored.
     pub(crate) fn install() -> Result<Self> {
         let seen = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag down and raises it, the second finds it up.
-            flag::register_conditional_shutdown(signal, INTERRUPTED.into(), seen.clone())?;
-            flag::register(signal, seen.clone())?;
-        }
+        let flag = seen.clone();
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        std::thread::spawn(move || {
+            let mut first: Option<Instant> = None;
+            for _ in signals.forever() {
+                match first {
+                    None => {
+                        first = Some(Instant::now());
+                        flag.store(true, Ordering::Relaxed);
+                        tracing::warn!("interrupted: saving after this step (once more to exit at once)");
+                    }
+                    Some(first) if first.elapsed() > SAME => std::process::exit(INTERRUPTED.into()),
+                    Some(_) => (),
+                }
+            }
+        });
         Ok(Self(seen))
     }
 }
 
 impl Observer for Interrupt {
     fn on_step(&mut self, _: &Trainer, _: &StepReport) -> gan_train::Result<ControlFlow<()>> {
-        if self.0.load(Ordering::Relaxed) {
-            tracing::warn!("interrupted: saving (once more to exit at once)");
-            return Ok(ControlFlow::Break(()));
-        }
-        Ok(ControlFlow::Continue(()))
+        Ok(if self.0.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 }

@@ -99,17 +99,19 @@ fn cut(path: &Path, step: u64) -> Result<()> {
     struct Step {
         step: u64,
     }
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    // Bytes that are no text can only be what a crash left of the last line.
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),
     };
+    let text = String::from_utf8_lossy(&bytes);
     let kept: String = text
         .split_inclusive('\n')
         .filter(|line| line.ends_with('\n'))
         .filter(|line| serde_json::from_str::<Step>(line).is_ok_and(|line| line.step <= step))
         .collect();
-    if kept.len() < text.len() {
+    if kept.as_bytes() != bytes {
         write_atomically(path, kept.as_bytes())?;
     }
     Ok(())
@@ -125,6 +127,9 @@ mod tests {
         let path = directory.path().join("metrics.jsonl");
         cut(&path, 3).unwrap();
         std::fs::write(&path, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":6}\n{\"st").unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend([0xff, 0, 0xfe]);
+        std::fs::write(&path, bytes).unwrap();
         cut(&path, 4).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"step\":2,\"x\":1}\n{\"step\":4}\n");
     }
