@@ -1,7 +1,7 @@
 //! The ops written in plain candle operations: every device, every float type, differentiable.
 //!
-//! A faster implementation of an op lives beside this one and is tested equal to it; which one runs
-//! is decided inside the public function, so that code of models never sees the difference.
+//! So far they are the only implementation. A faster one belongs beside this module, tested equal to it and chosen
+//! inside the public function, so that code of models never sees the difference.
 
 mod activation;
 mod adam;
