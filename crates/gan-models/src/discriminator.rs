@@ -3,6 +3,7 @@
 use crate::config::{DiscriminatorInput, ModelConfig};
 use crate::error::Result;
 use crate::params::Params;
+use crate::pass::{Gradients, Prepared};
 use crate::sequential::{Mode, Sequential};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
@@ -66,6 +67,25 @@ impl Discriminator {
             DiscriminatorInput::Flat => self.network.forward(&x.flatten_from(1)?, mode)?,
         };
         logits.flatten_all()
+    }
+
+    /// Its weights as they are now, for passes off candle's tape: images in, logits out.
+    #[must_use]
+    pub fn prepare(&self) -> Prepared<'_> {
+        let image = self.config.image_shape();
+        let input = match self.config.discriminator.input {
+            DiscriminatorInput::Image => image.to_vec(),
+            DiscriminatorInput::Flat => vec![image.iter().product()],
+        };
+        self.network.prepare(&input, &[1])
+    }
+
+    /// Gradients of zero for its trainable parameters.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn gradients(&self) -> candle_core::Result<Gradients> {
+        Gradients::new(&self.prepare(), &self.params)
     }
 
     /// The configuration it was built from.

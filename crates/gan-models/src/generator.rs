@@ -3,6 +3,7 @@
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::params::Params;
+use crate::pass::{Batch, Gradients, Prepared};
 use crate::sequential::{Mode, Sequential};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
@@ -55,6 +56,42 @@ impl Generator {
         let z = z.reshape([&[batch], &self.config.generator_input()[..]].concat())?;
         let [channels, height, width] = self.config.image_shape();
         self.network.forward(&z, mode)?.reshape((batch, channels, height, width))
+    }
+
+    /// [`Self::forward`] in [`Mode::Eval`] without gradients: the fastest way to images.
+    ///
+    /// # Errors
+    /// Another shape of `z`.
+    pub fn generate(&self, z: &Tensor) -> candle_core::Result<Tensor> {
+        let images = self.prepare().evaluate(&self.latents(z)?)?.to_tensor()?;
+        let [channels, height, width] = self.config.image_shape();
+        images.reshape(((), channels, height, width))
+    }
+
+    /// A batch of latents for [`Self::prepare`]'s passes. `z: [B, latent_dim]`.
+    ///
+    /// # Errors
+    /// Another shape of `z`.
+    pub fn latents(&self, z: &Tensor) -> candle_core::Result<Batch> {
+        let (_, latent_dim) = z.dims2()?;
+        if latent_dim != self.config.latent_dim {
+            candle_core::bail!("latents: expected [_, {}], found {:?}", self.config.latent_dim, z.dims())
+        }
+        Batch::new(z)
+    }
+
+    /// Its weights as they are now, for passes off candle's tape: latents in, images out.
+    #[must_use]
+    pub fn prepare(&self) -> Prepared<'_> {
+        self.network.prepare(&self.config.generator_input(), &self.config.image_shape())
+    }
+
+    /// Gradients of zero for its trainable parameters.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn gradients(&self) -> candle_core::Result<Gradients> {
+        Gradients::new(&self.prepare(), &self.params)
     }
 
     /// The configuration it was built from.

@@ -10,6 +10,7 @@ pub mod init;
 mod layer;
 mod mlp;
 mod params;
+mod pass;
 pub mod preset;
 mod sequential;
 
@@ -22,4 +23,5 @@ pub use generator::Generator;
 pub use layer::{Convolution, Layer};
 pub use mlp::{mlp_discriminator, mlp_generator};
 pub use params::Params;
+pub use pass::{Batch, Gradients, Pass, Prepared, Wanted};
 pub use sequential::{Mode, Sequential};

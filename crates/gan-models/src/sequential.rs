@@ -2,8 +2,10 @@
 
 use crate::init;
 use crate::layer::{Convolution, Layer};
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use gan_ops::Activation;
+use gan_ops::fused::{self, Norm, Product};
 
 /// PyTorch's defaults for `nn.BatchNorm2d`.
 const BATCH_NORM_EPS: f64 = 1e-5;
@@ -11,7 +13,7 @@ const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 /// `nn.Sequential` over [`Layer`]s.
 #[derive(Debug, Clone)]
-pub struct Sequential(Vec<Module>);
+pub struct Sequential(pub(crate) Vec<Stage>);
 
 /// Which statistics batch norm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,24 +24,12 @@ pub enum Mode {
     Eval,
 }
 
+/// What is computed at once.
 #[derive(Debug, Clone)]
-enum Module {
-    Linear { weight: Tensor, bias: Tensor },
-    Conv2d { weight: Tensor, bias: Option<Tensor>, stride: usize, padding: usize },
-    ConvTranspose2d { weight: Tensor, bias: Option<Tensor>, stride: usize, padding: usize },
-    BatchNorm2d(BatchNorm2d),
-    Relu,
-    LeakyRelu(f64),
-    Tanh,
+pub(crate) enum Stage {
+    /// A product with the batch norm and the activation that follow it, as far as they do.
+    Fused(fused::Layer),
     Flatten,
-}
-
-#[derive(Debug, Clone)]
-struct BatchNorm2d {
-    weight: Tensor,
-    bias: Tensor,
-    running_mean: Var,
-    running_var: Var,
 }
 
 impl Sequential {
@@ -48,113 +38,117 @@ impl Sequential {
     /// # Errors
     /// Those of `vb`.
     pub fn new(layers: &[Layer], vb: VarBuilder<'_>) -> Result<Self> {
-        let modules = layers.iter().enumerate().map(|(i, layer)| Module::new(layer, &vb.pp(i)));
-        Ok(Self(modules.collect::<Result<_>>()?))
+        let mut stages = vec![];
+        let mut at = 0;
+        while at < layers.len() {
+            let (stage, taken) = Stage::new(&layers[at..], at, &vb)?;
+            stages.push(stage);
+            at += taken;
+        }
+        Ok(Self(stages))
     }
 
-    /// `x: [B, ...]` as the first layer takes it; returns the last layer's output.
+    /// `x: [B, ...]` as the first layer takes it; returns the last layer's output, on candle's tape. For a training loop
+    /// that need not be on it, [`Self::prepare`] is faster.
     ///
     /// # Errors
     /// A shape that some layer cannot take; in training, batch norm over a single value per channel.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.0.iter().try_fold(x.clone(), |x, module| module.forward(&x, mode))
+        self.0.iter().try_fold(x.clone(), |x, stage| stage.forward(&x, mode))
     }
 }
 
-impl Module {
-    fn new(layer: &Layer, vb: &VarBuilder<'_>) -> Result<Self> {
-        let weight = |shape: &[usize]| vb.get_with_hints(shape, "weight", init::weight(layer));
-        let bias = |size: usize| vb.get_with_hints(size, "bias", init::bias(layer));
-        Ok(match *layer {
-            Layer::Linear { inputs, outputs } => {
-                Self::Linear { weight: weight(&[outputs, inputs])?, bias: bias(outputs)? }
+impl Stage {
+    /// The stage that `layers` begin with, the first of them at position `at`, and how many of them it takes.
+    fn new(layers: &[Layer], at: usize, vb: &VarBuilder<'_>) -> Result<(Self, usize)> {
+        let fuse = |product, norm, activation| Self::Fused(fused::Layer { product, norm, activation });
+        Ok(match layers {
+            [product, norm @ Layer::BatchNorm2d { .. }, rest @ ..] if is_product(product) => {
+                let product = read_product(product, &vb.pp(at))?;
+                let norm = read_norm(norm, &vb.pp(at + 1))?;
+                let activation = rest.first().and_then(activation);
+                (fuse(product, norm, activation.unwrap_or_default()), 2 + usize::from(activation.is_some()))
             }
-            Layer::Conv2d(Convolution { inputs, outputs, kernel, stride, padding, bias: has_bias }) => {
-                Self::Conv2d {
-                    weight: weight(&[outputs, inputs, kernel, kernel])?,
-                    bias: has_bias.then(|| bias(outputs)).transpose()?,
-                    stride,
-                    padding,
-                }
+            [first @ Layer::BatchNorm2d { .. }, rest @ ..] => {
+                let activation = rest.first().and_then(activation);
+                let norm = read_norm(first, &vb.pp(at))?;
+                (fuse(None, norm, activation.unwrap_or_default()), 1 + usize::from(activation.is_some()))
             }
-            Layer::ConvTranspose2d(Convolution {
-                inputs,
-                outputs,
-                kernel,
-                stride,
-                padding,
-                bias: has_bias,
-            }) => Self::ConvTranspose2d {
-                weight: weight(&[inputs, outputs, kernel, kernel])?,
-                bias: has_bias.then(|| bias(outputs)).transpose()?,
-                stride,
-                padding,
-            },
-            Layer::BatchNorm2d { channels } => Self::BatchNorm2d(BatchNorm2d {
-                weight: weight(&[channels])?,
-                bias: bias(channels)?,
-                running_mean: Var::from_tensor(&vb.get_with_hints(
-                    channels,
-                    "running_mean",
-                    Init::Const(0.),
-                )?)?,
-                running_var: Var::from_tensor(&vb.get_with_hints(
-                    channels,
-                    "running_var",
-                    Init::Const(1.),
-                )?)?,
-            }),
-            Layer::Relu => Self::Relu,
-            Layer::LeakyRelu(slope) => Self::LeakyRelu(slope),
-            Layer::Tanh => Self::Tanh,
-            Layer::Flatten => Self::Flatten,
+            [product, rest @ ..] if is_product(product) => {
+                let activation = rest.first().and_then(activation);
+                let product = read_product(product, &vb.pp(at))?;
+                (fuse(product, None, activation.unwrap_or_default()), 1 + usize::from(activation.is_some()))
+            }
+            [first, ..] if activation(first).is_some() => {
+                (fuse(None, None, activation(first).unwrap_or_default()), 1)
+            }
+            _ => (Self::Flatten, 1),
         })
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        match self {
-            Self::Linear { weight, bias } => gan_ops::linear(x, weight, Some(bias)),
-            Self::Conv2d { weight, bias, stride, padding } => {
-                gan_ops::conv2d(x, weight, bias.as_ref(), *stride, *padding)
+        let Self::Fused(layer) = self else { return x.flatten_from(1) };
+        let after = if layer.norm.is_some() { Activation::Identity } else { layer.activation };
+        let y = match &layer.product {
+            Some((Product::Linear, weight, bias)) => gan_ops::linear(x, weight, bias.as_ref(), after)?,
+            Some((Product::Conv2d { stride, padding }, weight, bias)) => {
+                gan_ops::conv2d(x, weight, bias.as_ref(), *stride, *padding, after)?
             }
-            Self::ConvTranspose2d { weight, bias, stride, padding } => {
-                gan_ops::conv_transpose2d(x, weight, bias.as_ref(), *stride, *padding)
+            Some((Product::ConvTranspose2d { stride, padding }, weight, bias)) => {
+                gan_ops::conv_transpose2d(x, weight, bias.as_ref(), *stride, *padding, after)?
             }
-            Self::BatchNorm2d(norm) => norm.forward(x, mode),
-            Self::Relu => gan_ops::relu(x),
-            Self::LeakyRelu(slope) => gan_ops::leaky_relu(x, *slope),
-            Self::Tanh => gan_ops::tanh(x),
-            Self::Flatten => x.flatten_from(1),
-        }
-    }
-}
-
-impl BatchNorm2d {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let Self { weight, bias, running_mean, running_var } = self;
+            None => gan_ops::activate(x, after)?,
+        };
+        let Some(norm) = &layer.norm else { return Ok(y) };
         match mode {
-            Mode::Train => {
-                let (y, stats) = gan_ops::batch_norm_train(x, weight, bias, BATCH_NORM_EPS)?;
-                move_towards(running_mean, &stats.mean)?;
-                move_towards(running_var, &stats.unbiased_var)?;
-                Ok(y)
-            }
-            Mode::Eval => gan_ops::batch_norm_eval(
-                x,
-                &running_mean.as_detached_tensor(),
-                &running_var.as_detached_tensor(),
-                weight,
-                bias,
-                BATCH_NORM_EPS,
-            ),
+            Mode::Train => gan_ops::batch_norm_train(&y, norm, layer.activation),
+            Mode::Eval => gan_ops::batch_norm_eval(&y, norm, layer.activation),
         }
     }
 }
 
-/// `running = (1 - momentum) running + momentum batch`.
-fn move_towards(running: &Var, batch: &Tensor) -> Result<()> {
-    let old = (running.as_detached_tensor() * (1. - BATCH_NORM_MOMENTUM))?;
-    running.set(&(old + (batch * BATCH_NORM_MOMENTUM)?)?)
+fn activation(layer: &Layer) -> Option<Activation> {
+    match *layer {
+        Layer::Relu => Some(Activation::Relu),
+        Layer::LeakyRelu(slope) => Some(Activation::LeakyRelu(slope)),
+        Layer::Tanh => Some(Activation::Tanh),
+        _ => None,
+    }
+}
+
+fn is_product(layer: &Layer) -> bool {
+    matches!(layer, Layer::Linear { .. } | Layer::Conv2d(_) | Layer::ConvTranspose2d(_))
+}
+
+fn read_product(layer: &Layer, vb: &VarBuilder<'_>) -> Result<Option<(Product, Tensor, Option<Tensor>)>> {
+    let (product, shape, outputs, has_bias) = match *layer {
+        Layer::Linear { inputs, outputs } => (Product::Linear, vec![outputs, inputs], outputs, true),
+        Layer::Conv2d(Convolution { inputs, outputs, kernel, stride, padding, bias }) => {
+            (Product::Conv2d { stride, padding }, vec![outputs, inputs, kernel, kernel], outputs, bias)
+        }
+        Layer::ConvTranspose2d(Convolution { inputs, outputs, kernel, stride, padding, bias }) => (
+            Product::ConvTranspose2d { stride, padding },
+            vec![inputs, outputs, kernel, kernel],
+            outputs,
+            bias,
+        ),
+        _ => return Ok(None),
+    };
+    let weight = vb.get_with_hints(shape, "weight", init::weight(layer))?;
+    let bias = has_bias.then(|| vb.get_with_hints(outputs, "bias", init::bias(layer))).transpose()?;
+    Ok(Some((product, weight, bias)))
+}
+
+fn read_norm(layer: &Layer, vb: &VarBuilder<'_>) -> Result<Option<Norm>> {
+    let Layer::BatchNorm2d { channels } = *layer else { return Ok(None) };
+    Ok(Some(Norm {
+        weight: vb.get_with_hints(channels, "weight", init::weight(layer))?,
+        bias: vb.get_with_hints(channels, "bias", init::bias(layer))?,
+        running_mean: vb.get_with_hints(channels, "running_mean", Init::Const(0.))?,
+        running_var: vb.get_with_hints(channels, "running_var", Init::Const(1.))?,
+        eps: BATCH_NORM_EPS,
+        momentum: BATCH_NORM_MOMENTUM,
+    }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor, Var};
-use gan_ops::{AdamHyper, adam_step, bce_with_logits, leaky_relu, linear, rng::Stream, sigmoid};
+use gan_ops::{Activation, AdamHyper, Gradient, adam_step, bce_with_logits, linear, rng::Stream, sigmoid};
 
 fn main() -> Result<()> {
     let device = Device::Cpu;
@@ -14,22 +14,22 @@ fn main() -> Result<()> {
     let params = [(8, 2), (1, 8)].map(|shape| stream.normal(shape, &device));
     let [w1, w2] = params.map(|tensor| tensor.and_then(|t| Var::from_tensor(&t)));
     let params = [w1?, Var::zeros(8, candle_core::DType::F32, &device)?, w2?];
-    let logits =
-        |x: &Tensor| linear(&leaky_relu(&linear(x, &params[0], Some(&params[1]))?, 0.2)?, &params[2], None);
+    let logits = |x: &Tensor| {
+        let hidden = linear(x, &params[0], Some(&params[1]), Activation::LeakyRelu(0.2))?;
+        linear(&hidden, &params[2], None, Activation::Identity)
+    };
 
     let hyper = AdamHyper { lr: 0.05, betas: (0.9, 0.999), eps: 1e-8 };
     let mut moments = vec![];
     for param in &params {
-        moments.push([param.zeros_like()?, param.zeros_like()?]);
+        moments.push([Var::from_tensor(&param.zeros_like()?)?, Var::from_tensor(&param.zeros_like()?)?]);
     }
     for step in 1..=200 {
         let loss = (bce_with_logits(&logits(&ones)?, 1.)? + bce_with_logits(&logits(&zeros)?, 0.)?)?;
         let grads = loss.backward()?;
-        for (param, [m, v]) in params.iter().zip(&mut moments) {
+        for (param, [m, v]) in params.iter().zip(&moments) {
             let grad = grads.get(param).context("every parameter is used")?;
-            let [new, new_m, new_v] = adam_step(param, grad, m, v, &hyper, step)?;
-            param.set(&new)?;
-            (*m, *v) = (new_m, new_v);
+            adam_step(param, Gradient::Tensor(grad), [m, v], &hyper, step)?;
         }
         if step % 50 == 0 {
             println!("step {step}: loss {:.4}", loss.to_scalar::<f32>()?);

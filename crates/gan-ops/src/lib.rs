@@ -15,11 +15,23 @@
 //! "Yes" is subject to candle's own rule: `Tensor::backward` detaches the gradients it computes
 //! unless the environment variable `CANDLE_GRAD_DO_NOT_DETACH` is set to 1.
 
+mod activation;
+mod adam;
+mod batch_norm;
+mod bce;
+pub mod fused;
+#[expect(unsafe_code, reason = "what is fast on a CPU: vector instructions and threads that share a slice")]
+mod kernels;
+mod product;
 pub mod reference;
 pub mod rng;
+mod slices;
+mod tape;
 pub mod threads;
 
-pub use reference::{
-    AdamHyper, BatchStats, adam_step, batch_norm_eval, batch_norm_train, bce_with_logits, conv_transpose2d,
-    conv2d, leaky_relu, linear, relu, sigmoid, softplus, tanh,
-};
+pub use activation::{Activation, activate, leaky_relu, relu, tanh};
+pub use adam::{AdamHyper, Gradient, adam_step};
+pub use batch_norm::{batch_norm_eval, batch_norm_train};
+pub use bce::bce_with_logits;
+pub use product::{conv_transpose2d, conv2d, linear};
+pub use reference::{sigmoid, softplus};

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_models::{Mode, ModelConfig, preset};
+use gan_models::{ModelConfig, preset};
 use gan_ops::rng::Stream;
 use gan_train::{Observer, OptimizerConfig, StepReport, TrainConfig, Trainer, every, fit};
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     fit(&mut trainer, 2000, |_| Ok(real.clone()), &mut [&mut every(500, Print)])?;
 
     let z = Stream::new(1, "samples", 0).normal((4, 8), &device)?;
-    let images = trainer.generator().forward(&z, Mode::Eval)?;
+    let images = trainer.generator().generate(&z)?;
     for image in images.squeeze(1)?.to_vec3::<f32>()? {
         for row in image {
             let line: String = row.iter().map(|&v| if v > 0. { "##" } else { ".." }).collect();

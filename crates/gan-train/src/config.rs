@@ -40,7 +40,7 @@ pub struct TrainConfig {
 }
 
 /// One player's Adam.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OptimizerConfig {
     /// Step size.

@@ -1,7 +1,7 @@
 //! Adam with named moments, so that a checkpoint holds them and a test compares them.
 
-use candle_core::{Result, Tensor, Var, backprop::GradStore};
-use gan_models::Params;
+use candle_core::{Result, Tensor, Var};
+use gan_models::{Gradients, Params};
 use gan_ops::{AdamHyper, adam_step};
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ pub struct Adam {
 struct Slot {
     name: String,
     var: Var,
-    first_moment: Tensor,
-    second_moment: Tensor,
+    first_moment: Var,
+    second_moment: Var,
 }
 
 impl Adam {
@@ -29,13 +29,9 @@ impl Adam {
     /// Only those of the device.
     pub fn new(params: &Params, hyper: AdamHyper) -> Result<Self> {
         let slot = |(name, var): (&str, &Var)| {
-            let zeros = var.zeros_like()?;
-            Ok(Slot {
-                name: name.to_owned(),
-                var: var.clone(),
-                first_moment: zeros.clone(),
-                second_moment: zeros,
-            })
+            let zeros = || Var::zeros(var.shape(), var.dtype(), var.device());
+            let (first_moment, second_moment) = (zeros()?, zeros()?);
+            Ok(Slot { name: name.to_owned(), var: var.clone(), first_moment, second_moment })
         };
         Ok(Self { hyper, step: 0, slots: params.trainable().map(slot).collect::<Result<_>>()? })
     }
@@ -44,23 +40,12 @@ impl Adam {
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn step(&mut self, grads: &GradStore) -> Result<()> {
+    pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
         self.step += 1;
-        for slot in &mut self.slots {
-            let Some(grad) = grads.get(&slot.var) else { continue };
-            let [param, first, second] = adam_step(
-                &slot.var.as_detached_tensor(),
-                grad,
-                &slot.first_moment,
-                &slot.second_moment,
-                &self.hyper,
-                self.step,
-            )?;
-            slot.var.set(&param)?;
-            slot.first_moment = first;
-            slot.second_moment = second;
-        }
-        Ok(())
+        gradients.each(|i, gradient| {
+            let Slot { var, first_moment, second_moment, .. } = &self.slots[i];
+            adam_step(var, gradient, [first_moment, second_moment], &self.hyper, self.step)
+        })
     }
 
     /// The settings.
@@ -69,13 +54,13 @@ impl Adam {
         &self.hyper
     }
 
-    /// Both moments of every variable: `model.0.weight.m`, `model.0.weight.v`.
+    /// Both moments of every variable: `model.0.weight.m`, `model.0.weight.v`. The next step changes them.
     #[must_use]
     pub fn moments(&self) -> Vec<(String, Tensor)> {
         let both = |slot: &Slot| {
             [
-                (format!("{}.m", slot.name), slot.first_moment.clone()),
-                (format!("{}.v", slot.name), slot.second_moment.clone()),
+                (format!("{}.m", slot.name), slot.first_moment.as_detached_tensor()),
+                (format!("{}.v", slot.name), slot.second_moment.as_detached_tensor()),
             ]
         };
         self.slots.iter().flat_map(both).collect()
@@ -99,9 +84,11 @@ impl Adam {
             }
             None => Err(format!("moment {name} is missing")),
         };
-        for slot in &mut self.slots {
-            slot.first_moment = find(format!("{}.m", slot.name), &slot.var)?;
-            slot.second_moment = find(format!("{}.v", slot.name), &slot.var)?;
+        for slot in &self.slots {
+            for (moment, suffix) in [(&slot.first_moment, "m"), (&slot.second_moment, "v")] {
+                let name = format!("{}.{suffix}", slot.name);
+                moment.set(&find(name.clone(), &slot.var)?).map_err(|e| format!("moment {name}: {e}"))?;
+            }
         }
         self.step = step;
         Ok(())

@@ -4,19 +4,19 @@ use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::optim::Adam;
-use candle_core::{Device, Tensor};
-use gan_models::{Discriminator, Generator, Mode, ModelConfig, Params};
-use gan_ops::{rng::Stream, sigmoid};
+use candle_core::{Device, Tensor, Var};
+use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params, Wanted};
+use gan_ops::rng::Stream;
 
 /// Two networks, their optimizers, and how often they have moved.
 #[derive(Debug)]
 pub struct Trainer {
     pub(crate) generator: Generator,
     pub(crate) discriminator: Discriminator,
-    /// D's weights as constants, for G's step.
-    frozen_discriminator: Discriminator,
     pub(crate) adam_g: Adam,
     pub(crate) adam_d: Adam,
+    gradients_g: Gradients,
+    gradients_d: Gradients,
     loss: Loss,
     seed: u64,
     pub(crate) step: u64,
@@ -61,7 +61,8 @@ impl Trainer {
     ) -> Result<Self> {
         train.validate()?;
         Ok(Self {
-            frozen_discriminator: discriminator.frozen()?,
+            gradients_g: generator.gradients()?,
+            gradients_d: discriminator.gradients()?,
             adam_g: Adam::new(generator.params(), train.generator.adam())?,
             adam_d: Adam::new(discriminator.params(), train.discriminator.adam())?,
             device: generator.device().clone(),
@@ -91,35 +92,40 @@ impl Trainer {
     /// As [`Self::step`].
     pub fn step_with(&mut self, real: &Tensor, z: &Tensor) -> Result<StepReport> {
         self.step += 1;
-        let fake = self.generator.forward(z, Mode::Train)?;
+        let generator = self.generator.prepare();
+        let fake = generator.forward(&self.generator.latents(z)?)?;
 
-        let (d_loss, [real_logits, fake_logits]) = self.discriminator_loss(real, &fake)?;
-        let d_loss_value = self.finite("d_loss", &d_loss)?;
-        self.adam_d.step(&d_loss.backward()?)?;
+        // D, to which the fake images are constants: nothing goes back into G.
+        let discriminator = self.discriminator.prepare();
+        let on_real = discriminator.forward(&Batch::new(real)?)?;
+        let on_fake = discriminator.forward(fake.output())?;
+        let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
+        let (d_loss, [real_slope, fake_slope]) =
+            with_slopes([&real_logits, &fake_logits], |[real, fake]| self.loss.discriminator(real, fake))?;
+        self.check("d_loss", d_loss)?;
+        self.gradients_d.clear();
+        on_real.backward(&real_slope, Some(&mut self.gradients_d), Wanted::Nothing)?;
+        on_fake.backward(&fake_slope, Some(&mut self.gradients_d), Wanted::Nothing)?;
+        self.adam_d.step(&self.gradients_d)?;
 
-        let g_loss = self.generator_loss(&fake)?;
-        let g_loss_value = self.finite("g_loss", &g_loss)?;
-        self.adam_g.step(&g_loss.backward()?)?;
+        // G, through the updated D, which takes no gradient itself.
+        let discriminator = self.discriminator.prepare();
+        let on_fake = discriminator.forward(fake.output())?;
+        let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| self.loss.generator(fake))?;
+        self.check("g_loss", g_loss)?;
+        self.gradients_g.clear();
+        if let Some(to_images) = on_fake.backward(&slope, None, Wanted::Input)? {
+            fake.backward(&to_images, Some(&mut self.gradients_g), Wanted::Nothing)?;
+        }
+        self.adam_g.step(&self.gradients_g)?;
 
         Ok(StepReport {
             step: self.step,
-            d_loss: d_loss_value,
-            g_loss: g_loss_value,
-            d_real: sigmoid(&real_logits.detach())?.mean_all()?.to_scalar()?,
-            d_fake: sigmoid(&fake_logits.detach())?.mean_all()?.to_scalar()?,
+            d_loss,
+            g_loss,
+            d_real: mean_probability(&real_logits)?,
+            d_fake: mean_probability(&fake_logits)?,
         })
-    }
-
-    /// What D minimises, and its logits on real and fake images. No gradient reaches G.
-    fn discriminator_loss(&self, real: &Tensor, fake: &Tensor) -> Result<(Tensor, [Tensor; 2])> {
-        let real_logits = self.discriminator.forward(real, Mode::Train)?;
-        let fake_logits = self.discriminator.forward(&fake.detach(), Mode::Train)?;
-        Ok((self.loss.discriminator(&real_logits, &fake_logits)?, [real_logits, fake_logits]))
-    }
-
-    /// What G minimises. No gradient reaches D.
-    fn generator_loss(&self, fake: &Tensor) -> Result<Tensor> {
-        Ok(self.loss.generator(&self.frozen_discriminator.forward(fake, Mode::Train)?)?)
     }
 
     /// The latents of the step after `step` steps: standard normal, `[batch, latent_dim]`, a pure
@@ -147,10 +153,9 @@ impl Trainer {
         }
     }
 
-    fn finite(&self, name: &str, loss: &Tensor) -> Result<f32> {
-        let value = loss.to_scalar::<f32>()?;
+    fn check(&self, name: &str, value: f32) -> Result<()> {
         if value.is_finite() {
-            return Ok(value);
+            return Ok(());
         }
         let diagnosis = match self.first_non_finite()? {
             Some(tensor) => format!("the first broken tensor is {tensor}: try a lower lr"),
@@ -216,6 +221,32 @@ impl Trainer {
     }
 }
 
+/// A loss of logits, and its gradient with respect to each of them.
+fn with_slopes<const N: usize>(
+    logits: [&Tensor; N],
+    loss: impl FnOnce([&Tensor; N]) -> candle_core::Result<Tensor>,
+) -> Result<(f32, [Batch; N])> {
+    let vars = logits.iter().map(|l| Var::from_tensor(l)).collect::<candle_core::Result<Vec<_>>>()?;
+    let loss = loss(std::array::from_fn(|i| vars[i].as_tensor()))?;
+    let value = loss.to_scalar()?;
+    let mut slopes = loss.backward()?;
+    let slope = |var: &Var| match slopes.remove(var) {
+        Some(slope) => Batch::new(&slope.reshape(((), 1))?),
+        None => Batch::new(&var.zeros_like()?.reshape(((), 1))?),
+    };
+    let slopes = vars.iter().map(slope).collect::<candle_core::Result<Vec<_>>>()?;
+    let slopes =
+        slopes.try_into().map_err(|_| candle_core::Error::Msg("one gradient for each tensor".into()))?;
+    Ok((value, slopes))
+}
+
+/// Mean of the sigmoid of logits.
+fn mean_probability(logits: &Tensor) -> Result<f32> {
+    let logits = logits.to_vec1::<f32>()?;
+    let sum: f64 = logits.iter().map(|&x| 1. / (1. + f64::from(-x).exp())).sum();
+    Ok((sum / logits.len() as f64) as f32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,19 +255,23 @@ mod tests {
 
     #[test]
     fn no_gradient_reaches_the_other_player() -> Result<()> {
-        let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
-        let train = TrainConfig::new(1, player);
-        let device = Device::Cpu;
+        // A player whose rate is next to nothing stays where it is, whatever the other one does.
+        let still = OptimizerConfig { lr: 1e-30, betas: (0.5, 0.999) };
+        let moving = OptimizerConfig { lr: 1e-3, ..still };
+        let weights = |params: &Params| -> Result<Vec<f32>> {
+            let flat = params.trainable().map(|(_, var)| var.flatten_all()?.to_vec1::<f32>());
+            Ok(flat.collect::<candle_core::Result<Vec<_>>>()?.concat())
+        };
         for model in [preset::mlp_002(), preset::dcgan_28()] {
-            let trainer = Trainer::new(&model, &train, 0, &device)?;
-            let fake = trainer.generator.forward(&trainer.noise(0, 2)?, Mode::Train)?;
-            let real = Stream::new(0, "real", 0).uniform(-1., 1., fake.shape(), &device)?;
-            let d_grads = trainer.discriminator_loss(&real, &fake)?.0.backward()?;
-            let g_grads = trainer.generator_loss(&fake)?.backward()?;
-            assert!(trainer.discriminator.params().trainable().all(|(_, var)| d_grads.get(var).is_some()));
-            assert!(trainer.generator.params().iter().all(|(_, var)| d_grads.get(var).is_none()));
-            assert!(trainer.generator.params().trainable().all(|(_, var)| g_grads.get(var).is_some()));
-            assert!(trainer.discriminator.params().iter().all(|(_, var)| g_grads.get(var).is_none()));
+            for (g, d) in [(still, moving), (moving, still)] {
+                let train = TrainConfig { generator: g, discriminator: d, ..TrainConfig::new(1, still) };
+                let mut trainer = Trainer::new(&model, &train, 0, &Device::Cpu)?;
+                let before = [weights(trainer.generator.params())?, weights(trainer.discriminator.params())?];
+                let real = Stream::new(0, "real", 0).uniform(-1., 1., (2, 1, 28, 28), &Device::Cpu)?;
+                trainer.step(&real)?;
+                let after = [weights(trainer.generator.params())?, weights(trainer.discriminator.params())?];
+                assert_eq!([before[0] != after[0], before[1] != after[1]], [g == moving, d == moving]);
+            }
         }
         Ok(())
     }

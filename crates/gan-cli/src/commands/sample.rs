@@ -6,7 +6,7 @@ use crate::{device, run_dir};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use gan_data::{Grid, GridBuilder, save_image};
-use gan_models::{AtomicFile, Generator, Mode};
+use gan_models::{AtomicFile, Generator};
 use gan_ops::rng::Stream;
 use npyz::WriterBuilder;
 use std::io::{BufWriter, Write};
@@ -111,7 +111,7 @@ impl Images<'_> {
                     self.stream.normal((n, self.generator.config().latent_dim), self.generator.device())?
                 }
             };
-            Ok(self.generator.forward(&z, Mode::Eval)?.detach())
+            Ok(self.generator.generate(&z)?)
         })
     }
 }

@@ -3,7 +3,6 @@
 use crate::run_dir::RunDir;
 use candle_core::Tensor;
 use gan_data::Grid;
-use gan_models::Mode;
 use gan_ops::rng::Stream;
 use gan_train::{Observer, StepReport, TrainError, Trainer};
 use std::ops::ControlFlow;
@@ -25,7 +24,7 @@ impl<'a> Samples<'a> {
 
     fn draw(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
         trainer.check_finite()?;
-        let images = trainer.generator().forward(&self.latents, Mode::Eval)?;
+        let images = trainer.generator().generate(&self.latents)?;
         let columns = (images.dim(0)? as f64).sqrt().ceil() as usize;
         let grid = Grid::new(&images, columns).map_err(TrainError::observer)?;
         grid.save_png(self.run.samples(trainer.steps_done())).map_err(TrainError::observer)?;

@@ -1,6 +1,20 @@
 //! Activations with PyTorch's gradients, those at exactly 0 included.
 
+use crate::Activation;
 use candle_core::{Result, Tensor};
+
+/// `activation(x)`, element by element.
+///
+/// # Errors
+/// Only those of the device.
+pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    match activation {
+        Activation::Identity => Ok(x.clone()),
+        Activation::Relu => relu(x),
+        Activation::LeakyRelu(slope) => leaky_relu(x, slope),
+        Activation::Tanh => tanh(x),
+    }
+}
 
 /// `max(x, 0)` element by element; the gradient at 0 is 0, as in PyTorch (candle's own is 1).
 /// NaN stays NaN.

@@ -1,8 +1,10 @@
 //! Convolution and transposed convolution over images.
 
+use super::activate;
+use crate::Activation;
 use candle_core::{Result, Tensor};
 
-/// PyTorch's `functional.conv2d` with equal stride and padding on both axes.
+/// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation that follows it.
 ///
 /// `x: [B, in, H, W]`, `weight: [out, in, k, k]`, `bias: [out]`; returns `[B, out, H', W']` with
 /// `H' = (H + 2 padding - k) / stride + 1`, rounded down.
@@ -15,6 +17,7 @@ pub fn conv2d(
     bias: Option<&Tensor>,
     stride: usize,
     padding: usize,
+    activation: Activation,
 ) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
     let (_, _, kernel_h, kernel_w) = weight.dims4()?;
@@ -24,11 +27,11 @@ pub fn conv2d(
             "conv2d: kernel {kernel_h}x{kernel_w} with stride {stride} and padding {padding} does not fit an image of {height}x{width}"
         )
     }
-    add_bias(x.conv2d(weight, padding, stride, 1, 1)?, bias)
+    finish(x.conv2d(weight, padding, stride, 1, 1)?, bias, activation)
 }
 
 /// PyTorch's `functional.conv_transpose2d` with equal stride and padding on both axes and no
-/// output padding.
+/// output padding, and the activation that follows it.
 ///
 /// `x: [B, in, H, W]`, `weight: [in, out, k, k]`, `bias: [out]`; returns `[B, out, H', W']` with
 /// `H' = (H - 1) stride - 2 padding + k`.
@@ -41,6 +44,7 @@ pub fn conv_transpose2d(
     bias: Option<&Tensor>,
     stride: usize,
     padding: usize,
+    activation: Activation,
 ) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
     let (_, _, kernel_h, kernel_w) = weight.dims4()?;
@@ -50,14 +54,15 @@ pub fn conv_transpose2d(
             "conv_transpose2d: kernel {kernel_h}x{kernel_w} with stride {stride} and padding {padding} leaves nothing of an image of {height}x{width}"
         )
     }
-    add_bias(x.conv_transpose2d(weight, padding, 0, stride, 1)?, bias)
+    finish(x.conv_transpose2d(weight, padding, 0, stride, 1)?, bias, activation)
 }
 
-fn add_bias(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    match bias {
-        Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
-        None => Ok(y),
-    }
+fn finish(y: Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
+    let y = match bias {
+        Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
+        None => y,
+    };
+    activate(&y, activation)
 }
 
 #[cfg(test)]
@@ -119,7 +124,7 @@ mod tests {
             // Transposed views: the strides are not those of contiguous tensors.
             let x = stream.normal((channels, batch, w, h), &device)?.transpose(0, 1)?.transpose(2, 3)?;
             let weight = stream.normal((channels, out, k, k), &device)?.transpose(0, 1)?;
-            let y = conv2d(&x, &weight, None, stride, padding)?;
+            let y = conv2d(&x, &weight, None, stride, padding, Activation::Identity)?;
             close(&y.flatten_all()?.to_vec1()?, &conv2d_by_hand(&x, &weight, stride, padding)?);
         }
         Ok(())
@@ -142,8 +147,11 @@ mod tests {
     }
 
     fn assert_adjoint(x: &Var, y: &Var, weight: &Var, stride: usize, padding: usize) -> Result<()> {
-        let forward = (conv2d(x, weight, None, stride, padding)? * y.as_tensor())?.sum_all()?;
-        let adjoint = (conv_transpose2d(y, weight, None, stride, padding)? * x.as_tensor())?.sum_all()?;
+        let forward =
+            (conv2d(x, weight, None, stride, padding, Activation::Identity)? * y.as_tensor())?.sum_all()?;
+        let adjoint = (conv_transpose2d(y, weight, None, stride, padding, Activation::Identity)?
+            * x.as_tensor())?
+        .sum_all()?;
         assert!((forward.to_scalar::<f32>()? - adjoint.to_scalar::<f32>()?).abs() < 1e-3);
         // Both are the same function of (x, y, weight), so all three gradients agree.
         let (a, b) = (forward.backward()?, adjoint.backward()?);
@@ -159,7 +167,7 @@ mod tests {
         let x = Tensor::zeros((1, 1, 2, 2), candle_core::DType::F32, &Device::Cpu)?;
         let weight = Tensor::zeros((2, 1, 1, 1), candle_core::DType::F32, &Device::Cpu)?;
         let bias = Tensor::new(&[1f32, 2.], &Device::Cpu)?;
-        let y = conv2d(&x, &weight, Some(&bias), 1, 0)?;
+        let y = conv2d(&x, &weight, Some(&bias), 1, 0, Activation::Identity)?;
         assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1., 1., 1., 1., 2., 2., 2., 2.]);
         Ok(())
     }
@@ -168,10 +176,10 @@ mod tests {
     fn what_does_not_fit_is_an_error() -> Result<()> {
         let x = Tensor::zeros((1, 1, 2, 2), candle_core::DType::F32, &Device::Cpu)?;
         let weight = Tensor::zeros((1, 1, 4, 4), candle_core::DType::F32, &Device::Cpu)?;
-        assert!(conv2d(&x, &weight, None, 2, 0).is_err());
-        assert!(conv2d(&x, &weight, None, 0, 1).is_err());
-        assert!(conv_transpose2d(&x, &weight, None, 1, 3).is_err());
-        assert!(conv_transpose2d(&x, &weight, None, 0, 1).is_err());
+        assert!(conv2d(&x, &weight, None, 2, 0, Activation::Identity).is_err());
+        assert!(conv2d(&x, &weight, None, 0, 1, Activation::Identity).is_err());
+        assert!(conv_transpose2d(&x, &weight, None, 1, 3, Activation::Identity).is_err());
+        assert!(conv_transpose2d(&x, &weight, None, 0, 1, Activation::Identity).is_err());
         Ok(())
     }
 }

@@ -1,0 +1,336 @@
+//! Forward and backward passes of a whole network, off candle's tape where the fused layers serve.
+
+use crate::params::Params;
+use crate::sequential::{Mode, Sequential, Stage};
+use candle_core::{Result, Tensor, Var, backprop::GradStore};
+use gan_ops::Gradient;
+use gan_ops::fused::{self, Maps};
+
+/// What a network takes and gives: a tensor, or the same as the CPU's fused layers read it.
+#[derive(Debug, Clone)]
+pub struct Batch(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    Tensor(Tensor),
+    Maps(Maps),
+}
+
+impl Batch {
+    /// `x: [B, ...]`.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn new(x: &Tensor) -> Result<Self> {
+        let served = fused::serves(x.device(), x.dtype()) && matches!(x.rank(), 2 | 4) && x.elem_count() > 0;
+        Ok(Self(if served { Form::Maps(Maps::from_tensor(x)?) } else { Form::Tensor(x.detach()) }))
+    }
+
+    /// The values as a tensor, without a graph: `[B, C, H, W]`.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn to_tensor(&self) -> Result<Tensor> {
+        match &self.0 {
+            Form::Tensor(x) => Ok(x.detach()),
+            Form::Maps(maps) => maps.to_tensor(),
+        }
+    }
+
+    /// Samples.
+    ///
+    /// # Errors
+    /// A scalar.
+    pub fn len(&self) -> Result<usize> {
+        match &self.0 {
+            Form::Tensor(x) => x.dim(0),
+            Form::Maps(maps) => Ok(maps.batch()),
+        }
+    }
+
+    fn tensor(&self, shape: &[usize]) -> Result<Tensor> {
+        self.to_tensor()?.reshape([&[self.len()?], shape].concat())
+    }
+
+    fn maps(&self, shape: &[usize]) -> Result<Maps> {
+        let maps = match &self.0 {
+            Form::Tensor(x) => Maps::from_tensor(&x.flatten_from(1)?)?,
+            Form::Maps(maps) => maps.clone(),
+        };
+        maps.reshape(image(shape))
+    }
+}
+
+/// One sample's shape as an image: features are channels of one pixel.
+fn image(shape: &[usize]) -> [usize; 3] {
+    std::array::from_fn(|i| shape.get(i).copied().unwrap_or(1))
+}
+
+/// A network with the weights of this moment, put in order for the kernels: make it anew after each update.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    network: &'a Sequential,
+    /// Empty where candle's tape does the work.
+    layers: Vec<Option<fused::Prepared<'a>>>,
+    /// Of one sample, as the first layer takes it.
+    input: Vec<usize>,
+    /// Of one sample, as the network's owner gives it.
+    output: Vec<usize>,
+}
+
+/// A forward pass in training, to be followed by at most one backward pass.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    prepared: &'a Prepared<'a>,
+    output: Batch,
+    saved: Saved,
+}
+
+#[derive(Debug)]
+enum Saved {
+    /// What each layer keeps; its output's shape where it is but a view.
+    Layers(Vec<Step>),
+    Tape {
+        input: Var,
+        output: Tensor,
+    },
+}
+
+#[derive(Debug)]
+enum Step {
+    Layer(fused::Saved),
+    View([usize; 3]),
+}
+
+impl Sequential {
+    /// Its weights as they are now, for samples of shape `input` and results of shape `output`.
+    #[must_use]
+    pub fn prepare(&self, input: &[usize], output: &[usize]) -> Prepared<'_> {
+        let served = self.0.iter().all(|stage| match stage {
+            Stage::Flatten => true,
+            Stage::Fused(layer) => {
+                let tensor = layer.product.as_ref().map(|p| &p.1).or(layer.norm.as_ref().map(|n| &n.weight));
+                tensor.is_none_or(|t| fused::serves(t.device(), t.dtype()))
+            }
+        });
+        let prepare = |stage| match stage {
+            &Stage::Fused(ref layer) => Some(layer.prepare()),
+            Stage::Flatten => None,
+        };
+        let layers = if served { self.0.iter().map(prepare).collect() } else { vec![] };
+        Prepared { network: self, layers, input: input.to_vec(), output: output.to_vec() }
+    }
+}
+
+impl Prepared<'_> {
+    /// A training pass: batch norm takes the statistics of the batch and moves the running ones.
+    ///
+    /// # Errors
+    /// A shape that some layer cannot take; batch norm over a single value per channel.
+    pub fn forward(&self, x: &Batch) -> Result<Pass<'_>> {
+        if self.layers.is_empty() {
+            let input = Var::from_tensor(&x.tensor(&self.input)?)?;
+            let output = self.network.forward(&input, Mode::Train)?;
+            let output = output.reshape([&[x.len()?], &self.output[..]].concat())?;
+            let saved = Saved::Tape { input, output: output.clone() };
+            return Ok(Pass { prepared: self, output: Batch(Form::Tensor(output.detach())), saved });
+        }
+        let mut x = x.maps(&self.input)?;
+        let mut steps = vec![];
+        for layer in &self.layers {
+            let (y, step) = match layer {
+                Some(layer) => {
+                    let (y, saved) = layer.forward(&x)?;
+                    (y, Step::Layer(saved))
+                }
+                None => (flatten(&x)?, Step::View(x.image())),
+            };
+            steps.push(step);
+            x = y;
+        }
+        steps.push(Step::View(x.image()));
+        let output = Batch(Form::Maps(x.reshape(image(&self.output))?));
+        Ok(Pass { prepared: self, output, saved: Saved::Layers(steps) })
+    }
+
+    /// The network in evaluation: batch norm takes the running statistics. No gradients.
+    ///
+    /// # Errors
+    /// A shape that some layer cannot take.
+    pub fn evaluate(&self, x: &Batch) -> Result<Batch> {
+        if self.layers.is_empty() {
+            let y = self.network.forward(&x.tensor(&self.input)?, Mode::Eval)?.detach();
+            return Ok(Batch(Form::Tensor(y.reshape([&[x.len()?], &self.output[..]].concat())?)));
+        }
+        let y = self.layers.iter().try_fold(x.maps(&self.input)?, |x, layer| match layer {
+            Some(layer) => layer.evaluate(&x),
+            None => flatten(&x),
+        })?;
+        Ok(Batch(Form::Maps(y.reshape(image(&self.output))?)))
+    }
+}
+
+fn flatten(x: &Maps) -> Result<Maps> {
+    x.reshape([x.image().iter().product(), 1, 1])
+}
+
+impl Pass<'_> {
+    /// What the network gave, without a graph.
+    #[must_use]
+    pub fn output(&self) -> &Batch {
+        &self.output
+    }
+
+    /// The output of a network with one result per sample, `[B]`.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn logits(&self) -> Result<Tensor> {
+        self.output.to_tensor()?.flatten_all()
+    }
+
+    /// From the gradient of the output: adds those of the parameters to `sums`, if given, and returns that of the input if
+    /// it is wanted.
+    ///
+    /// # Errors
+    /// A gradient of another shape than the output.
+    pub fn backward(
+        self,
+        gradient: &Batch,
+        mut sums: Option<&mut Gradients>,
+        wanted: Wanted,
+    ) -> Result<Option<Batch>> {
+        let input = wanted == Wanted::Input;
+        let steps = match self.saved {
+            Saved::Layers(steps) => steps,
+            Saved::Tape { input: x, output } => {
+                let shape = &self.prepared.output;
+                let grads = (&output * gradient.tensor(shape)?)?.sum_all()?.backward()?;
+                if let Some(sums) = sums {
+                    sums.add(&grads)?;
+                }
+                return Ok(input.then(|| grads.get(&x)).flatten().map(|g| Batch(Form::Tensor(g.detach()))));
+            }
+        };
+        let mut gradient = gradient.maps(&self.prepared.output)?;
+        for (i, step) in steps.into_iter().enumerate().rev() {
+            gradient = match step {
+                Step::View(shape) => gradient.reshape(shape)?,
+                Step::Layer(saved) => {
+                    let Some(layer) = &self.prepared.layers[i] else { continue };
+                    let sums = sums.as_deref_mut().and_then(|sums| sums.layer(i));
+                    match layer.backward(saved, gradient, sums, i > 0 || input)? {
+                        Some(gradient) => gradient,
+                        None => return Ok(None),
+                    }
+                }
+            };
+        }
+        Ok(input.then(|| Batch(Form::Maps(gradient))))
+    }
+}
+
+/// What a backward pass is asked for beside the gradients of the parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The gradient of the network's input.
+    Input,
+    /// Nothing.
+    Nothing,
+}
+
+/// Gradients of a network's trainable parameters, summed over backward passes.
+#[derive(Debug)]
+pub struct Gradients(Sums);
+
+#[derive(Debug)]
+enum Sums {
+    Layers(Vec<Option<fused::Gradient>>),
+    Tape { params: Params, sums: Vec<Option<Tensor>> },
+}
+
+impl Gradients {
+    /// Zero for each parameter of `network`, which takes samples of shape `input`.
+    ///
+    /// # Errors
+    /// A shape that some layer cannot take.
+    pub(crate) fn new(prepared: &Prepared<'_>, params: &Params) -> Result<Self> {
+        if prepared.layers.is_empty() {
+            let sums = vec![None; params.trainable().count()];
+            return Ok(Self(Sums::Tape { params: params.clone(), sums }));
+        }
+        let mut shape = image(&prepared.input);
+        let mut layers = vec![];
+        for stage in &prepared.network.0 {
+            match stage {
+                Stage::Flatten => {
+                    shape = [shape.iter().product(), 1, 1];
+                    layers.push(None);
+                }
+                Stage::Fused(layer) => {
+                    layers.push(Some(layer.gradient(shape)?));
+                    shape = layer.output(shape)?;
+                }
+            }
+        }
+        Ok(Self(Sums::Layers(layers)))
+    }
+
+    /// Back to zero.
+    pub fn clear(&mut self) {
+        match &mut self.0 {
+            Sums::Layers(layers) => layers.iter_mut().flatten().for_each(fused::Gradient::clear),
+            Sums::Tape { sums, .. } => sums.fill(None),
+        }
+    }
+
+    /// Calls `f` with the position among the trainable parameters and the gradient of each that has one.
+    ///
+    /// # Errors
+    /// The first of `f`.
+    pub fn each(&self, mut f: impl FnMut(usize, Gradient<'_>) -> Result<()>) -> Result<()> {
+        let mut result = Ok(());
+        match &self.0 {
+            Sums::Layers(layers) => {
+                let mut i = 0;
+                for layer in layers.iter().flatten() {
+                    layer.each(|values| {
+                        if result.is_ok() {
+                            result = f(i, Gradient::Slice(values));
+                        }
+                        i += 1;
+                    });
+                }
+            }
+            Sums::Tape { sums, .. } => {
+                for (i, sum) in sums.iter().enumerate() {
+                    if let Some(sum) = sum {
+                        f(i, Gradient::Tensor(sum))?;
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    fn layer(&mut self, i: usize) -> Option<&mut fused::Gradient> {
+        match &mut self.0 {
+            Sums::Layers(layers) => layers.get_mut(i)?.as_mut(),
+            Sums::Tape { .. } => None,
+        }
+    }
+
+    fn add(&mut self, grads: &GradStore) -> Result<()> {
+        if let Sums::Tape { params, sums } = &mut self.0 {
+            for (sum, (_, var)) in sums.iter_mut().zip(params.trainable()) {
+                if let Some(grad) = grads.get(var) {
+                    *sum = Some(match sum.take() {
+                        Some(sum) => (sum + grad.detach())?,
+                        None => grad.detach(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Activations, alone and as the last part of a fused layer.
+
+use crate::kernels::{self, Isa};
+use crate::tape::{Computed, contiguous};
+use crate::{fused, reference, slices};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+
+/// What a layer applies to each element of its result.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` where `x > 0`, else this slope times `x` (Maas et al. 2013).
+    LeakyRelu(f64),
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+/// `activation(x)`, element by element. The gradient at 0 is that of the negative side, as in PyTorch; NaN stays NaN.
+/// First order only on the CPU in f32.
+///
+/// # Errors
+/// Only those of the device.
+pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    if activation == Activation::Identity || !fused::serves(x.device(), x.dtype()) {
+        return reference::activate(x, activation);
+    }
+    let x = contiguous(x)?;
+    let y = slices::read(&x, |x| kernels::activate_all(Isa::best(), activation, x))?;
+    x.apply_op1(Activate { activation, y: Computed::new(y, x.shape()) })
+}
+
+/// [`activate`] with [`Activation::Relu`].
+///
+/// # Errors
+/// Only those of the device.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    activate(x, Activation::Relu)
+}
+
+/// [`activate`] with [`Activation::LeakyRelu`].
+///
+/// # Errors
+/// Only those of the device.
+pub fn leaky_relu(x: &Tensor, negative_slope: f64) -> Result<Tensor> {
+    activate(x, Activation::LeakyRelu(negative_slope))
+}
+
+/// [`activate`] with [`Activation::Tanh`].
+///
+/// # Errors
+/// Only those of the device.
+pub fn tanh(x: &Tensor) -> Result<Tensor> {
+    activate(x, Activation::Tanh)
+}
+
+struct Activate {
+    activation: Activation,
+    y: Computed,
+}
+
+impl CustomOp1 for Activate {
+    fn name(&self) -> &'static str {
+        "activate"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.y.take()
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let gradient = gradient.contiguous()?;
+        let mut values = slices::read(&gradient, <[f32]>::to_vec)?;
+        slices::read(y, |y| kernels::activation_gradient_all(Isa::best(), self.activation, y, &mut values))?;
+        Tensor::from_vec(values, x.shape(), x.device()).map(Some)
+    }
+}

@@ -1,0 +1,85 @@
+//! One update of Adam, in place.
+
+use crate::kernels::{self, AdamFactors, Isa};
+use crate::{fused, reference, slices};
+use candle_core::{Result, Tensor, Var};
+
+/// The settings of one [`adam_step`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamHyper {
+    /// Step size.
+    pub lr: f64,
+    /// Decay of the first and of the second moment.
+    pub betas: (f64, f64),
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+/// The gradient of one parameter.
+#[derive(Debug, Clone, Copy)]
+pub enum Gradient<'a> {
+    /// Of the parameter's shape.
+    Tensor(&'a Tensor),
+    /// In the order of the parameter's elements, on the CPU.
+    Slice(&'a [f32]),
+}
+
+/// Moves `param` and its two moments by one step of Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1), in PyTorch's
+/// order of operations: `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Whoever shares their values sees
+/// the new ones.
+///
+/// All of one shape, and none a view of another; `step` counts from 1.
+///
+/// # Errors
+/// Shapes that differ; the same tensor twice.
+pub fn adam_step(
+    param: &Var,
+    gradient: Gradient<'_>,
+    [first, second]: [&Var; 2],
+    hyper: &AdamHyper,
+    step: u64,
+) -> Result<()> {
+    if fused::serves(param.device(), param.dtype()) {
+        let update = |grad: &[f32]| in_place(param, grad, [first, second], hyper, step);
+        return match gradient {
+            Gradient::Slice(grad) => update(grad),
+            Gradient::Tensor(grad) => slices::read(&grad.contiguous()?, update)?,
+        };
+    }
+    let copied;
+    let grad = match gradient {
+        Gradient::Tensor(grad) => grad,
+        Gradient::Slice(grad) => {
+            copied = Tensor::from_slice(grad, param.shape(), param.device())?;
+            &copied
+        }
+    };
+    let [p, m, v] = reference::adam_step(param, grad, first, second, hyper, step)?;
+    param.set(&p)?;
+    first.set(&m)?;
+    second.set(&v)
+}
+
+fn in_place(param: &Var, grad: &[f32], moments: [&Var; 2], hyper: &AdamHyper, step: u64) -> Result<()> {
+    let [first, second] = moments;
+    let lengths = [grad.len(), first.elem_count(), second.elem_count()];
+    if lengths != [param.elem_count(); 3]
+        || [first, second].iter().any(|m| m.id() == param.id())
+        || first.id() == second.id()
+    {
+        candle_core::bail!("adam: a parameter of {} elements with {lengths:?}", param.elem_count())
+    }
+    let (beta1, beta2) = hyper.betas;
+    let factors = AdamFactors {
+        betas: [beta1 as f32, beta2 as f32],
+        rests: [(1. - beta1) as f32, (1. - beta2) as f32],
+        correction: (1. / (1. - beta2.powf(step as f64)).sqrt()) as f32,
+        rate: (hyper.lr / (1. - beta1.powf(step as f64))) as f32,
+        eps: hyper.eps as f32,
+    };
+    slices::write(param, |p| {
+        slices::write(first, |m| {
+            slices::write(second, |v| kernels::adam(Isa::best(), &factors, p, grad, m, v))
+        })
+    })??
+}

@@ -1,0 +1,309 @@
+//! A product, batch norm and activation as one layer.
+
+use super::product::Weights;
+use super::{Maps, Product};
+use crate::Activation;
+use crate::kernels::{self, Affine, Buffer, Finish, Isa, Statistics, WeightGradient};
+use crate::slices;
+use candle_core::{Result, Tensor};
+
+/// `activation(norm(product(x) + bias))`, of which each part may be missing.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// The product, its weight and its bias.
+    pub product: Option<(Product, Tensor, Option<Tensor>)>,
+    /// Batch normalisation.
+    pub norm: Option<Norm>,
+    /// The activation.
+    pub activation: Activation,
+}
+
+/// Batch normalisation over everything but the channels; all tensors are `[C]`.
+#[derive(Debug, Clone)]
+pub struct Norm {
+    /// Scale.
+    pub weight: Tensor,
+    /// Shift.
+    pub bias: Tensor,
+    /// Running mean, moved in place by [`Prepared::forward`].
+    pub running_mean: Tensor,
+    /// Running variance (unbiased), moved in place by [`Prepared::forward`].
+    pub running_var: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+    /// How far a batch moves the running statistics.
+    pub momentum: f64,
+}
+
+/// A layer with the weights of this moment in the kernels' order: make it anew after each update of the weights.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    layer: &'a Layer,
+    weights: Option<Weights<'a>>,
+}
+
+/// What a forward pass leaves for its backward pass.
+#[derive(Debug)]
+pub struct Saved {
+    x: Maps,
+    /// What batch norm took, and its statistics.
+    normed: Option<(Maps, Statistics)>,
+    y: Maps,
+}
+
+/// Gradients of a layer's parameters, summed over the backward passes since [`Gradient::clear`].
+#[derive(Debug)]
+pub struct Gradient {
+    weight: Option<WeightGradient>,
+    bias: Option<Vec<f32>>,
+    norm: Option<[Vec<f32>; 2]>,
+}
+
+impl Layer {
+    /// Gradients of zero, for inputs of that shape: channels, height, width.
+    ///
+    /// # Errors
+    /// A shape that the layer cannot take.
+    pub fn gradient(&self, [channels, height, width]: [usize; 3]) -> Result<Gradient> {
+        let image = kernels::Image { channels, height, width };
+        let (weight, bias) = match &self.product {
+            Some((product, weight, bias)) => {
+                let sums = WeightGradient::new(product.geometry(weight, image)?);
+                (Some(sums), bias.as_ref().map(|b| vec![0.; b.elem_count()]))
+            }
+            None => (None, None),
+        };
+        let norm = self.norm.as_ref().map(|n| [&n.weight, &n.bias].map(|t| vec![0.; t.elem_count()]));
+        Ok(Gradient { weight, bias, norm })
+    }
+
+    /// Shape of the output for an input of that shape: channels, height, width.
+    ///
+    /// # Errors
+    /// A shape that the layer cannot take.
+    pub fn output(&self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3]> {
+        let Some((product, weight, _)) = &self.product else { return Ok([channels, height, width]) };
+        let g = product.geometry(weight, kernels::Image { channels, height, width })?;
+        let out = if product.is_transposed() { g.big } else { g.small };
+        Ok([out.channels, out.height, out.width])
+    }
+
+    /// Its weights as they are now.
+    #[must_use]
+    pub fn prepare(&self) -> Prepared<'_> {
+        let weights = self.product.as_ref().map(|(product, weight, _)| Weights::new(*product, weight));
+        Prepared { layer: self, weights }
+    }
+}
+
+impl Prepared<'_> {
+    /// The layer in training: batch norm takes the statistics of the batch and moves the running ones.
+    ///
+    /// # Errors
+    /// A shape that the layer cannot take; batch norm over a single value per channel.
+    pub fn forward(&self, x: &Maps) -> Result<(Maps, Saved)> {
+        let Some(norm) = &self.layer.norm else {
+            let y = self.multiply(x, self.layer.activation)?;
+            return Ok((y.clone(), Saved { x: x.clone(), normed: None, y }));
+        };
+        let before = match &self.weights {
+            Some(_) => self.multiply(x, Activation::Identity)?,
+            None => x.clone(),
+        };
+        let (y, statistics) = norm.forward(&before, self.layer.activation)?;
+        Ok((y.clone(), Saved { x: x.clone(), normed: Some((before, statistics)), y }))
+    }
+
+    /// The layer in evaluation: batch norm takes the running statistics, folded into the product before it.
+    ///
+    /// # Errors
+    /// A shape that the layer cannot take.
+    pub fn evaluate(&self, x: &Maps) -> Result<Maps> {
+        let Some(norm) = &self.layer.norm else { return self.multiply(x, self.layer.activation) };
+        let [weight, bias, mean, var] =
+            [&norm.weight, &norm.bias, &norm.running_mean, &norm.running_var].map(Tensor::to_vec1::<f32>);
+        let (mut scale, mut shift, mean, var) = (weight?, bias?, mean?, var?);
+        let before = match &self.layer.product {
+            Some((_, _, Some(bias))) => bias.to_vec1()?,
+            _ => vec![0.; scale.len()],
+        };
+        for c in 0..scale.len() {
+            scale[c] = (f64::from(scale[c]) / (f64::from(var[c]) + norm.eps).sqrt()) as f32;
+            shift[c] += (before[c] - mean[c]) * scale[c];
+        }
+        let activation = self.layer.activation;
+        self.finish(x, Finish::Forward { scale: Some(&scale), shift: Some(&shift), activation })
+    }
+
+    fn multiply(&self, x: &Maps, activation: Activation) -> Result<Maps> {
+        match &self.layer.product {
+            Some((_, _, Some(bias))) => slices::read(bias, |bias| {
+                self.finish(x, Finish::Forward { scale: None, shift: Some(bias), activation })
+            })?,
+            _ => self.finish(x, Finish::Forward { scale: None, shift: None, activation }),
+        }
+    }
+
+    fn finish(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
+        match &self.weights {
+            Some(weights) => weights.forward(x, end),
+            None => {
+                let mut values = (*x.values).clone();
+                kernels::finish_all(Isa::best(), x.image, x.batch, &mut values, end);
+                Ok(Maps::new(x.image, x.batch, values))
+            }
+        }
+    }
+
+    /// Adds the gradients of the parameters to `sums`, if given, and returns that of the input if `input` is set.
+    /// `gradient` is that of the layer's output.
+    ///
+    /// # Errors
+    /// A gradient of another shape than the output.
+    pub fn backward(
+        &self,
+        saved: Saved,
+        gradient: Maps,
+        sums: Option<&mut Gradient>,
+        input: bool,
+    ) -> Result<Option<Maps>> {
+        let (image, batch) = (gradient.image, gradient.batch);
+        let mut values = gradient.into_values();
+        if saved.normed.is_none() {
+            if values.len() != saved.y.values.len() {
+                candle_core::bail!("gradient {image:?} of an output {:?}", saved.y.image)
+            }
+            let end = Finish::Backward { output: &saved.y.values, activation: self.layer.activation };
+            kernels::finish_all(Isa::best(), image, batch, &mut values, end);
+        }
+        self.backward_inside(saved, Maps::new(image, batch, values), sums, input.then_some(Finish::Keep))
+    }
+
+    /// [`Self::backward`] with the gradient before the activation where there is no batch norm; `end` is applied to the
+    /// gradient of the input.
+    pub(crate) fn backward_inside(
+        &self,
+        saved: Saved,
+        gradient: Maps,
+        mut sums: Option<&mut Gradient>,
+        end: Option<Finish<'_>>,
+    ) -> Result<Option<Maps>> {
+        let Saved { x, normed, y } = saved;
+        let gradient = match (&self.layer.norm, normed) {
+            (Some(norm), Some((before, statistics))) => {
+                let (gradient, affine) =
+                    norm.backward(&before, &statistics, &y, self.layer.activation, gradient)?;
+                if let Some([weight, bias]) = sums.as_deref_mut().and_then(|s| s.norm.as_mut()) {
+                    add(weight, &affine[0]);
+                    add(bias, &affine[1]);
+                }
+                gradient
+            }
+            _ => gradient,
+        };
+        drop(y);
+        if let (Some(sums), Some(weights)) = (sums, &self.weights) {
+            if let Some(sum) = &mut sums.weight {
+                weights.add_gradient(sum, &x, &gradient);
+            }
+            if let Some(sum) = &mut sums.bias {
+                add(
+                    sum,
+                    &kernels::channel_sums(Isa::best(), gradient.image, gradient.batch, &gradient.values),
+                );
+            }
+        }
+        let Some(end) = end else { return Ok(None) };
+        match &self.weights {
+            Some(weights) => weights.input_gradient(x.image, &gradient, end).map(Some),
+            None => {
+                let (image, batch) = (gradient.image, gradient.batch);
+                let mut values = gradient.into_values();
+                kernels::finish_all(Isa::best(), image, batch, &mut values, end);
+                Ok(Some(Maps::new(image, batch, values)))
+            }
+        }
+    }
+}
+
+impl Norm {
+    pub(crate) fn forward(&self, x: &Maps, activation: Activation) -> Result<(Maps, Statistics)> {
+        let values = x.image.pixels() * x.batch;
+        if values < 2 {
+            candle_core::bail!(
+                "batch norm needs more than one value per channel in training, x is {:?}",
+                x.image()
+            )
+        }
+        let mut y = Buffer::new(x.values.len());
+        let statistics = slices::read(&self.weight, |weight| {
+            slices::read(&self.bias, |bias| {
+                let affine = Affine { weight, bias, eps: self.eps };
+                kernels::norm_forward(Isa::best(), x.image, x.batch, affine, activation, &x.values, &mut y)
+            })
+        })??;
+        let unbiased = values as f32 / (values - 1) as f32;
+        let towards = |running: &mut [f32], batch: &[f32], factor: f32| {
+            let momentum = self.momentum as f32;
+            for (r, b) in running.iter_mut().zip(batch) {
+                *r = (1. - momentum) * *r + momentum * (b * factor);
+            }
+        };
+        slices::write(&self.running_mean, |mean| towards(mean, &statistics.mean, 1.))?;
+        slices::write(&self.running_var, |var| towards(var, &statistics.var, unbiased))?;
+        Ok((Maps::new(x.image, x.batch, y), statistics))
+    }
+
+    pub(crate) fn backward(
+        &self,
+        x: &Maps,
+        statistics: &Statistics,
+        y: &Maps,
+        activation: Activation,
+        gradient: Maps,
+    ) -> Result<(Maps, [Vec<f32>; 2])> {
+        let (image, batch) = (gradient.image, gradient.batch);
+        let mut values = gradient.into_values();
+        let sums = slices::read(&self.weight, |weight| {
+            slices::read(&self.bias, |bias| {
+                let affine = Affine { weight, bias, eps: self.eps };
+                kernels::norm_backward(
+                    Isa::best(),
+                    image,
+                    batch,
+                    affine,
+                    activation,
+                    statistics,
+                    [&x.values, &y.values],
+                    &mut values,
+                )
+            })
+        })??;
+        Ok((Maps::new(image, batch, values), sums))
+    }
+}
+
+impl Gradient {
+    /// Back to zero.
+    pub fn clear(&mut self) {
+        if let Some(weight) = &mut self.weight {
+            weight.clear();
+        }
+        for sum in self.bias.iter_mut().chain(self.norm.iter_mut().flatten()) {
+            sum.fill(0.);
+        }
+    }
+
+    /// Calls `f` with the gradient of each parameter, as the parameter is stored: the product's weight and bias, batch
+    /// norm's weight and bias.
+    pub fn each(&self, mut f: impl FnMut(&[f32])) {
+        if let Some(weight) = &self.weight {
+            weight.read(Isa::best(), &mut f);
+        }
+        self.bias.iter().chain(self.norm.iter().flatten()).for_each(|sum| f(sum));
+    }
+}
+
+fn add(sum: &mut [f32], values: &[f32]) {
+    sum.iter_mut().zip(values).for_each(|(s, v)| *s += v);
+}

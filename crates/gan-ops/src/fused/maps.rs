@@ -1,0 +1,123 @@
+//! A batch of feature maps as the kernels read them.
+
+use crate::kernels::{self, Buffer, Image, Isa};
+use crate::slices;
+use candle_core::{Device, Result, Tensor};
+use std::sync::Arc;
+
+/// Feature maps of a batch, `[H][W][C][N]` in memory with N padded to whole vectors; a vector of features is an image of
+/// one pixel. Cloning shares the values.
+#[derive(Debug, Clone)]
+pub struct Maps {
+    pub(crate) image: Image,
+    pub(crate) batch: usize,
+    pub(crate) values: Arc<Buffer>,
+}
+
+impl Maps {
+    /// Copies `x: [N, F]` or `[N, C, H, W]`, f32 on the CPU.
+    ///
+    /// # Errors
+    /// Another rank, type or device; an empty tensor.
+    pub fn from_tensor(x: &Tensor) -> Result<Self> {
+        let (batch, image) = match *x.dims() {
+            [batch, channels] => (batch, Image { channels, height: 1, width: 1 }),
+            [batch, channels, height, width] => (batch, Image { channels, height, width }),
+            _ => candle_core::bail!("expected [N, F] or [N, C, H, W], found {:?}", x.dims()),
+        };
+        if x.elem_count() == 0 {
+            candle_core::bail!("expected a batch that is not empty, found {:?}", x.dims())
+        }
+        let mut values = Buffer::new(image.len(batch));
+        slices::read(&x.contiguous()?, |x| {
+            kernels::from_nchw(Isa::best(), x, &mut values, [batch, image.channels, image.pixels()]);
+        })?;
+        Ok(Self::new(image, batch, values))
+    }
+
+    /// A copy as `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn to_tensor(&self) -> Result<Tensor> {
+        Tensor::from_vec(self.to_vec(), self.dims(), &Device::Cpu)
+    }
+
+    /// The values in the order of [`Self::to_tensor`].
+    pub(crate) fn to_vec(&self) -> Vec<f32> {
+        let sizes = [self.batch, self.image.channels, self.image.pixels()];
+        let mut values = vec![0.; sizes.iter().product()];
+        kernels::to_nchw(Isa::best(), &self.values, &mut values, sizes);
+        values
+    }
+
+    pub(crate) fn dims(&self) -> (usize, usize, usize, usize) {
+        (self.batch, self.image.channels, self.image.height, self.image.width)
+    }
+
+    /// The same values as images of another shape of as many elements, counted as PyTorch's `view` counts them: by
+    /// channel, row and column. Free unless the order in memory differs.
+    ///
+    /// # Errors
+    /// Another number of elements.
+    pub fn reshape(&self, [channels, height, width]: [usize; 3]) -> Result<Self> {
+        let (from, to) = (self.image, Image { channels, height, width });
+        if from.pixels() * from.channels != to.pixels() * to.channels {
+            candle_core::bail!("cannot view {:?} as {:?}", self.image(), [channels, height, width])
+        }
+        let in_order = |image: Image| image.channels == 1 || image.pixels() == 1;
+        if from == to || in_order(from) && in_order(to) {
+            return Ok(Self { image: to, ..self.clone() });
+        }
+        let row = |image: Image, i: usize| i % image.pixels() * image.channels + i / image.pixels();
+        let lanes = kernels::padded(self.batch);
+        let mut values = Buffer::new(self.values.len());
+        for i in 0..to.pixels() * to.channels {
+            let (src, dst) = (row(from, i) * lanes, row(to, i) * lanes);
+            values[dst..dst + lanes].copy_from_slice(&self.values[src..src + lanes]);
+        }
+        Ok(Self::new(to, self.batch, values))
+    }
+
+    /// Samples.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Shape of one sample: channels, height, width.
+    #[must_use]
+    pub fn image(&self) -> [usize; 3] {
+        [self.image.channels, self.image.height, self.image.width]
+    }
+
+    pub(crate) fn new(image: Image, batch: usize, values: Buffer) -> Self {
+        Self { image, batch, values: Arc::new(values) }
+    }
+
+    /// The values, copied if they are shared.
+    pub(crate) fn into_values(self) -> Buffer {
+        Arc::try_unwrap(self.values).unwrap_or_else(|shared| (*shared).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+
+    #[test]
+    fn reshapes_as_pytorch_views() -> Result<()> {
+        let x = Stream::new(0, "maps", 0).normal((3, 2, 3, 4), &Device::Cpu)?;
+        let maps = Maps::from_tensor(&x)?;
+        for shape in [[24, 1, 1], [2, 3, 4], [1, 4, 6], [4, 3, 2]] {
+            let expected = x.reshape((3, shape[0], shape[1], shape[2]))?.flatten_all()?.to_vec1::<f32>()?;
+            let viewed = maps.reshape(shape)?.to_tensor()?.flatten_all()?.to_vec1::<f32>()?;
+            assert!(viewed == expected, "{shape:?}");
+        }
+        assert!(maps.reshape([5, 1, 1]).is_err());
+        assert!(Maps::from_tensor(&x.flatten_from(2)?).is_err());
+        assert!(Maps::from_tensor(&Tensor::zeros((0, 3), candle_core::DType::F32, &Device::Cpu)?).is_err());
+        Ok(())
+    }
+}

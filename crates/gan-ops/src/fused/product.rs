@@ -1,0 +1,125 @@
+//! Linear layers, convolutions and their transposes as one thing: a product with weights.
+
+use super::Maps;
+use crate::kernels::{self, Buffer, Finish, Geometry, Image, Isa, WeightGradient};
+use crate::slices;
+use candle_core::{Result, Tensor};
+use std::sync::OnceLock;
+
+/// What a layer multiplies its input with; the weights have PyTorch's shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// `weight: [out, in]`.
+    Linear,
+    /// `weight: [out, in, kh, kw]`.
+    Conv2d {
+        /// Stride, at least 1.
+        stride: usize,
+        /// Zeros around the image.
+        padding: usize,
+    },
+    /// `weight: [in, out, kh, kw]`.
+    ConvTranspose2d {
+        /// Stride, at least 1.
+        stride: usize,
+        /// Rows and columns cut off around the result.
+        padding: usize,
+    },
+}
+
+impl Product {
+    pub(crate) fn is_transposed(self) -> bool {
+        matches!(self, Self::ConvTranspose2d { .. })
+    }
+
+    /// What it connects for an input of that shape.
+    pub(crate) fn geometry(self, weight: &Tensor, input: Image) -> Result<Geometry> {
+        let misfit = || {
+            let Image { channels, height, width } = input;
+            candle_core::Error::Msg(format!(
+                "{self:?} with weights {:?} does not fit an input of [_, {channels}, {height}, {width}]",
+                weight.dims()
+            ))
+        };
+        let (first, second, kernel, stride, padding) = match (self, weight.dims()) {
+            (Self::Linear, &[out, inputs]) => (out, inputs, [1, 1], 1, 0),
+            (
+                Self::Conv2d { stride, padding } | Self::ConvTranspose2d { stride, padding },
+                &[first, second, kh, kw],
+            ) => (first, second, [kh, kw], stride, padding),
+            _ => return Err(misfit()),
+        };
+        if stride == 0 || weight.elem_count() == 0 || self == Self::Linear && input.pixels() != 1 {
+            return Err(misfit());
+        }
+        let down = |size: usize, k: usize| Some((size + 2 * padding).checked_sub(k)? / stride + 1);
+        let up =
+            |size: usize, k: usize| ((size - 1) * stride + k).checked_sub(2 * padding).filter(|&s| s > 0);
+        let transposed = self.is_transposed();
+        let size = |size, k| if transposed { up(size, k) } else { down(size, k) };
+        let (inputs, channels) = if transposed { (first, second) } else { (second, first) };
+        if inputs != input.channels {
+            return Err(misfit());
+        }
+        let height = size(input.height, kernel[0]).ok_or_else(misfit)?;
+        let width = size(input.width, kernel[1]).ok_or_else(misfit)?;
+        let output = Image { channels, height, width };
+        let (big, small) = if transposed { (output, input) } else { (input, output) };
+        Ok(Geometry { big, small, kernel, stride, padding })
+    }
+}
+
+/// A product with the weights of this moment, put in the kernels' order when first needed.
+#[derive(Debug)]
+pub(crate) struct Weights<'a> {
+    product: Product,
+    weight: &'a Tensor,
+    down: OnceLock<Buffer>,
+    up: OnceLock<Buffer>,
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn new(product: Product, weight: &'a Tensor) -> Self {
+        Self { product, weight, down: OnceLock::new(), up: OnceLock::new() }
+    }
+
+    /// The product with `x`, finished.
+    pub(crate) fn forward(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
+        let g = self.product.geometry(self.weight, x.image)?;
+        self.apply(&g, self.product.is_transposed(), x, end)
+    }
+
+    /// The gradient of an input of shape `input` from that of the result, finished.
+    pub(crate) fn input_gradient(&self, input: Image, gradient: &Maps, end: Finish<'_>) -> Result<Maps> {
+        let g = self.product.geometry(self.weight, input)?;
+        self.apply(&g, !self.product.is_transposed(), gradient, end)
+    }
+
+    fn apply(&self, g: &Geometry, up: bool, x: &Maps, end: Finish<'_>) -> Result<Maps> {
+        let (isa, out) = (Isa::best(), if up { g.big } else { g.small });
+        let mut values = Buffer::new(out.len(x.batch));
+        slices::read(self.weight, |weight| {
+            let pack = |pack: fn(Isa, &Geometry, &[f32], &mut [f32])| {
+                let mut packed = Buffer::new(weight.len());
+                pack(isa, g, weight, &mut packed);
+                packed
+            };
+            if up {
+                let in_order = g.is_linear();
+                let w = if in_order { weight } else { self.up.get_or_init(|| pack(kernels::pack_up)) };
+                kernels::up(isa, g, x.batch, w, &x.values, &mut values, end);
+            } else {
+                let in_order = g.is_linear() || g.big.channels == 1;
+                let w = if in_order { weight } else { self.down.get_or_init(|| pack(kernels::pack_down)) };
+                kernels::down(isa, g, x.batch, w, &x.values, &mut values, end);
+            }
+        })?;
+        Ok(Maps::new(out, x.batch, values))
+    }
+
+    /// Adds the gradient of the weights from an input and the gradient of its result.
+    pub(crate) fn add_gradient(&self, sums: &mut WeightGradient, x: &Maps, gradient: &Maps) {
+        let (small, big) = if self.product.is_transposed() { (x, gradient) } else { (gradient, x) };
+        sums.add(Isa::best(), x.batch, &small.values, &big.values);
+    }
+}

@@ -1,0 +1,135 @@
+//! The one inner loop of every product: a tile of `C += A B` held in registers.
+
+use super::simd::{Kernel, Lanes};
+
+/// One stretch of the inner dimension: where it begins in A and in B, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Floats from the tile's first element of A.
+    pub(crate) a: usize,
+    /// Floats from the tile's first element of B.
+    pub(crate) b: usize,
+    /// Steps: columns of A, rows of B.
+    pub(crate) len: usize,
+}
+
+/// `rows` rows of C, `16 * vectors` columns: `C[r][j] (+)= sum over runs and k of A[r, k] * B[k][j]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Block<'a> {
+    pub(crate) rows: usize,
+    pub(crate) vectors: usize,
+    pub(crate) runs: &'a [Run],
+    pub(crate) a: *const f32,
+    /// Floats from one row of A to the next.
+    pub(crate) a_row: usize,
+    /// Floats from one column of A to the next.
+    pub(crate) a_col: usize,
+    pub(crate) b: *const f32,
+    /// Floats from one row of B to the next.
+    pub(crate) b_row: usize,
+    pub(crate) c: *mut f32,
+    /// Floats from one row of C to the next.
+    pub(crate) c_row: usize,
+    /// Adds to C instead of overwriting it.
+    pub(crate) accumulate: bool,
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+
+    /// # Safety
+    /// Beside the instructions: every element that `rows`, `vectors` and `runs` name lies inside the buffers
+    /// of A, B and C, and no other thread touches these elements of C.
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: what the caller vouches for.
+        unsafe {
+            let mut done = 0;
+            while done < self.vectors {
+                let wide = (self.vectors - done).min(V::TILE_ROWS.len());
+                let columns = Block { b: self.b.add(16 * done), c: self.c.add(16 * done), ..self };
+                match wide {
+                    1 => columns.rows::<V, 1>(),
+                    2 => columns.rows::<V, 2>(),
+                    3 => columns.rows::<V, 3>(),
+                    _ => columns.rows::<V, 4>(),
+                }
+                done += wide;
+            }
+        }
+    }
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    unsafe fn rows<V: Lanes, const N: usize>(self) {
+        if N > V::TILE_ROWS.len() {
+            return;
+        }
+        let most = V::TILE_ROWS[N - 1];
+        let mut row = 0;
+        while row < self.rows {
+            let high = (self.rows - row).min(most);
+            // SAFETY: these rows are among the caller's.
+            unsafe {
+                let tile = Block { a: self.a.add(row * self.a_row), c: self.c.add(row * self.c_row), ..self };
+                tile.tile_of::<V, N>(high);
+            }
+            row += high;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile_of<V: Lanes, const N: usize>(&self, rows: usize) {
+        macro_rules! tiles {
+            ($($r:literal)*) => {
+                match rows {
+                    // SAFETY: what the caller vouches for. A height that this width never has is not compiled.
+                    $($r if $r <= V::TILE_ROWS[N - 1] => unsafe { self.tile::<V, $r, N>() },)*
+                    _ => {}
+                }
+            };
+        }
+        tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+
+    // Closures and iterators would be functions of their own, without the vector instructions of this one's caller.
+    #[expect(clippy::needless_range_loop, reason = "constant bounds unroll into registers")]
+    #[inline(always)]
+    unsafe fn tile<V: Lanes, const M: usize, const N: usize>(&self) {
+        // SAFETY: what the caller of `run` vouches for.
+        unsafe {
+            let mut sums = [[V::splat(0.); N]; M];
+            for run in self.runs {
+                let mut a = [self.a.add(run.a); M];
+                for i in 1..M {
+                    a[i] = a[i - 1].wrapping_add(self.a_row);
+                }
+                let mut b = self.b.add(run.b);
+                for _ in 0..run.len {
+                    let mut row = [V::splat(0.); N];
+                    for j in 0..N {
+                        row[j] = V::load(b.add(16 * j));
+                    }
+                    for i in 0..M {
+                        let factor = V::splat(*a[i]);
+                        a[i] = a[i].wrapping_add(self.a_col);
+                        for j in 0..N {
+                            sums[i][j] = factor.mul_add(row[j], sums[i][j]);
+                        }
+                    }
+                    b = b.wrapping_add(self.b_row);
+                }
+            }
+            for i in 0..M {
+                for j in 0..N {
+                    let c = self.c.add(i * self.c_row + 16 * j);
+                    if self.accumulate {
+                        sums[i][j] = sums[i][j].add(V::load(c));
+                    }
+                    sums[i][j].store(c);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Threads for parallel loops of a tenth of a millisecond.
+//!
+//! A training step of a small network is dozens of such loops, one after the other. A pool that puts its threads to
+//! sleep after each of them spends longer waking than working; threads that never sleep take the core away from
+//! whoever else needs it. These spin for [`PATIENCE`] after their last task and then sleep.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+/// How long an idle thread spins before it sleeps: longer than the gaps within a training step.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// Runs `task(0)`, ..., `task(tasks - 1)`, each once, in any order, on all threads of the process's pool, and returns
+/// when all are done. The calling thread takes part. Inside a task, or while another thread runs a loop, the tasks run
+/// one after the other on the calling thread.
+pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
+    let pool = Pool::get();
+    let busy =
+        if tasks > 1 && pool.workers > 0 { pool.busy.try_lock() } else { Err(TryLockError::WouldBlock) };
+    match busy {
+        Ok(turn) => pool.run(turn, tasks, &task),
+        Err(TryLockError::Poisoned(turn)) => pool.run(turn.into_inner(), tasks, &task),
+        Err(TryLockError::WouldBlock) => (0..tasks).for_each(task),
+    }
+}
+
+type Task<'a> = dyn Fn(usize) + Sync + 'a;
+
+struct Pool {
+    workers: usize,
+    /// Held by the thread whose loop runs.
+    busy: Mutex<()>,
+    /// Whether workers may join the loop, how many have, and its number: see [`OPEN`] and [`LOOP`].
+    state: AtomicU64,
+    /// The loop's body; written only by the holder of `busy` while no worker has joined.
+    task: UnsafeCell<Option<*const Task<'static>>>,
+    tasks: AtomicUsize,
+    next: AtomicUsize,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    sleepers: AtomicUsize,
+    sleep: Mutex<()>,
+    wake: Condvar,
+}
+
+/// Bit of `state`: workers may join. Below it is the number of those that have.
+const OPEN: u64 = 1 << 16;
+/// What is added to `state` for the next loop: the bits above `OPEN` are its number.
+const LOOP: u64 = 1 << 17;
+
+// SAFETY: `task` is the one field that is not Sync (and its pointer not Send) by itself. `run` writes it while it
+// holds `busy` and no worker has joined; workers read it between joining and leaving, and `run` waits for them before
+// it returns, so that the closure outlives every use.
+unsafe impl Sync for Pool {}
+// SAFETY: as above.
+unsafe impl Send for Pool {}
+
+impl Pool {
+    fn get() -> &'static Self {
+        static POOL: OnceLock<&'static Pool> = OnceLock::new();
+        POOL.get_or_init(|| {
+            let pool: &'static Self = Box::leak(Box::new(Self {
+                workers: candle_core::utils::get_num_threads().max(1) - 1,
+                busy: Mutex::new(()),
+                state: AtomicU64::new(0),
+                task: UnsafeCell::new(None),
+                tasks: AtomicUsize::new(0),
+                next: AtomicUsize::new(0),
+                panic: Mutex::new(None),
+                sleepers: AtomicUsize::new(0),
+                sleep: Mutex::new(()),
+                wake: Condvar::new(),
+            }));
+            for _ in 0..pool.workers {
+                // Where the system refuses a thread the others do its work.
+                let _ = std::thread::Builder::new().name("gan-ops".into()).spawn(move || pool.work());
+            }
+            pool
+        })
+    }
+
+    fn run(&self, _turn: MutexGuard<'_, ()>, tasks: usize, task: &Task<'_>) {
+        // SAFETY: only the lifetime changes, and no use outlives this call: see the end.
+        let for_ever = unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task) };
+        // SAFETY: this thread holds `busy`, and the last loop's workers have left.
+        unsafe { *self.task.get() = Some(for_ever) };
+        self.tasks.store(tasks, SeqCst);
+        self.next.store(0, SeqCst);
+        self.state.fetch_add(LOOP | OPEN, SeqCst);
+        if self.sleepers.load(SeqCst) > 0 {
+            let _awake = lock(&self.sleep);
+            self.wake.notify_all();
+        }
+        let mine = catch_unwind(AssertUnwindSafe(|| self.take_tasks(task)));
+        self.state.fetch_sub(OPEN, SeqCst);
+        let start = Instant::now();
+        while self.state.load(SeqCst) & (OPEN - 1) > 0 {
+            // A worker that lost its core to another program needs it back to finish.
+            if start.elapsed() > PATIENCE { std::thread::yield_now() } else { std::hint::spin_loop() }
+        }
+        if let Some(panic) = lock(&self.panic).take() {
+            resume_unwind(panic)
+        }
+        if let Err(panic) = mine {
+            resume_unwind(panic)
+        }
+    }
+
+    fn take_tasks(&self, task: &Task<'_>) {
+        let tasks = self.tasks.load(SeqCst);
+        loop {
+            let i = self.next.fetch_add(1, SeqCst);
+            if i >= tasks {
+                return;
+            }
+            task(i);
+        }
+    }
+
+    fn work(&self) {
+        let mut last = 0;
+        loop {
+            let state = self.wait_for_loop_after(last);
+            last = state / LOOP;
+            if self.state.compare_exchange(state, state + 1, SeqCst, SeqCst).is_err() {
+                // Another worker joined meanwhile, or the loop is over.
+                last -= 1;
+                continue;
+            }
+            // SAFETY: this worker has joined an open loop: its task stays until this worker leaves.
+            let task = unsafe { (*self.task.get()).map(|task| &*task) };
+            if let Some(Err(panic)) =
+                task.map(|task| catch_unwind(AssertUnwindSafe(|| self.take_tasks(task))))
+            {
+                *lock(&self.panic) = Some(panic);
+            }
+            self.state.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// The state in which a loop other than `last` is open.
+    fn wait_for_loop_after(&self, last: u64) -> u64 {
+        let ready = || {
+            let state = self.state.load(SeqCst);
+            (state & OPEN > 0 && state / LOOP != last).then_some(state)
+        };
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            for _ in 0..32 {
+                if let Some(state) = ready() {
+                    return state;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        let mut asleep = lock(&self.sleep);
+        self.sleepers.fetch_add(1, SeqCst);
+        let state = loop {
+            match ready() {
+                Some(state) => break state,
+                None => asleep = self.wake.wait(asleep).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        self.sleepers.fetch_sub(1, SeqCst);
+        state
+    }
+}
+
+/// A panic elsewhere leaves these plain values as they were.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_task_runs_once_also_from_many_threads_and_within_a_task() {
+        let count = || {
+            let seen: Vec<_> = (0..100).map(|_| AtomicUsize::new(0)).collect();
+            for_each(10, |i| {
+                for_each(10, |j| {
+                    seen[10 * i + j].fetch_add(1, SeqCst);
+                });
+            });
+            assert!(seen.iter().all(|n| n.load(SeqCst) == 1));
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..300).for_each(|_| count()));
+            }
+        });
+        for_each(0, |_| unreachable!());
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let panics = std::panic::catch_unwind(|| for_each(8, |i| assert!(i != 5, "five")));
+        assert!(panics.is_err());
+        let sum = AtomicUsize::new(0);
+        for_each(8, |i| {
+            sum.fetch_add(i, SeqCst);
+        });
+        assert_eq!(sum.load(SeqCst), 28);
+    }
+
+    #[test]
+    fn sleeping_workers_wake() {
+        for _ in 0..5 {
+            std::thread::sleep(3 * PATIENCE);
+            let sum = AtomicUsize::new(0);
+            for_each(1000, |i| {
+                sum.fetch_add(i, SeqCst);
+            });
+            assert_eq!(sum.load(SeqCst), 499_500);
+        }
+    }
+}
