@@ -41,7 +41,7 @@ impl Batch {
     ///
     /// # Errors
     /// A scalar.
-    pub fn len(&self) -> Result<usize> {
+    pub fn samples(&self) -> Result<usize> {
         match &self.0 {
             Form::Tensor(x) => x.dim(0),
             Form::Maps(maps) => Ok(maps.batch()),
@@ -49,7 +49,7 @@ impl Batch {
     }
 
     fn tensor(&self, shape: &[usize]) -> Result<Tensor> {
-        self.to_tensor()?.reshape([&[self.len()?], shape].concat())
+        self.to_tensor()?.reshape([&[self.samples()?], shape].concat())
     }
 
     fn maps(&self, shape: &[usize]) -> Result<Maps> {
@@ -113,11 +113,13 @@ impl Sequential {
                 tensor.is_none_or(|t| fused::serves(t.device(), t.dtype()))
             }
         });
-        let prepare = |stage| match stage {
-            &Stage::Fused(ref layer) => Some(layer.prepare()),
-            Stage::Flatten => None,
-        };
-        let layers = if served { self.0.iter().map(prepare).collect() } else { vec![] };
+        let mut layers = vec![];
+        for stage in self.0.iter().filter(|_| served) {
+            layers.push(match stage {
+                Stage::Fused(layer) => Some(layer.prepare()),
+                Stage::Flatten => None,
+            });
+        }
         Prepared { network: self, layers, input: input.to_vec(), output: output.to_vec() }
     }
 }
@@ -131,7 +133,7 @@ impl Prepared<'_> {
         if self.layers.is_empty() {
             let input = Var::from_tensor(&x.tensor(&self.input)?)?;
             let output = self.network.forward(&input, Mode::Train)?;
-            let output = output.reshape([&[x.len()?], &self.output[..]].concat())?;
+            let output = output.reshape([&[x.samples()?], &self.output[..]].concat())?;
             let saved = Saved::Tape { input, output: output.clone() };
             return Ok(Pass { prepared: self, output: Batch(Form::Tensor(output.detach())), saved });
         }
@@ -160,7 +162,7 @@ impl Prepared<'_> {
     pub fn evaluate(&self, x: &Batch) -> Result<Batch> {
         if self.layers.is_empty() {
             let y = self.network.forward(&x.tensor(&self.input)?, Mode::Eval)?.detach();
-            return Ok(Batch(Form::Tensor(y.reshape([&[x.len()?], &self.output[..]].concat())?)));
+            return Ok(Batch(Form::Tensor(y.reshape([&[x.samples()?], &self.output[..]].concat())?)));
         }
         let y = self.layers.iter().try_fold(x.maps(&self.input)?, |x, layer| match layer {
             Some(layer) => layer.evaluate(&x),

@@ -69,10 +69,11 @@ impl CustomOp3 for Op {
         y: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [maps, y, gradient] =
-            [Maps::from_tensor(x)?, Maps::from_tensor(y)?, Maps::from_tensor(gradient)?];
-        let (d_x, [d_weight, d_bias]) =
-            self.norm.backward(&maps, &self.statistics, &y, self.activation, gradient)?;
+        let (maps, y) = (Maps::from_tensor(x)?, Maps::from_tensor(y)?);
+        let mut values = Maps::from_tensor(gradient)?.into_values();
+        let [d_weight, d_bias] =
+            self.norm.backward(&maps, &self.statistics, &y, self.activation, &mut values)?;
+        let d_x = Maps::new(maps.image, maps.batch, values);
         let tensor = |values, like: &Tensor| {
             like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
         };

@@ -21,6 +21,11 @@ mod batch_norm;
 mod bce;
 pub mod fused;
 #[expect(unsafe_code, reason = "what is fast on a CPU: vector instructions and threads that share a slice")]
+#[expect(clippy::inline_always, reason = "only what is inlined has the vector instructions of its caller")]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "loops of constant bounds over several arrays unroll into registers"
+)]
 mod kernels;
 mod product;
 pub mod reference;

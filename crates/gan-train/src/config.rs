@@ -103,7 +103,7 @@ impl TrainConfig {
             sample_count: default_sample_count(),
             checkpoint_every: default_checkpoint_every(),
             keep: default_keep(),
-            generator: adam.clone(),
+            generator: adam,
             discriminator: adam,
         }
     }

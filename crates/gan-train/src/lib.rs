@@ -15,4 +15,4 @@ pub use fit::{Outcome, fit};
 pub use loss::Loss;
 pub use observer::{Observer, every};
 pub use optim::Adam;
-pub use trainer::{StepReport, Trainer};
+pub use trainer::{Phases, StepReport, Trainer};

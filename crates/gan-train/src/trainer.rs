@@ -7,6 +7,7 @@ use crate::optim::Adam;
 use candle_core::{Device, Tensor, Var};
 use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params, Wanted};
 use gan_ops::rng::Stream;
+use std::time::{Duration, Instant};
 
 /// Two networks, their optimizers, and how often they have moved.
 #[derive(Debug)]
@@ -21,6 +22,31 @@ pub struct Trainer {
     seed: u64,
     pub(crate) step: u64,
     device: Device,
+    phases: Phases,
+}
+
+/// How long each part of a step took.
+#[derive(Debug, Clone)]
+pub struct Phases {
+    last: Instant,
+    durations: Vec<(&'static str, Duration)>,
+}
+
+impl Phases {
+    fn new() -> Self {
+        Self { last: Instant::now(), durations: vec![] }
+    }
+
+    fn end(&mut self, phase: &'static str) {
+        let now = Instant::now();
+        self.durations.push((phase, now - self.last));
+        self.last = now;
+    }
+
+    /// The parts in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        self.durations.iter().copied()
+    }
 }
 
 /// What one step says of itself.
@@ -71,6 +97,7 @@ impl Trainer {
             loss: train.loss,
             seed,
             step: 0,
+            phases: Phases::new(),
         })
     }
 
@@ -92,32 +119,45 @@ impl Trainer {
     /// As [`Self::step`].
     pub fn step_with(&mut self, real: &Tensor, z: &Tensor) -> Result<StepReport> {
         self.step += 1;
+        let mut phases = Phases::new();
+        let (real, z) = (Batch::new(real)?, self.generator.latents(z)?);
+        phases.end("data");
         let generator = self.generator.prepare();
-        let fake = generator.forward(&self.generator.latents(z)?)?;
+        let fake = generator.forward(&z)?;
+        phases.end("G forward");
 
         // D, to which the fake images are constants: nothing goes back into G.
         let discriminator = self.discriminator.prepare();
-        let on_real = discriminator.forward(&Batch::new(real)?)?;
+        let on_real = discriminator.forward(&real)?;
         let on_fake = discriminator.forward(fake.output())?;
         let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
+        phases.end("D forward");
         let (d_loss, [real_slope, fake_slope]) =
             with_slopes([&real_logits, &fake_logits], |[real, fake]| self.loss.discriminator(real, fake))?;
         self.check("d_loss", d_loss)?;
         self.gradients_d.clear();
         on_real.backward(&real_slope, Some(&mut self.gradients_d), Wanted::Nothing)?;
         on_fake.backward(&fake_slope, Some(&mut self.gradients_d), Wanted::Nothing)?;
+        phases.end("D backward");
         self.adam_d.step(&self.gradients_d)?;
+        phases.end("D update");
 
         // G, through the updated D, which takes no gradient itself.
         let discriminator = self.discriminator.prepare();
         let on_fake = discriminator.forward(fake.output())?;
+        phases.end("D forward in G's step");
         let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| self.loss.generator(fake))?;
         self.check("g_loss", g_loss)?;
         self.gradients_g.clear();
-        if let Some(to_images) = on_fake.backward(&slope, None, Wanted::Input)? {
+        let to_images = on_fake.backward(&slope, None, Wanted::Input)?;
+        phases.end("D backward in G's step");
+        if let Some(to_images) = to_images {
             fake.backward(&to_images, Some(&mut self.gradients_g), Wanted::Nothing)?;
         }
+        phases.end("G backward");
         self.adam_g.step(&self.gradients_g)?;
+        phases.end("G update");
+        self.phases = phases;
 
         Ok(StepReport {
             step: self.step,
@@ -176,6 +216,12 @@ impl Trainer {
 
     fn players(&self) -> [(&'static str, &Params); 2] {
         [("generator", self.generator.params()), ("discriminator", self.discriminator.params())]
+    }
+
+    /// How long each part of the last step took; none before the first.
+    #[must_use]
+    pub fn phases(&self) -> &Phases {
+        &self.phases
     }
 
     /// Steps done.
@@ -270,7 +316,8 @@ mod tests {
                 let real = Stream::new(0, "real", 0).uniform(-1., 1., (2, 1, 28, 28), &Device::Cpu)?;
                 trainer.step(&real)?;
                 let after = [weights(trainer.generator.params())?, weights(trainer.discriminator.params())?];
-                assert_eq!([before[0] != after[0], before[1] != after[1]], [g == moving, d == moving]);
+                let moved = |i: usize| before[i].iter().zip(&after[i]).any(|(b, a)| (b - a).abs() > 1e-20);
+                assert_eq!([moved(0), moved(1)], [g == moving, d == moving]);
             }
         }
         Ok(())

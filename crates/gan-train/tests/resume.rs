@@ -82,9 +82,9 @@ fn each_optimizer_moves_its_own_player_only() {
     for frozen_generator in [true, false] {
         let mut config = train();
         if frozen_generator {
-            config.generator = still.clone();
+            config.generator = still;
         } else {
-            config.discriminator = still.clone();
+            config.discriminator = still;
         }
         let mut trainer = Trainer::from_parts(generator.clone(), discriminator.clone(), &config, 1).unwrap();
         let (g, d) = (weights(generator.params()), weights(discriminator.params()));

@@ -3,7 +3,7 @@
 use super::product::Weights;
 use super::{Maps, Product};
 use crate::Activation;
-use crate::kernels::{self, Affine, Buffer, Finish, Isa, Statistics, WeightGradient};
+use crate::kernels::{self, BatchNorm, Buffer, Finish, Image, Isa, Statistics, WeightGradient};
 use crate::slices;
 use candle_core::{Result, Tensor};
 
@@ -145,14 +145,12 @@ impl Prepared<'_> {
     }
 
     fn finish(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
-        match &self.weights {
-            Some(weights) => weights.forward(x, end),
-            None => {
-                let mut values = (*x.values).clone();
-                kernels::finish_all(Isa::best(), x.image, x.batch, &mut values, end);
-                Ok(Maps::new(x.image, x.batch, values))
-            }
+        if let Some(weights) = &self.weights {
+            return weights.forward(x, end);
         }
+        let mut values = (*x.values).clone();
+        kernels::finish_all(Isa::best(), x.image, x.batch, &mut values, end);
+        Ok(Maps::new(x.image, x.batch, values))
     }
 
     /// Adds the gradients of the parameters to `sums`, if given, and returns that of the input if `input` is set.
@@ -167,61 +165,36 @@ impl Prepared<'_> {
         sums: Option<&mut Gradient>,
         input: bool,
     ) -> Result<Option<Maps>> {
-        let (image, batch) = (gradient.image, gradient.batch);
-        let mut values = gradient.into_values();
-        if saved.normed.is_none() {
-            if values.len() != saved.y.values.len() {
-                candle_core::bail!("gradient {image:?} of an output {:?}", saved.y.image)
-            }
-            let end = Finish::Backward { output: &saved.y.values, activation: self.layer.activation };
-            kernels::finish_all(Isa::best(), image, batch, &mut values, end);
-        }
-        self.backward_inside(saved, Maps::new(image, batch, values), sums, input.then_some(Finish::Keep))
-    }
-
-    /// [`Self::backward`] with the gradient before the activation where there is no batch norm; `end` is applied to the
-    /// gradient of the input.
-    pub(crate) fn backward_inside(
-        &self,
-        saved: Saved,
-        gradient: Maps,
-        mut sums: Option<&mut Gradient>,
-        end: Option<Finish<'_>>,
-    ) -> Result<Option<Maps>> {
         let Saved { x, normed, y } = saved;
-        let gradient = match (&self.layer.norm, normed) {
-            (Some(norm), Some((before, statistics))) => {
-                let (gradient, affine) =
-                    norm.backward(&before, &statistics, &y, self.layer.activation, gradient)?;
-                if let Some([weight, bias]) = sums.as_deref_mut().and_then(|s| s.norm.as_mut()) {
-                    add(weight, &affine[0]);
-                    add(bias, &affine[1]);
-                }
-                gradient
-            }
-            _ => gradient,
+        let (image, batch) = (gradient.image, gradient.batch);
+        if (image, batch) != (y.image, y.batch) {
+            candle_core::bail!("a gradient of {:?} for an output of {:?}", gradient.image(), y.image())
+        }
+        let mut values = gradient.into_values();
+        let activation = self.layer.activation;
+        let of_norm = if let (Some(norm), Some((before, statistics))) = (&self.layer.norm, normed) {
+            Some(norm.backward(&before, &statistics, &y, activation, &mut values)?)
+        } else {
+            let end = Finish::Backward { output: &y.values, activation };
+            kernels::finish_all(Isa::best(), image, batch, &mut values, end);
+            None
         };
         drop(y);
-        if let (Some(sums), Some(weights)) = (sums, &self.weights) {
-            if let Some(sum) = &mut sums.weight {
+        let gradient = Maps::new(image, batch, values);
+        if let Some(sums) = sums {
+            if let (Some(sum), Some(weights)) = (&mut sums.weight, &self.weights) {
                 weights.add_gradient(sum, &x, &gradient);
             }
             if let Some(sum) = &mut sums.bias {
-                add(
-                    sum,
-                    &kernels::channel_sums(Isa::best(), gradient.image, gradient.batch, &gradient.values),
-                );
+                add(sum, &kernels::channel_sums(Isa::best(), image, batch, &gradient.values));
+            }
+            for (sum, values) in sums.norm.iter_mut().flatten().zip(of_norm.iter().flatten()) {
+                add(sum, values);
             }
         }
-        let Some(end) = end else { return Ok(None) };
         match &self.weights {
-            Some(weights) => weights.input_gradient(x.image, &gradient, end).map(Some),
-            None => {
-                let (image, batch) = (gradient.image, gradient.batch);
-                let mut values = gradient.into_values();
-                kernels::finish_all(Isa::best(), image, batch, &mut values, end);
-                Ok(Some(Maps::new(image, batch, values)))
-            }
+            Some(weights) if input => weights.input_gradient(x.image, &gradient, Finish::Keep).map(Some),
+            _ => Ok(input.then_some(gradient)),
         }
     }
 }
@@ -236,12 +209,8 @@ impl Norm {
             )
         }
         let mut y = Buffer::new(x.values.len());
-        let statistics = slices::read(&self.weight, |weight| {
-            slices::read(&self.bias, |bias| {
-                let affine = Affine { weight, bias, eps: self.eps };
-                kernels::norm_forward(Isa::best(), x.image, x.batch, affine, activation, &x.values, &mut y)
-            })
-        })??;
+        let statistics = self
+            .with_kernel(x.image, x.batch, activation, |norm| norm.forward(Isa::best(), &x.values, &mut y))?;
         let unbiased = values as f32 / (values - 1) as f32;
         let towards = |running: &mut [f32], batch: &[f32], factor: f32| {
             let momentum = self.momentum as f32;
@@ -254,32 +223,37 @@ impl Norm {
         Ok((Maps::new(x.image, x.batch, y), statistics))
     }
 
+    /// Turns `gradient`, that of `y`, into that of `x`; returns the gradients of weight and bias.
     pub(crate) fn backward(
         &self,
         x: &Maps,
         statistics: &Statistics,
         y: &Maps,
         activation: Activation,
-        gradient: Maps,
-    ) -> Result<(Maps, [Vec<f32>; 2])> {
-        let (image, batch) = (gradient.image, gradient.batch);
-        let mut values = gradient.into_values();
-        let sums = slices::read(&self.weight, |weight| {
+        gradient: &mut [f32],
+    ) -> Result<[Vec<f32>; 2]> {
+        self.with_kernel(x.image, x.batch, activation, |norm| {
+            norm.backward(Isa::best(), statistics, [&x.values, &y.values], gradient)
+        })
+    }
+
+    fn with_kernel<T>(
+        &self,
+        image: Image,
+        batch: usize,
+        activation: Activation,
+        f: impl FnOnce(BatchNorm<'_>) -> T,
+    ) -> Result<T> {
+        let channels =
+            [&self.weight, &self.bias, &self.running_mean, &self.running_var].map(Tensor::elem_count);
+        if channels != [image.channels; 4] {
+            candle_core::bail!("batch norm of {channels:?} channels for {}", image.channels)
+        }
+        slices::read(&self.weight, |weight| {
             slices::read(&self.bias, |bias| {
-                let affine = Affine { weight, bias, eps: self.eps };
-                kernels::norm_backward(
-                    Isa::best(),
-                    image,
-                    batch,
-                    affine,
-                    activation,
-                    statistics,
-                    [&x.values, &y.values],
-                    &mut values,
-                )
+                f(BatchNorm { image, batch, weight, bias, eps: self.eps, activation })
             })
-        })??;
-        Ok((Maps::new(image, batch, values), sums))
+        })?
     }
 }
 

@@ -3,6 +3,9 @@
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, pool};
 
+/// Floats of one task: what a core goes through in some microseconds.
+const CHUNK: usize = 16 * 1024;
+
 /// The factors of one step, the same for every parameter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamFactors {
@@ -27,8 +30,6 @@ pub(crate) fn adam(
 ) {
     let len = param.len();
     assert!([grad.len(), first.len(), second.len()] == [len; 3]);
-    // What a core goes through in some microseconds.
-    const CHUNK: usize = 16 * 1024;
     let [param, first, second] = [param, first, second].map(Shared::new);
     pool::for_each(len.div_ceil(CHUNK), |i| {
         let (at, len) = (i * CHUNK, CHUNK.min(len - i * CHUNK));

@@ -4,6 +4,7 @@ use super::conv::{Geometry, Image};
 use super::micro::{Block, Run};
 use super::simd::{Isa, dispatch};
 use super::{Buffer, Shared, layout, padded, pool};
+use std::ops::Range;
 
 /// The gradient of one layer's weights, summed over the batches it has seen, in the order in which the kernel computes
 /// it: `[taps][rows][columns]` with the columns padded to whole vectors.
@@ -59,44 +60,62 @@ impl WeightGradient {
         let mut transposed = Buffer::new(columns.pixels() * lanes * wide);
         layout::samples_first(isa, column_maps, &mut transposed, [batch, columns.channels, columns.pixels()]);
 
-        let slices = wide.div_ceil(COLUMNS);
+        // Taps of one row of the kernel lie side by side in the big image: if it gives the rows, they are computed at once.
+        let (groups, across) = match self.rows {
+            Side::Small => (g.taps(), 1),
+            Side::Big => (g.kernel[0], g.kernel[1]),
+        };
+        let (height, slices) = (across * rows.channels, wide.div_ceil(COLUMNS));
         // Tasks enough for a few threads, in whole tiles of rows.
-        let height = rows.channels.div_ceil(16usize.div_ceil(g.kernel[0] * slices)).next_multiple_of(12);
-        let parts = rows.channels.div_ceil(height);
-        let pixels = (PANEL / (batch * COLUMNS)).max(1);
-        let begun = std::mem::replace(&mut self.begun, true);
-        let row_side = self.rows;
+        let part = height.div_ceil(16usize.div_ceil(groups * slices)).next_multiple_of(12);
+        let parts = height.div_ceil(part);
+        let chunk = (PANEL / (batch * COLUMNS)).max(1);
+        let (begun, side) = (std::mem::replace(&mut self.begun, true), self.rows);
         let sums = Shared::new(&mut self.sums);
-        pool::for_each(g.kernel[0] * slices * parts, |task| {
-            let (ky, slice, part) = (task / (slices * parts), task / parts % slices, task % parts);
-            let (channel, column) = (part * height, slice * COLUMNS);
-            let (height, vectors) = (height.min(rows.channels - channel), (wide - column).min(COLUMNS) / 16);
-            for (chunk, first) in (0..g.small.pixels()).step_by(pixels).enumerate() {
-                for kx in 0..g.kernel[1] {
-                    // A (row's pixel) and B (column's pixel) for each pixel of the small image that has this tap.
-                    let run = |p: usize| {
-                        let big = pixel_under(&g, p, [ky, kx])?;
-                        let (a, b) = if row_side == Side::Small { (p, big) } else { (big, p) };
-                        Some(Run { a: a * rows.channels * lanes, b: b * lanes * wide, len: batch })
+        pool::for_each(groups * slices * parts, |task| {
+            let (group, slice, first) = (task / (slices * parts), task / parts % slices, task % parts * part);
+            let (end, column) = (height.min(first + part), slice * COLUMNS);
+            let vectors = (wide - column).min(COLUMNS) / 16;
+            // SAFETY: in range; tasks differ in the group, the rows or the columns.
+            let c = |row: usize| unsafe { sums.at((group * height + row) * wide + column, 16 * vectors) };
+            if !begun {
+                for row in first..end {
+                    // SAFETY: as above.
+                    unsafe { std::slice::from_raw_parts_mut(c(row), 16 * vectors) }.fill(0.);
+                }
+            }
+            for pixel in (0..g.small.pixels()).step_by(chunk) {
+                let pixels = pixel..g.small.pixels().min(pixel + chunk);
+                let pairs = match side {
+                    Side::Small => pairs_of_tap(&g, [group / g.kernel[1], group % g.kernel[1]], pixels),
+                    Side::Big => pairs_of_row(&g, group, pixels),
+                };
+                for (taps, pairs) in pairs {
+                    let (from, to) =
+                        ((taps.start * rows.channels).max(first), (taps.end * rows.channels).min(end));
+                    if from >= to {
+                        continue;
+                    }
+                    let run = |&(row, column): &(usize, usize)| Run {
+                        a: (row * rows.channels + from - taps.start * rows.channels) * lanes,
+                        b: column * lanes * wide,
+                        len: batch,
                     };
-                    let runs: Vec<_> =
-                        (first..g.small.pixels().min(first + pixels)).filter_map(run).collect();
-                    let end = |r: &Run| (r.a + (channel + height) * lanes, r.b + (batch - 1) * wide + wide);
-                    assert!(runs.iter().all(|r| end(r).0 <= row_maps.len() && end(r).1 <= transposed.len()));
-                    let at = ((ky * g.kernel[1] + kx) * rows.channels + channel) * wide + column;
+                    let runs: Vec<_> = pairs.iter().map(run).collect();
+                    assert!(runs.iter().all(|r| r.a + (to - from) * lanes <= row_maps.len()));
+                    assert!(runs.iter().all(|r| r.b + lanes * wide <= transposed.len()));
                     let block = Block {
-                        rows: height,
+                        rows: to - from,
                         vectors,
                         runs: &runs,
-                        a: row_maps.as_ptr().wrapping_add(channel * lanes),
+                        a: row_maps.as_ptr(),
                         a_row: lanes,
                         a_col: 1,
                         b: transposed.as_ptr().wrapping_add(column),
                         b_row: wide,
-                        // SAFETY: tap, rows and columns lie within the sums; tasks differ in at least one of them.
-                        c: unsafe { sums.at(at, (height - 1) * wide + 16 * vectors) },
+                        c: c(from),
                         c_row: wide,
-                        accumulate: begun || chunk > 0,
+                        accumulate: true,
                     };
                     // SAFETY: A and B were checked to lie within their buffers; for C see above.
                     unsafe { dispatch(isa, block) };
@@ -126,12 +145,37 @@ impl WeightGradient {
     }
 }
 
-/// The pixel of the big image under one tap of a kernel placed at `pixel` of the small one.
-fn pixel_under(g: &Geometry, pixel: usize, tap: [usize; 2]) -> Option<usize> {
-    let on = |axis: usize, at: usize, size: usize| {
-        (at * g.stride + tap[axis]).checked_sub(g.padding).filter(|&i| i < size)
+/// Taps of one row of the kernel, and the pixels (of the side of the rows, of the side of the columns) that they bring
+/// together; the former is that under the first of these taps.
+type Pairs = (Range<usize>, Vec<(usize, usize)>);
+
+/// For a single tap and rows of the small image.
+fn pairs_of_tap(g: &Geometry, [ky, kx]: [usize; 2], pixels: Range<usize>) -> Vec<Pairs> {
+    let under = |axis: usize, at: usize, tap: usize| {
+        let (taps, first) = g.taps_within(axis, at);
+        taps.contains(&tap).then(|| first + tap - taps.start)
     };
-    let y = on(0, pixel / g.small.width, g.big.height)?;
-    let x = on(1, pixel % g.small.width, g.big.width)?;
-    Some(y * g.big.width + x)
+    let pair = |p: usize| {
+        let (y, x) = (under(0, p / g.small.width, ky)?, under(1, p % g.small.width, kx)?);
+        Some((p, y * g.big.width + x))
+    };
+    vec![(0..1, pixels.filter_map(pair).collect())]
+}
+
+/// For a row of taps and rows of the big image: pixels of the small image apart by the taps that fall on the big one.
+fn pairs_of_row(g: &Geometry, ky: usize, pixels: Range<usize>) -> Vec<Pairs> {
+    let mut found: Vec<Pairs> = vec![];
+    for p in pixels {
+        let (rows, top) = g.taps_within(0, p / g.small.width);
+        let (taps, left) = g.taps_within(1, p % g.small.width);
+        if !rows.contains(&ky) || taps.is_empty() {
+            continue;
+        }
+        let pair = ((top + ky - rows.start) * g.big.width + left, p);
+        match found.iter_mut().find(|(range, _)| *range == taps) {
+            Some((_, pairs)) => pairs.push(pair),
+            None => found.push((taps, vec![pair])),
+        }
+    }
+    found
 }

@@ -37,14 +37,14 @@ pub(super) unsafe fn finish(isa: Isa, finish: Finish<'_>, results: Results) {
     let Results { at, channel, rows, vectors, row, .. } = results;
     let channels = channel..channel + rows;
     match finish {
-        Finish::Keep => {}
-        Finish::Forward { scale: None, shift: None, activation: Activation::Identity } => {}
+        Finish::Keep
+        | Finish::Forward { scale: None, shift: None, activation: Activation::Identity }
+        | Finish::Backward { activation: Activation::Identity, .. } => {}
         Finish::Forward { scale, shift, activation } => {
             let (scale, shift) = (scale.map(|s| &s[channels.clone()]), shift.map(|s| &s[channels]));
             // SAFETY: what the caller vouches for; scale and shift were cut to the rows.
             unsafe { dispatch(isa, Forward { results, scale, shift, activation }) };
         }
-        Finish::Backward { activation: Activation::Identity, .. } => {}
         Finish::Backward { output, activation } => {
             let output = &output[at..at + (rows - 1) * row + 16 * vectors];
             // SAFETY: what the caller vouches for; `output` was cut to the extent of the results.

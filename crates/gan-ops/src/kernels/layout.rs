@@ -198,7 +198,7 @@ pub(super) fn unpack_gradient(isa: Isa, g: &Geometry, small_rows: bool, sums: &[
             let (src, src_row) = (src.as_ptr(), rows * wide);
             // SAFETY: the extent of `src` was checked; for `dst` see above.
             unsafe {
-                dispatch(isa, Transpose { rows: taps, columns: a, src, src_row, dst, dst_row: b * taps })
+                dispatch(isa, Transpose { rows: taps, columns: a, src, src_row, dst, dst_row: b * taps });
             };
         }
     });

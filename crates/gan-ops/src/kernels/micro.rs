@@ -94,13 +94,20 @@ impl Block<'_> {
     }
 
     // Closures and iterators would be functions of their own, without the vector instructions of this one's caller.
-    #[expect(clippy::needless_range_loop, reason = "constant bounds unroll into registers")]
     #[inline(always)]
     unsafe fn tile<V: Lanes, const M: usize, const N: usize>(&self) {
         // SAFETY: what the caller of `run` vouches for.
         unsafe {
             let mut sums = [[V::splat(0.); N]; M];
-            for run in self.runs {
+            for (i, run) in self.runs.iter().enumerate() {
+                if let Some(next) = self.runs.get(i + 1) {
+                    for r in 0..M {
+                        let row = self.a.wrapping_add(next.a + r * self.a_row);
+                        for line in 0..4 {
+                            V::prefetch(row.wrapping_add(16 * line));
+                        }
+                    }
+                }
                 let mut a = [self.a.add(run.a); M];
                 for i in 1..M {
                     a[i] = a[i - 1].wrapping_add(self.a_row);

@@ -27,7 +27,7 @@ pub(crate) use conv_weights::WeightGradient;
 pub(crate) use elementwise::{activate_all, activation_gradient_all};
 pub(crate) use finish::{Finish, finish_all};
 pub(crate) use layout::{from_nchw, pack_down, pack_up, to_nchw};
-pub(crate) use norm::{Affine, Statistics, channel_sums, norm_backward, norm_forward};
+pub(crate) use norm::{BatchNorm, Statistics, channel_sums};
 pub(crate) use simd::Isa;
 
 /// The batch as it lies in memory: whole vectors of sixteen samples.

@@ -16,67 +16,65 @@ pub(crate) struct Statistics {
     pub(crate) var: Vec<f32>,
 }
 
-/// Trainable scale and shift per channel, and what is added to the variance.
+/// Batch normalisation of one layer's maps, with the activation that follows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Affine<'a> {
+pub(crate) struct BatchNorm<'a> {
+    pub(crate) image: Image,
+    pub(crate) batch: usize,
+    /// Scale of each channel.
     pub(crate) weight: &'a [f32],
+    /// Shift of each channel.
     pub(crate) bias: &'a [f32],
+    /// Added to the variance.
     pub(crate) eps: f64,
+    pub(crate) activation: Activation,
 }
 
-/// `y = activation((x - mean) / sqrt(var + eps) * weight + bias)` with the statistics of the batch.
-///
-/// `x`, `y`: `[H W][C][N]`.
-pub(crate) fn norm_forward(
-    isa: Isa,
-    image: Image,
-    batch: usize,
-    affine: Affine<'_>,
-    activation: Activation,
-    x: &[f32],
-    y: &mut [f32],
-) -> Statistics {
-    assert_eq!((x.len(), y.len()), (image.len(batch), image.len(batch)));
-    assert_eq!((affine.weight.len(), affine.bias.len()), (image.channels, image.channels));
-    let (mut mean, mut var) = (vec![0.; image.channels], vec![0.; image.channels]);
-    let [means, vars, y] = [&mut mean[..], &mut var[..], y].map(Shared::new);
-    each_block(image, |channels| {
-        // SAFETY: in range; tasks differ in the channels.
-        let (mean, var) = unsafe {
-            (means.slice(channels.start, channels.len()), vars.slice(channels.start, channels.len()))
-        };
-        let maps = Maps { image, batch, first: channels.start, count: channels.len() };
-        // SAFETY: the lengths were checked; tasks differ in the channels.
-        unsafe { dispatch(isa, Forward { maps, affine, activation, x, y, mean, var }) };
-    });
-    Statistics { mean, var }
-}
+impl BatchNorm<'_> {
+    /// `y = activation((x - mean) / sqrt(var + eps) * weight + bias)` with the statistics of the batch.
+    ///
+    /// `x`, `y`: `[H W][C][N]`.
+    pub(crate) fn forward(self, isa: Isa, x: &[f32], y: &mut [f32]) -> Statistics {
+        let Self { image, batch, .. } = self;
+        assert_eq!((x.len(), y.len()), (image.len(batch), image.len(batch)));
+        assert_eq!((self.weight.len(), self.bias.len()), (image.channels, image.channels));
+        let (mut mean, mut var) = (vec![0.; image.channels], vec![0.; image.channels]);
+        let [means, vars, y] = [&mut mean[..], &mut var[..], y].map(Shared::new);
+        each_block(image, |channels| {
+            let maps = Maps { image, batch, first: channels.start, count: channels.len() };
+            // SAFETY: in range, the lengths were checked; tasks differ in the channels.
+            unsafe {
+                let (mean, var) = (means.slice(maps.first, maps.count), vars.slice(maps.first, maps.count));
+                dispatch(isa, Forward { maps, norm: self, x, y, mean, var });
+            }
+        });
+        Statistics { mean, var }
+    }
 
-/// Turns `gradient`, that of `y`, into that of `x`; returns the gradients of weight and bias.
-pub(crate) fn norm_backward(
-    isa: Isa,
-    image: Image,
-    batch: usize,
-    affine: Affine<'_>,
-    activation: Activation,
-    statistics: &Statistics,
-    [x, y]: [&[f32]; 2],
-    gradient: &mut [f32],
-) -> [Vec<f32>; 2] {
-    assert!([x.len(), y.len(), gradient.len()] == [image.len(batch); 3]);
-    let (mut weight, mut bias) = (vec![0.; image.channels], vec![0.; image.channels]);
-    let [weights, biases, gradient] = [&mut weight[..], &mut bias[..], gradient].map(Shared::new);
-    each_block(image, |channels| {
-        let maps = Maps { image, batch, first: channels.start, count: channels.len() };
-        // SAFETY: in range; tasks differ in the channels.
-        let (weight, bias) =
-            unsafe { (weights.slice(maps.first, maps.count), biases.slice(maps.first, maps.count)) };
-        // SAFETY: the lengths were checked; tasks differ in the channels.
-        unsafe {
-            dispatch(isa, Backward { maps, affine, activation, statistics, x, y, gradient, weight, bias })
-        };
-    });
-    [weight, bias]
+    /// Turns `gradient`, that of `y`, into that of `x`; returns the gradients of weight and bias.
+    pub(crate) fn backward(
+        self,
+        isa: Isa,
+        statistics: &Statistics,
+        [x, y]: [&[f32]; 2],
+        gradient: &mut [f32],
+    ) -> [Vec<f32>; 2] {
+        let Self { image, batch, .. } = self;
+        assert!([x.len(), y.len(), gradient.len()] == [image.len(batch); 3]);
+        assert!([self.weight.len(), statistics.mean.len(), statistics.var.len()] == [image.channels; 3]);
+        let (mut weight, mut bias) = (vec![0.; image.channels], vec![0.; image.channels]);
+        let [weights, biases, gradient] = [&mut weight[..], &mut bias[..], gradient].map(Shared::new);
+        each_block(image, |channels| {
+            let maps = Maps { image, batch, first: channels.start, count: channels.len() };
+            // SAFETY: in range, the lengths were checked; tasks differ in the channels.
+            unsafe {
+                let (weight, bias) =
+                    (weights.slice(maps.first, maps.count), biases.slice(maps.first, maps.count));
+                dispatch(isa, Backward { maps, norm: self, statistics, x, y, gradient, weight, bias });
+            }
+        });
+        [weight, bias]
+    }
 }
 
 /// The sum of each channel over pixels and samples, the padding (which is zero in a gradient) included.
@@ -89,7 +87,7 @@ pub(crate) fn channel_sums(isa: Isa, image: Image, batch: usize, maps: &[f32]) -
         // SAFETY: in range; tasks differ in the channels.
         let sums = unsafe { shared.slice(part.first, part.count) };
         // SAFETY: the length was checked.
-        unsafe { dispatch(isa, Sums { part, maps, sums }) };
+        unsafe { dispatch(isa, Sums { part, maps, out: sums }) };
     });
     sums
 }
@@ -216,8 +214,7 @@ impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
 
 struct Forward<'a> {
     maps: Maps,
-    affine: Affine<'a>,
-    activation: Activation,
+    norm: BatchNorm<'a>,
     x: &'a [f32],
     y: Shared,
     mean: &'a mut [f32],
@@ -231,11 +228,12 @@ impl Kernel for Forward<'_> {
     /// Beside the instructions: `y` is as long as `x`, and these channels of it are this task's.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let Self { maps, affine, activation, x, y: Shared(y), mean, var } = self;
+        let Self { maps, norm, x, y: Shared(y), mean, var } = self;
         // SAFETY: `Maps` names offsets within maps of its image, which x and y are.
         unsafe {
             let zero = [V::splat(0.); CHANNELS];
-            let mut normalise = Normalise { x, y, activation, centre: zero, scale: zero, shift: zero };
+            let mut normalise =
+                Normalise { x, y, activation: norm.activation, centre: zero, scale: zero, shift: zero };
             let means = maps.means::<V, _>(Value(x));
             for c in 0..maps.count {
                 mean[c] = means[c] as f32;
@@ -244,9 +242,9 @@ impl Kernel for Forward<'_> {
             let vars = maps.means::<V, _>(SquaredDistance(x, normalise.centre));
             for c in 0..maps.count {
                 var[c] = vars[c] as f32;
-                let scale = f64::from(affine.weight[maps.first + c]) / (vars[c] + affine.eps).sqrt();
+                let scale = f64::from(norm.weight[maps.first + c]) / (vars[c] + norm.eps).sqrt();
                 normalise.scale[c] = V::splat(scale as f32);
-                normalise.shift[c] = V::splat(affine.bias[maps.first + c]);
+                normalise.shift[c] = V::splat(norm.bias[maps.first + c]);
             }
             maps.each(&mut normalise);
         }
@@ -276,8 +274,7 @@ impl<V: Lanes> Visitor<V> for Normalise<'_, V> {
 
 struct Backward<'a> {
     maps: Maps,
-    affine: Affine<'a>,
-    activation: Activation,
+    norm: BatchNorm<'a>,
     statistics: &'a Statistics,
     x: &'a [f32],
     y: &'a [f32],
@@ -293,17 +290,16 @@ impl Kernel for Backward<'_> {
     /// Beside the instructions: `gradient` is as long as `x`, and these channels of it are this task's.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let Self { maps, affine, activation, statistics, x, y, gradient: Shared(gradient), weight, bias } =
-            self;
+        let Self { maps, norm, statistics, x, y, gradient: Shared(gradient), weight, bias } = self;
         // SAFETY: `Maps` names offsets within maps of its image, which x, y and gradient are.
         unsafe {
             let zero = [V::splat(0.); CHANNELS];
-            let inside = Inside { y, gradient, activation };
+            let inside = Inside { y, gradient, activation: norm.activation };
             let mut normal = Normal { x, centre: zero, inverse: zero };
             let mut deviation = [1f64; CHANNELS];
             for c in 0..maps.count {
                 normal.centre[c] = V::splat(statistics.mean[maps.first + c]);
-                deviation[c] = (f64::from(statistics.var[maps.first + c]) + affine.eps).sqrt();
+                deviation[c] = (f64::from(statistics.var[maps.first + c]) + norm.eps).sqrt();
                 normal.inverse[c] = V::splat((1. / deviation[c]) as f32);
             }
             let mut sums = Sums2 { inside, normal, plain: zero, products: zero };
@@ -315,7 +311,7 @@ impl Kernel for Backward<'_> {
                 (bias[c], weight[c]) = (plain as f32, product as f32);
                 centre.mean[c] = V::splat((plain / maps.values()) as f32);
                 centre.product[c] = V::splat((-product / maps.values()) as f32);
-                centre.factor[c] = V::splat((f64::from(affine.weight[maps.first + c]) / deviation[c]) as f32);
+                centre.factor[c] = V::splat((f64::from(norm.weight[maps.first + c]) / deviation[c]) as f32);
             }
             maps.each(&mut centre);
         }
@@ -406,7 +402,7 @@ impl<V: Lanes> Visitor<V> for Centre<'_, V> {
 struct Sums<'a> {
     part: Maps,
     maps: &'a [f32],
-    sums: &'a mut [f32],
+    out: &'a mut [f32],
 }
 
 impl Kernel for Sums<'_> {
@@ -416,7 +412,7 @@ impl Kernel for Sums<'_> {
     unsafe fn run<V: Lanes>(self) {
         // SAFETY: `Maps` names offsets within maps of its image, which these are.
         let means = unsafe { self.part.means::<V, _>(Value(self.maps)) };
-        for (sum, mean) in self.sums.iter_mut().zip(means) {
+        for (sum, mean) in self.out.iter_mut().zip(means) {
             *sum = (mean * self.part.values()) as f32;
         }
     }

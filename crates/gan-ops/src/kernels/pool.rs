@@ -84,7 +84,7 @@ impl Pool {
 
     fn run(&self, _turn: MutexGuard<'_, ()>, tasks: usize, task: &Task<'_>) {
         // SAFETY: only the lifetime changes, and no use outlives this call: see the end.
-        let for_ever = unsafe { std::mem::transmute::<*const Task<'_>, *const Task<'static>>(task) };
+        let for_ever = unsafe { std::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
         // SAFETY: this thread holds `busy`, and the last loop's workers have left.
         unsafe { *self.task.get() = Some(for_ever) };
         self.tasks.store(tasks, SeqCst);

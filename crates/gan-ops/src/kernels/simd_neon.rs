@@ -1,6 +1,8 @@
 //! NEON.
 
 use super::{Kernel, Lanes};
+// `expect` would not be met in the build for tests, which clippy spares this lint.
+#[allow(clippy::wildcard_imports, reason = "twenty intrinsics")]
 use std::arch::aarch64::*;
 
 #[target_feature(enable = "neon")]

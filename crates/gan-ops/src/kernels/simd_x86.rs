@@ -1,6 +1,8 @@
 //! AVX-512 and AVX2.
 
 use super::{Kernel, Lanes};
+// `expect` would not be met in the build for tests, which clippy spares this lint.
+#[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
 use std::arch::x86_64::*;
 
 #[target_feature(enable = "avx512f,avx2,fma")]
@@ -34,6 +36,7 @@ impl Lanes for __m512 {
         splat(x: f32) -> Self = _mm512_set1_ps(x);
         load(p: *const f32) -> Self = _mm512_loadu_ps(p);
         store(self: Self, p: *mut f32) = _mm512_storeu_ps(p, self);
+        prefetch(p: *const f32) = _mm_prefetch::<_MM_HINT_T0>(p.cast());
         add(self: Self, other: Self) -> Self = _mm512_add_ps(self, other);
         sub(self: Self, other: Self) -> Self = _mm512_sub_ps(self, other);
         mul(self: Self, other: Self) -> Self = _mm512_mul_ps(self, other);
@@ -134,6 +137,7 @@ impl Lanes for Pair {
             _mm256_storeu_ps(p, self.0);
             _mm256_storeu_ps(p.add(8), self.1);
         };
+        prefetch(p: *const f32) = _mm_prefetch::<_MM_HINT_T0>(p.cast());
         add(self: Self, o: Self) -> Self = Self(_mm256_add_ps(self.0, o.0), _mm256_add_ps(self.1, o.1));
         sub(self: Self, o: Self) -> Self = Self(_mm256_sub_ps(self.0, o.0), _mm256_sub_ps(self.1, o.1));
         mul(self: Self, o: Self) -> Self = Self(_mm256_mul_ps(self.0, o.0), _mm256_mul_ps(self.1, o.1));

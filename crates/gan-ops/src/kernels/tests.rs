@@ -242,9 +242,10 @@ fn batch_norm_equals_the_definition_forward_and_backward() {
                 let mut maps = to_maps(isa, &x, batch, image);
                 // What lies beyond the batch must not count.
                 maps.chunks_exact_mut(padded(batch)).for_each(|row| row[batch..].fill(1e9));
-                let affine = norm::Affine { weight: &weight, bias: &bias, eps: 1e-5 };
+                let norm =
+                    norm::BatchNorm { image, batch, weight: &weight, bias: &bias, eps: 1e-5, activation };
                 let mut y = Buffer::new(maps.len());
-                let statistics = norm::norm_forward(isa, image, batch, affine, activation, &maps, &mut y);
+                let statistics = norm.forward(isa, &maps, &mut y);
                 close(&what, &statistics.mean, &mean);
                 close(&what, &statistics.var, &var);
                 let expected: Vec<_> = (0..len).map(|i| value(activation, before(i))).collect();
@@ -256,16 +257,7 @@ fn batch_norm_equals_the_definition_forward_and_backward() {
                     &norm::channel_sums(isa, image, batch, &maps_gradient),
                     &per_channel(&|i| f64::from(gradient[i])),
                 );
-                let [w, b] = norm::norm_backward(
-                    isa,
-                    image,
-                    batch,
-                    affine,
-                    activation,
-                    &statistics,
-                    [&maps, &y],
-                    &mut maps_gradient,
-                );
+                let [w, b] = norm.backward(isa, &statistics, [&maps, &y], &mut maps_gradient);
                 close(&what, &w, &d_weight);
                 close(&what, &b, &d_bias);
                 // Two values of one channel normalise to +-1 whatever they are: the gradient is rounding alone.
