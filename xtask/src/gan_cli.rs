@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Everything but the hub: candle-datasets alone would double the time of the first build.
-const FEATURES: &str = "embedded";
+pub(crate) const FEATURES: &str = "embedded,fused";
 
 pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());

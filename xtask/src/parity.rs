@@ -1,5 +1,6 @@
 //! Comparison with PyTorch, both ways, on a machine that has it.
 
+use crate::gan_cli::FEATURES;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
@@ -16,7 +17,7 @@ const RUN_GAN_CLI: [&str; 9] = [
     "gan-cli",
     "--no-default-features",
     "--features",
-    "embedded",
+    FEATURES,
     "--",
 ];
 /// The latent size that `seed_models.py` gives mlp-003.
@@ -28,7 +29,7 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
     })?;
     // PyTorch's values again, against those that are committed; then ours against those.
     cmd!(shell, "{python} tests/golden/make_golden.py --check").run()?;
-    cmd!(shell, "cargo test --package gan-cli --no-default-features --features embedded --test it parity")
+    cmd!(shell, "cargo test --package gan-cli --no-default-features --features {FEATURES} --test it parity")
         .run()?;
     // What we train, in PyTorch's hands.
     let directory = shell.create_temp_dir()?;

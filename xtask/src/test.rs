@@ -10,6 +10,9 @@ const FEATURES: &str = "gan-cli/embedded,gan-data/embedded";
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
     cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings").run()?;
+    let with_kernels = format!("{FEATURES},gan-cli/fused");
+    cmd!(shell, "cargo test --workspace --no-default-features --features {with_kernels} --locked").run()?;
+    // The same on candle's own operations: what CUDA and Metal run on.
     cmd!(shell, "cargo test --workspace --no-default-features --features {FEATURES} --locked").run()?;
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
     cmd!(shell, "cargo doc --workspace --no-deps --locked").run()?;

@@ -1,19 +1,4 @@
 #![doc = include_str!("../README.md")]
-//!
-//! # What is here
-//!
-//! | function | computes | second-order gradients |
-//! | --- | --- | --- |
-//! | [`linear`] | `x W^T + b` | yes |
-//! | [`conv2d`], [`conv_transpose2d`] | 2-D convolution and its transpose | yes |
-//! | [`batch_norm_train`], [`batch_norm_eval`] | batch normalisation with batch or running statistics | yes |
-//! | [`relu`], [`leaky_relu`], [`tanh`], [`sigmoid`] | activations | yes |
-//! | [`softplus`], [`bce_with_logits`] | the two pieces of a GAN loss, finite for every finite logit | yes |
-//! | [`adam_step`] | one update of Adam | not differentiable |
-//! | [`rng::Stream`] | seeded normal and uniform tensors | not differentiable |
-//!
-//! "Yes" is subject to candle's own rule: `Tensor::backward` detaches the gradients it computes
-//! unless the environment variable `CANDLE_GRAD_DO_NOT_DETACH` is set to 1.
 
 mod activation;
 mod adam;

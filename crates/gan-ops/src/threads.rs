@@ -1,17 +1,17 @@
-//! How many threads candle's CPU code uses.
+//! How many threads the CPU code of candle and of this crate uses.
 
 use std::num::NonZero;
 
-/// Settles candle's thread counts for this process: `threads` (if `None`, `RAYON_NUM_THREADS` or else all
-/// cores) for matrix products and convolutions, one for element-wise operations unless the user set
+/// Settles the thread counts of candle and of this crate's kernels for this process: `threads` (if `None`, `RAYON_NUM_THREADS` or else all
+/// cores) for products, convolutions and the kernels, one for element-wise operations unless the user set
 /// `CANDLE_NUM_THREADS`.
 ///
 /// Where `RAYON_NUM_THREADS` is not set, candle counts the cores anew, from a file, in every single
 /// matrix product.
 ///
 /// candle runs large element-wise operations on threads that spin while they wait, beside the threads
-/// of its matrix products: a small DCGAN's step on two cores takes about 15% longer with them, more when
-/// another program needs a core.
+/// of its matrix products: on candle's own operations a small DCGAN's step on two cores takes about 15%
+/// longer with them, more when another program needs a core.
 ///
 /// # Safety
 /// It sets environment variables: call it first in `main`, while no other thread exists that could read or write
