@@ -1,7 +1,7 @@
 //! Linear layers, convolutions and their transposes as one thing: a product with weights.
 
 use super::Maps;
-use crate::kernels::{self, Buffer, Finish, Geometry, Image, Isa, WeightGradient};
+use crate::kernels::{self, Buffer, Finish, Geometry, Image, Isa, WeightGradient, winograd};
 use crate::slices;
 use candle_core::{Result, Tensor};
 use std::sync::OnceLock;
@@ -99,19 +99,15 @@ impl<'a> Weights<'a> {
         let (isa, out) = (Isa::best(), if up { g.big } else { g.small });
         let mut values = Buffer::new(out.len(x.batch));
         slices::read(self.weight, |weight| {
-            let pack = |pack: fn(Isa, &Geometry, &[f32], &mut [f32])| {
-                let mut packed = Buffer::new(weight.len());
-                pack(isa, g, weight, &mut packed);
-                packed
-            };
-            if up {
-                let in_order = g.is_linear();
-                let w = if in_order { weight } else { self.up.get_or_init(|| pack(kernels::pack_up)) };
-                kernels::up(isa, g, x.batch, w, &x.values, &mut values, end);
-            } else {
-                let in_order = g.is_linear() || g.big.channels == 1;
-                let w = if in_order { weight } else { self.down.get_or_init(|| pack(kernels::pack_down)) };
-                kernels::down(isa, g, x.batch, w, &x.values, &mut values, end);
+            let in_order = g.is_linear() || !up && g.big.channels == 1;
+            let store = if up { &self.up } else { &self.down };
+            let w =
+                if in_order { weight } else { store.get_or_init(|| in_kernels_order(isa, g, up, weight)) };
+            match (up, winograd::serves(g)) {
+                (true, true) => winograd::up(isa, g, x.batch, w, &x.values, &mut values, end),
+                (true, false) => kernels::up(isa, g, x.batch, w, &x.values, &mut values, end),
+                (false, true) => winograd::down(isa, g, x.batch, w, &x.values, &mut values, end),
+                (false, false) => kernels::down(isa, g, x.batch, w, &x.values, &mut values, end),
             }
         })?;
         Ok(Maps::new(out, x.batch, values))
@@ -122,4 +118,24 @@ impl<'a> Weights<'a> {
         let (small, big) = if self.product.is_transposed() { (x, gradient) } else { (gradient, x) };
         sums.add(Isa::best(), x.batch, &small.values, &big.values);
     }
+}
+
+/// Weights as the product that way takes them.
+fn in_kernels_order(isa: Isa, g: &Geometry, up: bool, weight: &[f32]) -> Buffer {
+    let mut packed = Buffer::new(weight.len());
+    if up {
+        kernels::pack_up(isa, g, weight, &mut packed);
+    } else {
+        kernels::pack_down(isa, g, weight, &mut packed);
+    }
+    if !winograd::serves(g) {
+        return packed;
+    }
+    let mut transformed = Buffer::new(winograd::transformed(g));
+    if up {
+        winograd::transform_up(isa, g, &packed, &mut transformed);
+    } else {
+        winograd::transform_down(isa, g, &packed, &mut transformed);
+    }
+    transformed
 }

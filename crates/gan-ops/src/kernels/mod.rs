@@ -19,6 +19,7 @@ mod pool;
 mod simd;
 #[cfg(test)]
 mod tests;
+pub(crate) mod winograd;
 
 pub(crate) use adam::{AdamFactors, adam};
 pub(crate) use buffer::Buffer;

@@ -119,12 +119,14 @@ impl Maps {
     #[inline(always)]
     unsafe fn each<V: Lanes, T: Visitor<V>>(self, visitor: &mut T) {
         let lanes = padded(self.batch);
+        // The same channels of the next pixel lie on another page, where the processor does not look by itself.
+        let ahead = self.image.channels * lanes;
         for pixel in 0..self.image.pixels() {
             for c in 0..self.count {
                 let at = (pixel * self.image.channels + self.first + c) * lanes;
                 for v in (0..lanes).step_by(16) {
                     // SAFETY: an offset of these maps; what the caller vouches for.
-                    unsafe { visitor.visit(c, at + v, (self.batch - v).min(16)) }
+                    unsafe { visitor.visit(c, at + v, ahead, (self.batch - v).min(16)) }
                 }
             }
         }
@@ -151,18 +153,18 @@ impl Maps {
 
 /// What [`Maps::each`] calls. Methods instead of closures, which would not be compiled with the vector instructions.
 trait Visitor<V: Lanes> {
-    /// `count` of the sixteen samples at `at` count.
+    /// `count` of the sixteen samples at `at` count; those at `at + ahead` will be visited soon, or do not exist.
     ///
     /// # Safety
     /// The processor has the instructions of `V`; `at` is an offset of sixteen floats in the visitor's maps.
-    unsafe fn visit(&mut self, channel: usize, at: usize, count: usize);
+    unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize);
 }
 
 /// What [`Maps::means`] averages.
 trait Term<V: Lanes> {
     /// # Safety
     /// As [`Visitor::visit`].
-    unsafe fn at(&self, channel: usize, at: usize) -> V;
+    unsafe fn at(&self, channel: usize, at: usize, ahead: usize) -> V;
 }
 
 struct Total<V, T> {
@@ -172,10 +174,10 @@ struct Total<V, T> {
 
 impl<V: Lanes, T: Term<V>> Visitor<V> for Total<V, T> {
     #[inline(always)]
-    unsafe fn visit(&mut self, channel: usize, at: usize, count: usize) {
+    unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize) {
         // SAFETY: what the caller vouches for.
         unsafe {
-            let mut term = self.term.at(channel, at);
+            let mut term = self.term.at(channel, at, ahead);
             if count < 16 {
                 let mut lanes = [0.; 16];
                 term.store(lanes.as_mut_ptr());
@@ -192,9 +194,12 @@ struct Value<'a>(&'a [f32]);
 
 impl<V: Lanes> Term<V> for Value<'_> {
     #[inline(always)]
-    unsafe fn at(&self, _: usize, at: usize) -> V {
+    unsafe fn at(&self, _: usize, at: usize, ahead: usize) -> V {
         // SAFETY: what the caller vouches for.
-        unsafe { V::load(self.0.as_ptr().add(at)) }
+        unsafe {
+            V::prefetch(self.0.as_ptr().wrapping_add(at + ahead));
+            V::load(self.0.as_ptr().add(at))
+        }
     }
 }
 
@@ -203,7 +208,7 @@ struct SquaredDistance<'a, V>(&'a [f32], [V; CHANNELS]);
 
 impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
     #[inline(always)]
-    unsafe fn at(&self, channel: usize, at: usize) -> V {
+    unsafe fn at(&self, channel: usize, at: usize, _: usize) -> V {
         // SAFETY: what the caller vouches for.
         unsafe {
             let distance = V::load(self.0.as_ptr().add(at)).sub(self.1[channel]);
@@ -262,11 +267,12 @@ struct Normalise<'a, V> {
 
 impl<V: Lanes> Visitor<V> for Normalise<'_, V> {
     #[inline(always)]
-    unsafe fn visit(&mut self, c: usize, at: usize, _: usize) {
+    unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, _: usize) {
         // SAFETY: what the caller vouches for.
         unsafe {
             let normal =
                 V::load(self.x.as_ptr().add(at)).sub(self.centre[c]).mul_add(self.scale[c], self.shift[c]);
+            V::prefetch(self.y.wrapping_add(at + ahead));
             math::activate(normal, self.activation).store(self.y.add(at));
         }
     }
@@ -366,9 +372,13 @@ struct Sums2<'a, V> {
 
 impl<V: Lanes> Visitor<V> for Sums2<'_, V> {
     #[inline(always)]
-    unsafe fn visit(&mut self, c: usize, at: usize, _: usize) {
+    unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, _: usize) {
         // SAFETY: what the caller vouches for.
         unsafe {
+            for source in [self.inside.y.as_ptr(), self.inside.gradient.cast_const(), self.normal.x.as_ptr()]
+            {
+                V::prefetch(source.wrapping_add(at + ahead));
+            }
             let inside = self.inside.at::<V>(at);
             self.plain[c] = self.plain[c].add(inside);
             self.products[c] = inside.mul_add(self.normal.at(c, at), self.products[c]);
@@ -387,7 +397,7 @@ struct Centre<'a, V> {
 
 impl<V: Lanes> Visitor<V> for Centre<'_, V> {
     #[inline(always)]
-    unsafe fn visit(&mut self, c: usize, at: usize, count: usize) {
+    unsafe fn visit(&mut self, c: usize, at: usize, _: usize, count: usize) {
         // SAFETY: what the caller vouches for.
         unsafe {
             let centred = self.inside.at::<V>(at).sub(self.mean[c]);

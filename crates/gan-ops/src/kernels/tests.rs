@@ -5,7 +5,7 @@ use super::conv::{Geometry, Image, down, up};
 use super::conv_weights::WeightGradient;
 use super::finish::Finish;
 use super::simd::Isa;
-use super::{Buffer, adam, layout, norm, padded};
+use super::{Buffer, adam, layout, norm, padded, winograd};
 use crate::Activation;
 use crate::rng::Stream;
 use candle_core::Device;
@@ -124,6 +124,48 @@ fn the_three_products_equal_the_definition() {
                 gradient.clear();
                 gradient.add(isa, batch, &small, &big);
                 gradient.read(isa, |out| close(&format!("once {what}"), out, &expected.2));
+            }
+        }
+    }
+}
+
+#[test]
+fn fewer_multiplications_give_the_same_products() {
+    for isa in Isa::available() {
+        for (i, [height, width]) in [[2, 2], [3, 5], [4, 7], [8, 6]].into_iter().enumerate() {
+            let (big, small) = (image(32 + i, 2 * height, 2 * width), image(50 - i, height, width));
+            let g = Geometry { big, small, kernel: [4, 4], stride: 2, padding: 1 };
+            assert!(winograd::serves(&g));
+            for batch in [3, 70] {
+                let what = format!("{isa:?} {g:?} {batch}");
+                let (x, y) = (
+                    random(batch * big.channels * big.pixels(), 0),
+                    random(batch * small.channels * small.pixels(), 1),
+                );
+                let w = random(g.weights(), 2);
+                let mut expected = (vec![0f64; y.len()], vec![0f64; x.len()]);
+                each_product(&g, batch, |s, b, t| {
+                    expected.0[s] += f64::from(w[t]) * f64::from(x[b]);
+                    expected.1[b] += f64::from(w[t]) * f64::from(y[s]);
+                });
+                let (mut packed, mut points) = (Buffer::new(w.len()), Buffer::new(winograd::transformed(&g)));
+                let (x, y) = (to_maps(isa, &x, batch, big), to_maps(isa, &y, batch, small));
+                let mut out = Buffer::new(y.len());
+                out.fill(f32::NAN);
+                layout::pack_down(isa, &g, &w, &mut packed);
+                winograd::transform_down(isa, &g, &packed, &mut points);
+                let shift = vec![1.; small.channels];
+                let end =
+                    Finish::Forward { scale: None, shift: Some(&shift), activation: Activation::Identity };
+                winograd::down(isa, &g, batch, &points, &x, &mut out, end);
+                expected.0.iter_mut().for_each(|v| *v += 1.);
+                close(&format!("down {what}"), &to_nchw(isa, &out, batch, small), &expected.0);
+                let mut out = Buffer::new(x.len());
+                out.fill(f32::NAN);
+                layout::pack_up(isa, &g, &w, &mut packed);
+                winograd::transform_up(isa, &g, &packed, &mut points);
+                winograd::up(isa, &g, batch, &points, &y, &mut out, Finish::Keep);
+                close(&format!("up {what}"), &to_nchw(isa, &out, batch, big), &expected.1);
             }
         }
     }
