@@ -222,3 +222,34 @@ fn a_device_that_is_not_built_says_how_to_get_it() {
         assert!(error.contains("--features cuda"), "{error}");
     }
 }
+
+#[test]
+fn threads_change_no_result() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let dcgan = [
+        ["--config", "mnist-5k"],
+        ["--set", "model.generator.widths=[16,9]"],
+        ["--set", "model.discriminator.widths=[9,33]"],
+        ["--set", "train.steps=10"],
+        ["--set", "data.batch-size=5"],
+    ];
+    let trained = |out: &str, threads: &str| -> Vec<u8> {
+        let more = ["--out", out, "--threads", threads];
+        succeed(at, &[&["train"][..], dcgan.as_flattened(), &more].concat());
+        std::fs::read(at.join(out).join("generator.safetensors")).unwrap()
+    };
+    let (one, two) = (trained("one", "1"), trained("two", "2"));
+    // The kernels divide sums by output, never by thread; candle's own products need not.
+    assert!(one == two || !cfg!(feature = "fused"));
+    let (one, two) = (SafeTensors::deserialize(&one).unwrap(), SafeTensors::deserialize(&two).unwrap());
+    for (name, tensor) in one.tensors() {
+        let floats = |bytes: &[u8]| -> Vec<f32> {
+            bytes.as_chunks().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect()
+        };
+        assert!(
+            furthest(&floats(tensor.data()), &floats(two.tensor(&name).unwrap().data())) < 1e-4,
+            "{name}"
+        );
+    }
+}

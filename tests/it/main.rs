@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 mod bad_input;
+mod bench;
 mod cli;
 mod configs;
 mod golden;

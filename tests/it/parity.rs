@@ -32,8 +32,8 @@ fn losses_and_every_gradient() {
     for preset in ["mlp-001", "mlp-002", "dcgan-28"] {
         let config = model(preset);
         let (generator, discriminator) = networks(&config);
-        let fake = generator.forward(&latents(&config, "z", 8), Mode::Train).unwrap();
-        let real_logits = discriminator.forward(&images(&config, "x", 8), Mode::Train).unwrap();
+        let fake = generator.forward(&latents(&config, "z", 4), Mode::Train).unwrap();
+        let real_logits = discriminator.forward(&images(&config, "x", 4), Mode::Train).unwrap();
         let fake_logits = discriminator.forward(&fake.detach(), Mode::Train).unwrap();
         let d_loss = Loss::NonSaturating.discriminator(&real_logits, &fake_logits).unwrap();
         gradients(&golden, &format!("{preset}.discriminator"), &d_loss, discriminator.params());

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's own commands. Kept light, so that it compiles in seconds.
 
+mod bench;
 mod gan_cli;
 mod parity;
 mod test;
@@ -14,6 +15,13 @@ cargo xtask train [OPTIONS]    train, with the options of `gan-cli train`; witho
 cargo xtask sample|inspect|data ARGS
                                the other commands of gan-cli, built the same way
 cargo xtask test               everything that CI runs: formatting, lints, tests, documentation
+cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64 ..]
+                               time training and sampling of those, or of all three, on 1 thread and on all
+  --steps N                    steps that are timed, in place of as many as take some seconds
+  --peer [PYTHON]              then compare with PyTorch, and with JAX if it is there, in turn; PYTHON
+                               (python3 if not given) needs torch, safetensors and pillow
+  --rounds N                   how often the programs take turns; 5 if not given
+  --json                       one line of JSON in place of the tables
 cargo xtask parity [PYTHON]    compare with PyTorch: rebuild the golden files and load a trained generator
                                into the original classes; needs a Python with torch and safetensors
 ";
@@ -38,6 +46,10 @@ fn run() -> Result<ExitCode> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     match args.first().map(String::as_str) {
         Some("train" | "sample" | "inspect" | "data") => gan_cli::run(root, &args),
+        Some("bench") => {
+            bench::run(&shell, root, args.get(1..).unwrap_or_default())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some("test") => {
             shell.change_dir(root);
             test::run(&shell)?;

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Look at a data set, or download one.
     Data(Data),
+    /// Time a configuration's training step on this machine; needs no data and writes no files.
+    Bench(Bench),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -159,6 +161,38 @@ pub(crate) enum HubName {
     Mnist,
     FashionMnist,
 }
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub(crate) struct Bench {
+    /// A TOML file, or the name of a built-in configuration (see `gan-cli train --help`).
+    #[arg(long, value_name = "FILE", default_value = "mnist-5k")]
+    pub(crate) config: PathBuf,
+    /// Change a key of the configuration; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Images in a batch. [default: the configuration's]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<usize>,
+    /// Steps that are timed, after 3 that are not.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) steps: u32,
+    /// Do not time the generator alone.
+    #[arg(long)]
+    pub(crate) no_sampling: bool,
+    /// One line of JSON in place of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: Device,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  gan-cli bench                                         the default of `gan-cli train`
+  gan-cli bench --config dcgan-28 --threads 1           one core
+  gan-cli bench --config mlp-001 --batch 256 --json     a line for a script
+  gan-cli bench --config dcgan-64 --steps 5 --set model.channels=1";
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Device {

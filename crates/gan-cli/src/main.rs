@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         args::Command::Sample(args) => commands::sample::run(&args),
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Data(args) => commands::data::run(&args),
+        args::Command::Bench(args) => commands::bench::run(&args),
     };
     exit::code(result)
 }

@@ -2,8 +2,9 @@
 
 use crate::config::{DiscriminatorInput, ModelConfig};
 use crate::error::Result;
+use crate::gradients::Gradients;
 use crate::params::Params;
-use crate::pass::{Gradients, Prepared};
+use crate::pass::Prepared;
 use crate::sequential::{Mode, Sequential};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;

@@ -1,9 +1,8 @@
 //! Forward and backward passes of a whole network, off candle's tape where the fused layers serve.
 
-use crate::params::Params;
+use crate::gradients::Gradients;
 use crate::sequential::{Mode, Sequential, Stage};
-use candle_core::{Result, Tensor, Var, backprop::GradStore};
-use gan_ops::Gradient;
+use candle_core::{Result, Tensor, Var};
 use gan_ops::fused::{self, Maps};
 
 /// What a network takes and gives: a tensor, or the same as the CPU's fused layers read it.
@@ -62,18 +61,18 @@ impl Batch {
 }
 
 /// One sample's shape as an image: features are channels of one pixel.
-fn image(shape: &[usize]) -> [usize; 3] {
+pub(crate) fn image(shape: &[usize]) -> [usize; 3] {
     std::array::from_fn(|i| shape.get(i).copied().unwrap_or(1))
 }
 
 /// A network with the weights of this moment, put in order for the kernels: make it anew after each update.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    network: &'a Sequential,
+    pub(crate) network: &'a Sequential,
     /// Empty where candle's tape does the work.
-    layers: Vec<Option<fused::Prepared<'a>>>,
+    pub(crate) layers: Vec<Option<fused::Prepared<'a>>>,
     /// Of one sample, as the first layer takes it.
-    input: Vec<usize>,
+    pub(crate) input: Vec<usize>,
     /// Of one sample, as the network's owner gives it.
     output: Vec<usize>,
 }
@@ -239,100 +238,4 @@ pub enum Wanted {
     Input,
     /// Nothing.
     Nothing,
-}
-
-/// Gradients of a network's trainable parameters, summed over backward passes.
-#[derive(Debug)]
-pub struct Gradients(Sums);
-
-#[derive(Debug)]
-enum Sums {
-    Layers(Vec<Option<fused::Gradient>>),
-    Tape { params: Params, sums: Vec<Option<Tensor>> },
-}
-
-impl Gradients {
-    /// Zero for each parameter of `network`, which takes samples of shape `input`.
-    ///
-    /// # Errors
-    /// A shape that some layer cannot take.
-    pub(crate) fn new(prepared: &Prepared<'_>, params: &Params) -> Result<Self> {
-        if prepared.layers.is_empty() {
-            let sums = vec![None; params.trainable().count()];
-            return Ok(Self(Sums::Tape { params: params.clone(), sums }));
-        }
-        let mut shape = image(&prepared.input);
-        let mut layers = vec![];
-        for stage in &prepared.network.0 {
-            match stage {
-                Stage::Flatten => {
-                    shape = [shape.iter().product(), 1, 1];
-                    layers.push(None);
-                }
-                Stage::Fused(layer) => {
-                    layers.push(Some(layer.gradient(shape)?));
-                    shape = layer.output(shape)?;
-                }
-            }
-        }
-        Ok(Self(Sums::Layers(layers)))
-    }
-
-    /// Back to zero.
-    pub fn clear(&mut self) {
-        match &mut self.0 {
-            Sums::Layers(layers) => layers.iter_mut().flatten().for_each(fused::Gradient::clear),
-            Sums::Tape { sums, .. } => sums.fill(None),
-        }
-    }
-
-    /// Calls `f` with the position among the trainable parameters and the gradient of each that has one.
-    ///
-    /// # Errors
-    /// The first of `f`.
-    pub fn each(&self, mut f: impl FnMut(usize, Gradient<'_>) -> Result<()>) -> Result<()> {
-        let mut result = Ok(());
-        match &self.0 {
-            Sums::Layers(layers) => {
-                let mut i = 0;
-                for layer in layers.iter().flatten() {
-                    layer.each(|values| {
-                        if result.is_ok() {
-                            result = f(i, Gradient::Slice(values));
-                        }
-                        i += 1;
-                    });
-                }
-            }
-            Sums::Tape { sums, .. } => {
-                for (i, sum) in sums.iter().enumerate() {
-                    if let Some(sum) = sum {
-                        f(i, Gradient::Tensor(sum))?;
-                    }
-                }
-            }
-        }
-        result
-    }
-
-    fn layer(&mut self, i: usize) -> Option<&mut fused::Gradient> {
-        match &mut self.0 {
-            Sums::Layers(layers) => layers.get_mut(i)?.as_mut(),
-            Sums::Tape { .. } => None,
-        }
-    }
-
-    fn add(&mut self, grads: &GradStore) -> Result<()> {
-        if let Sums::Tape { params, sums } = &mut self.0 {
-            for (sum, (_, var)) in sums.iter_mut().zip(params.trainable()) {
-                if let Some(grad) = grads.get(var) {
-                    *sum = Some(match sum.take() {
-                        Some(sum) => (sum + grad.detach())?,
-                        None => grad.detach(),
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
 }

@@ -7,6 +7,7 @@ mod fit;
 mod loss;
 mod observer;
 mod optim;
+mod phases;
 mod trainer;
 
 pub use config::{Horizon, Length, OptimizerConfig, TrainConfig};
@@ -15,4 +16,5 @@ pub use fit::{Outcome, fit};
 pub use loss::Loss;
 pub use observer::{Observer, every};
 pub use optim::Adam;
-pub use trainer::{Phases, StepReport, Trainer};
+pub use phases::Phases;
+pub use trainer::{StepReport, Trainer};

@@ -4,10 +4,10 @@ use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::optim::Adam;
+use crate::phases::Phases;
 use candle_core::{Device, Tensor, Var};
 use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params, Wanted};
 use gan_ops::rng::Stream;
-use std::time::{Duration, Instant};
 
 /// Two networks, their optimizers, and how often they have moved.
 #[derive(Debug)]
@@ -23,30 +23,6 @@ pub struct Trainer {
     pub(crate) step: u64,
     device: Device,
     phases: Phases,
-}
-
-/// How long each part of a step took.
-#[derive(Debug, Clone)]
-pub struct Phases {
-    last: Instant,
-    durations: Vec<(&'static str, Duration)>,
-}
-
-impl Phases {
-    fn new() -> Self {
-        Self { last: Instant::now(), durations: vec![] }
-    }
-
-    fn end(&mut self, phase: &'static str) {
-        let now = Instant::now();
-        self.durations.push((phase, now - self.last));
-        self.last = now;
-    }
-
-    /// The parts in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
-        self.durations.iter().copied()
-    }
 }
 
 /// What one step says of itself.

@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod inspect;
 pub(crate) mod sample;

@@ -3,7 +3,7 @@
 use super::conv::{Geometry, Image};
 use super::micro::{Block, Run};
 use super::simd::{Isa, dispatch};
-use super::{Buffer, Shared, layout, padded, pool};
+use super::{Buffer, Shared, layout, padded, pool, winograd};
 use std::ops::Range;
 
 /// The gradient of one layer's weights, summed over the batches it has seen, in the order in which the kernel computes
@@ -37,8 +37,18 @@ impl WeightGradient {
         let (rows, columns) = if small_rows { (Side::Small, Side::Big) } else { (Side::Big, Side::Small) };
         let mut gradient = Self { geometry, rows, columns, sums: Buffer::default(), begun: false };
         let columns = padded(gradient.image(columns).channels);
-        gradient.sums = Buffer::new(geometry.taps() * gradient.image(rows).channels * columns);
+        let sums = if gradient.is_winograd() {
+            winograd::sums(&geometry)
+        } else {
+            geometry.taps() * gradient.image(rows).channels * columns
+        };
+        gradient.sums = Buffer::new(sums);
         gradient
+    }
+
+    /// Below 64 pixels the transforms of the gradient, four times as large as the weights, cost more than they save.
+    fn is_winograd(&self) -> bool {
+        winograd::serves(&self.geometry) && self.rows == Side::Big && self.geometry.small.pixels() >= 64
     }
 
     fn image(&self, side: Side) -> Image {
@@ -60,6 +70,10 @@ impl WeightGradient {
         let mut transposed = Buffer::new(columns.pixels() * lanes * wide);
         layout::samples_first(isa, column_maps, &mut transposed, [batch, columns.channels, columns.pixels()]);
 
+        let begun = std::mem::replace(&mut self.begun, true);
+        if self.is_winograd() {
+            return winograd::add(isa, &g, batch, [&transposed, big], begun, &mut self.sums);
+        }
         // Taps of one row of the kernel lie side by side in the big image: if it gives the rows, they are computed at once.
         let (groups, across) = match self.rows {
             Side::Small => (g.taps(), 1),
@@ -70,7 +84,7 @@ impl WeightGradient {
         let part = height.div_ceil(16usize.div_ceil(groups * slices)).next_multiple_of(12);
         let parts = height.div_ceil(part);
         let chunk = (PANEL / (batch * COLUMNS)).max(1);
-        let (begun, side) = (std::mem::replace(&mut self.begun, true), self.rows);
+        let side = self.rows;
         let sums = Shared::new(&mut self.sums);
         pool::for_each(groups * slices * parts, |task| {
             let (group, slice, first) = (task / (slices * parts), task / parts % slices, task % parts * part);
@@ -136,7 +150,11 @@ impl WeightGradient {
             return f(&self.sums);
         }
         let mut weights = Buffer::new(g.weights());
-        if self.begun {
+        if self.begun && self.is_winograd() {
+            let mut taps = Buffer::new(g.taps() * g.big.channels * padded(g.small.channels));
+            winograd::fold(isa, g, &self.sums, &mut taps);
+            layout::unpack_gradient(isa, g, false, &taps, &mut weights);
+        } else if self.begun {
             layout::unpack_gradient(isa, g, self.rows == Side::Small, &self.sums, &mut weights);
         } else {
             weights.fill(0.);

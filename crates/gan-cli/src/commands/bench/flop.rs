@@ -1,0 +1,91 @@
+//! How many floating-point operations a training step asks for, whoever computes it.
+
+use gan_models::{Convolution, Layer, ModelConfig};
+
+/// Passes over each layer of the generator: forward, gradient of the weights, gradient of the input. The
+/// latents are no function of anything, so that the first layer has no use for the last of them.
+const GENERATOR: Passes = Passes { all: 2, but_first: 1 };
+/// Of the discriminator. In its own step: forward and gradient of the weights on real and on fake images,
+/// and the gradient of the input in every layer but the first. In the generator's step: forward, and the
+/// gradient of the input in every layer, down to the images.
+const DISCRIMINATOR: Passes = Passes { all: 2 + 2 + 2, but_first: 2 };
+
+struct Passes {
+    /// Over every layer.
+    all: usize,
+    /// Over every layer but the first with weights.
+    but_first: usize,
+}
+
+/// Operations of the matrix products and convolutions in one step; a multiplication and its addition are two.
+/// Batch norm, activations, the loss and Adam, some percent more, are not counted.
+pub(super) fn of_step(model: &ModelConfig, batch: usize) -> f64 {
+    let generator = products(&model.generator_layers(), model.generator_input());
+    let discriminator = products(&model.discriminator_layers(), model.discriminator_input());
+    let players = [(generator, GENERATOR), (discriminator, DISCRIMINATOR)];
+    let multiplications: usize = players.iter().map(|(products, passes)| passes.over(products)).sum();
+    2. * batch as f64 * multiplications as f64
+}
+
+impl Passes {
+    fn over(&self, products: &[usize]) -> usize {
+        let all: usize = products.iter().sum();
+        self.all * all + self.but_first * (all - products.first().unwrap_or(&0))
+    }
+}
+
+/// Multiplications of a forward pass over one sample, for each layer with weights. Either gradient of a layer
+/// takes as many.
+fn products(layers: &[Layer], input: Vec<usize>) -> Vec<usize> {
+    let pixels = |shape: &[usize]| shape.iter().skip(1).product::<usize>();
+    let weights = |c: &Convolution| c.inputs * c.outputs * c.kernel * c.kernel;
+    let mut products = vec![];
+    let mut shape = input;
+    for layer in layers {
+        let output = layer.output_shape(&shape).unwrap_or_default();
+        // Each weight meets each pixel of the smaller image once, but for those that lie over the edge.
+        match layer {
+            Layer::Linear { inputs, outputs } => products.push(inputs * outputs),
+            Layer::Conv2d(c) => products.push(weights(c) * pixels(&output)),
+            Layer::ConvTranspose2d(c) => products.push(weights(c) * pixels(&shape)),
+            Layer::BatchNorm2d { .. } | Layer::Relu | Layer::LeakyRelu(_) | Layer::Tanh | Layer::Flatten => {}
+        }
+        shape = output;
+    }
+    products
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gan_models::preset;
+
+    #[test]
+    fn steps_of_the_presets_cost_what_they_do_by_hand() {
+        let gflop = |model: &ModelConfig| of_step(model, 64) / 1e9;
+        for (model, expected) in
+            [(preset::mlp_001(), 0.663), (preset::dcgan_28(), 17.1), (preset::dcgan_64(), 146.)]
+        {
+            let found = gflop(&model);
+            assert!((found / expected - 1.).abs() < 0.005, "{found} for {expected}");
+        }
+        // 100-128-256-512-784 and 784-512-256-1.
+        let generator = 12_800 + 32_768 + 131_072 + 401_408;
+        let discriminator = 401_408 + 131_072 + 256;
+        let by_hand = 3 * generator - 12_800 + 8 * discriminator - 2 * 401_408;
+        assert!((of_step(&preset::mlp_001(), 1) - 2. * f64::from(by_hand)).abs() < 0.5);
+    }
+
+    #[test]
+    fn a_convolution_counts_the_pixels_of_its_smaller_side() {
+        let model = preset::dcgan_28();
+        assert_eq!(
+            products(&model.generator_layers(), model.generator_input()),
+            [100 * 256 * 49, 256 * 128 * 16 * 49, 128 * 16 * 196]
+        );
+        assert_eq!(
+            products(&model.discriminator_layers(), model.discriminator_input()),
+            [64 * 16 * 196, 64 * 128 * 16 * 49, 128 * 49]
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! Goes through the channels of one task, pixel by pixel.
+
+use super::CHANNELS;
+use crate::kernels::conv::Image;
+use crate::kernels::padded;
+use crate::kernels::simd::Lanes;
+
+/// The channels of one task.
+#[derive(Clone, Copy)]
+pub(super) struct Maps {
+    pub(super) image: Image,
+    pub(super) batch: usize,
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+impl Maps {
+    pub(super) fn values(self) -> f64 {
+        (self.image.pixels() * self.batch) as f64
+    }
+
+    /// Calls `visitor` for each vector of sixteen samples of each channel.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V`; what the visitor asks.
+    #[inline(always)]
+    pub(super) unsafe fn each<V: Lanes, T: Visitor<V>>(self, visitor: &mut T) {
+        let lanes = padded(self.batch);
+        // The same channels of the next pixel lie on another page, where the processor does not look by itself.
+        let ahead = self.image.channels * lanes;
+        for pixel in 0..self.image.pixels() {
+            for c in 0..self.count {
+                let at = (pixel * self.image.channels + self.first + c) * lanes;
+                for v in (0..lanes).step_by(16) {
+                    // SAFETY: an offset of these maps; what the caller vouches for.
+                    unsafe { visitor.visit(c, at + v, ahead, (self.batch - v).min(16)) }
+                }
+            }
+        }
+    }
+
+    /// The mean of each channel over pixels and samples.
+    ///
+    /// # Safety
+    /// As [`Self::each`].
+    #[inline(always)]
+    pub(super) unsafe fn means<V: Lanes, T: Term<V>>(self, term: T) -> [f64; CHANNELS] {
+        // SAFETY: what the caller vouches for.
+        unsafe {
+            let mut total = Total { term, sums: [V::splat(0.); CHANNELS] };
+            self.each(&mut total);
+            let mut means = [0.; CHANNELS];
+            for c in 0..CHANNELS {
+                means[c] = f64::from(total.sums[c].sum()) / self.values();
+            }
+            means
+        }
+    }
+}
+
+/// What [`Maps::each`] calls. Methods instead of closures, which would not be compiled with the vector instructions.
+pub(super) trait Visitor<V: Lanes> {
+    /// `count` of the sixteen samples at `at` count; those at `at + ahead` will be visited soon, or do not exist.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V`; `at` is an offset of sixteen floats in the visitor's maps.
+    unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize);
+}
+
+/// What [`Maps::means`] averages.
+pub(super) trait Term<V: Lanes> {
+    /// # Safety
+    /// As [`Visitor::visit`].
+    unsafe fn at(&self, channel: usize, at: usize, ahead: usize) -> V;
+}
+
+struct Total<V, T> {
+    term: T,
+    sums: [V; CHANNELS],
+}
+
+impl<V: Lanes, T: Term<V>> Visitor<V> for Total<V, T> {
+    #[inline(always)]
+    unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize) {
+        // SAFETY: what the caller vouches for.
+        unsafe {
+            let mut term = self.term.at(channel, at, ahead);
+            if count < 16 {
+                let mut lanes = [0.; 16];
+                term.store(lanes.as_mut_ptr());
+                lanes[count..].fill(0.);
+                term = V::load(lanes.as_ptr());
+            }
+            self.sums[channel] = self.sums[channel].add(term);
+        }
+    }
+}
+
+/// The value itself.
+pub(super) struct Value<'a>(pub(super) &'a [f32]);
+
+impl<V: Lanes> Term<V> for Value<'_> {
+    #[inline(always)]
+    unsafe fn at(&self, _: usize, at: usize, ahead: usize) -> V {
+        // SAFETY: what the caller vouches for.
+        unsafe {
+            V::prefetch(self.0.as_ptr().wrapping_add(at + ahead));
+            V::load(self.0.as_ptr().add(at))
+        }
+    }
+}
+
+/// The square of the distance from a centre.
+pub(super) struct SquaredDistance<'a, V>(pub(super) &'a [f32], pub(super) [V; CHANNELS]);
+
+impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
+    #[inline(always)]
+    unsafe fn at(&self, channel: usize, at: usize, _: usize) -> V {
+        // SAFETY: what the caller vouches for.
+        unsafe {
+            let distance = V::load(self.0.as_ptr().add(at)).sub(self.1[channel]);
+            distance.mul(distance)
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The products of a convolution with kernel 4, stride 2 and padding 1, with fewer multiplications.
+//!
+//! Such a convolution is the sum of four, one for each phase of the big image (its even or odd rows and columns), with
+//! kernels of 2x2 and stride 1; its transpose is four such convolutions side by side. Winograd's minimal filtering
+//! (Lavin & Gray 2016, arXiv 1509.09308) computes two neighbouring results of a kernel of 2 with 3 multiplications instead
+//! of 4, three with 4 instead of 6, on each axis: `F(2, 2)` and `F(3, 2)`. An axis is cut into such tiles, so that no result
+//! is computed in vain. The transforms only add, subtract and halve, and lose next to no precision.
+
+mod combine;
+mod products;
+mod weights;
+
+pub(crate) use products::{down, transform_down, transform_up, up};
+pub(super) use weights::{add, fold, sums};
+
+use super::conv::{Geometry, Image};
+use super::padded;
+
+/// Below this, transforms cost more than they save.
+const LEAST_CHANNELS: usize = 32;
+
+/// Beyond this, the transformed weights, four times as large as the weights, take more memory than the time is worth:
+/// the layers at the 4x4 end of a DCGAN for 64x64.
+const MOST_WEIGHTS: usize = 1 << 20;
+
+/// Whether these kernels serve.
+pub(crate) fn serves(g: &Geometry) -> bool {
+    let doubles = g.big.height == 2 * g.small.height && g.big.width == 2 * g.small.width;
+    let large = g.big.channels.min(g.small.channels) >= LEAST_CHANNELS && g.weights() <= MOST_WEIGHTS;
+    g.kernel == [4, 4]
+        && g.stride == 2
+        && g.padding == 1
+        && doubles
+        && large
+        && g.small.height.min(g.small.width) > 1
+}
+
+/// Floats of the transformed weights: a 2x2 kernel becomes 4x4 points.
+pub(crate) fn transformed(g: &Geometry) -> usize {
+    4 * g.weights()
+}
+
+/// A linear combination of at most two of a few neighbours.
+type Terms = &'static [(usize, f32)];
+
+/// What is multiplied with each point of a kernel `g0, g1`, namely `g0`, `g0 + g1`, `g0 - g1` and `g1`: for tiles of two
+/// results (which leave one point out) and of three.
+const INPUT: [[Terms; 4]; 2] = [
+    [&[(0, 1.), (1, -1.)], &[(1, 1.)], &[], &[(1, 1.), (2, -1.)]],
+    [&[(0, 1.), (2, -1.)], &[(1, 0.5), (2, 0.5)], &[(2, 0.5), (1, -0.5)], &[(3, 1.), (1, -1.)]],
+];
+
+/// The points of a kernel.
+const KERNEL: [Terms; 4] = [&[(0, 1.)], &[(0, 1.), (1, 1.)], &[(0, 1.), (1, -1.)], &[(1, 1.)]];
+
+/// A tile of one axis.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: usize,
+    /// 2 or 3.
+    size: usize,
+}
+
+impl Span {
+    /// Cuts an axis of at least 2 into as many threes as possible.
+    fn cut(length: usize) -> Vec<Self> {
+        let twos = [0, 2, 1][length % 3];
+        let threes = (length - 2 * twos) / 3;
+        let three = |i: usize| Self { start: 3 * i, size: 3 };
+        let two = |i: usize| Self { start: 3 * threes + 2 * i, size: 2 };
+        (0..threes).map(three).chain((0..twos).map(two)).collect()
+    }
+
+    fn points(self) -> &'static [usize] {
+        if self.size == 2 { &[0, 1, 3] } else { &[0, 1, 2, 3] }
+    }
+
+    fn input(self, point: usize) -> Terms {
+        INPUT[self.size - 2][point]
+    }
+}
+
+/// Which way a product goes. A phase is the remainder of `position + 1` modulo 2 in the big image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Sums over the four phases of its input.
+    Down,
+    /// Computes the four phases of its output.
+    Up,
+}
+
+impl Way {
+    /// The position on one axis of the input that `at` of a tile reads.
+    fn input(self, at: usize, phase: usize) -> Option<usize> {
+        match self {
+            Self::Down => (2 * at + phase).checked_sub(1),
+            Self::Up => at.checked_sub(phase),
+        }
+    }
+
+    /// The position on one axis of the output that is `at` of its phase.
+    fn output(self, at: usize, phase: usize) -> usize {
+        match self {
+            Self::Down => at,
+            Self::Up => 2 * at + 1 - phase,
+        }
+    }
+}
+
+/// Maps that a product reads.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    way: Way,
+    from: Image,
+    values: &'a [f32],
+    batch: usize,
+}
+
+/// The pixels of the input, each with its factor, that make up one point of a tile, from sample `column` on; those outside
+/// are zero.
+fn terms(
+    Input { way, from, values, batch }: Input<'_>,
+    tile: [Span; 2],
+    point: [usize; 2],
+    phase: [usize; 2],
+    column: usize,
+) -> Vec<(&[f32], f32)> {
+    let lanes = padded(batch);
+    let mut terms = vec![];
+    for &(r, factor_y) in tile[0].input(point[0]) {
+        for &(c, factor_x) in tile[1].input(point[1]) {
+            let y = way.input(tile[0].start + r, phase[0]).filter(|&y| y < from.height);
+            let x = way.input(tile[1].start + c, phase[1]).filter(|&x| x < from.width);
+            if let (Some(y), Some(x)) = (y, x) {
+                let at = (y * from.width + x) * from.channels * lanes;
+                terms.push((&values[at + column..at + from.channels * lanes], factor_y * factor_x));
+            }
+        }
+    }
+    terms
+}
+
+/// The points of a tile.
+fn pairs(tile: [Span; 2]) -> impl Iterator<Item = (usize, usize)> {
+    tile[0].points().iter().flat_map(move |&i| tile[1].points().iter().map(move |&j| (i, j)))
+}

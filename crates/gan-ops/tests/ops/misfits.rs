@@ -1,0 +1,142 @@
+//! What does not fit is an error, never a panic, with the kernels and without.
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+use gan_ops::fused::Norm;
+use gan_ops::{Activation, AdamHyper, Gradient, reference};
+
+type Linear = fn(&Tensor, &Tensor, Option<&Tensor>, Activation) -> Result<Tensor>;
+type Convolution = fn(&Tensor, &Tensor, Option<&Tensor>, usize, usize, Activation) -> Result<Tensor>;
+type BatchNorm = fn(&Tensor, &Norm, Activation) -> Result<Tensor>;
+
+fn zeros(dims: &[usize]) -> Tensor {
+    Tensor::zeros(dims, DType::F32, &Device::Cpu).unwrap()
+}
+
+fn variable(dims: &[usize]) -> Tensor {
+    Var::from_tensor(&zeros(dims)).unwrap().into_inner()
+}
+
+#[test]
+fn linear() {
+    for op in [gan_ops::linear as Linear, reference::linear] {
+        let run = |x: &[usize], weight: &[usize], bias: Option<&[usize]>| {
+            op(&zeros(x), &zeros(weight), bias.map(zeros).as_ref(), Activation::Relu)
+        };
+        assert!(run(&[5, 3], &[4, 3], Some(&[4])).is_ok());
+        for (x, weight, bias) in [
+            (&[5, 3][..], &[4, 2][..], None),
+            (&[5, 3], &[3, 4], None),
+            (&[3], &[4, 3], None),
+            (&[2, 5, 3], &[4, 3], None),
+            (&[5, 3], &[3], None),
+            (&[5, 3], &[4, 3, 1, 1], None),
+            (&[5, 3], &[4, 3], Some(&[3][..])),
+            (&[5, 3], &[4, 3], Some(&[2, 4])),
+        ] {
+            assert!(run(x, weight, bias).is_err(), "{x:?}, {weight:?}, {bias:?}");
+        }
+        let double = |t: Tensor| t.to_dtype(DType::F64).unwrap();
+        let (x, weight, bias) = (zeros(&[5, 3]), zeros(&[4, 3]), zeros(&[4]));
+        assert!(op(&x, &double(weight.clone()), None, Activation::Relu).is_err());
+        assert!(op(&x, &weight, Some(&double(bias)), Activation::Relu).is_err());
+    }
+}
+
+#[test]
+fn convolutions() {
+    let image = &[2, 3, 5, 7][..];
+    for (op, outputs_first) in [
+        (gan_ops::conv2d as Convolution, true),
+        (reference::conv2d, true),
+        (gan_ops::conv_transpose2d, false),
+        (reference::conv_transpose2d, false),
+    ] {
+        let run = |x: &[usize], weight: &[usize], bias: Option<&[usize]>, stride: usize, padding: usize| {
+            let mut weight = weight.to_vec();
+            if !outputs_first && weight.len() > 1 {
+                weight.swap(0, 1);
+            }
+            op(&zeros(x), &zeros(&weight), bias.map(zeros).as_ref(), stride, padding, Activation::Relu)
+        };
+        assert!(run(image, &[4, 3, 2, 3], Some(&[4]), 2, 1).is_ok());
+        let mut misfits = vec![
+            (image, &[4, 3, 3, 3][..], None, 0, 1),
+            (image, &[4, 5, 3, 3], None, 1, 1),
+            (image, &[3, 4, 3, 3], None, 1, 1),
+            (image, &[4, 3, 3, 3], Some(&[3][..]), 1, 1),
+            (image, &[4, 3, 3, 3], Some(&[5]), 1, 1),
+            (&[3, 5, 7], &[4, 3, 3, 3], None, 1, 1),
+            (&[2, 3], &[4, 3, 3, 3], None, 1, 1),
+            (image, &[4, 3], None, 1, 1),
+            (image, &[4, 3, 3], None, 1, 1),
+            (&[2, 3, 0, 7], &[4, 3, 3, 3], None, 1, 0),
+        ];
+        if outputs_first {
+            // Kernels larger than the padded image.
+            misfits.extend([(image, &[4, 3, 8, 8][..], None, 1, 1), (image, &[4, 3, 1, 10], None, 1, 1)]);
+        } else {
+            // Nothing left of the image, or of its rows only.
+            misfits.extend([(image, &[4, 3, 3, 3][..], None, 1, 5), (image, &[4, 3, 2, 2], None, 1, 3)]);
+        }
+        for (x, weight, bias, stride, padding) in misfits {
+            let result = run(x, weight, bias, stride, padding);
+            assert!(result.is_err(), "{x:?}, {weight:?}, {bias:?}, stride {stride}, padding {padding}");
+        }
+    }
+}
+
+#[test]
+fn batch_norm() {
+    for (op, training) in [
+        (gan_ops::batch_norm_train as BatchNorm, true),
+        (reference::batch_norm_train, true),
+        (gan_ops::batch_norm_eval, false),
+        (reference::batch_norm_eval, false),
+    ] {
+        let run = |x: &[usize], [weight, bias, mean, var]: [usize; 4]| {
+            let [weight, bias, running_mean, running_var] = [weight, bias, mean, var].map(|c| variable(&[c]));
+            let norm = Norm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 };
+            op(&zeros(x), &norm, Activation::Relu)
+        };
+        for x in [&[5, 3][..], &[5, 3, 2], &[5, 3, 2, 2]] {
+            assert!(run(x, [3; 4]).is_ok(), "{x:?}");
+        }
+        for (x, channels) in [
+            (&[][..], [1; 4]),
+            (&[3], [3; 4]),
+            (&[5, 3], [4; 4]),
+            (&[5, 3], [1; 4]),
+            (&[5, 1], [4; 4]),
+            (&[5, 3, 2, 2], [2; 4]),
+            (&[5, 3], [1, 3, 3, 3]),
+            (&[5, 3], [3, 1, 3, 3]),
+            (&[5, 3], [3, 3, 1, 3]),
+            (&[5, 3], [3, 3, 3, 4]),
+        ] {
+            assert!(run(x, channels).is_err(), "{x:?}, {channels:?}");
+        }
+        // A single value has no variance, and of none there is no mean.
+        for x in [&[1, 3][..], &[1, 3, 1], &[1, 3, 1, 1], &[0, 3], &[5, 3, 0, 2]] {
+            assert_eq!(run(x, [3; 4]).is_err(), training, "{x:?}");
+        }
+    }
+}
+
+#[test]
+fn adam() {
+    let hyper = AdamHyper { lr: 0.1, betas: (0.5, 0.9), eps: 1e-8 };
+    let run = |gradient: Gradient<'_>, first: &[usize], second: &[usize]| {
+        let [param, first, second] =
+            [&[2, 3], first, second].map(|dims| Var::from_tensor(&zeros(dims)).unwrap());
+        gan_ops::adam_step(&param, gradient, [&first, &second], &hyper, 1)
+    };
+    let gradient = zeros(&[2, 3]);
+    assert!(run(Gradient::Tensor(&gradient), &[2, 3], &[2, 3]).is_ok());
+    assert!(run(Gradient::Slice(&[0.; 6]), &[2, 3], &[2, 3]).is_ok());
+    assert!(run(Gradient::Slice(&[0.; 5]), &[2, 3], &[2, 3]).is_err());
+    assert!(run(Gradient::Tensor(&zeros(&[5])), &[2, 3], &[2, 3]).is_err());
+    assert!(run(Gradient::Tensor(&gradient), &[2, 4], &[2, 3]).is_err());
+    assert!(run(Gradient::Tensor(&gradient), &[2, 3], &[1]).is_err());
+    let double = gradient.to_dtype(DType::F64).unwrap();
+    assert!(run(Gradient::Tensor(&double), &[2, 3], &[2, 3]).is_err());
+}

@@ -1,0 +1,124 @@
+//! The arguments after `cargo xtask bench`.
+
+use anyhow::{Context, Result, bail};
+
+/// What to time.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// A Python to compare with.
+    pub(super) peer: Option<String>,
+    pub(super) rounds: u32,
+    /// In place of the workloads' own.
+    pub(super) steps: Option<u32>,
+    pub(super) json: bool,
+    pub(super) workloads: Vec<&'static Workload>,
+}
+
+/// A configuration that gan-cli and its peers both know.
+#[derive(Debug, PartialEq)]
+pub(super) struct Workload {
+    pub(super) name: &'static str,
+    /// Some seconds of them.
+    pub(super) steps: u32,
+    /// Whether sampling is compared: 10,000 large images would take longer than all the rest.
+    pub(super) sampled: bool,
+}
+
+const WORKLOADS: [Workload; 3] = [
+    Workload { name: "mlp-001", steps: 300, sampled: true },
+    Workload { name: "dcgan-28", steps: 50, sampled: true },
+    Workload { name: "dcgan-64", steps: 10, sampled: false },
+];
+
+impl Options {
+    pub(super) fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self { peer: None, rounds: 5, steps: None, json: false, workloads: vec![] };
+        let mut args = args.iter().map(String::as_str).peekable();
+        while let Some(arg) = args.next() {
+            match arg {
+                "--json" => options.json = true,
+                "--rounds" => options.rounds = positive(arg, args.next())?,
+                "--steps" => options.steps = Some(positive(arg, args.next())?),
+                "--peer" => {
+                    // A Python is optional, and is what is neither an option nor a workload.
+                    let python = args.next_if(|next| !next.starts_with('-') && workload(next).is_none());
+                    options.peer = Some(python.unwrap_or("python3").to_owned());
+                }
+                name => match workload(name) {
+                    Some(workload) => options.workloads.push(workload),
+                    None if name.starts_with('-') => bail!("bench: no option {name} (cargo xtask help)"),
+                    None => bail!("bench: expected {}, found {name}", names().join(", ")),
+                },
+            }
+        }
+        if options.workloads.is_empty() {
+            options.workloads.extend(&WORKLOADS);
+        }
+        Ok(options)
+    }
+}
+
+fn workload(name: &str) -> Option<&'static Workload> {
+    WORKLOADS.iter().find(|workload| workload.name == name)
+}
+
+fn names() -> [&'static str; 3] {
+    WORKLOADS.each_ref().map(|workload| workload.name)
+}
+
+fn positive(option: &str, value: Option<&str>) -> Result<u32> {
+    let value = value.with_context(|| format!("bench: {option} needs a number"))?;
+    value
+        .parse()
+        .ok()
+        .filter(|&n| n > 0)
+        .with_context(|| format!("bench: {option}: expected a number from 1, found {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &str) -> Result<Options> {
+        Options::parse(&args.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())
+    }
+
+    fn chosen(options: &Options) -> Vec<&str> {
+        options.workloads.iter().map(|workload| workload.name).collect()
+    }
+
+    #[test]
+    fn without_arguments_everything_is_timed_alone() {
+        let options = parse("").unwrap();
+        assert_eq!(chosen(&options), names());
+        assert_eq!((options.peer, options.rounds, options.steps, options.json), (None, 5, None, false));
+    }
+
+    #[test]
+    fn the_python_may_be_left_out() {
+        for (args, python) in [
+            ("--peer mlp-001", "python3"),
+            ("mlp-001 --peer", "python3"),
+            ("--peer --steps 3 mlp-001", "python3"),
+            ("--peer venv/bin/python mlp-001", "venv/bin/python"),
+        ] {
+            let options = parse(args).unwrap();
+            assert_eq!(options.peer.as_deref(), Some(python), "{args}");
+            assert_eq!(chosen(&options), ["mlp-001"], "{args}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (args, expected) in [
+            ("--fast", "no option --fast"),
+            ("mlp-9", "expected mlp-001, dcgan-28, dcgan-64, found mlp-9"),
+            ("--rounds", "--rounds needs a number"),
+            ("--steps 0", "--steps: expected a number from 1, found 0"),
+            ("--steps -3", "found -3"),
+        ] {
+            let error = parse(args).unwrap_err().to_string();
+            assert!(error.contains(expected), "{args}: {error}");
+        }
+    }
+}
