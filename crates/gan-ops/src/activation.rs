@@ -19,13 +19,24 @@ pub enum Activation {
     Tanh,
 }
 
+impl Activation {
+    /// Whether the kernels serve: they tell the side of 0 from the sign of the output.
+    pub(crate) fn keeps_sign(self) -> bool {
+        match self {
+            Self::LeakyRelu(slope) => slope >= 0.,
+            _ => true,
+        }
+    }
+}
+
 /// `activation(x)`, element by element. The gradient at 0 is that of the negative side, as in PyTorch; NaN stays NaN.
 /// First order only on the CPU in f32.
 ///
 /// # Errors
 /// Only those of the device.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if activation == Activation::Identity || !fused::serves(x.device(), x.dtype()) {
+    let served = fused::serves(x.device(), x.dtype()) && activation.keeps_sign();
+    if activation == Activation::Identity || !served {
         return reference::activate(x, activation);
     }
     let x = contiguous(x)?;

@@ -39,18 +39,38 @@ pub fn adam_step(
     hyper: &AdamHyper,
     step: u64,
 ) -> Result<()> {
+    let shape = match gradient {
+        Gradient::Tensor(grad) => grad.shape(),
+        Gradient::Slice(grad) if grad.len() == param.elem_count() => param.shape(),
+        Gradient::Slice(grad) => candle_core::bail!("adam: a gradient of {} for {param:?}", grad.len()),
+    };
+    if [shape, first.shape(), second.shape()].iter().any(|shape| *shape != param.shape()) {
+        candle_core::bail!("adam: {shape:?}, {first:?} and {second:?} for {param:?}")
+    }
+    if [first, second].iter().any(|m| m.id() == param.id()) || first.id() == second.id() {
+        candle_core::bail!("adam: the same tensor twice")
+    }
     if fused::serves(param.device(), param.dtype()) {
         let update = |grad: &[f32]| in_place(param, grad, [first, second], hyper, step);
         return match gradient {
             Gradient::Slice(grad) => update(grad),
-            Gradient::Tensor(grad) => slices::read(&grad.contiguous()?, update)?,
+            Gradient::Tensor(grad) => {
+                let grad = grad.contiguous()?;
+                // Reading what is being written would wait for itself.
+                let place = |tensor: &Tensor| slices::read(tensor, |values| values.as_ptr() as usize);
+                let places = [place(&grad)?, place(param)?, place(first)?, place(second)?];
+                if (1..4).any(|i| places[..i].contains(&places[i])) {
+                    candle_core::bail!("adam: the same tensor twice")
+                }
+                slices::read(&grad, update)?
+            }
         };
     }
     let copied;
     let grad = match gradient {
         Gradient::Tensor(grad) => grad,
         Gradient::Slice(grad) => {
-            copied = Tensor::from_slice(grad, param.shape(), param.device())?;
+            copied = Tensor::from_slice(grad, param.shape(), param.device())?.to_dtype(param.dtype())?;
             &copied
         }
     };
@@ -62,13 +82,6 @@ pub fn adam_step(
 
 fn in_place(param: &Var, grad: &[f32], moments: [&Var; 2], hyper: &AdamHyper, step: u64) -> Result<()> {
     let [first, second] = moments;
-    let lengths = [grad.len(), first.elem_count(), second.elem_count()];
-    if lengths != [param.elem_count(); 3]
-        || [first, second].iter().any(|m| m.id() == param.id())
-        || first.id() == second.id()
-    {
-        candle_core::bail!("adam: a parameter of {} elements with {lengths:?}", param.elem_count())
-    }
     let (beta1, beta2) = hyper.betas;
     let factors = AdamFactors {
         betas: [beta1 as f32, beta2 as f32],

@@ -16,7 +16,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 /// # Errors
 /// Shapes that do not fit together; a single value per channel, whose variance does not exist.
 pub fn batch_norm_train(x: &Tensor, norm: &Norm, activation: Activation) -> Result<Tensor> {
-    if !fused::serves(x.device(), x.dtype()) || !matches!(x.rank(), 2 | 4) {
+    let served = fused::serves(x.device(), x.dtype()) && activation.keeps_sign();
+    if !served || !matches!(x.rank(), 2 | 4) {
         return reference::batch_norm_train(x, norm, activation);
     }
     let x = contiguous(x)?;

@@ -1,7 +1,7 @@
 //! Linear layers and convolutions on candle's tape.
 
 use crate::fused::{Maps, Product, Weights};
-use crate::kernels::{self, Finish, Isa, WeightGradient};
+use crate::kernels::{self, Finish, Image, Isa, WeightGradient};
 use crate::tape::{Computed, contiguous};
 use crate::{Activation, fused, reference, slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -13,11 +13,11 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 /// # Errors
 /// Shapes that do not fit together.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
-    if !served(x, weight) {
+    check(x, weight, bias, Product::Linear)?;
+    if !served(x, weight, activation) {
         return reference::linear(x, weight, bias, activation);
     }
-    let (batch, _) = x.dims2()?;
-    multiply(x, weight, bias, Product::Linear, activation)?.reshape((batch, ()))
+    multiply(x, weight, bias, Product::Linear, activation)?.flatten_from(1)
 }
 
 /// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation that follows it. First
@@ -36,10 +36,10 @@ pub fn conv2d(
     padding: usize,
     activation: Activation,
 ) -> Result<Tensor> {
-    if !served(x, weight) {
+    check(x, weight, bias, Product::Conv2d { stride, padding })?;
+    if !served(x, weight, activation) {
         return reference::conv2d(x, weight, bias, stride, padding, activation);
     }
-    x.dims4()?;
     multiply(x, weight, bias, Product::Conv2d { stride, padding }, activation)
 }
 
@@ -59,15 +59,35 @@ pub fn conv_transpose2d(
     padding: usize,
     activation: Activation,
 ) -> Result<Tensor> {
-    if !served(x, weight) {
+    check(x, weight, bias, Product::ConvTranspose2d { stride, padding })?;
+    if !served(x, weight, activation) {
         return reference::conv_transpose2d(x, weight, bias, stride, padding, activation);
     }
-    x.dims4()?;
     multiply(x, weight, bias, Product::ConvTranspose2d { stride, padding }, activation)
 }
 
-fn served(x: &Tensor, weight: &Tensor) -> bool {
-    fused::serves(x.device(), x.dtype()) && fused::serves(weight.device(), weight.dtype())
+fn served(x: &Tensor, weight: &Tensor, activation: Activation) -> bool {
+    let tensors = [x, weight].iter().all(|tensor| fused::serves(tensor.device(), tensor.dtype()));
+    tensors && activation.keeps_sign()
+}
+
+/// Refuses what does not fit together, the same for the kernels and for `reference`.
+pub(crate) fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, product: Product) -> Result<()> {
+    let image = match (product, x.dims()) {
+        (_, [0, ..]) => candle_core::bail!("expected a batch that is not empty, found {:?}", x.dims()),
+        (Product::Linear, &[_, channels]) => Image { channels, height: 1, width: 1 },
+        (Product::Conv2d { .. } | Product::ConvTranspose2d { .. }, &[_, channels, height, width]) => {
+            Image { channels, height, width }
+        }
+        _ => candle_core::bail!("{product:?} of {:?}", x.dims()),
+    };
+    let outputs = product.geometry(weight, image)?.outputs(product);
+    match bias {
+        Some(bias) if bias.dims() != [outputs] => {
+            candle_core::bail!("bias: expected [{outputs}], found {:?}", bias.dims())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn multiply(
@@ -82,11 +102,7 @@ fn multiply(
     let weights = Weights::new(product, &weight);
     let forward =
         |shift: Option<&[f32]>| weights.forward(&maps, Finish::Forward { scale: None, shift, activation });
-    let outputs = product.geometry(&weight, maps.image)?.outputs(product);
     let y = match bias {
-        Some(bias) if bias.dims() != [outputs] => {
-            candle_core::bail!("bias: expected [{outputs}], found {:?}", bias.dims())
-        }
         Some(bias) => slices::read(&bias.contiguous()?, |bias| forward(Some(bias)))??,
         None => forward(None)?,
     };

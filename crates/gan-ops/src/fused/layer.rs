@@ -127,7 +127,11 @@ impl Prepared<'_> {
             Some((_, _, Some(bias))) => bias.to_vec1()?,
             _ => vec![0.; scale.len()],
         };
-        for c in 0..scale.len() {
+        let channels = scale.len();
+        if [shift.len(), mean.len(), var.len(), before.len()] != [channels; 4] {
+            candle_core::bail!("batch norm of {channels} channels with others beside it")
+        }
+        for c in 0..channels {
             scale[c] = (f64::from(scale[c]) / (f64::from(var[c]) + norm.eps).sqrt()) as f32;
             shift[c] += (before[c] - mean[c]) * scale[c];
         }
@@ -137,7 +141,7 @@ impl Prepared<'_> {
 
     fn multiply(&self, x: &Maps, activation: Activation) -> Result<Maps> {
         match &self.layer.product {
-            Some((_, _, Some(bias))) => slices::read(bias, |bias| {
+            Some((_, _, Some(bias))) => slices::read(&bias.contiguous()?, |bias| {
                 self.finish(x, Finish::Forward { scale: None, shift: Some(bias), activation })
             })?,
             _ => self.finish(x, Finish::Forward { scale: None, shift: None, activation }),
@@ -145,6 +149,15 @@ impl Prepared<'_> {
     }
 
     fn finish(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
+        let [outputs, ..] = self.layer.output(x.image())?;
+        if let Finish::Forward { scale, shift, activation } = end {
+            let lengths = [scale, shift].map(|values| values.map_or(outputs, <[f32]>::len));
+            if lengths != [outputs; 2] || !activation.keeps_sign() {
+                candle_core::bail!(
+                    "a layer of {outputs} channels with {lengths:?} per channel and {activation:?}"
+                )
+            }
+        }
         if let Some(weights) = &self.weights {
             return weights.forward(x, end);
         }
@@ -246,11 +259,11 @@ impl Norm {
     ) -> Result<T> {
         let channels =
             [&self.weight, &self.bias, &self.running_mean, &self.running_var].map(Tensor::elem_count);
-        if channels != [image.channels; 4] {
-            candle_core::bail!("batch norm of {channels:?} channels for {}", image.channels)
+        if channels != [image.channels; 4] || !activation.keeps_sign() {
+            candle_core::bail!("batch norm of {channels:?} channels for {}, {activation:?}", image.channels)
         }
-        slices::read(&self.weight, |weight| {
-            slices::read(&self.bias, |bias| {
+        slices::read(&self.weight.contiguous()?, |weight| {
+            slices::read(&self.bias.contiguous()?, |bias| {
                 f(BatchNorm { image, batch, weight, bias, eps: self.eps, activation })
             })
         })?

@@ -62,7 +62,8 @@ impl Maps {
     /// Another number of elements.
     pub fn reshape(&self, [channels, height, width]: [usize; 3]) -> Result<Self> {
         let (from, to) = (self.image, Image { channels, height, width });
-        if from.pixels() * from.channels != to.pixels() * to.channels {
+        let product = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
+        if product != Some(from.pixels() * from.channels) {
             candle_core::bail!("cannot view {:?} as {:?}", self.image(), [channels, height, width])
         }
         let in_order = |image: Image| image.channels == 1 || image.pixels() == 1;

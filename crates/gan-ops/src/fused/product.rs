@@ -49,12 +49,16 @@ impl Product {
             ) => (first, second, [kh, kw], stride, padding),
             _ => return Err(misfit()),
         };
-        if stride == 0 || weight.elem_count() == 0 || self == Self::Linear && input.pixels() != 1 {
+        let empty = weight.elem_count() == 0 || input.height == 0 || input.width == 0;
+        if stride == 0 || empty || self == Self::Linear && (input.height, input.width) != (1, 1) {
             return Err(misfit());
         }
-        let down = |size: usize, k: usize| Some((size + 2 * padding).checked_sub(k)? / stride + 1);
-        let up =
-            |size: usize, k: usize| ((size - 1) * stride + k).checked_sub(2 * padding).filter(|&s| s > 0);
+        let around = padding.checked_mul(2).ok_or_else(misfit)?;
+        let down = |size: usize, k: usize| Some(size.checked_add(around)?.checked_sub(k)? / stride + 1);
+        let up = |size: usize, k: usize| {
+            let whole = (size - 1).checked_mul(stride)?.checked_add(k)?;
+            whole.checked_sub(around).filter(|&size| size > 0)
+        };
         let transposed = self.is_transposed();
         let size = |size, k| if transposed { up(size, k) } else { down(size, k) };
         let (inputs, channels) = if transposed { (first, second) } else { (second, first) };
@@ -98,7 +102,7 @@ impl<'a> Weights<'a> {
     fn apply(&self, g: &Geometry, up: bool, x: &Maps, end: Finish<'_>) -> Result<Maps> {
         let (isa, out) = (Isa::best(), if up { g.big } else { g.small });
         let mut values = Buffer::new(out.len(x.batch));
-        slices::read(self.weight, |weight| {
+        slices::read(&self.weight.contiguous()?, |weight| {
             let in_order = g.is_linear() || !up && g.big.channels == 1;
             let store = if up { &self.up } else { &self.down };
             let w =

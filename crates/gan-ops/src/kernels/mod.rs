@@ -3,7 +3,7 @@
 //! Activations lie pixel by pixel, then channel by channel, the samples of the batch innermost: `[H][W][C][N]`. The
 //! channels of one pixel are then a dense matrix `[C][N]` that the inner loop reads as it is, adjacent pixels continue
 //! it, and what lies outside the image is left out instead of being multiplied by zero: no im2col, no packing, no
-//! padding. The innermost dimension is padded to whole vectors of sixteen ([`padded`]); gradients are zero there.
+//! padding. The innermost dimension is padded to whole vectors of sixteen ([`padded`]), whose values never count.
 
 mod adam;
 mod buffer;

@@ -2,6 +2,8 @@
 
 use super::activate;
 use crate::Activation;
+use crate::fused::Product;
+use crate::product::check;
 use candle_core::{Result, Tensor};
 
 /// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation that follows it.
@@ -19,13 +21,15 @@ pub fn conv2d(
     padding: usize,
     activation: Activation,
 ) -> Result<Tensor> {
-    let (_, _, height, width) = x.dims4()?;
-    let (_, _, kernel_h, kernel_w) = weight.dims4()?;
-    // candle's own arithmetic would underflow here.
-    if stride == 0 || height + 2 * padding < kernel_h || width + 2 * padding < kernel_w {
-        candle_core::bail!(
-            "conv2d: kernel {kernel_h}x{kernel_w} with stride {stride} and padding {padding} does not fit an image of {height}x{width}"
-        )
+    check(x, weight, bias, Product::Conv2d { stride, padding })?;
+    // What the last step of the kernel does not reach: candle's gradients need it gone, or the same on both axes.
+    let left = |axis| Ok((x.dim(axis)? + 2 * padding - weight.dim(axis)?) % stride);
+    let [rows, columns]: [Result<usize>; 2] = [left(2), left(3)];
+    let (rows, columns) = (rows?, columns?);
+    if rows + columns > 0 {
+        let x = x.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
+        let x = x.narrow(2, 0, x.dim(2)? - rows)?.narrow(3, 0, x.dim(3)? - columns)?.contiguous()?;
+        return finish(x.conv2d(weight, 0, stride, 1, 1)?, bias, activation);
     }
     finish(x.conv2d(weight, padding, stride, 1, 1)?, bias, activation)
 }
@@ -46,14 +50,7 @@ pub fn conv_transpose2d(
     padding: usize,
     activation: Activation,
 ) -> Result<Tensor> {
-    let (_, _, height, width) = x.dims4()?;
-    let (_, _, kernel_h, kernel_w) = weight.dims4()?;
-    let empty = |size: usize, kernel: usize| size == 0 || (size - 1) * stride + kernel <= 2 * padding;
-    if stride == 0 || empty(height, kernel_h) || empty(width, kernel_w) {
-        candle_core::bail!(
-            "conv_transpose2d: kernel {kernel_h}x{kernel_w} with stride {stride} and padding {padding} leaves nothing of an image of {height}x{width}"
-        )
-    }
+    check(x, weight, bias, Product::ConvTranspose2d { stride, padding })?;
     finish(x.conv_transpose2d(weight, padding, 0, stride, 1)?, bias, activation)
 }
 

@@ -2,6 +2,8 @@
 
 use super::activate;
 use crate::Activation;
+use crate::fused::Product;
+use crate::product::check;
 use candle_core::{Result, Tensor};
 
 /// `activation(x W^T + b)`, PyTorch's `functional.linear` with what follows it.
@@ -11,6 +13,7 @@ use candle_core::{Result, Tensor};
 /// # Errors
 /// Shapes that do not fit together.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
+    check(x, weight, bias, Product::Linear)?;
     let y = x.matmul(&weight.t()?)?;
     let y = match bias {
         Some(bias) => y.broadcast_add(bias)?,

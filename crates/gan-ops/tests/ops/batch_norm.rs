@@ -1,6 +1,6 @@
 //! Batch normalisation.
 
-use crate::twins::{ACTIVATIONS, Argument, Choices, View, assert_twins, close};
+use crate::twins::{ACTIVATIONS, Choices, assert_twins, close};
 use candle_core::{Result, Tensor, Var};
 use gan_ops::fused::Norm;
 use gan_ops::reference;
@@ -12,11 +12,7 @@ fn batch_norm() -> Result<()> {
     for dims in shapes {
         for activation in ACTIVATIONS {
             let what = format!("{dims:?} {activation:?}");
-            let arguments = [
-                choices.argument(dims)?,
-                Argument::new(&choices.values(dims[1])?, choices.of(&[View::Plain, View::Offset]))?,
-                Argument::new(&choices.values(dims[1])?, choices.of(&[View::Plain, View::Offset]))?,
-            ];
+            let arguments = [choices.argument(dims)?, choices.argument(dims[1])?, choices.argument(dims[1])?];
             let running = [choices.values(dims[1])?, (choices.values(dims[1])?.abs()? + 1.)?];
             let norm = || {
                 let [mean, var] = [&running[0], &running[1]].map(Var::from_tensor);

@@ -87,3 +87,14 @@ fn adam_step() -> Result<()> {
     }
     Ok(())
 }
+
+/// The sign of the output does not tell the side there.
+#[test]
+fn leaky_relu_with_a_negative_slope() -> Result<()> {
+    let x = Var::new(&[-1f32, 1.], &Device::Cpu)?;
+    let y = gan_ops::leaky_relu(&x, -0.5)?;
+    assert_eq!(y.to_vec1::<f32>()?, [0.5, 1.]);
+    let grads = y.sum_all()?.backward()?;
+    assert_eq!(grads.get(&x).unwrap().to_vec1::<f32>()?, [-0.5, 1.]);
+    Ok(())
+}

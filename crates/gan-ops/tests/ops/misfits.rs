@@ -1,7 +1,7 @@
 //! What does not fit is an error, never a panic, with the kernels and without.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use gan_ops::fused::Norm;
+use gan_ops::fused::{Layer, Maps, Norm, Product};
 use gan_ops::{Activation, AdamHyper, Gradient, reference};
 
 type Linear = fn(&Tensor, &Tensor, Option<&Tensor>, Activation) -> Result<Tensor>;
@@ -32,6 +32,11 @@ fn linear() {
             (&[5, 3], &[4, 3, 1, 1], None),
             (&[5, 3], &[4, 3], Some(&[3][..])),
             (&[5, 3], &[4, 3], Some(&[2, 4])),
+            (&[5, 3], &[4, 3], Some(&[1])),
+            (&[5, 3], &[1, 3], Some(&[3])),
+            (&[5, 3], &[4, 3], Some(&[1, 4])),
+            (&[0, 3], &[4, 3], Some(&[4])),
+            (&[2, 5, 3], &[2, 4, 3], None),
         ] {
             assert!(run(x, weight, bias).is_err(), "{x:?}, {weight:?}, {bias:?}");
         }
@@ -70,6 +75,11 @@ fn convolutions() {
             (image, &[4, 3], None, 1, 1),
             (image, &[4, 3, 3], None, 1, 1),
             (&[2, 3, 0, 7], &[4, 3, 3, 3], None, 1, 0),
+            (&[0, 3, 5, 7], &[4, 3, 3, 3], None, 1, 1),
+            (image, &[4, 3, 3, 3], Some(&[1]), 1, 1),
+            (image, &[1, 3, 3, 3], Some(&[3]), 1, 1),
+            (image, &[4, 3, 0, 0], None, 1, 1),
+            (image, &[4, 3, 3, 3], None, 1, usize::MAX),
         ];
         if outputs_first {
             // Kernels larger than the padded image.
@@ -137,6 +147,56 @@ fn adam() {
     assert!(run(Gradient::Tensor(&zeros(&[5])), &[2, 3], &[2, 3]).is_err());
     assert!(run(Gradient::Tensor(&gradient), &[2, 4], &[2, 3]).is_err());
     assert!(run(Gradient::Tensor(&gradient), &[2, 3], &[1]).is_err());
+    assert!(run(Gradient::Tensor(&zeros(&[3, 2])), &[2, 3], &[2, 3]).is_err());
+    assert!(run(Gradient::Tensor(&gradient), &[3, 2], &[2, 3]).is_err());
     let double = gradient.to_dtype(DType::F64).unwrap();
     assert!(run(Gradient::Tensor(&double), &[2, 3], &[2, 3]).is_err());
+}
+
+/// Not a deadlock: the kernel writes in place what it would still be reading.
+#[test]
+fn adam_with_the_same_tensor_twice() {
+    let hyper = AdamHyper { lr: 0.1, betas: (0.5, 0.9), eps: 1e-8 };
+    let [param, first, second] = [0; 3].map(|_| Var::from_tensor(&zeros(&[2, 3])).unwrap());
+    let run = |gradient: &Tensor, moments: [&Var; 2]| {
+        gan_ops::adam_step(&param, Gradient::Tensor(gradient), moments, &hyper, 1)
+    };
+    let gradient = zeros(&[2, 3]);
+    assert!(run(&gradient, [&first, &second]).is_ok());
+    if gan_ops::fused::serves(&Device::Cpu, DType::F32) {
+        assert!(run(&param, [&first, &second]).is_err());
+        assert!(run(&first.as_detached_tensor(), [&first, &second]).is_err());
+    }
+    assert!(run(&gradient, [&first, &first]).is_err());
+    assert!(run(&gradient, [&param, &second]).is_err());
+}
+
+#[test]
+fn a_layer_whose_parts_do_not_fit() {
+    let x = Maps::from_tensor(&zeros(&[2, 3, 4, 4])).unwrap();
+    let conv = Product::Conv2d { stride: 1, padding: 1 };
+    let norm = |channels: usize| {
+        let [weight, bias, running_mean, running_var] = [(); 4].map(|()| variable(&[channels]));
+        Norm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 }
+    };
+    let layer = |bias: usize, channels: usize, activation| Layer {
+        product: Some((conv, zeros(&[4, 3, 3, 3]), Some(zeros(&[bias])))),
+        norm: Some(norm(channels)),
+        activation,
+    };
+    let run = |layer: &Layer| {
+        let prepared = layer.prepare();
+        [prepared.forward(&x).is_ok(), prepared.evaluate(&x).is_ok()]
+    };
+    assert_eq!(run(&layer(4, 4, Activation::Relu)), [true; 2]);
+    for (bias, channels) in [(3, 4), (5, 4), (4, 3), (4, 5)] {
+        assert_eq!(run(&layer(bias, channels, Activation::Relu)), [false; 2], "{bias} {channels}");
+    }
+    assert_eq!(run(&layer(4, 4, Activation::LeakyRelu(-0.5))), [false; 2]);
+    assert!(layer(4, 4, Activation::Relu).output([3, 0, 4]).is_err());
+    let up = Product::ConvTranspose2d { stride: 2, padding: 1 };
+    let up =
+        Layer { product: Some((up, zeros(&[3, 4, 4, 4]), None)), norm: None, activation: Activation::Tanh };
+    assert!(up.output([3, 0, 2]).is_err() && up.gradient([3, 0, 2]).is_err());
+    assert!(x.reshape([usize::MAX, 2, 1]).is_err());
 }

@@ -82,7 +82,7 @@ impl BatchNorm<'_> {
     }
 }
 
-/// The sum of each channel over pixels and samples, the padding (which is zero in a gradient) included.
+/// The sum of each channel over pixels and samples.
 pub(crate) fn channel_sums(isa: Isa, image: Image, batch: usize, maps: &[f32]) -> Vec<f32> {
     assert_eq!(maps.len(), image.len(batch));
     let mut sums = vec![0.; image.channels];

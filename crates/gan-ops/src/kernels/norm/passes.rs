@@ -1,6 +1,6 @@
 //! The passes over the channels of one task.
 
-use super::walk::{Maps, SquaredDistance, Value, Visitor};
+use super::walk::{Maps, SquaredDistance, Value, Visitor, first};
 use super::{BatchNorm, CHANNELS, Statistics};
 use crate::Activation;
 use crate::kernels::simd::{Kernel, Lanes};
@@ -151,7 +151,7 @@ impl<V: Lanes> Normal<'_, V> {
     }
 }
 
-/// Sums of the gradient and of its product with the normalised input. Beyond the batch the gradient is zero.
+/// Sums of the gradient and of its product with the normalised input.
 struct Sums2<'a, V> {
     inside: Inside<'a>,
     normal: Normal<'a, V>,
@@ -161,14 +161,14 @@ struct Sums2<'a, V> {
 
 impl<V: Lanes> Visitor<V> for Sums2<'_, V> {
     #[inline(always)]
-    unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, _: usize) {
+    unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, count: usize) {
         // SAFETY: what the caller vouches for.
         unsafe {
             for source in [self.inside.y.as_ptr(), self.inside.gradient.cast_const(), self.normal.x.as_ptr()]
             {
                 V::prefetch(source.wrapping_add(at + ahead));
             }
-            let inside = self.inside.at::<V>(at);
+            let inside = first(self.inside.at::<V>(at), count);
             self.plain[c] = self.plain[c].add(inside);
             self.products[c] = inside.mul_add(self.normal.at(c, at), self.products[c]);
         }

@@ -84,13 +84,7 @@ impl<V: Lanes, T: Term<V>> Visitor<V> for Total<V, T> {
     unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize) {
         // SAFETY: what the caller vouches for.
         unsafe {
-            let mut term = self.term.at(channel, at, ahead);
-            if count < 16 {
-                let mut lanes = [0.; 16];
-                term.store(lanes.as_mut_ptr());
-                lanes[count..].fill(0.);
-                term = V::load(lanes.as_ptr());
-            }
+            let term = first(self.term.at(channel, at, ahead), count);
             self.sums[channel] = self.sums[channel].add(term);
         }
     }
@@ -121,5 +115,23 @@ impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
             let distance = V::load(self.0.as_ptr().add(at)).sub(self.1[channel]);
             distance.mul(distance)
         }
+    }
+}
+
+/// The first `count` of sixteen values, the others zero.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn first<V: Lanes>(values: V, count: usize) -> V {
+    if count == 16 {
+        return values;
+    }
+    let mut lanes = [0.; 16];
+    // SAFETY: arrays of sixteen; the caller vouches for the instructions.
+    unsafe {
+        values.store(lanes.as_mut_ptr());
+        lanes[count..].fill(0.);
+        V::load(lanes.as_ptr())
     }
 }
