@@ -68,11 +68,15 @@ impl Layer {
         match (*self, input) {
             (Self::Linear { inputs, outputs }, &[n]) if n == inputs => Some(vec![outputs]),
             (Self::Conv2d(c), &[n, h, w]) if n == c.inputs => {
-                let size = |s: usize| Some((s + 2 * c.padding).checked_sub(c.kernel)? / c.stride + 1);
+                let size =
+                    |s: usize| Some((s + 2 * c.padding).checked_sub(c.kernel)?.checked_div(c.stride)? + 1);
                 Some(vec![c.outputs, size(h)?, size(w)?])
             }
             (Self::ConvTranspose2d(c), &[n, h, w]) if n == c.inputs => {
-                let size = |s: usize| ((s.checked_sub(1)?) * c.stride + c.kernel).checked_sub(2 * c.padding);
+                let size = |s: usize| {
+                    let whole = s.checked_sub(1)? * c.stride + c.kernel;
+                    whole.checked_sub(2 * c.padding).filter(|&size| size > 0 && c.stride > 0)
+                };
                 Some(vec![c.outputs, size(h)?, size(w)?])
             }
             (Self::BatchNorm2d { channels }, &[n, ..]) if n == channels => Some(input.to_vec()),

@@ -16,16 +16,17 @@ enum Form {
 }
 
 impl Batch {
-    /// `x: [B, ...]`.
+    /// `x: [B, ...]`; `[B]` is one value for each sample.
     ///
     /// # Errors
     /// Only those of the device.
     pub fn new(x: &Tensor) -> Result<Self> {
+        let x = &if x.rank() == 1 { x.unsqueeze(1)? } else { x.clone() };
         let served = fused::serves(x.device(), x.dtype()) && matches!(x.rank(), 2 | 4) && x.elem_count() > 0;
         Ok(Self(if served { Form::Maps(Maps::from_tensor(x)?) } else { Form::Tensor(x.detach()) }))
     }
 
-    /// The values as a tensor, without a graph: `[B, C, H, W]`.
+    /// The values as a tensor, without a graph: `[B, C, H, W]`, or the shape that it was made with.
     ///
     /// # Errors
     /// Only those of the device.
@@ -102,16 +103,20 @@ enum Step {
 }
 
 impl Sequential {
+    fn has_weights(&self) -> bool {
+        let with =
+            |stage: &Stage| matches!(stage, Stage::Fused(l) if l.product.is_some() || l.norm.is_some());
+        self.0.iter().any(with)
+    }
+
     /// Its weights as they are now, for samples of shape `input` and results of shape `output`.
     #[must_use]
     pub fn prepare(&self, input: &[usize], output: &[usize]) -> Prepared<'_> {
-        let served = self.0.iter().all(|stage| match stage {
-            Stage::Flatten => true,
-            Stage::Fused(layer) => {
-                let tensor = layer.product.as_ref().map(|p| &p.1).or(layer.norm.as_ref().map(|n| &n.weight));
-                tensor.is_none_or(|t| fused::serves(t.device(), t.dtype()))
-            }
+        let mut fused = self.0.iter().filter_map(|stage| match stage {
+            Stage::Fused(layer) => Some(layer),
+            Stage::Flatten => None,
         });
+        let served = self.has_weights() && fused.all(fused::Layer::is_served);
         let mut layers = vec![];
         for stage in self.0.iter().filter(|_| served) {
             layers.push(match stage {
@@ -214,13 +219,14 @@ impl Pass<'_> {
             }
         };
         let mut gradient = gradient.maps(&self.prepared.output)?;
+        let first = self.prepared.layers.iter().position(Option::is_some).unwrap_or(0);
         for (i, step) in steps.into_iter().enumerate().rev() {
             gradient = match step {
                 Step::View(shape) => gradient.reshape(shape)?,
                 Step::Layer(saved) => {
                     let Some(layer) = &self.prepared.layers[i] else { continue };
                     let sums = sums.as_deref_mut().and_then(|sums| sums.layer(i));
-                    match layer.backward(saved, gradient, sums, i > 0 || input)? {
+                    match layer.backward(saved, gradient, sums, i > first || input)? {
                         Some(gradient) => gradient,
                         None => return Ok(None),
                     }

@@ -50,6 +50,9 @@ pub fn adam_step(
     if [first, second].iter().any(|m| m.id() == param.id()) || first.id() == second.id() {
         candle_core::bail!("adam: the same tensor twice")
     }
+    if param.elem_count() == 0 {
+        return Ok(());
+    }
     if fused::serves(param.device(), param.dtype()) {
         let update = |grad: &[f32]| in_place(param, grad, [first, second], hyper, step);
         return match gradient {

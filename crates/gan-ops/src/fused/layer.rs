@@ -60,6 +60,13 @@ pub struct Gradient {
 }
 
 impl Layer {
+    /// Whether [`Prepared`] takes it: [`super::serves`] for its tensors, and an activation that keeps the sign.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        let tensors = self.product.iter().map(|p| &p.1).chain(self.norm.iter().map(|n| &n.weight));
+        tensors.into_iter().all(|t| super::serves(t.device(), t.dtype())) && self.activation.keeps_sign()
+    }
+
     /// Gradients of zero, for inputs of that shape: channels, height, width.
     ///
     /// # Errors
@@ -100,7 +107,7 @@ impl Prepared<'_> {
     /// The layer in training: batch norm takes the statistics of the batch and moves the running ones.
     ///
     /// # Errors
-    /// A shape that the layer cannot take; batch norm over a single value per channel.
+    /// A shape that the layer cannot take; batch norm over a single value per channel; a negative slope.
     pub fn forward(&self, x: &Maps) -> Result<(Maps, Saved)> {
         let Some(norm) = &self.layer.norm else {
             let y = self.multiply(x, self.layer.activation)?;

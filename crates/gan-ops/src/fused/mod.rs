@@ -2,7 +2,7 @@
 //!
 //! `Tensor::backward` first fills each gradient with zeros and then adds to it, 16 bytes of traffic for every element
 //! of every activation and weight, on one thread. On a small network that costs as much as the layers themselves, so
-//! these hand their gradients over as they are: [`Layer::forward`] gives its result and what [`Layer::backward`] needs.
+//! these hand their gradients over as they are: [`Prepared::forward`] gives its result and what [`Prepared::backward`] needs.
 //! First order only.
 //!
 //! ```

@@ -6,6 +6,10 @@ use crate::slices;
 use candle_core::{Result, Tensor};
 use std::sync::OnceLock;
 
+/// Elements of one sample's maps and of a layer's weights: far beyond what fits in memory, and `usize::MAX` apart from it
+/// by more than any batch.
+const LARGEST: usize = u32::MAX as usize;
+
 /// What a layer multiplies its input with; the weights have PyTorch's shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Product {
@@ -69,6 +73,21 @@ impl Product {
         let width = size(input.width, kernel[1]).ok_or_else(misfit)?;
         let output = Image { channels, height, width };
         let (big, small) = if transposed { (output, input) } else { (input, output) };
+        let sizes = [
+            [big.channels, big.height, big.width, 1],
+            [small.channels, small.height, small.width, 1],
+            [big.channels, small.channels, kernel[0], kernel[1]],
+        ];
+        // Products of sizes are not checked again: a batch of these is counted without overflow.
+        let too_large = |sizes: &[usize; 4]| {
+            sizes
+                .iter()
+                .try_fold(1usize, |product, &size| product.checked_mul(size))
+                .is_none_or(|n| n > LARGEST)
+        };
+        if sizes.iter().any(too_large) {
+            return Err(misfit());
+        }
         Ok(Geometry { big, small, kernel, stride, padding })
     }
 }
@@ -78,13 +97,14 @@ impl Product {
 pub(crate) struct Weights<'a> {
     product: Product,
     weight: &'a Tensor,
-    down: OnceLock<Buffer>,
-    up: OnceLock<Buffer>,
+    /// Without and with a transform: which one an image wants depends on its size.
+    down: [OnceLock<Buffer>; 2],
+    up: [OnceLock<Buffer>; 2],
 }
 
 impl<'a> Weights<'a> {
     pub(crate) fn new(product: Product, weight: &'a Tensor) -> Self {
-        Self { product, weight, down: OnceLock::new(), up: OnceLock::new() }
+        Self { product, weight, down: Default::default(), up: Default::default() }
     }
 
     /// The product with `x`, finished.
@@ -104,7 +124,7 @@ impl<'a> Weights<'a> {
         let mut values = Buffer::new(out.len(x.batch));
         slices::read(&self.weight.contiguous()?, |weight| {
             let in_order = g.is_linear() || !up && g.big.channels == 1;
-            let store = if up { &self.up } else { &self.down };
+            let store = &(if up { &self.up } else { &self.down })[usize::from(winograd::serves(g))];
             let w =
                 if in_order { weight } else { store.get_or_init(|| in_kernels_order(isa, g, up, weight)) };
             match (up, winograd::serves(g)) {

@@ -7,7 +7,7 @@ use super::{Buffer, Shared, layout, padded, pool, winograd};
 use std::ops::Range;
 
 /// The gradient of one layer's weights, summed over the batches it has seen, in the order in which the kernel computes
-/// it: `[taps][rows][columns]` with the columns padded to whole vectors.
+/// it: `[taps][rows][columns]` with the columns padded to whole vectors, or that of [`winograd::sums`].
 #[derive(Debug)]
 pub(crate) struct WeightGradient {
     geometry: Geometry,
@@ -24,7 +24,7 @@ enum Side {
     Big,
 }
 
-/// Floats of the transposed columns that one pass over the rows reads: half a second-level cache of a megabyte.
+/// Floats of the transposed columns that one pass over the rows reads: a quarter of a second-level cache of a megabyte.
 const PANEL: usize = 64 * 1024;
 
 /// Columns that one task takes: the widest tile there is.
@@ -36,19 +36,21 @@ impl WeightGradient {
         let small_rows = geometry.is_linear() || geometry.small.channels < geometry.big.channels;
         let (rows, columns) = if small_rows { (Side::Small, Side::Big) } else { (Side::Big, Side::Small) };
         let mut gradient = Self { geometry, rows, columns, sums: Buffer::default(), begun: false };
-        let columns = padded(gradient.image(columns).channels);
-        let sums = if gradient.is_winograd() {
-            winograd::sums(&geometry)
-        } else {
-            geometry.taps() * gradient.image(rows).channels * columns
-        };
-        gradient.sums = Buffer::new(sums);
+        gradient.sums = Buffer::new(gradient.length());
         gradient
     }
 
     /// Below 64 pixels the transforms of the gradient, four times as large as the weights, cost more than they save.
     fn is_winograd(&self) -> bool {
         winograd::serves(&self.geometry) && self.rows == Side::Big && self.geometry.small.pixels() >= 64
+    }
+
+    /// Floats of the sums.
+    fn length(&self) -> usize {
+        if self.is_winograd() {
+            return winograd::sums(&self.geometry);
+        }
+        self.geometry.taps() * self.image(self.rows).channels * padded(self.image(self.columns).channels)
     }
 
     fn image(&self, side: Side) -> Image {
@@ -64,6 +66,7 @@ impl WeightGradient {
     pub(crate) fn add(&mut self, isa: Isa, batch: usize, small: &[f32], big: &[f32]) {
         let g = self.geometry;
         assert_eq!((big.len(), small.len()), (g.big.len(batch), g.small.len(batch)));
+        assert_eq!(self.sums.len(), self.length());
         let (row_maps, column_maps) = if self.rows == Side::Small { (small, big) } else { (big, small) };
         let (rows, columns) = (self.image(self.rows), self.image(self.columns));
         let (lanes, wide) = (padded(batch), padded(columns.channels));

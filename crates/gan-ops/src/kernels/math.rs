@@ -13,8 +13,7 @@ pub(super) unsafe fn activate<V: Lanes>(x: V, activation: Activation) -> V {
     unsafe {
         match activation {
             Activation::Identity => x,
-            // Times 0 instead of 0: NaN is not masked.
-            Activation::Relu => x.if_positive(x, x.mul(V::splat(0.))),
+            Activation::Relu => x.max(V::splat(0.)),
             Activation::LeakyRelu(slope) => x.if_positive(x, x.mul(V::splat(slope as f32))),
             Activation::Tanh => tanh(x),
         }

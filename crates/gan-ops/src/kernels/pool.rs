@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Runs `task(0)`, ..., `task(tasks - 1)`, each once, in any order, on all threads of the process's pool, and returns
-/// when all are done. The calling thread takes part. Inside a task, or while another thread runs a loop, the tasks run
-/// one after the other on the calling thread.
+/// when all are done. The calling thread takes part. While a loop has the pool, those of its tasks and of other threads
+/// run their tasks one after the other.
 pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
     let pool = Pool::get();
     let busy =

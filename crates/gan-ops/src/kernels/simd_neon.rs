@@ -5,9 +5,11 @@ use super::{Kernel, Lanes};
 #[allow(clippy::wildcard_imports, reason = "twenty intrinsics")]
 use std::arch::aarch64::*;
 
+/// # Safety
+/// What the kernel's `run` asks.
 #[target_feature(enable = "neon")]
-pub(super) fn with_neon<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: this function is called where the processor has these instructions only.
+pub(super) unsafe fn with_neon<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: the processor has these instructions, for the rest the caller vouches.
     unsafe { kernel.run::<Quad>() }
 }
 

@@ -5,15 +5,19 @@ use super::{Kernel, Lanes};
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
 use std::arch::x86_64::*;
 
+/// # Safety
+/// What the kernel's `run` asks.
 #[target_feature(enable = "avx512f,avx2,fma")]
-pub(super) fn with_avx512<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: this function is called where the processor has these instructions only.
+pub(super) unsafe fn with_avx512<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: the processor has these instructions, for the rest the caller vouches.
     unsafe { kernel.run::<__m512>() }
 }
 
+/// # Safety
+/// What the kernel's `run` asks.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: this function is called where the processor has these instructions only.
+pub(super) unsafe fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: the processor has these instructions, for the rest the caller vouches.
     unsafe { kernel.run::<Pair>() }
 }
 

@@ -22,7 +22,8 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 /// # Errors
 /// Only those of the device.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    leaky_relu(x, 0.)
+    // Not `gt`: NaN is neither, and is not masked.
+    x.le(0f64)?.where_cond(&x.zeros_like()?, x)
 }
 
 /// `x` where `x > 0`, else `negative_slope * x` (Maas et al. 2013); the gradient at 0 is

@@ -98,3 +98,13 @@ fn leaky_relu_with_a_negative_slope() -> Result<()> {
     assert_eq!(grads.get(&x).unwrap().to_vec1::<f32>()?, [-0.5, 1.]);
     Ok(())
 }
+
+#[test]
+fn relu_of_infinity_and_nan() -> Result<()> {
+    let x = Tensor::new(&[f32::NEG_INFINITY, f32::INFINITY, f32::NAN], &Device::Cpu)?;
+    for y in [gan_ops::relu(&x)?, reference::relu(&x)?] {
+        let y = y.to_vec1::<f32>()?;
+        assert!(y[..2] == [0., f32::INFINITY] && y[2].is_nan(), "{y:?}");
+    }
+    Ok(())
+}

@@ -258,3 +258,24 @@ fn what_nobody_asked_for_is_not_computed() -> Result<()> {
     assert!(prepared.backward(saved, y, None, false)?.is_none());
     Ok(())
 }
+
+/// Whether the weights are transformed depends on the image.
+#[test]
+fn one_preparation_serves_images_of_any_size() -> Result<()> {
+    let mut random = Random(600);
+    let product = Product::Conv2d { stride: 2, padding: 1 };
+    let layer = Layer {
+        product: Some((product, random.tensor((32, 32, 4, 4))?, None)),
+        norm: None,
+        activation: Activation::Identity,
+    };
+    let prepared = layer.prepare();
+    for size in [8, 7, 2, 8] {
+        let x = Maps::from_tensor(&random.tensor((3, 32, size, size))?)?;
+        let (y, saved) = prepared.forward(&x)?;
+        let (expected, _) = layer.prepare().forward(&x)?;
+        assert!(values(&y.to_tensor()?) == values(&expected.to_tensor()?));
+        assert_eq!(prepared.backward(saved, y, None, true)?.map(|dx| dx.image()), Some([32, size, size]));
+    }
+    Ok(())
+}

@@ -199,4 +199,9 @@ fn a_layer_whose_parts_do_not_fit() {
         Layer { product: Some((up, zeros(&[3, 4, 4, 4]), None)), norm: None, activation: Activation::Tanh };
     assert!(up.output([3, 0, 2]).is_err() && up.gradient([3, 0, 2]).is_err());
     assert!(x.reshape([usize::MAX, 2, 1]).is_err());
+    // Outputs whose number of elements overflows.
+    let (image, weight) = (zeros(&[1, 1, 2, 2]), zeros(&[1, 1, 1, 1]));
+    let wide = gan_ops::conv_transpose2d(&image, &weight, None, (1 << 30) - 1, 0, Activation::Identity);
+    assert!(wide.is_err());
+    assert!(gan_ops::conv2d(&image, &weight, None, 1, (1 << 29) - 1, Activation::Identity).is_err());
 }

@@ -170,7 +170,7 @@ impl<V: Lanes> Visitor<V> for Sums2<'_, V> {
             }
             let inside = first(self.inside.at::<V>(at), count);
             self.plain[c] = self.plain[c].add(inside);
-            self.products[c] = inside.mul_add(self.normal.at(c, at), self.products[c]);
+            self.products[c] = inside.mul_add(first(self.normal.at(c, at), count), self.products[c]);
         }
     }
 }

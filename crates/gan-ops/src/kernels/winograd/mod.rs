@@ -40,7 +40,7 @@ pub(crate) fn transformed(g: &Geometry) -> usize {
     4 * g.weights()
 }
 
-/// A linear combination of at most two of a few neighbours.
+/// A linear combination of a few neighbours.
 type Terms = &'static [(usize, f32)];
 
 /// What is multiplied with each point of a kernel `g0, g1`, namely `g0`, `g0 + g1`, `g0 - g1` and `g1`: for tiles of two
