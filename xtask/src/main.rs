@@ -11,7 +11,7 @@ use xshell::Shell;
 
 const HELP: &str = "\
 cargo xtask train [OPTIONS]    train, with the options of `gan-cli train`; without any: real digits,
-                               no download, about a minute
+                               no download, about 40 seconds
 cargo xtask sample|inspect|data ARGS
                                the other commands of gan-cli, built the same way
 cargo xtask test               everything that CI runs: formatting, lints, tests, documentation
@@ -44,7 +44,9 @@ fn run() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let shell = Shell::new()?;
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    match args.first().map(String::as_str) {
+    let asks_for_help = ["bench", "test", "parity"].contains(&args.first().map_or("", String::as_str))
+        && args.iter().any(|arg| arg == "--help" || arg == "-h");
+    match args.first().map(String::as_str).filter(|_| !asks_for_help) {
         Some("train" | "sample" | "inspect" | "data") => gan_cli::run(root, &args),
         Some("bench") => {
             bench::run(&shell, root, args.get(1..).unwrap_or_default())?;
