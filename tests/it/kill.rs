@@ -3,7 +3,7 @@
 use crate::program::{fail, gan_cli, run, small, small_with, succeed};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -35,16 +35,18 @@ fn a_run_killed_at_any_moment_ends_as_the_unbroken_one() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let args = small("unbroken");
+    let start = Instant::now();
     succeed(at, &small_with(&args, &[]));
+    let whole = start.elapsed();
     assert_eq!(metrics(&at.join("unbroken")).len(), 4);
 
     let args = small("broken");
     let args = small_with(&args, &["--resume"]);
     let mut kills = 0;
-    // Later each time, so that the kills fall into loading, training and saving alike.
+    // Later each time by a twentieth of a run, so that the kills fall into loading, training and saving alike.
     for attempt in 0.. {
         let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(3 + 17 * attempt));
+        std::thread::sleep(Duration::from_millis(3) + whole / 20 * attempt);
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "attempt {attempt}: {status}");
             break;
