@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Reference values from PyTorch for tests/it/parity.rs.
+"""Reference values from PyTorch for tests/it/parity.rs, and from scipy for gan-metrics (metrics.py).
 
-  pip install torch safetensors numpy
-  python3 make_golden.py            writes forward, loss and steps .safetensors beside this file
+  pip install torch safetensors numpy scipy
+  python3 make_golden.py            writes forward, loss, steps and metrics .safetensors beside this file
+  python3 make_golden.py metrics    writes that one
   python3 make_golden.py --check    computes them again and compares with those that are there
 
 Weights, latents and images are not stored: both sides compute them from the same integer hash (`fill`). Of a
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+import metrics
 from seed_models import LATENT, PRESETS
 
 HERE = pathlib.Path(__file__).parent
@@ -193,16 +195,27 @@ def check(path, new):
 
 
 def main():
+    torch_version = {"torch": torch.__version__.split("+")[0]}
+    files = {
+        "forward": (forward, torch_version),
+        "loss": (loss, torch_version),
+        "steps": (steps, torch_version),
+        "metrics": (lambda: metrics.golden(fill), metrics.VERSIONS),
+    }
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(files))
     args = parser.parse_args()
+    if unknown := set(args.names) - files.keys():
+        parser.error(f"no file of the name {unknown.pop()}")
     ok = True
-    for name, make in [("forward", forward), ("loss", loss), ("steps", steps)]:
+    for name in args.names or files:
+        make, versions = files[name]
         path, tensors = HERE / f"{name}.safetensors", make()
         if args.check:
             ok &= check(path, tensors)
         else:
-            save_file(tensors, path, metadata={"torch": torch.__version__.split("+")[0]})
+            save_file(tensors, path, metadata=versions)
             print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size} bytes")
     sys.exit(not ok)
 

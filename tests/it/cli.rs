@@ -45,7 +45,9 @@ fn a_run_directory_holds_what_scripts_rely_on() {
     assert_eq!(names("checkpoints"), ["step-00000030", "step-00000040"]);
     assert_eq!(names("samples"), ["step-00000020.png", "step-00000040.png"]);
     let metrics = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
-    let first: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    // Beside the losses stand the lines of the run's health.
+    let first = metrics.lines().find(|line| line.contains("d_loss") && !line.contains("health")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(first).unwrap();
     let keys = [
         "step",
         "epoch",

@@ -10,7 +10,8 @@ fn dependencies_between_the_crates_go_one_way() {
         ("gan-data", vec![]),
         ("gan-models", vec!["gan-ops"]),
         ("gan-train", vec!["gan-models", "gan-ops"]),
-        ("gan-cli", vec!["gan-data", "gan-models", "gan-ops", "gan-train"]),
+        ("gan-metrics", vec!["gan-models", "gan-ops"]),
+        ("gan-cli", vec!["gan-data", "gan-metrics", "gan-models", "gan-ops", "gan-train"]),
         ("xtask", vec![]),
     ]);
     let output = Command::new(env!("CARGO"))
@@ -25,7 +26,9 @@ fn dependencies_between_the_crates_go_one_way() {
     for package in packages {
         let name = package["name"].as_str().unwrap();
         let dependencies = package["dependencies"].as_array().unwrap();
-        let dependencies = dependencies.iter().map(|d| d["name"].as_str().unwrap());
+        // What examples and tests use binds nobody.
+        let dependencies = dependencies.iter().filter(|d| d["kind"].is_null());
+        let dependencies = dependencies.map(|d| d["name"].as_str().unwrap());
         let ours: Vec<_> = dependencies.filter(|d| allowed.contains_key(d)).collect();
         for dependency in ours {
             assert!(allowed[name].contains(&dependency), "{name} must not depend on {dependency}");

@@ -5,7 +5,10 @@ mod bad_input;
 mod bench;
 mod cli;
 mod configs;
+mod evaluate;
 mod golden;
+#[cfg(feature = "fused")]
+mod health;
 mod kill;
 mod layering;
 mod parity;

@@ -35,7 +35,11 @@ pub(crate) fn fail(directory: &Path, args: &[&str], code: i32) -> String {
 
 /// A run that takes seconds: a small MLP on the embedded digits. Returns the arguments after `train`.
 pub(crate) fn small(out: &str) -> Vec<String> {
+    // On candle's own operations a first look at the data takes longer than these runs.
+    let health = if cfg!(feature = "fused") { "train.health.every=20" } else { "train.health.every=0" };
     let sets = [
+        health,
+        "train.health.samples=64",
         "model.generator.widths=[16]",
         "model.discriminator.widths=[16]",
         "model.latent-dim=8",

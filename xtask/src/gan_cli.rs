@@ -1,4 +1,4 @@
-//! Runs gan-cli in its release build, in the caller's directory.
+//! Runs gan-cli, or the classifier's training, in its release build, in the caller's directory.
 
 use anyhow::Result;
 use std::path::Path;
@@ -8,11 +8,21 @@ use std::process::{Command, ExitCode};
 pub(crate) const FEATURES: &str = "embedded,fused";
 
 pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
+    cargo_run(root, &["--package", "gan-cli", "--no-default-features", "--features", FEATURES], args)
+}
+
+/// `cargo xtask train-classifier ARGS`.
+pub(crate) fn train_classifier(root: &str, args: &[String]) -> Result<ExitCode> {
+    cargo_run(root, &["--package", "gan-metrics", "--example", "train_classifier"], args)
+}
+
+fn cargo_run(root: &str, what: &[&str], args: &[String]) -> Result<ExitCode> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["run", "--release", "--package", "gan-cli", "--no-default-features"])
-        .args(["--features", FEATURES, "--manifest-path"])
+        .args(["run", "--release"])
+        .args(what)
+        .arg("--manifest-path")
         .arg(Path::new(root).join("Cargo.toml"))
         .arg("--")
         .args(args)

@@ -12,8 +12,10 @@ use xshell::Shell;
 const HELP: &str = "\
 cargo xtask train [OPTIONS]    train, with the options of `gan-cli train`; without any: real digits,
                                no download, about 40 seconds
-cargo xtask sample|inspect|data ARGS
+cargo xtask sample|evaluate|diagnose|inspect|data ARGS
                                the other commands of gan-cli, built the same way
+cargo xtask train-classifier --data-dir DIR [OPTIONS]
+                               train the classifier whose features `evaluate` uses; --help says more
 cargo xtask test               everything that CI runs: formatting, lints, tests, documentation
 cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64 ..]
                                time training and sampling of those, or of all three, on 1 thread and on all
@@ -23,7 +25,7 @@ cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64 ..]
   --rounds N                   how often the programs take turns; 5 if not given
   --json                       one line of JSON in place of the tables
 cargo xtask parity [PYTHON]    compare with PyTorch: rebuild the golden files and load a trained generator
-                               into the original classes; needs a Python with torch and safetensors
+                               into the original classes; needs a Python with torch, safetensors and scipy
 ";
 
 fn main() -> ExitCode {
@@ -47,7 +49,8 @@ fn run() -> Result<ExitCode> {
     let asks_for_help = ["bench", "test", "parity"].contains(&args.first().map_or("", String::as_str))
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
     match args.first().map(String::as_str).filter(|_| !asks_for_help) {
-        Some("train" | "sample" | "inspect" | "data") => gan_cli::run(root, &args),
+        Some("train" | "sample" | "evaluate" | "diagnose" | "inspect" | "data") => gan_cli::run(root, &args),
+        Some("train-classifier") => gan_cli::train_classifier(root, args.get(1..).unwrap_or_default()),
         Some("bench") => {
             bench::run(&shell, root, args.get(1..).unwrap_or_default())?;
             Ok(ExitCode::SUCCESS)

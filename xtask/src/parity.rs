@@ -24,13 +24,14 @@ const RUN_GAN_CLI: [&str; 9] = [
 const LATENT: &str = "model.latent-dim=64";
 
 pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
-    cmd!(shell, "{python} -c 'import numpy, torch, safetensors'").quiet().run().with_context(|| {
-        format!("{python} lacks a package: {python} -m pip install torch safetensors numpy")
-    })?;
+    cmd!(shell, "{python} -c 'import numpy, scipy, torch, safetensors'").quiet().run().with_context(
+        || format!("{python} lacks a package: {python} -m pip install torch safetensors numpy scipy"),
+    )?;
     // PyTorch's values again, against those that are committed; then ours against those.
     cmd!(shell, "{python} tests/golden/make_golden.py --check").run()?;
     cmd!(shell, "cargo test --package gan-cli --no-default-features --features {FEATURES} --test it parity")
         .run()?;
+    cmd!(shell, "cargo test --package gan-metrics --test golden").run()?;
     // What we train, in PyTorch's hands.
     let directory = shell.create_temp_dir()?;
     let at = directory.path().display();

@@ -21,7 +21,9 @@ pub(crate) struct Args {
     pub(crate) threads: Option<u16>,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 usage or configuration, 130 interrupted.";
+const EXIT_CODES: &str = "\
+Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 stopped by a verdict on the run's health,
+130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -29,6 +31,10 @@ pub(crate) enum Command {
     Train(Train),
     /// Draw images from a trained generator.
     Sample(Sample),
+    /// Say how good a generator is: its images beside real ones, number by number.
+    Evaluate(Evaluate),
+    /// Say what is wrong with a run, since when, and what to try.
+    Diagnose(Diagnose),
     /// Show the layers, shapes and parameters of a model, and where it was trained.
     Inspect(Inspect),
     /// Look at a data set, or download one.
@@ -100,6 +106,70 @@ Examples:
   gan-cli sample runs/mnist-5k --count 10000 --seed 1 --out digits.npy
   gan-cli sample generator.safetensors --latents z.npy --columns 8 --out grid.png
   gan-cli sample runs/mnist-5k --count 100 --out digits/";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EVALUATE_EXAMPLES)]
+pub(crate) struct Evaluate {
+    /// A generator.safetensors, or the directory of a run, whose data are compared with.
+    #[arg(value_name = "FILE_OR_RUN", required_unless_present = "samples")]
+    pub(crate) from: Option<PathBuf>,
+    /// Judge these images instead: X.npy, f32, f64 or u8 [N, C, S, S] or [N, S, S], or a directory of PNG and JPEG files.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) samples: Option<PathBuf>,
+    /// Range of the floats in --samples X.npy. [default: minus-one-one]
+    #[arg(long, value_enum, requires = "samples")]
+    pub(crate) range: Option<PixelRange>,
+    /// Directory of the real images. [default: the run's, else the 5,000 embedded digits]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// What the directory holds. [default: the run's data, else mnist]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) data: Option<DataName>,
+    /// Images to draw and to hold out. [default: 10000, or as many as there are held-out images]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
+    pub(crate) count: Option<u32>,
+    /// Seed of the latents.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// A classifier of your own, from `cargo xtask train-classifier`, in place of the digits' one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) features: Option<PathBuf>,
+    /// One line of JSON in place of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: Device,
+}
+
+const EVALUATE_EXAMPLES: &str = "\
+Examples:
+  gan-cli evaluate runs/mnist-5k                                     against the 5,000 embedded digits
+  gan-cli evaluate runs/dcgan-28 --data-dir ~/mnist                  10,000 images against all of MNIST
+  gan-cli evaluate --samples fakes.npy --range zero-one --data-dir ~/mnist
+  gan-cli evaluate --samples fakes/ --data-dir ~/mnist --json        a folder of PNG files, one line of JSON";
+
+/// What floats mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PixelRange {
+    /// Black is -1, white is 1.
+    MinusOneOne,
+    /// Black is 0, white is 1.
+    ZeroOne,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  gan-cli diagnose runs/mlp-001
+  gan-cli diagnose runs/mlp-001 --json")]
+pub(crate) struct Diagnose {
+    /// The directory of a run, finished or under way.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// One line of JSON in place of the text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
@@ -199,4 +269,15 @@ pub(crate) struct Device {
     /// cpu, cuda, cuda:N or metal.
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
+}
+
+impl From<DataName> for gan_data::Source {
+    fn from(name: DataName) -> Self {
+        match name {
+            DataName::Mnist5k => Self::Mnist5k,
+            DataName::Mnist => Self::Mnist,
+            DataName::FashionMnist => Self::FashionMnist,
+            DataName::Folder => Self::Folder,
+        }
+    }
 }

@@ -33,8 +33,10 @@ pub(crate) const BUILT_IN: [(&str, &str); 7] = [
 
 /// Keys that may differ when a run goes on: its length, what it reports, and where the data lie (their
 /// fingerprint is compared instead).
-const FREE: [&str; 8] = [
+const FREE: [&str; 10] = [
     "data.dir",
+    "train.health",
+    "train.evaluate",
     "train.steps",
     "train.epochs",
     "train.log-every",
@@ -101,7 +103,12 @@ impl Config {
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut settings = BTreeMap::new();
         flatten("", &toml::Value::try_from(self)?, &mut settings);
-        settings.retain(|key, _| !FREE.contains(&key.as_str()));
+        let is_free = |key: &str| {
+            FREE.iter().any(|free| {
+                key.strip_prefix(free).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        };
+        settings.retain(|key, _| !is_free(key));
         Ok(settings)
     }
 }
@@ -207,6 +214,8 @@ mod tests {
     fn a_resume_may_change_the_length_and_nothing_that_matters() {
         let settings = |sets: &[&str]| load("mnist-5k", sets).unwrap().settings().unwrap();
         assert_eq!(settings(&[]), settings(&["train.steps=3", "train.keep=9", "train.log-every=1"]));
+        let watched = ["train.health.every=7", "train.health.on-failure=stop", "train.evaluate.every-kimg=5"];
+        assert_eq!(settings(&[]), settings(&watched));
         assert_ne!(settings(&[]), settings(&["train.generator.lr=0.5"]));
         assert_ne!(settings(&[]), settings(&["seed=999"]));
     }

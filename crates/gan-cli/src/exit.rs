@@ -27,7 +27,12 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
 pub(crate) enum End {
     Done,
     Interrupted,
+    /// A verdict on the run's health, which was said where it was found.
+    Failing,
 }
+
+/// Of [`End::Failing`].
+const FAILING: u8 = 3;
 
 /// 128 + SIGINT, as shells have it.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -37,6 +42,7 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
     let error = match result {
         Ok(End::Done) => return ExitCode::SUCCESS,
         Ok(End::Interrupted) => return ExitCode::from(INTERRUPTED),
+        Ok(End::Failing) => return ExitCode::from(FAILING),
         Err(error) => error,
     };
     // A closed pipe (`gan-cli inspect ... | head -1`) is the reader's way to say that it has enough.

@@ -24,7 +24,8 @@ pub(crate) fn start(verbose: u8, quiet: u8) {
     };
     // A library's own complaint beside ours would make two errors of one.
     let others = if verbose > 1 { LevelFilter::TRACE } else { LevelFilter::OFF };
-    let ours = ["gan_cli", "gan_data", "gan_models", "gan_train"].map(|target| (target, level));
+    let ours =
+        ["gan_cli", "gan_data", "gan_metrics", "gan_models", "gan_train"].map(|target| (target, level));
     let layer = fmt::layer()
         .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(|| AboveBars)

@@ -4,9 +4,14 @@ mod args;
 mod commands;
 mod config;
 mod device;
+mod draw;
 mod exit;
+mod journal;
+mod judge;
 mod logging;
+mod npy;
 mod observers;
+mod records;
 mod run_dir;
 
 use clap::Parser;
@@ -24,6 +29,8 @@ fn main() -> ExitCode {
     let result = match args.command {
         args::Command::Train(args) => commands::train::run(&args),
         args::Command::Sample(args) => commands::sample::run(&args),
+        args::Command::Evaluate(args) => commands::evaluate::run(&args),
+        args::Command::Diagnose(args) => commands::diagnose::run(&args),
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Data(args) => commands::data::run(&args),
         args::Command::Bench(args) => commands::bench::run(&args),

@@ -2,6 +2,7 @@
 
 use crate::exit::usage;
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,12 @@ impl RunDir {
     }
 
     pub(crate) fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.jsonl")
+        metrics(&self.path)
+    }
+
+    /// Directory of the best generator.
+    pub(crate) fn best(&self) -> PathBuf {
+        self.path.join(BEST)
     }
 
     pub(crate) fn checkpoints(&self) -> PathBuf {
@@ -80,6 +86,48 @@ fn sweep(directory: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Directory in a run of the generator that came nearest to the data.
+const BEST: &str = "best";
+
+/// What is known of a run's best generator.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) step: u64,
+    pub(crate) frechet_distance: f64,
+}
+
+/// The best generator of the run at `path`, if it was looked for.
+pub(crate) fn best(path: &Path) -> Result<Option<Best>> {
+    let path = best_record(&path.join(BEST));
+    match std::fs::read(&path) {
+        Ok(json) => Ok(Some(serde_json::from_slice(&json).with_context(|| path.display().to_string())?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+/// The file of [`Best`] in its directory.
+pub(crate) fn best_record(directory: &Path) -> PathBuf {
+    directory.join("evaluation.json")
+}
+
+/// The generator to draw from: a run's best, if it was looked for, else its last.
+pub(crate) fn generator_to_draw_from(path: &Path) -> Result<PathBuf> {
+    Ok(match best(path)? {
+        Some(Best { step, frechet_distance }) => {
+            let best = generator(&path.join(BEST));
+            tracing::info!("the run's best generator: step {step}, distance {frechet_distance:.2}");
+            best
+        }
+        None => generator(path),
+    })
+}
+
+/// The metrics of the run at `path`.
+pub(crate) fn metrics(path: &Path) -> PathBuf {
+    path.join("metrics.jsonl")
 }
 
 /// The generator of the run at `path`.

@@ -110,11 +110,31 @@ impl Batches {
     ///
     /// If the device refuses.
     pub fn batch(&self, step: u64, device: &Device) -> Result<Tensor> {
-        let indices = self.indices(step);
+        self.images(&self.indices(step), device)
+    }
+
+    /// `count` images (all, if there are no more) at even distances in the order of the data, `chunk` at a time and as
+    /// [`batch`](Self::batch) has them. An item is an error where the device refuses.
+    pub fn spread(
+        &self,
+        count: usize,
+        chunk: usize,
+        device: &Device,
+    ) -> impl Iterator<Item = Result<Tensor>> {
+        let all = self.dataset.len();
+        let count = count.min(all);
+        (0..count).step_by(chunk.max(1)).map(move |start| {
+            let indices = start..(start + chunk.max(1)).min(count);
+            let indices: Vec<u32> = indices.map(|i| (i * all / count) as u32).collect();
+            self.images(&indices, device)
+        })
+    }
+
+    fn images(&self, indices: &[u32], device: &Device) -> Result<Tensor> {
         let size = self.dataset.size();
         let copies = self.config.channels / self.dataset.channels();
         let mut pixels = Vec::with_capacity(indices.len() * self.config.channels * size * size);
-        for &index in &indices {
+        for &index in indices {
             for _ in 0..copies {
                 pixels.extend_from_slice(self.dataset.image(index as usize));
             }
@@ -174,117 +194,4 @@ fn below(bound: u32, rng: &mut ChaCha8Rng) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dataset(count: usize, channels: usize) -> Dataset {
-        let pixels = (0..count).flat_map(|image| (0..channels * 4).map(move |n| (image + n) as u8));
-        Dataset::new("test", "nowhere", pixels.collect(), channels, 2, None).unwrap()
-    }
-
-    fn config(batch_size: usize) -> BatchesConfig {
-        let keep_last = LastBatch::Drop;
-        BatchesConfig { batch_size, seed: 7, range: Range::MinusOneOne, channels: 1, keep_last }
-    }
-
-    fn batches(count: usize, config: BatchesConfig) -> Batches {
-        Batches::new(dataset(count, 1), config).unwrap()
-    }
-
-    #[test]
-    fn seeking_is_stepping() {
-        let (one, other) = (batches(103, config(10)), batches(103, config(10)));
-        let sequence: Vec<_> = (0..45).map(|step| one.indices(step)).collect();
-        for step in [44, 0, 13, 13, 9, 10, 30] {
-            assert_eq!(other.indices(step), sequence[step as usize], "step {step}");
-        }
-        let seed = batches(103, BatchesConfig { seed: 8, ..config(10) });
-        assert_ne!(seed.indices(0), sequence[0]);
-    }
-
-    #[test]
-    fn an_epoch_has_every_image_once() {
-        for (count, keep_last, expected) in [
-            (103, LastBatch::Keep, (11, 3, 103)),
-            (103, LastBatch::Drop, (10, 10, 100)),
-            (60, LastBatch::Keep, (6, 10, 60)),
-            (60, LastBatch::Drop, (6, 10, 60)),
-            (10, LastBatch::Drop, (1, 10, 10)),
-        ] {
-            let batches = batches(count, BatchesConfig { keep_last, ..config(10) });
-            let steps = batches.batches_per_epoch();
-            for epoch in 0..3 {
-                let parts: Vec<_> =
-                    (epoch * steps..(epoch + 1) * steps).map(|step| batches.indices(step)).collect();
-                let mut all = parts.concat();
-                all.sort_unstable();
-                all.dedup();
-                assert_eq!((steps, parts[parts.len() - 1].len(), all.len()), expected);
-                assert!(all.iter().all(|&index| (index as usize) < count));
-                assert_eq!(
-                    (batches.epoch_of(epoch * steps), batches.epoch_of((epoch + 1) * steps - 1)),
-                    (epoch, epoch)
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn epochs_differ() {
-        let batches = batches(50, config(50));
-        assert_ne!(batches.indices(0), batches.indices(1));
-    }
-
-    /// Resumed runs rely on these numbers: they must hold on every platform and after every update.
-    /// They were checked against a second implementation, stream included.
-    #[test]
-    fn the_order_is_pinned() {
-        assert_eq!(shuffled(60_000, 42, 0)[..6], [35_722, 40_360, 55_070, 35_895, 40_697, 23_640]);
-        assert_eq!(shuffled(60_000, 42, 3)[..6], [20_725, 49_128, 37_403, 22_592, 28_142, 16_131]);
-    }
-
-    #[test]
-    fn bounded_numbers_are_uniform() {
-        let mut rng = ChaCha8Rng::from_seed([1; 32]);
-        let mut counts = [0_i32; 7];
-        for _ in 0..70_000 {
-            counts[below(7, &mut rng) as usize] += 1;
-        }
-        // Five standard deviations of a binomial with n = 70000, p = 1/7.
-        assert!(counts.iter().all(|count| (count - 10_000).abs() < 463), "{counts:?}");
-        assert_eq!(below(1, &mut rng), 0);
-    }
-
-    #[test]
-    fn batches_hold_the_images_of_their_indices() {
-        let gray = batches(9, config(4));
-        let (step, batch) = gray.iter_from(5, &Device::Cpu).next().unwrap().unwrap();
-        assert_eq!((step, batch.dims()), (5, &[4, 1, 2, 2][..]));
-        let expected: Vec<u8> =
-            gray.indices(5).iter().flat_map(|&index| gray.dataset().image(index as usize).to_vec()).collect();
-        assert_eq!(normalize::from_tensor(&batch).unwrap(), expected);
-
-        let tripled = batches(9, BatchesConfig { channels: 3, ..config(4) }).batch(5, &Device::Cpu).unwrap();
-        assert_eq!(tripled.dims(), [4, 3, 2, 2]);
-        for channel in 0..3 {
-            let one = tripled.narrow(1, channel, 1).unwrap();
-            assert_eq!(normalize::from_tensor(&one).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn impossible_batches_are_refused() {
-        for (channels, config, part) in [
-            (1, config(0), "data.batch-size: expected 1..=9 (the images in test), found 0"),
-            (1, config(10), "data.batch-size: expected 1..=9 (the images in test), found 10"),
-            (3, config(4), "batch channels: expected 3, as the data are RGB, found 1"),
-            (
-                1,
-                BatchesConfig { channels: 2, ..config(4) },
-                "batch channels: expected 1 (gray) or 3 (RGB), found 2",
-            ),
-        ] {
-            assert_eq!(Batches::new(dataset(9, channels), config).unwrap_err().to_string(), part);
-        }
-    }
-}
+mod tests;

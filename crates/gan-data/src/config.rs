@@ -21,6 +21,9 @@ pub struct DataConfig {
     /// What pixels are mapped to.
     #[serde(default)]
     pub range: Range,
+    /// Train on no more images than this, taken at even distances; on all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }
 
 /// The data sets that can be named.
@@ -52,6 +55,13 @@ impl DataConfig {
                 found: "0".to_owned(),
             });
         }
+        if self.limit == Some(0) {
+            return Err(DataError::Value {
+                field: "data.limit",
+                expected: "at least 1".to_owned(),
+                found: "0".to_owned(),
+            });
+        }
         match (self.name, &self.dir) {
             (Source::Folder, None) => Err(DataError::MissingDir),
             // To ignore the directory would be to train on other data than asked for.
@@ -73,6 +83,14 @@ impl DataConfig {
     /// digits and a folder of images are training data only.
     pub fn load(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
         self.validate()?;
+        let data = self.load_all(split, size, channels)?;
+        Ok(match self.limit.filter(|_| split == Split::Train) {
+            Some(limit) => data.spread(limit),
+            None => data,
+        })
+    }
+
+    fn load_all(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
         match (self.name, self.dir.as_deref()) {
             (Source::Mnist5k, _) if split == Split::Test => {
                 Err(DataError::NoSplit { name: "mnist-5k".to_owned() })
@@ -120,7 +138,13 @@ mod tests {
     use crate::idx::{self, IdxImages};
 
     fn config(name: Source, dir: Option<&Path>) -> DataConfig {
-        DataConfig { name, batch_size: 64, dir: dir.map(Path::to_owned), range: Range::default() }
+        DataConfig {
+            name,
+            batch_size: 64,
+            dir: dir.map(Path::to_owned),
+            range: Range::default(),
+            limit: None,
+        }
     }
 
     #[test]
@@ -188,6 +212,17 @@ mod tests {
         let error =
             config(Source::Folder, Some(empty.path())).load(Split::Test, 32, 1).unwrap_err().to_string();
         assert!(error.contains("no test split"), "{error}");
+    }
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn a_limit_takes_images_of_the_whole_data() {
+        let limited = DataConfig { limit: Some(20), ..config(Source::Mnist5k, None) };
+        let data = limited.load(Split::Train, 28, 1).unwrap();
+        // Sorted by class, 500 each.
+        assert_eq!(data.class_counts(), Some([2; 10]));
+        let none = DataConfig { limit: Some(0), ..limited };
+        assert_eq!(none.validate().unwrap_err().to_string(), "data.limit: expected at least 1, found 0");
     }
 
     #[cfg(feature = "embedded")]

@@ -145,6 +145,26 @@ impl Dataset {
         Ok(self)
     }
 
+    /// `count` of its images at even distances, or all, if there are no more.
+    #[must_use]
+    pub fn spread(self, count: usize) -> Self {
+        let all = self.len();
+        if count >= all { self } else { self.pick((0..count.max(1)).map(|i| i * all / count.max(1))) }
+    }
+
+    /// Every other image from the first on, and every other from the second on. One image is in both.
+    #[must_use]
+    pub fn halves(&self) -> [Self; 2] {
+        let all = self.len();
+        [0, 1.min(all - 1)].map(|first| self.pick((first..all).step_by(2)))
+    }
+
+    fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {
+        let pixels = indices.clone().flat_map(|index| self.image(index)).copied().collect();
+        let labels = self.labels.as_ref().map(|labels| indices.map(|index| labels[index]).collect());
+        Self { name: self.name.clone(), source: self.source.clone(), pixels, labels, ..*self }
+    }
+
     fn area(&self) -> usize {
         self.channels * self.size * self.size
     }
@@ -171,6 +191,17 @@ mod tests {
         assert_eq!((data.len(), data.channels(), data.size(), data.is_empty()), (2, 3, 2, false));
         assert_eq!(data.image(1), (12..24).collect::<Vec<u8>>());
         assert_eq!(data.class_counts(), Some([0, 0, 0, 0, 0, 0, 0, 2, 0, 0]));
+    }
+
+    #[test]
+    fn parts_keep_their_labels() {
+        let pixels = (0..5).flat_map(|i| [i * 10; 4]).collect();
+        let data = Dataset::new("test", "nowhere", pixels, 1, 2, Some(vec![0, 1, 2, 3, 4])).unwrap();
+        let parts = |data: &Dataset| (data.labels().unwrap().to_vec(), data.image(data.len() - 1)[0]);
+        assert_eq!(data.halves().map(|half| parts(&half)), [(vec![0, 2, 4], 40), (vec![1, 3], 30)]);
+        assert_eq!(parts(&data.clone().spread(2)), (vec![0, 2], 20));
+        assert_eq!(data.clone().spread(5), data);
+        assert_eq!(data.clone().spread(9), data);
     }
 
     #[test]

@@ -56,6 +56,22 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
     Dataset::new("folder", source, pixels, channels, size, None)
 }
 
+/// Channels (1 or 3) and the shorter side of the first image, by path, that [`load`] would read in `dir`.
+///
+/// # Errors
+///
+/// If the directory cannot be read or holds no images, or the first is broken.
+pub fn shape(dir: impl AsRef<Path>) -> Result<(usize, usize)> {
+    let dir = dir.as_ref();
+    let paths = image_paths(dir)?;
+    let Some(first) = paths.first() else {
+        return Err(DataError::NoImages { dir: dir.to_owned(), extensions: EXTENSIONS.join(", ") });
+    };
+    let image = decode(first)?;
+    let channels = if image.color().has_color() { 3 } else { 1 };
+    Ok((channels, image.width().min(image.height()) as usize))
+}
+
 fn image_paths(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut unread = vec![dir.to_owned()];
@@ -148,6 +164,8 @@ mod tests {
         assert_eq!(data.image(1), [[40; 16], [20; 16], [10; 16]].concat());
         assert_eq!(data.image(2), [20; 48]);
 
+        assert_eq!(shape(dir.path()).unwrap(), (1, 5));
+        assert_eq!(shape(&below).unwrap(), (3, 5));
         let gray = load(dir.path(), 4, 1).unwrap();
         assert_eq!((gray.image(0), gray.image(2)), (&[10; 16][..], &[20; 16][..]));
     }

@@ -60,14 +60,26 @@ impl Discriminator {
     /// # Errors
     /// Another shape of `x`; in [`Mode::Train`], a batch norm over a single value.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
+        self.network.forward(&self.input(x)?, mode)?.flatten_all()
+    }
+
+    /// The largest magnitude that any layer gives in evaluation, the logit included. `x: [B, C, H, W]`.
+    ///
+    /// # Errors
+    /// Another shape of `x`.
+    pub fn largest_activation(&self, x: &Tensor) -> candle_core::Result<f32> {
+        self.network.largest_activation(&self.input(x)?)
+    }
+
+    /// `x` as the first layer takes it.
+    fn input(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         if x.dims().get(1..) != Some(&self.config.image_shape()[..]) {
             candle_core::bail!("images: expected [_, {:?}], found {:?}", self.config.image_shape(), x.dims())
         }
-        let logits = match self.config.discriminator.input {
-            DiscriminatorInput::Image => self.network.forward(x, mode)?,
-            DiscriminatorInput::Flat => self.network.forward(&x.flatten_from(1)?, mode)?,
-        };
-        logits.flatten_all()
+        match self.config.discriminator.input {
+            DiscriminatorInput::Image => Ok(x.clone()),
+            DiscriminatorInput::Flat => x.flatten_from(1),
+        }
     }
 
     /// Its weights as they are now, for passes off candle's tape: images in, logits out.

@@ -47,7 +47,9 @@ impl ModelError {
         Self::Config { field: field.into(), problem: problem.into() }
     }
 
-    pub(crate) fn file(path: &std::path::Path, problem: impl ToString) -> Self {
+    /// A file at `path` that cannot be used.
+    #[must_use]
+    pub fn file(path: &std::path::Path, problem: impl ToString) -> Self {
         Self::File { path: path.to_owned(), problem: problem.to_string() }
     }
 

@@ -86,14 +86,21 @@ pub fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>, description: O
 /// # Errors
 /// A file that is not there, truncated or not safetensors.
 pub fn read_tensors(path: &Path) -> Result<(HashMap<String, Tensor>, Option<String>)> {
-    let bytes = std::fs::read(path).map_err(|e| ModelError::io(path, e))?;
+    parse_tensors(path, &std::fs::read(path).map_err(|e| ModelError::io(path, e))?)
+}
+
+/// [`read_tensors`] of a file's bytes; `path` is what errors call them.
+///
+/// # Errors
+/// Bytes that are truncated or not safetensors.
+pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<(HashMap<String, Tensor>, Option<String>)> {
     let not_safetensors = |e: safetensors::SafeTensorError| {
         ModelError::file(path, format!("is truncated or not a safetensors file ({e})"))
     };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
     let description = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY).cloned());
     let mut tensors = HashMap::new();
-    for (name, view) in SafeTensors::deserialize(&bytes).map_err(not_safetensors)?.iter() {
+    for (name, view) in SafeTensors::deserialize(bytes).map_err(not_safetensors)?.iter() {
         let tensor = view.load(&Device::Cpu).map_err(|_| {
             ModelError::file(path, format!("tensor {name}: unsupported type {:?}", view.dtype()))
         })?;

@@ -50,13 +50,8 @@ impl Generator {
     /// # Errors
     /// Another shape of `z`; in [`Mode::Train`], a batch norm over a single value.
     pub fn forward(&self, z: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
-        let (batch, latent_dim) = z.dims2()?;
-        if latent_dim != self.config.latent_dim {
-            candle_core::bail!("latents: expected [_, {}], found {:?}", self.config.latent_dim, z.dims())
-        }
-        let z = z.reshape([&[batch], &self.config.generator_input()[..]].concat())?;
         let [channels, height, width] = self.config.image_shape();
-        self.network.forward(&z, mode)?.reshape((batch, channels, height, width))
+        self.network.forward(&self.input(z)?, mode)?.reshape((z.dim(0)?, channels, height, width))
     }
 
     /// [`Self::forward`] in [`Mode::Eval`] without gradients: the fastest way to images.
@@ -69,16 +64,35 @@ impl Generator {
         images.reshape(((), channels, height, width))
     }
 
+    /// The largest magnitude that any layer gives in evaluation. `z: [B, latent_dim]`.
+    ///
+    /// # Errors
+    /// Another shape of `z`.
+    pub fn largest_activation(&self, z: &Tensor) -> candle_core::Result<f32> {
+        self.network.largest_activation(&self.input(z)?)
+    }
+
     /// A batch of latents for [`Self::prepare`]'s passes. `z: [B, latent_dim]`.
     ///
     /// # Errors
     /// Another shape of `z`.
     pub fn latents(&self, z: &Tensor) -> candle_core::Result<Batch> {
+        self.check(z)?;
+        Batch::new(z)
+    }
+
+    /// `z` as the first layer takes it.
+    fn input(&self, z: &Tensor) -> candle_core::Result<Tensor> {
+        self.check(z)?;
+        z.reshape([&[z.dim(0)?], &self.config.generator_input()[..]].concat())
+    }
+
+    fn check(&self, z: &Tensor) -> candle_core::Result<()> {
         let (_, latent_dim) = z.dims2()?;
         if latent_dim != self.config.latent_dim {
             candle_core::bail!("latents: expected [_, {}], found {:?}", self.config.latent_dim, z.dims())
         }
-        Batch::new(z)
+        Ok(())
     }
 
     /// Its weights as they are now, for passes off candle's tape: latents in, images out.

@@ -18,11 +18,11 @@ enum Sums {
 }
 
 impl Gradients {
-    /// Zero for each parameter of `network`, which takes samples of shape `input`.
+    /// Zero for each trainable parameter of the prepared network, whose weights are `params`.
     ///
     /// # Errors
     /// A shape that some layer cannot take.
-    pub(crate) fn new(prepared: &Prepared<'_>, params: &Params) -> Result<Self> {
+    pub fn new(prepared: &Prepared<'_>, params: &Params) -> Result<Self> {
         if prepared.layers.is_empty() {
             let sums = vec![None; params.trainable().count()];
             return Ok(Self(Sums::Tape { params: params.clone(), sums }));
@@ -81,6 +81,22 @@ impl Gradients {
         result
     }
 
+    /// Euclidean norm over all parameters.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn norm(&self) -> Result<f64> {
+        let mut sum = 0.;
+        self.each(|_, gradient| {
+            sum += match gradient {
+                Gradient::Slice(values) => squares(values),
+                Gradient::Tensor(values) => squares(&values.flatten_all()?.to_vec1::<f32>()?),
+            };
+            Ok(())
+        })?;
+        Ok(sum.sqrt())
+    }
+
     pub(crate) fn layer(&mut self, i: usize) -> Option<&mut fused::Gradient> {
         match &mut self.0 {
             Sums::Layers(layers) => layers.get_mut(i)?.as_mut(),
@@ -101,4 +117,9 @@ impl Gradients {
         }
         Ok(())
     }
+}
+
+/// Sum of squares, in f64 over short runs of f32: exact enough for a norm, and vectorised.
+pub(crate) fn squares(values: &[f32]) -> f64 {
+    values.chunks(64).map(|run| f64::from(run.iter().map(|v| v * v).sum::<f32>())).sum()
 }

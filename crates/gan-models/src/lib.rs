@@ -19,7 +19,9 @@ pub use config::{Activation, Arch, DiscriminatorConfig, DiscriminatorInput, Gene
 pub use dcgan::{dcgan_discriminator, dcgan_generator};
 pub use discriminator::Discriminator;
 pub use error::{ModelError, Result};
-pub use file::{AtomicFile, Provenance, read_tensors, sync_directory, write_atomically, write_tensors};
+pub use file::{
+    AtomicFile, Provenance, parse_tensors, read_tensors, sync_directory, write_atomically, write_tensors,
+};
 pub use generator::Generator;
 pub use gradients::Gradients;
 pub use layer::{Convolution, Layer};

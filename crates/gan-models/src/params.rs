@@ -4,6 +4,7 @@
 //! and ignores what a file has too much; each of these costs a GAN its reproducibility.
 
 use crate::error::{ModelError, Result};
+use crate::gradients::squares;
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::{Init, VarBuilder, var_builder::SimpleBackend};
 use gan_ops::rng::Stream;
@@ -124,6 +125,18 @@ impl Params {
     #[must_use]
     pub fn count(&self) -> usize {
         self.trainable().map(|(_, var)| var.elem_count()).sum()
+    }
+
+    /// Euclidean norm of all trainable scalars.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn norm(&self) -> Result<f64> {
+        let mut sum = 0.;
+        for (_, var) in self.trainable() {
+            sum += squares(&var.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(sum.sqrt())
     }
 
     /// Name of the first tensor that holds NaN or infinity.

@@ -56,6 +56,34 @@ impl Sequential {
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         self.0.iter().try_fold(x.clone(), |x, stage| stage.forward(&x, mode))
     }
+
+    /// The largest magnitude that any layer gives in evaluation. `x` as for [`Self::forward`].
+    ///
+    /// # Errors
+    /// A shape that some layer cannot take.
+    pub fn largest_activation(&self, x: &Tensor) -> Result<f32> {
+        let (mut x, mut largest) = (x.clone(), 0f32);
+        for stage in &self.0 {
+            x = stage.forward(&x, Mode::Eval)?.detach();
+            // Unlike `f32::max`, which passes NaN over.
+            largest = x
+                .flatten_all()?
+                .to_vec1()?
+                .into_iter()
+                .map(f32::abs)
+                .fold(largest, |most, value| if value > most || value.is_nan() { value } else { most });
+        }
+        Ok(largest)
+    }
+
+    /// All but what the last product begins, and the rest: a classifier's features and its head. They share their
+    /// weights with the whole.
+    #[must_use]
+    pub fn split_head(&self) -> (Self, Self) {
+        let is_product = |stage: &Stage| matches!(stage, Stage::Fused(layer) if layer.product.is_some());
+        let (features, head) = self.0.split_at(self.0.iter().rposition(is_product).unwrap_or(self.0.len()));
+        (Self(features.to_vec()), Self(head.to_vec()))
+    }
 }
 
 impl Stage {

@@ -37,11 +37,13 @@ pub struct State {
     pub seconds: f64,
     /// What must not change in a run that goes on, by dotted key.
     pub settings: BTreeMap<String, String>,
+    /// What whoever watches the run wants back when it goes on, in their own words.
+    #[serde(default)]
+    pub notes: serde_json::Value,
     files: BTreeMap<String, String>,
 }
 
-/// Writes the checkpoint of the trainer's present step under `directory` and deletes older ones but
-/// the last `keep`; returns its path.
+/// Writes the checkpoint of the trainer's present step under `directory`; returns its path.
 ///
 /// # Errors
 /// A weight that is not finite, so that a checkpoint never holds one; a path that cannot be written.
@@ -51,14 +53,14 @@ pub fn save(
     provenance: &Provenance,
     settings: &BTreeMap<String, String>,
     seconds: f64,
-    keep: usize,
+    notes: serde_json::Value,
 ) -> Result<PathBuf> {
     trainer.check_finite()?;
     let place = directory.join(format!("step-{:08}", trainer.steps_done()));
     let io = |e| TrainError::io(&place, e);
     std::fs::create_dir_all(directory).map_err(io)?;
     let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(directory).map_err(io)?;
-    write(unfinished.path(), trainer, provenance, settings, seconds)?;
+    write(unfinished.path(), trainer, provenance, settings, seconds, notes)?;
     // A damaged directory of a run before a resume may stand in the place.
     if place.exists() {
         std::fs::remove_dir_all(&place).map_err(io)?;
@@ -67,12 +69,40 @@ pub fn save(
     // Renamed away: nothing is left for the guard to delete.
     let _ = unfinished.keep();
     sync_directory(directory).map_err(io)?;
-
-    let older = all(directory)?.into_iter().filter(|(step, _)| *step < trainer.steps_done());
-    for (_, path) in older.rev().skip(keep.saturating_sub(1)) {
-        std::fs::remove_dir_all(&path).map_err(|e| TrainError::io(&path, e))?;
-    }
     Ok(place)
+}
+
+/// Deletes what is older than `newest` but the last `keep` checkpoints, itself among them, and the last one up to the
+/// step `healthy`, if there is one.
+///
+/// # Errors
+/// A directory that cannot be deleted.
+pub fn prune(newest: &Path, keep: usize, healthy: Option<u64>) -> Result<()> {
+    let (Some(directory), Some(step)) = (newest.parent(), step_of(newest)) else { return Ok(()) };
+    let older: Vec<_> = all(directory)?.into_iter().filter(|(s, _)| *s < step).collect();
+    let kept = older.iter().rev().map(|(s, _)| *s).find(|s| healthy.is_some_and(|healthy| *s <= healthy));
+    for (step, path) in older.into_iter().rev().skip(keep.saturating_sub(1)) {
+        if Some(step) != kept {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the checkpoints after `step`, so that a run that went back to there does not go on from them.
+///
+/// # Errors
+/// A directory that cannot be deleted.
+pub fn remove_after(directory: &Path, step: u64) -> Result<()> {
+    all(directory)?.into_iter().filter(|(s, _)| *s > step).try_for_each(|(_, path)| remove(&path))
+}
+
+/// Makes a checkpoint that of a run with other settings.
+///
+/// # Errors
+/// A checkpoint that is not whole; a file that cannot be written.
+pub fn change_settings(path: &Path, settings: &BTreeMap<String, String>) -> Result<()> {
+    write_state(path, &State { settings: settings.clone(), ..read_state(path)? })
 }
 
 /// The newest whole checkpoint under `directory`, if there is one; damaged ones are passed over with a
@@ -81,14 +111,22 @@ pub fn save(
 /// # Errors
 /// A directory that cannot be read; checkpoints of which none is whole.
 pub fn newest(directory: &Path) -> Result<Option<PathBuf>> {
+    newest_until(directory, u64::MAX)
+}
+
+/// [`newest`] of those up to `step`.
+///
+/// # Errors
+/// As [`newest`].
+pub fn newest_until(directory: &Path, step: u64) -> Result<Option<PathBuf>> {
     if !directory.exists() {
         return Ok(None);
     }
     sweep(directory)?;
     let mut damaged = None;
-    for (_, path) in all(directory)?.into_iter().rev() {
-        match read_state(&path) {
-            Ok(_) => return Ok(Some(path)),
+    for (_, path) in all(directory)?.range(..=step).rev() {
+        match read_state(path) {
+            Ok(_) => return Ok(Some(path.clone())),
             Err(error) if is_damage(&error) => {
                 tracing::warn!("passing over a damaged checkpoint: {error}");
                 damaged.get_or_insert(error);
@@ -158,6 +196,7 @@ fn write(
     provenance: &Provenance,
     settings: &BTreeMap<String, String>,
     seconds: f64,
+    notes: serde_json::Value,
 ) -> Result<()> {
     trainer.generator.save(&directory.join(GENERATOR), provenance)?;
     write_tensors(&directory.join(DISCRIMINATOR), named(trainer.discriminator.params()), None)?;
@@ -173,9 +212,12 @@ fn write(
         .map(|name| Ok((name.to_owned(), sha256(&directory.join(name))?)))
         .collect::<Result<_>>()?;
     let settings = settings.clone();
-    let state = State { format: FORMAT, step: trainer.step, seconds, settings, files };
+    write_state(directory, &State { format: FORMAT, step: trainer.step, seconds, settings, notes, files })
+}
+
+fn write_state(directory: &Path, state: &State) -> Result<()> {
     let path = directory.join(STATE);
-    let json = serde_json::to_vec_pretty(&state).map_err(|e| TrainError::checkpoint(&path, e))?;
+    let json = serde_json::to_vec_pretty(state).map_err(|e| TrainError::checkpoint(&path, e))?;
     Ok(write_atomically(&path, &json)?)
 }
 
@@ -225,19 +267,26 @@ fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, 
 fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>> {
     let mut steps = BTreeMap::new();
     for path in entries(directory)? {
-        let step = file_name(&path).strip_prefix("step-").and_then(|step| step.parse().ok());
-        steps.extend(step.map(|step: u64| (step, path)));
+        steps.extend(step_of(&path).map(|step| (step, path)));
     }
     Ok(steps)
+}
+
+fn step_of(path: &Path) -> Option<u64> {
+    file_name(path).strip_prefix("step-")?.parse().ok()
 }
 
 fn sweep(directory: &Path) -> Result<()> {
     for path in entries(directory)? {
         if file_name(&path).starts_with(UNFINISHED) {
-            std::fs::remove_dir_all(&path).map_err(|e| TrainError::io(&path, e))?;
+            remove(&path)?;
         }
     }
     Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_dir_all(path).map_err(|e| TrainError::io(path, e))
 }
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {

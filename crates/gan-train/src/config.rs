@@ -2,6 +2,7 @@
 
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
+use crate::watch::{EvaluateConfig, HealthConfig};
 use gan_ops::AdamHyper;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,12 @@ pub struct TrainConfig {
     /// Number of checkpoints kept.
     #[serde(default = "default_keep")]
     pub keep: usize,
+    /// The watch over the run.
+    #[serde(default)]
+    pub health: HealthConfig,
+    /// Metrics during the run; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate: Option<EvaluateConfig>,
     /// The generator's optimizer.
     pub generator: OptimizerConfig,
     /// The discriminator's optimizer.
@@ -103,6 +110,8 @@ impl TrainConfig {
             sample_count: default_sample_count(),
             checkpoint_every: default_checkpoint_every(),
             keep: default_keep(),
+            health: HealthConfig::default(),
+            evaluate: None,
             generator: adam,
             discriminator: adam,
         }
@@ -125,6 +134,10 @@ impl TrainConfig {
                 "train.sample-count",
                 format!("expected a whole number from 1 to 4096, found {}", self.sample_count),
             ));
+        }
+        self.health.validate("train.health")?;
+        if let Some(evaluate) = &self.evaluate {
+            evaluate.validate("train.evaluate")?;
         }
         self.generator.validate("train.generator")?;
         self.discriminator.validate("train.discriminator")

@@ -48,10 +48,41 @@ impl Adam {
         })
     }
 
+    /// The same moments with another step size from here on.
+    #[must_use]
+    pub fn with_lr(mut self, lr: f64) -> Self {
+        self.hyper.lr = lr;
+        self
+    }
+
     /// The settings.
     #[must_use]
     pub fn hyper(&self) -> &AdamHyper {
         &self.hyper
+    }
+
+    /// Euclidean norm of the last update, from the moments that made it: no copy of the weights is needed. 0 before the first.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn update_norm(&self) -> Result<f64> {
+        if self.step == 0 {
+            return Ok(0.);
+        }
+        let AdamHyper { lr, betas, eps } = self.hyper;
+        let correction = |beta: f64| 1. - beta.powf(self.step as f64);
+        let (first, second) = (correction(betas.0).recip() as f32, correction(betas.1).recip() as f32);
+        let moved = |(m, v): (&f32, &f32)| (m * first / ((v * second).sqrt() + eps as f32)).powi(2);
+        let mut sum = 0.;
+        for slot in &self.slots {
+            let values = |moment: &Var| moment.flatten_all()?.to_vec1::<f32>();
+            let (m, v) = (values(&slot.first_moment)?, values(&slot.second_moment)?);
+            // Short runs of f32 are exact enough for a norm, and vectorised.
+            for (m, v) in m.chunks(64).zip(v.chunks(64)) {
+                sum += f64::from(m.iter().zip(v).map(moved).sum::<f32>());
+            }
+        }
+        Ok(lr * sum.sqrt())
     }
 
     /// Both moments of every variable: `model.0.weight.m`, `model.0.weight.v`. The next step changes them.

@@ -3,6 +3,7 @@
 use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
+use crate::norms::Norms;
 use crate::optim::Adam;
 use crate::phases::Phases;
 use candle_core::{Device, Tensor, Var};
@@ -38,6 +39,8 @@ pub struct StepReport {
     pub d_real: f32,
     /// Mean of `sigmoid(D(G(z)))` before D's update: 0 where D is sure of the fakes.
     pub d_fake: f32,
+    /// Largest magnitude of D's logits on both batches, before its update.
+    pub largest_logit: f32,
 }
 
 impl Trainer {
@@ -75,6 +78,12 @@ impl Trainer {
             step: 0,
             phases: Phases::new(),
         })
+    }
+
+    /// The same state with other learning rates from here on: the generator's, the discriminator's.
+    #[must_use]
+    pub fn with_lr(self, lr_g: f64, lr_d: f64) -> Self {
+        Self { adam_g: self.adam_g.with_lr(lr_g), adam_d: self.adam_d.with_lr(lr_d), ..self }
     }
 
     /// Algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661) with one update of D per update of G:
@@ -141,6 +150,7 @@ impl Trainer {
             g_loss,
             d_real: mean_probability(&real_logits)?,
             d_fake: mean_probability(&fake_logits)?,
+            largest_logit: largest(&real_logits)?.max(largest(&fake_logits)?),
         })
     }
 
@@ -198,6 +208,22 @@ impl Trainer {
     #[must_use]
     pub fn phases(&self) -> &Phases {
         &self.phases
+    }
+
+    /// The generator's weights, last gradient and last update.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn norms_g(&self) -> Result<Norms> {
+        Norms::new(self.generator.params(), &self.gradients_g, &self.adam_g)
+    }
+
+    /// The discriminator's weights, last gradient and last update.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn norms_d(&self) -> Result<Norms> {
+        Norms::new(self.discriminator.params(), &self.gradients_d, &self.adam_d)
     }
 
     /// Steps done.
@@ -269,11 +295,37 @@ fn mean_probability(logits: &Tensor) -> Result<f32> {
     Ok((sum / logits.len() as f64) as f32)
 }
 
+fn largest(logits: &Tensor) -> Result<f32> {
+    Ok(logits.to_vec1::<f32>()?.into_iter().fold(0., |most, logit| logit.abs().max(most)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::OptimizerConfig;
     use gan_models::preset;
+
+    #[test]
+    fn the_update_that_norms_tell_is_the_one_that_was_made() -> Result<()> {
+        let adam = OptimizerConfig { lr: 1e-2, betas: (0.5, 0.999) };
+        let mut trainer = Trainer::new(&preset::mlp_002(), &TrainConfig::new(1, adam), 0, &Device::Cpu)?;
+        assert_eq!((trainer.norms_g()?.update, trainer.norms_g()?.gradient), (0., 0.));
+        for step in 0..3 {
+            let real = Stream::new(0, "real", step).uniform(-1., 1., (4, 1, 28, 28), &Device::Cpu)?;
+            let values = |trainer: &Trainer| -> Result<Vec<f32>> {
+                let flat = trainer.generator.params().trainable().map(|(_, v)| v.flatten_all()?.to_vec1());
+                Ok(flat.collect::<candle_core::Result<Vec<_>>>()?.concat())
+            };
+            let before = values(&trainer)?;
+            trainer.step(&real)?;
+            let moved =
+                before.iter().zip(values(&trainer)?).map(|(b, a)| f64::from(a - b).powi(2)).sum::<f64>();
+            let norms = trainer.norms_g()?;
+            assert!((norms.update / moved.sqrt() - 1.).abs() < 1e-4, "{} {}", norms.update, moved.sqrt());
+            assert!(norms.gradient > 0. && norms.weight > 1.);
+        }
+        Ok(())
+    }
 
     #[test]
     fn no_gradient_reaches_the_other_player() -> Result<()> {

@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use gan_models::{Discriminator, Generator, ModelConfig, Provenance, preset};
 use gan_ops::rng::Stream;
 use gan_train::{OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, checkpoint, fit};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,7 +29,10 @@ fn trainer(seed: u64) -> Trainer {
 }
 
 fn save(directory: &Path, trainer: &Trainer, keep: usize) -> std::path::PathBuf {
-    checkpoint::save(directory, trainer, &Provenance::default(), &BTreeMap::new(), 1.5, keep).unwrap()
+    let (provenance, notes) = (Provenance::default(), Value::from("note"));
+    let saved = checkpoint::save(directory, trainer, &provenance, &BTreeMap::new(), 1.5, notes).unwrap();
+    checkpoint::prune(&saved, keep, None).unwrap();
+    saved
 }
 
 fn load(path: &Path) -> gan_train::Result<(Trainer, checkpoint::State)> {
@@ -58,7 +62,7 @@ fn twenty_steps_are_ten_and_a_resume_and_ten() {
     fit(&mut first, 10, batch, &mut []).unwrap();
     let path = save(directory.path(), &first, 2);
     let (mut second, state) = load(&path).unwrap();
-    assert_eq!((state.step, state.seconds), (10, 1.5));
+    assert_eq!((state.step, state.seconds, state.notes), (10, 1.5, Value::from("note")));
     fit(&mut second, 20, batch, &mut []).unwrap();
 
     assert_eq!(bits(&unbroken), bits(&second));
@@ -135,9 +139,15 @@ fn old_checkpoints_go_and_damaged_ones_are_passed_over() {
 fn another_runs_checkpoint_is_refused_by_the_key_that_differs() {
     let directory = tempfile::tempdir().unwrap();
     let settings = |lr: &str| BTreeMap::from([("train.generator.lr".to_owned(), lr.to_owned())]);
-    let path =
-        checkpoint::save(directory.path(), &trainer(3), &Provenance::default(), &settings("0.0002"), 0., 1)
-            .unwrap();
+    let path = checkpoint::save(
+        directory.path(),
+        &trainer(3),
+        &Provenance::default(),
+        &settings("0.0002"),
+        0.,
+        Value::Null,
+    )
+    .unwrap();
     let error = checkpoint::load(&path, &model(), &train(), 3, &settings("0.1"), &Device::Cpu)
         .unwrap_err()
         .to_string();
@@ -157,7 +167,14 @@ fn numbers_that_left_the_finite_are_named_and_never_saved() {
 
     let weight = trainer.generator().params().get("model.3.weight").unwrap();
     weight.set(&Tensor::full(f32::INFINITY, weight.shape(), &Device::Cpu).unwrap()).unwrap();
-    let saved = checkpoint::save(directory.path(), &trainer, &Provenance::default(), &BTreeMap::new(), 0., 1);
+    let saved = checkpoint::save(
+        directory.path(),
+        &trainer,
+        &Provenance::default(),
+        &BTreeMap::new(),
+        0.,
+        Value::Null,
+    );
     assert!(matches!(&saved, Err(TrainError::NonFinite { what, .. }) if what == "generator model.3.weight"));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     let error = trainer.step(&batch(0).unwrap()).unwrap_err().to_string();
@@ -175,9 +192,42 @@ fn a_directory_that_cannot_be_written_is_named() {
         &Provenance::default(),
         &BTreeMap::new(),
         0.,
-        1,
+        Value::Null,
     )
     .unwrap_err()
     .to_string();
     assert!(error.contains("in-the-way/checkpoints/step-00000000"), "{error}");
+}
+
+#[test]
+fn a_healthy_state_is_kept_to_go_back_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(3);
+    let steps = || {
+        let names = std::fs::read_dir(directory.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut steps: Vec<u64> = names.map(|n| n.trim_start_matches("step-").parse().unwrap()).collect();
+        steps.sort_unstable();
+        steps
+    };
+    for step in 0..6 {
+        trainer.step(&batch(step).unwrap()).unwrap();
+        let settings = BTreeMap::from([("lr".to_owned(), "1".to_owned())]);
+        let provenance = Provenance::default();
+        let path =
+            checkpoint::save(directory.path(), &trainer, &provenance, &settings, 0., Value::Null).unwrap();
+        checkpoint::prune(&path, 2, Some(3)).unwrap();
+    }
+    assert_eq!(steps(), [3, 5, 6]);
+    let newest = |until| checkpoint::newest_until(directory.path(), until).unwrap();
+    assert_eq!((newest(2), newest(4)), (None, Some(directory.path().join("step-00000003"))));
+    checkpoint::remove_after(directory.path(), 3).unwrap();
+    assert_eq!(steps(), [3]);
+    // The run goes on with other settings, and only with those.
+    let path = newest(4).unwrap();
+    let settings = |lr: &str| BTreeMap::from([("lr".to_owned(), lr.to_owned())]);
+    checkpoint::change_settings(&path, &settings("0.5")).unwrap();
+    assert!(checkpoint::check(&path, &settings("0.5")).is_ok());
+    assert!(matches!(checkpoint::check(&path, &settings("1")), Err(TrainError::Mismatch { .. })));
 }

@@ -23,14 +23,13 @@ pub(crate) fn run(args: &args::Data) -> Result<End> {
 fn info(name: Option<DataName>, dir: Option<PathBuf>) -> Result<()> {
     let dir = dir.or_else(|| std::env::var_os("GAN_DATA_DIR").filter(|d| !d.is_empty()).map(Into::into));
     let source = match name {
-        Some(DataName::Mnist) => Source::Mnist,
+        Some(name) => name.into(),
         None if dir.is_some() => Source::Mnist,
-        None | Some(DataName::Mnist5k) => Source::Mnist5k,
-        Some(DataName::FashionMnist) => Source::FashionMnist,
-        Some(DataName::Folder) => Source::Folder,
+        None => Source::Mnist5k,
     };
     let dir = if source == Source::Mnist5k { None } else { dir };
-    let config = DataConfig { name: source, batch_size: 1, dir: dir.clone(), range: Range::default() };
+    let config =
+        DataConfig { name: source, batch_size: 1, dir: dir.clone(), range: Range::default(), limit: None };
     let (size, channels) = if source == Source::Folder { (FOLDER_SIZE, 3) } else { (28, 1) };
 
     let mut text = String::new();

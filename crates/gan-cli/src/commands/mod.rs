@@ -2,6 +2,8 @@
 
 pub(crate) mod bench;
 pub(crate) mod data;
+pub(crate) mod diagnose;
+pub(crate) mod evaluate;
 pub(crate) mod inspect;
 pub(crate) mod sample;
 pub(crate) mod train;

@@ -1,19 +1,17 @@
 //! `gan-cli sample`.
 
 use crate::args;
+use crate::draw::Images;
 use crate::exit::{End, usage};
-use crate::{device, run_dir};
+use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use gan_data::{Grid, GridBuilder, save_image};
 use gan_models::{AtomicFile, Generator};
-use gan_ops::rng::Stream;
 use npyz::WriterBuilder;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Images drawn at once: enough to keep the cores busy, little enough to bound the memory.
-const CHUNK: usize = 64;
 const DEFAULT_COUNT: usize = 64;
 
 pub(crate) fn run(args: &args::Sample) -> Result<End> {
@@ -36,12 +34,14 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
             return Err(usage(format!("--count {count}, but --latents holds {}", latents.dim(0)?)));
         }
     };
-    let images =
-        Images { generator: &generator, latents, stream: Stream::new(args.seed, "sample", 0), count };
+    let images = match latents {
+        Some(latents) => Images::of_latents(&generator, latents)?,
+        None => Images::seeded(&generator, args.seed, count),
+    };
     let out = &args.out;
     match kind(out)? {
         Kind::Grid => grid(images, args.columns.map(std::num::NonZero::get))?.save_png(out)?,
-        Kind::Npy => npy(images, out)?,
+        Kind::Npy => write_npy(images, out)?,
         Kind::Safetensors => safetensors(images, out)?,
         Kind::Directory => directory(images, out)?,
     }
@@ -54,7 +54,7 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
     if !from.is_dir() {
         return Ok(from.to_owned());
     }
-    let file = run_dir::generator(from);
+    let file = run_dir::generator_to_draw_from(from)?;
     if !file.exists() {
         bail!(
             "{} holds no generator.safetensors: not a run, or one without a checkpoint yet",
@@ -87,35 +87,6 @@ fn kind(out: &Path) -> Result<Kind> {
     }
 }
 
-/// Images `[n, C, H, W]` in [-1, 1], a chunk at a time. Which image comes i-th depends on the seed and
-/// i, not on how many are drawn, but for rounding: a product of other dimensions may add in another order.
-struct Images<'a> {
-    generator: &'a Generator,
-    latents: Option<Tensor>,
-    stream: Stream,
-    count: usize,
-}
-
-impl Images<'_> {
-    fn shape(&self) -> [usize; 4] {
-        let [channels, height, width] = self.generator.config().image_shape();
-        [self.count, channels, height, width]
-    }
-
-    fn chunks(mut self) -> impl Iterator<Item = Result<Tensor>> {
-        (0..self.count).step_by(CHUNK).map(move |start| {
-            let n = CHUNK.min(self.count - start);
-            let z = match &self.latents {
-                Some(latents) => latents.narrow(0, start, n)?,
-                None => {
-                    self.stream.normal((n, self.generator.config().latent_dim), self.generator.device())?
-                }
-            };
-            Ok(self.generator.generate(&z)?)
-        })
-    }
-}
-
 fn grid(images: Images<'_>, columns: Option<usize>) -> Result<Grid> {
     let [count, channels, height, width] = images.shape();
     let columns = columns.unwrap_or_else(|| (count as f64).sqrt().ceil() as usize);
@@ -126,7 +97,7 @@ fn grid(images: Images<'_>, columns: Option<usize>) -> Result<Grid> {
     Ok(grid.finish())
 }
 
-fn npy(images: Images<'_>, out: &Path) -> Result<()> {
+fn write_npy(images: Images<'_>, out: &Path) -> Result<()> {
     let shape = images.shape().map(|n| n as u64);
     let at = || out.display().to_string();
     let mut file = AtomicFile::create(out)?;
@@ -164,7 +135,7 @@ fn safetensors(images: Images<'_>, out: &Path) -> Result<()> {
 
 fn directory(images: Images<'_>, out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    let digits = (images.count - 1).to_string().len();
+    let digits = (images.count() - 1).to_string().len();
     let mut index = 0;
     for chunk in images.chunks() {
         let chunk = chunk?;
@@ -176,36 +147,11 @@ fn directory(images: Images<'_>, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Elements that a .npy header announces, at most `u64::MAX`. npyz multiplies without a check.
-fn announced(bytes: &[u8]) -> Option<u64> {
-    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).into_owned();
-    let (_, shape) = header.split_once("'shape':")?;
-    let (shape, _) = shape.split_once(')')?;
-    let sides = shape.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    Some(sides.fold(1, |product: u64, side| product.saturating_mul(side.parse().unwrap_or(u64::MAX))))
-}
-
 fn read_latents(path: &Path, generator: &Generator, device: &Device) -> Result<Tensor> {
     let at = || format!("--latents {}", path.display());
-    let bytes = std::fs::read(path).with_context(at)?;
-    if announced(&bytes).is_some_and(|elements| elements > bytes.len() as u64) {
-        bail!("{}: truncated, or its header announces more than it holds", at());
-    }
-    let npy = npyz::NpyFile::new(&bytes[..]).with_context(at)?;
-    let (shape, order) = (npy.shape().to_vec(), npy.order());
     let latent_dim = generator.config().latent_dim;
-    let fits = matches!(shape[..], [n, dim] if n > 0 && dim == latent_dim as u64);
-    let is_f32 = npy.dtype() == npyz::DType::new_scalar("<f4".parse()?);
-    if !fits || !is_f32 || order != npyz::Order::C {
-        bail!(
-            "{}: expected f32 [N, {latent_dim}] in C order, found {} {shape:?} in {order:?} order",
-            at(),
-            npy.dtype().descr()
-        );
-    }
-    let values = npy.into_vec::<f32>().with_context(at)?;
-    if !values.iter().all(|v| v.is_finite()) {
-        bail!("{}: holds NaN or infinity", at());
-    }
-    Ok(Tensor::from_vec(values, (shape[0] as usize, latent_dim), device)?)
+    let expected = format!("f32 [N, {latent_dim}]");
+    let fits = |shape: &[u64]| matches!(shape, [n, dim] if *n > 0 && *dim == latent_dim as u64);
+    let (shape, values) = npy::read_f32(path, &expected, fits).with_context(at)?;
+    Ok(Tensor::from_vec(values, shape, device)?)
 }

@@ -1,28 +1,30 @@
 //! `gan-cli train`.
 
+mod session;
+
 use super::program;
 use crate::args;
 use crate::config::Config;
 use crate::device;
 use crate::exit::{End, usage};
-use crate::observers::{Checkpoints, Interrupt, Metrics, Progress, Samples};
+use crate::observers::Interrupt;
 use crate::run_dir::{self, RunDir};
 use anyhow::{Context, Result};
 use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, LastBatch, Split};
-use gan_models::write_atomically;
-use gan_train::{Outcome, TrainError, Trainer, checkpoint, every, fit};
+use gan_train::{Outcome, Trainer, checkpoint};
+use session::{Ended, Session};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const DEFAULT_CONFIG: &str = "mnist-5k";
 
 pub(crate) fn run(args: &args::Train) -> Result<End> {
-    let mut interrupt = Interrupt::install()?;
+    let interrupt = Interrupt::install()?;
     let device = device::open(&args.device.device)?;
     let (path, file, config) = resolve(args)?;
     let model = &config.model;
-    let mut settings = config.settings()?;
+    let settings = config.settings()?;
     let held = if args.resume && path.exists() { Some(RunDir::open(&path)?) } else { None };
     let newest = match &held {
         Some(run) => checkpoint::newest(&run.checkpoints())?,
@@ -33,8 +35,7 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
         checkpoint::check(newest, &settings)?;
     }
     let data = config.data.load(Split::Train, model.image_size, model.channels)?;
-    settings.insert("data.fingerprint".to_owned(), data.fingerprint());
-    let (data_name, data_source) = (data.name().to_owned(), data.source().to_owned());
+    let (fingerprint, source) = (data.fingerprint(), data.source().to_owned());
     let batches = Batches::new(
         data,
         BatchesConfig {
@@ -49,46 +50,20 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
 
     let run = held.map_or_else(|| RunDir::create(&path), Ok)?;
-    write_atomically(&run.config(), config.to_toml()?.as_bytes())?;
-    let (mut trainer, seconds) = match &newest {
-        Some(newest) => {
-            let (trainer, state) =
-                checkpoint::load(newest, model, &config.train, config.seed, &settings, &device)?;
-            (trainer, state.seconds)
+    let mut session = Session { run, config, fingerprint, batches, horizon, device, interrupt };
+    session.write_config()?;
+    let start = Instant::now();
+    let mut begun = session.begin(newest.as_deref())?;
+    announce(&session.run, &begun.trainer, &session.device, &source, horizon.steps, args.resume);
+    loop {
+        match session.go(&mut begun)? {
+            Ended::InOrder(outcome) => return Ok(conclude(&session.run, &begun.trainer, outcome, start)),
+            Ended::Failing { verdict, healthy_until } => match session.roll_back(&verdict, healthy_until)? {
+                Some(before) => begun = before,
+                None => return Ok(End::Failing),
+            },
         }
-        None => (Trainer::new(model, &config.train, config.seed, &device)?, 0.),
-    };
-    let done = trainer.steps_done();
-    announce(&run, &trainer, &device, &data_source, horizon.steps, args.resume);
-    let clock = (Instant::now(), seconds);
-    let batch_size = config.data.batch_size;
-    let train = &config.train;
-    let metrics = Metrics::open(&run.metrics(), train, batch_size, &horizon, done, seconds)?;
-    let samples = Samples::new(&run, &trainer, train.sample_count)?;
-    let checkpoints = Checkpoints {
-        run: &run,
-        data: data_name,
-        batch_size,
-        settings,
-        keep: train.keep,
-        clock,
-        saved: newest.map(|_| done),
-    };
-    let outcome = fit(
-        &mut trainer,
-        horizon.steps,
-        |step| batches.batch(step, &device).map_err(TrainError::observer),
-        &mut [
-            &mut every(train.log_every, metrics),
-            &mut Progress::new(horizon.steps, done, train.log_every, batch_size),
-            &mut every(train.sample_every, samples),
-            // After the line and the grid of its step, so that a resume from it repeats neither.
-            &mut every(train.checkpoint_every, checkpoints),
-            &mut interrupt,
-        ],
-    )
-    .with_context(|| failed(&run))?;
-    Ok(conclude(&run, &trainer, outcome, clock.0))
+    }
 }
 
 /// The run's directory, the configuration's file, and all that it says.
@@ -136,14 +111,6 @@ fn announce(run: &RunDir, trainer: &Trainer, device: &Device, data: &str, steps:
             tracing::info!("{} has its {done} steps already", run.path().display());
         }
         (true, _) => tracing::info!("going on after step {done} of {steps} in {}", run.path().display()),
-    }
-}
-
-fn failed(run: &RunDir) -> String {
-    match checkpoint::newest(&run.checkpoints()) {
-        Ok(Some(newest)) => format!("training stopped; the last good checkpoint is {}", newest.display()),
-        Ok(None) => "training stopped before its first checkpoint".to_owned(),
-        Err(_) => "training stopped".to_owned(),
     }
 }
 

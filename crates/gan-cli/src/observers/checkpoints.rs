@@ -1,8 +1,8 @@
 //! Checkpoints to go on from, and the generator to draw from.
 
+use super::{Watch, provenance};
 use crate::run_dir::RunDir;
-use gan_models::Provenance;
-use gan_train::{Observer, StepReport, Trainer, checkpoint};
+use gan_train::{Observer, OnFailure, StepReport, TrainError, Trainer, checkpoint};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -16,6 +16,9 @@ pub(crate) struct Checkpoints<'a> {
     /// What a resume may not change.
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) keep: usize,
+    pub(crate) watch: &'a Watch,
+    /// Whether a healthy state is to be kept to go back to.
+    pub(crate) on_failure: OnFailure,
     /// Since when, and after how many seconds of training in earlier processes.
     pub(crate) clock: (Instant, f64),
     /// The step of the newest checkpoint.
@@ -25,17 +28,14 @@ pub(crate) struct Checkpoints<'a> {
 impl Checkpoints<'_> {
     fn save(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
         let step = trainer.steps_done();
-        let provenance = Provenance {
-            data: self.data.clone(),
-            step,
-            images: step * self.batch_size as u64,
-            seed: trainer.seed(),
-            loss: trainer.loss().to_string(),
-        };
+        let provenance = provenance(trainer, &self.data, self.batch_size);
         if self.saved != Some(step) {
             let seconds = self.clock.1 + self.clock.0.elapsed().as_secs_f64();
             let directory = self.run.checkpoints();
-            checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, self.keep)?;
+            let notes = serde_json::to_value(&self.watch.window).map_err(TrainError::observer)?;
+            let path = checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, notes)?;
+            let healthy = Some(self.watch.healthy.get()).filter(|_| self.on_failure == OnFailure::Rollback);
+            checkpoint::prune(&path, self.keep, healthy)?;
             self.saved = Some(step);
             tracing::debug!("saved a checkpoint at step {step}");
         }

@@ -32,7 +32,7 @@ impl Progress {
     }
 
     fn log(&self, report: &StepReport) {
-        let StepReport { step, d_loss, g_loss, d_real, d_fake } = report;
+        let StepReport { step, d_loss, g_loss, d_real, d_fake, .. } = report;
         let (start, done) = self.start;
         let per_step = start.elapsed().as_secs_f64() / (step - done) as f64;
         let rate = self.batch_size as f64 / per_step;

@@ -92,6 +92,13 @@ impl Maps {
         [self.image.channels, self.image.height, self.image.width]
     }
 
+    /// The values as they lie in memory, `[H][W][C][N]` with N padded to a multiple of 16: for who reads a large result
+    /// once, where a copy in another order would cost as much as the product. What the padding holds means nothing.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     pub(crate) fn new(image: Image, batch: usize, values: Buffer) -> Self {
         Self { image, batch, values: Arc::new(values) }
     }
@@ -106,6 +113,17 @@ impl Maps {
 mod tests {
     use super::*;
     use crate::rng::Stream;
+
+    #[test]
+    fn values_have_the_batch_innermost() -> Result<()> {
+        let x = Stream::new(0, "maps", 1).normal((3, 2), &Device::Cpu)?;
+        let (maps, rows) = (Maps::from_tensor(&x)?, x.to_vec2::<f32>()?);
+        assert_eq!(maps.values().len(), 2 * 16);
+        for (n, row) in rows.iter().enumerate() {
+            assert_eq!(*row, vec![maps.values()[n], maps.values()[16 + n]]);
+        }
+        Ok(())
+    }
 
     #[test]
     fn reshapes_as_pytorch_views() -> Result<()> {

@@ -1,0 +1,118 @@
+//! `gan-cli diagnose`.
+
+use crate::args;
+use crate::exit::{End, usage};
+use crate::records::{self, Rollback};
+use crate::run_dir;
+use anyhow::Result;
+use gan_metrics::health::{Monitor, Verdict, Vitals};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    /// Checks, and the step of the last.
+    checks: usize,
+    step: u64,
+    rollback: Option<&'a Rollback>,
+    verdicts: Vec<Entry<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    verdict: &'a Verdict,
+    /// Whether the last check still shows it.
+    standing: bool,
+    cause: &'static str,
+    advice: &'static str,
+}
+
+pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
+    let path = run_dir::metrics(&args.run);
+    if !path.exists() {
+        return Err(usage(format!("{} holds no metrics.jsonl: not a run", args.run.display())));
+    }
+    let Some(monitor) = records::replay(&path)? else {
+        return Err(usage(format!(
+            "{} holds no checks: train with train.health.every above 0",
+            path.display()
+        )));
+    };
+    let rollback = records::rollback(&path)?;
+    let verdicts = monitor.verdicts().iter().map(|verdict| Entry {
+        verdict,
+        standing: monitor.still_shows(verdict.failure),
+        cause: verdict.failure.cause(),
+        advice: verdict.failure.advice(),
+    });
+    let last = monitor.history().last();
+    let report = Report {
+        checks: monitor.history().len(),
+        step: last.map_or(0, |(step, _)| *step),
+        rollback: rollback.as_ref(),
+        verdicts: verdicts.collect(),
+    };
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string(&report)?)
+    } else {
+        describe(&args.run, &monitor, &report)?
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(End::Done)
+}
+
+fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
+    let mut text = String::new();
+    let (run, checks) = (run.display(), report.checks);
+    if let Some(Rollback { from, verdict, lr_g, lr_d }) = report.rollback {
+        writeln!(
+            text,
+            "went back once, from step {from}, for {}; since then lr {lr_g} (G), {lr_d} (D)\n",
+            verdict.failure.name()
+        )?;
+    }
+    match report.verdicts.len() {
+        0 => writeln!(text, "{run}: healthy, no verdict in {checks} checks up to step {}", report.step)?,
+        1 => writeln!(text, "{run}: 1 verdict in {checks} checks up to step {}", report.step)?,
+        n => writeln!(text, "{run}: {n} verdicts in {checks} checks up to step {}", report.step)?,
+    }
+    for Entry { verdict, standing, cause, advice } in &report.verdicts {
+        let until = if *standing { "" } else { ", gone by the last check" };
+        let name = verdict.failure.name();
+        writeln!(text, "\n{name}, since step {}{until}", verdict.since)?;
+        for (label, content) in
+            [("evidence", verdict.evidence.as_str()), ("usual cause", cause), ("try", advice)]
+        {
+            writeln!(text, "  {label:12}{content}")?;
+        }
+    }
+    if let Some((step, vitals)) = monitor.history().last() {
+        write!(text, "\n{}", last(*step, vitals, monitor)?)?;
+    }
+    Ok(text)
+}
+
+/// The numbers of the last check.
+fn last(step: u64, vitals: &Vitals, monitor: &Monitor) -> Result<String> {
+    let Vitals { losses, generator, discriminator, largest_activation, images } = vitals;
+    let mut text = format!("at step {step}\n");
+    let mut row = |name: &str, value: String| writeln!(text, "  {name:34}{value}");
+    row("D(x), D(G(z))", format!("{:.3}, {:.3}", losses.d_real, losses.d_fake))?;
+    row("d_loss, g_loss", format!("{:.3}, {:.3}", losses.d_loss, losses.g_loss))?;
+    row("update over weights, G, D", format!("{:.1e}, {:.1e}", generator.update, discriminator.update))?;
+    row(
+        "gradient over weights, G, D",
+        format!("{:.1e}, {:.1e}", generator.gradient, discriminator.gradient),
+    )?;
+    row("largest logit, activation", format!("{:.1}, {largest_activation:.1}", losses.largest_logit))?;
+    row("spread of images, 1 as the data's", format!("{:.2}", images.spread))?;
+    let real = monitor.baseline().distance;
+    row("distance, of real images", format!("{:.3}, {real:.3}", images.distance))?;
+    row("copies of training images", format!("{:.1}%", images.copied * 100.))?;
+    let shares: Vec<_> = images.shares.iter().map(|share| format!("{:.0}", share * 100.)).collect();
+    row("percent in each class", shares.join(" "))?;
+    Ok(text)
+}

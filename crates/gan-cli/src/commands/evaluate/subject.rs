@@ -1,0 +1,123 @@
+//! What is judged: a generator's images, or those of any other program.
+
+use super::super::sample::locate;
+use crate::args;
+use crate::draw::Images;
+use crate::exit::usage;
+use crate::{device, npy};
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range, folder};
+use gan_models::Generator;
+use std::path::Path;
+
+/// Images of a program that go through the classifier at once.
+const CHUNK: usize = 256;
+
+/// Where images come from.
+pub(super) struct Subject {
+    name: String,
+    source: Source,
+}
+
+enum Source {
+    Generator { generator: Box<Generator>, seed: u64 },
+    Tensor(Tensor),
+    Files(Dataset),
+}
+
+impl Subject {
+    pub(super) fn open(args: &args::Evaluate) -> Result<Self> {
+        if let Some(path) = &args.samples {
+            let source = if path.is_dir() { files(path)? } else { Source::Tensor(array(path, args.range)?) };
+            return Ok(Self { name: path.display().to_string(), source });
+        }
+        let Some(from) = &args.from else {
+            return Err(usage("expected a generator or a run to judge, or --samples"));
+        };
+        let file = locate(from)?;
+        let (generator, trained) = Generator::load(&file, &device::open(&args.device.device)?)?;
+        let name = format!("{} (step {})", file.display(), trained.step);
+        Ok(Self { name, source: Source::Generator { generator: Box::new(generator), seed: args.seed } })
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Channels and side of an image.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        match &self.source {
+            Source::Generator { generator, .. } => {
+                let [channels, size, _] = generator.config().image_shape();
+                (channels, size)
+            }
+            Source::Tensor(images) => (images.dims()[1], images.dims()[2]),
+            Source::Files(data) => (data.channels(), data.size()),
+        }
+    }
+
+    /// `count` images, or all if there are no more, some hundred at a time.
+    pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
+        Ok(match &self.source {
+            Source::Generator { generator, seed } => {
+                Box::new(Images::seeded(generator, *seed, count).chunks())
+            }
+            Source::Tensor(images) => {
+                let all = images.dim(0)?;
+                let count = count.min(all);
+                let chunk = move |start: usize| {
+                    let end = (start + CHUNK).min(count);
+                    let indices: Vec<u32> = (start..end).map(|i| (i * all / count) as u32).collect();
+                    Ok(images.index_select(&Tensor::new(indices, &Device::Cpu)?, 0)?)
+                };
+                Box::new((0..count).step_by(CHUNK).map(chunk))
+            }
+            Source::Files(data) => {
+                let config = BatchesConfig {
+                    batch_size: 1,
+                    seed: 0,
+                    range: Range::MinusOneOne,
+                    channels: data.channels(),
+                    keep_last: LastBatch::Keep,
+                };
+                let batches = Batches::new(data.clone(), config)?;
+                let chunks: Vec<_> = batches.spread(count, CHUNK, &Device::Cpu).collect();
+                Box::new(chunks.into_iter().map(|images| Ok(images?)))
+            }
+        })
+    }
+}
+
+/// Every PNG and JPEG file of a directory, of the size and kind of its first.
+fn files(path: &Path) -> Result<Source> {
+    let (channels, size) = folder::shape(path)?;
+    Ok(Source::Files(folder::load(path, size, channels)?))
+}
+
+/// Images of a `.npy` file: floats in the given range, or bytes; `[N, C, S, S]`, or `[N, S, S]` if gray.
+fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
+    let at = || format!("--samples {}", path.display());
+    let npy::Array { shape, values, bytes } = npy::read_images(path).with_context(at)?;
+    let (low, high) = match (bytes, range) {
+        (true, None) => (0., 255.),
+        (true, Some(_)) => return Err(usage(format!("{}: bytes are in 0..=255, not in --range", at()))),
+        (false, Some(args::PixelRange::ZeroOne)) => (0., 1.),
+        (false, None | Some(args::PixelRange::MinusOneOne)) => (-1., 1.),
+    };
+    // A generator's last rounding may be off by one; a wrong range is off by far more.
+    let slack = (high - low) * 1e-3;
+    let (least, most) = values.iter().fold((f32::MAX, f32::MIN), |(l, m), &v| (l.min(v), m.max(v)));
+    if least < low - slack || most > high + slack {
+        return Err(usage(format!(
+            "{}: expected values in [{low}, {high}], found {least} to {most} (--range says which)",
+            at()
+        )));
+    }
+    if !bytes && range.is_none() && least >= 0. {
+        tracing::warn!("{}: no value is below 0; if the images are in [0, 1], say --range zero-one", at());
+    }
+    // Floats as they are where they are right, and bytes as the data's bytes, to the last bit.
+    let values = if low < 0. { values } else { values.iter().map(|v| v / (high / 2.) - 1.).collect() };
+    Ok(Tensor::from_vec(values, &shape[..], &Device::Cpu)?)
+}

@@ -1,0 +1,52 @@
+//! The table: a metric a line, the generated images beside the held-out ones.
+
+use super::Report;
+use anyhow::Result;
+use gan_metrics::Evaluation;
+use std::fmt::Write as _;
+
+const COLUMN: usize = 17;
+
+pub(super) fn of(report: &Report) -> Result<String> {
+    let Report { subject, features, reference, held_out, generated, floor } = report;
+    let mut text = String::new();
+    writeln!(text, "{subject}: {} images", generated.count)?;
+    writeln!(text, "compared with {} ({} images)", reference.name, reference.count)?;
+    writeln!(text, "the floor: {} of {} ({})\n", floor.count, held_out.name, held_out.count)?;
+
+    writeln!(text, "{:26}{:>COLUMN$}{:>COLUMN$}", "", "generated", "floor")?;
+    let mut row = |name: &str, value: &dyn Fn(&Evaluation) -> String, note: &str| {
+        writeln!(text, "{name:26}{:>COLUMN$}{:>COLUMN$}  {note}", value(generated), value(floor))
+    };
+    row(&format!("{features}-fd"), &|e| format!("{:.2}", e.frechet_distance), "lower is better")?;
+    let kid = |e: &Evaluation| format!("{:.3} +- {:.3}", e.kid.mean, e.kid.deviation);
+    row("kid", &kid, "lower is better; over subsets")?;
+    row("classifier score", &|e| format!("{:.3}", e.classifier_score), "higher is better")?;
+    row("precision", &|e| format!("{:.3}", e.precision), "images that look real")?;
+    row("recall", &|e| format!("{:.3}", e.recall), "of the real images, how many could be drawn")?;
+    row("density", &|e| format!("{:.3}", e.density), "as precision, outliers count less")?;
+    row("coverage", &|e| format!("{:.3}", e.coverage), "as recall, outliers count less")?;
+    let covered = |e: &Evaluation| format!("{} of {}", e.classes.covered, e.classes.of);
+    row("classes", &covered, "with a tenth of their share or more")?;
+    row("class KL", &|e| format!("{:.4}", e.classes.kl), "0 where shares are the data's")?;
+    if generated.modes.is_some() {
+        let modes = |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{} of {}", m.covered, m.of));
+        row("modes", &modes, "triples of digits")?;
+        let kl = |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{:.4}", m.kl));
+        row("mode KL", &kl, "to all modes equally")?;
+    }
+    if generated.memorisation.is_some() {
+        let median = |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.3}", m.median));
+        row("nearest training image", &median, "median distance; much less than the floor's: copies")?;
+        let copied =
+            |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.1}%", m.copied * 100.));
+        row("copied", &copied, "nearer to one than 99% of held-out images")?;
+    }
+
+    writeln!(text, "\n{:26}{:>COLUMN$}{:>COLUMN$}", "share of class", "generated", "floor")?;
+    for (class, (share, real)) in generated.classes.shares.iter().zip(&floor.classes.shares).enumerate() {
+        let [share, real] = [share, real].map(|share| format!("{:.1}%", share * 100.));
+        writeln!(text, "{class:<26}{share:>COLUMN$}{real:>COLUMN$}")?;
+    }
+    Ok(text)
+}

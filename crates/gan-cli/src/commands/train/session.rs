@@ -1,0 +1,178 @@
+//! A run under way: from a state to the end, or to a verdict and back.
+
+use crate::commands::program;
+use crate::config::Config;
+use crate::journal::Journal;
+use crate::observers::{Checkpoints, Evaluate, Health, Interrupt, Metrics, Progress, Samples, Watch};
+use crate::records::{self, Rollback, RollbackLine};
+use crate::run_dir::RunDir;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use gan_data::Batches;
+use gan_metrics::health::{Failure, Verdict};
+use gan_models::write_atomically;
+use gan_train::{Horizon, Observer, OnFailure, Outcome, TrainError, Trainer, checkpoint, every, fit};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// What stays the same while the state moves.
+pub(super) struct Session {
+    pub(super) run: RunDir,
+    pub(super) config: Config,
+    /// Of the data.
+    pub(super) fingerprint: String,
+    pub(super) batches: Batches,
+    pub(super) horizon: Horizon,
+    pub(super) device: Device,
+    pub(super) interrupt: Interrupt,
+}
+
+/// A state to train from.
+pub(super) struct Begun {
+    pub(super) trainer: Trainer,
+    /// Seconds of training until now.
+    pub(super) seconds: f64,
+    watch: Watch,
+}
+
+/// How training came to an end.
+pub(super) enum Ended {
+    InOrder(Outcome),
+    /// By a verdict that the configuration does not put up with.
+    Failing {
+        verdict: Verdict,
+        /// The last check without any symptom.
+        healthy_until: u64,
+    },
+}
+
+impl Session {
+    pub(super) fn write_config(&self) -> Result<()> {
+        Ok(write_atomically(&self.run.config(), self.config.to_toml()?.as_bytes())?)
+    }
+
+    /// What a checkpoint of this run must agree in.
+    fn settings(&self) -> Result<BTreeMap<String, String>> {
+        let mut settings = self.config.settings()?;
+        settings.insert("data.fingerprint".to_owned(), self.fingerprint.clone());
+        Ok(settings)
+    }
+
+    /// The state to go on from: a checkpoint's, or the first.
+    pub(super) fn begin(&self, checkpoint: Option<&Path>) -> Result<Begun> {
+        let Config { seed, model, train, .. } = &self.config;
+        let Some(path) = checkpoint else {
+            let trainer = Trainer::new(model, train, *seed, &self.device)?;
+            return Ok(Begun { trainer, seconds: 0., watch: Watch::default() });
+        };
+        let (trainer, state) = checkpoint::load(path, model, train, *seed, &self.settings()?, &self.device)?;
+        // Written by a version that had no watch, it begins anew.
+        let window = serde_json::from_value(state.notes).unwrap_or_default();
+        let watch = Watch { window: RefCell::new(window), ..Watch::default() };
+        Ok(Begun { trainer, seconds: state.seconds, watch })
+    }
+
+    /// Trains until the last step, a signal or a verdict.
+    pub(super) fn go(&mut self, begun: &mut Begun) -> Result<Ended> {
+        let Begun { trainer, seconds, watch } = begun;
+        let seconds = *seconds;
+        let (train, horizon, run) = (&self.config.train, &self.horizon, &self.run);
+        let done = trainer.steps_done();
+        let batch_size = self.config.data.batch_size;
+        let journal = Journal::open(&run.metrics(), done)?;
+        let metrics = Metrics::new(&journal, train, batch_size, horizon, done, seconds);
+        let samples = Samples::new(run, trainer, train.sample_count)?;
+        let data = self.batches.dataset().name();
+        let mut health = Health::open(&journal, train.health, &self.batches, trainer, watch)?;
+        let mut evaluate = Evaluate::open(&journal, run, &self.config, data, horizon.steps)?;
+        let checkpoints = Checkpoints {
+            run,
+            data: data.to_owned(),
+            batch_size,
+            settings: self.settings()?,
+            keep: train.keep,
+            watch,
+            on_failure: train.health.on_failure,
+            clock: (Instant::now(), seconds),
+            saved: (done > 0).then_some(done),
+        };
+        let mut metrics = every(train.log_every, metrics);
+        let mut progress = Progress::new(horizon.steps, done, train.log_every, batch_size);
+        let mut samples = every(train.sample_every, samples);
+        let mut observers: Vec<&mut dyn Observer> = vec![&mut metrics, &mut progress, &mut samples];
+        observers.extend(health.as_mut().map(|health| health as &mut dyn Observer));
+        observers.extend(evaluate.as_mut().map(|evaluate| evaluate as &mut dyn Observer));
+        // After what its step writes, so that a resume from it repeats nothing.
+        let mut checkpoints = every(train.checkpoint_every, checkpoints);
+        observers.push(&mut checkpoints);
+        observers.push(&mut self.interrupt);
+        let batch = |step| self.batches.batch(step, &self.device).map_err(TrainError::observer);
+        let outcome = fit(trainer, horizon.steps, batch, &mut observers);
+
+        let healthy_until = watch.healthy.get();
+        let verdict = match (&outcome, train.health.on_failure) {
+            (_, OnFailure::Warn) => None,
+            (Err(TrainError::NonFinite { step, what, .. }), _) => Some(Verdict {
+                failure: Failure::Divergence,
+                since: *step,
+                step: *step,
+                evidence: format!("{what} is not finite"),
+            }),
+            _ => health.as_ref().and_then(Health::fatal).cloned(),
+        };
+        if let Some(verdict) = verdict {
+            return Ok(Ended::Failing { verdict, healthy_until });
+        }
+        let outcome = outcome.with_context(|| failed(run))?;
+        if let Some(health) = &health {
+            health.conclude();
+        }
+        Ok(Ended::InOrder(outcome))
+    }
+
+    /// The last healthy state with both learning rates halved; none where the run ends here.
+    pub(super) fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Option<Begun>> {
+        let run = self.run.path().display().to_string();
+        let on_failure = self.config.train.health.on_failure;
+        let before = records::rollback(&self.run.metrics())?;
+        if on_failure != OnFailure::Rollback || before.is_some() || !verdict.failure.is_overshoot() {
+            let why = match (on_failure, &before) {
+                (OnFailure::Rollback, Some(_)) => "the run has gone back once before",
+                (OnFailure::Rollback, None) => "a lower lr would not help",
+                _ => "train.health.on-failure is \"stop\"",
+            };
+            tracing::error!("stopped, as {why}: {verdict}");
+            tracing::info!("more: {} diagnose {run}", program());
+            return Ok(None);
+        }
+        let healthy = checkpoint::newest_until(&self.run.checkpoints(), healthy_until)?;
+        let mut begun = self.begin(healthy.as_deref())?;
+        let step = begun.trainer.steps_done();
+        checkpoint::remove_after(&self.run.checkpoints(), step)?;
+        let train = &mut self.config.train;
+        train.generator.lr /= 2.;
+        train.discriminator.lr /= 2.;
+        let (lr_g, lr_d) = (train.generator.lr, train.discriminator.lr);
+        begun.trainer = begun.trainer.with_lr(lr_g, lr_d);
+        tracing::warn!(
+            "going back to step {step} with lr {lr_g} for the generator, {lr_d} for the discriminator"
+        );
+        let rollback = Rollback { from: verdict.step, verdict: verdict.clone(), lr_g, lr_d };
+        Journal::open(&self.run.metrics(), step)?.append(&RollbackLine { step, rollback })?;
+        self.write_config()?;
+        if let Some(path) = healthy {
+            checkpoint::change_settings(&path, &self.settings()?)?;
+        }
+        Ok(Some(begun))
+    }
+}
+
+fn failed(run: &RunDir) -> String {
+    match checkpoint::newest(&run.checkpoints()) {
+        Ok(Some(newest)) => format!("training stopped; the last good checkpoint is {}", newest.display()),
+        Ok(None) => "training stopped before its first checkpoint".to_owned(),
+        Err(_) => "training stopped".to_owned(),
+    }
+}

@@ -1,0 +1,110 @@
+//! `metrics.jsonl`: one JSON object a line, each with the `step` it was written at.
+
+use anyhow::{Context, Result};
+use gan_models::write_atomically;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The file of a run that is under way.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Opens the file to go on after `step` steps: later lines, of work that was lost, are dropped.
+    pub(crate) fn open(path: &Path, step: u64) -> Result<Self> {
+        let at = || path.display().to_string();
+        cut(path, step).with_context(at)?;
+        let file = OpenOptions::new().create(true).append(true).open(path).with_context(at)?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Appends a line.
+    pub(crate) fn append(&self, line: &impl Serialize) -> Result<()> {
+        let at = || self.path.display().to_string();
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        // One write, so that a kill leaves whole lines or, at worst, one that a resume drops.
+        (&self.file).write_all(&text).with_context(at)?;
+        // On the disk before any later checkpoint is, or a resume after a power failure would miss the line.
+        self.file.sync_data().with_context(at)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The lines that are a `T`, in order; others are passed over. None without the file.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|l| serde_json::from_str(l).ok()).collect())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(vec![]),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+/// Keeps the lines up to `step`.
+fn cut(path: &Path, step: u64) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Step {
+        step: u64,
+    }
+    // Bytes that are no text can only be what a crash left of the last line.
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let kept: String = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+        .filter(|line| serde_json::from_str::<Step>(line).is_ok_and(|line| line.step <= step))
+        .collect();
+    if kept.as_bytes() != bytes {
+        write_atomically(path, kept.as_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_lost_work_and_half_lines_are_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        cut(&path, 3).unwrap();
+        std::fs::write(&path, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":6}\n{\"st").unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend([0xff, 0, 0xfe]);
+        std::fs::write(&path, bytes).unwrap();
+        let journal = Journal::open(&path, 4).unwrap();
+        journal.append(&serde_json::json!({"step": 5, "x": 2})).unwrap();
+        let text = std::fs::read_to_string(journal.path()).unwrap();
+        assert_eq!(text, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":5,\"x\":2}\n");
+    }
+
+    #[test]
+    fn lines_of_one_kind_are_picked_out() {
+        #[derive(Deserialize, PartialEq, Debug)]
+        struct X {
+            x: u32,
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        assert_eq!(read::<X>(&path).unwrap(), []);
+        std::fs::write(&path, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"x\":3}\n{\"st").unwrap();
+        assert_eq!(read::<X>(&path).unwrap(), [X { x: 1 }, X { x: 3 }]);
+    }
+}

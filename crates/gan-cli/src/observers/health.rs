@@ -1,0 +1,148 @@
+//! Checks now and then whether the run is healthy, and says what is wrong.
+
+use crate::journal::Journal;
+use crate::records::{self, BaselineLine, HealthLine, VerdictLine};
+use anyhow::Context;
+use candle_core::{Device, Tensor};
+use gan_data::Batches;
+use gan_metrics::health::{Monitor, Player, Probe, Verdict, Vitals, Window};
+use gan_ops::rng::Stream;
+use gan_train::{HealthConfig, Norms, Observer, OnFailure, StepReport, TrainError, Trainer};
+use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Real images that pixels, classes and features are compared with, and whose nearest neighbours are looked for.
+const REAL: usize = 5_000;
+/// Real images that are looked at together.
+const CHUNK: usize = 256;
+/// Images that go through the networks layer by layer: a maximum needs no more.
+const ACTIVATIONS: usize = 32;
+
+/// What the watch over a run knows and a checkpoint is to keep.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// The last healthy step.
+    pub(crate) healthy: Cell<u64>,
+    /// The steps since the last check.
+    pub(crate) window: RefCell<Window>,
+}
+
+/// Looks at every step's losses, and every so often at the networks and what they draw.
+pub(crate) struct Health<'a> {
+    journal: &'a Journal,
+    config: HealthConfig,
+    probe: Probe,
+    monitor: Monitor,
+    real: Tensor,
+    watch: &'a Watch,
+    fatal: Option<Verdict>,
+}
+
+impl<'a> Health<'a> {
+    /// Goes on from what the journal holds. None if no checks are wanted.
+    pub(crate) fn open(
+        journal: &'a Journal,
+        config: HealthConfig,
+        batches: &Batches,
+        trainer: &Trainer,
+        watch: &'a Watch,
+    ) -> anyhow::Result<Option<Self>> {
+        if config.every == 0 {
+            return Ok(None);
+        }
+        let probe = Probe::new(
+            batches.spread(REAL, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?)),
+            config.samples,
+        )?;
+        let mut fatal = None;
+        // Whoever goes on with a run knows its verdicts: only new ones end it.
+        let monitor = if let Some(monitor) = records::replay(journal.path())? {
+            monitor
+        } else {
+            let weights = [trainer.generator().params().norm()?, trainer.discriminator().params().norm()?];
+            let baseline = probe.baseline(weights);
+            let step = trainer.steps_done();
+            journal.append(&BaselineLine { step, baseline: baseline.clone() })?;
+            let monitor = Monitor::new(baseline);
+            say(journal, step, monitor.verdicts())?;
+            fatal = monitor.verdicts().first().filter(|_| config.on_failure != OnFailure::Warn).cloned();
+            monitor
+        };
+        watch.healthy.set(monitor.healthy_until());
+        let device = trainer.generator().device();
+        let real = batches.spread(ACTIVATIONS, ACTIVATIONS, device).next().context("no images")??;
+        Ok(Some(Self { journal, config, probe, monitor, real, watch, fatal }))
+    }
+
+    /// Says once more, at the end, what was seen.
+    pub(crate) fn conclude(&self) {
+        let verdicts = self.monitor.verdicts();
+        for verdict in verdicts {
+            let now =
+                if self.monitor.still_shows(verdict.failure) { "to the end" } else { "gone at the end" };
+            tracing::warn!("verdict ({now}): {verdict}");
+        }
+        if verdicts.is_empty() && !self.monitor.history().is_empty() {
+            tracing::info!("healthy: no verdict in {} checks", self.monitor.history().len());
+        }
+    }
+
+    /// The verdict that ended the run.
+    pub(crate) fn fatal(&self) -> Option<&Verdict> {
+        self.fatal.as_ref()
+    }
+
+    fn check(&mut self, trainer: &Trainer) -> anyhow::Result<()> {
+        let Some(losses) = self.watch.window.borrow_mut().finish() else { return Ok(()) };
+        let (start, step) = (Instant::now(), trainer.steps_done());
+        let generator = trainer.generator();
+        let shape = (self.config.samples, generator.config().latent_dim);
+        let z = Stream::new(trainer.seed(), "health", step).normal(shape, generator.device())?;
+        let few = z.narrow(0, 0, ACTIVATIONS.min(self.config.samples))?;
+        let activations =
+            [generator.largest_activation(&few)?, trainer.discriminator().largest_activation(&self.real)?];
+        let vitals = Vitals {
+            losses,
+            generator: player(trainer.norms_g()?),
+            discriminator: player(trainer.norms_d()?),
+            largest_activation: activations.map(f64::from).into_iter().fold(0., f64::max),
+            images: self.probe.look(&generator.generate(&z)?)?,
+        };
+        tracing::debug!("looked at the run's health in {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
+        self.journal.append(&HealthLine { step, health: vitals.clone() })?;
+        let verdicts = self.monitor.observe(step, vitals);
+        self.watch.healthy.set(self.monitor.healthy_until());
+        say(self.journal, step, &verdicts)?;
+        if self.config.on_failure != OnFailure::Warn && self.fatal.is_none() {
+            self.fatal = verdicts.into_iter().next();
+        }
+        Ok(())
+    }
+}
+
+fn player(norms: Norms) -> Player {
+    // A network of zeros moves infinitely far with its first update: as good as any large number.
+    let over = |value: f64| value / norms.weight.max(f64::MIN_POSITIVE);
+    Player { weight: norms.weight, gradient: over(norms.gradient), update: over(norms.update) }
+}
+
+fn say(journal: &Journal, step: u64, verdicts: &[Verdict]) -> anyhow::Result<()> {
+    for verdict in verdicts {
+        tracing::warn!("{verdict}");
+        journal.append(&VerdictLine { step, verdict: verdict.clone() })?;
+    }
+    Ok(())
+}
+
+impl Observer for Health<'_> {
+    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> gan_train::Result<ControlFlow<()>> {
+        let StepReport { d_loss, g_loss, d_real, d_fake, .. } = report;
+        let values = [d_loss, g_loss, d_real, d_fake].map(|&v| v.into());
+        self.watch.window.borrow_mut().add(values, report.largest_logit.into());
+        if report.step.is_multiple_of(self.config.every) {
+            self.check(trainer).map_err(TrainError::observer)?;
+        }
+        Ok(if self.fatal.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}

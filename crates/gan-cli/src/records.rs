@@ -1,0 +1,61 @@
+//! The lines of `metrics.jsonl` that tell of health; losses are `observers::metrics`'.
+
+use crate::journal;
+use anyhow::Result;
+use gan_metrics::health::{Baseline, Monitor, Verdict, Vitals};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The data, before the first check.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BaselineLine {
+    pub(crate) step: u64,
+    pub(crate) baseline: Baseline,
+}
+
+/// A check.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HealthLine {
+    pub(crate) step: u64,
+    pub(crate) health: Vitals,
+}
+
+/// What became certain with the check of its step.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct VerdictLine {
+    pub(crate) step: u64,
+    pub(crate) verdict: Verdict,
+}
+
+/// The run went back to `step`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RollbackLine {
+    pub(crate) step: u64,
+    pub(crate) rollback: Rollback,
+}
+
+/// Why a run went back, and what it changed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rollback {
+    /// The step it had reached.
+    pub(crate) from: u64,
+    pub(crate) verdict: Verdict,
+    /// The rates from here on.
+    pub(crate) lr_g: f64,
+    pub(crate) lr_d: f64,
+}
+
+/// The run's monitor as its records leave it; none where its health was never looked at.
+pub(crate) fn replay(path: &Path) -> Result<Option<Monitor>> {
+    let Some(first) = journal::read::<BaselineLine>(path)?.into_iter().next() else { return Ok(None) };
+    let mut monitor = Monitor::new(first.baseline);
+    for HealthLine { step, health } in journal::read(path)? {
+        monitor.observe(step, health);
+    }
+    Ok(Some(monitor))
+}
+
+/// Whether the run has gone back before, and why.
+pub(crate) fn rollback(path: &Path) -> Result<Option<Rollback>> {
+    Ok(journal::read::<RollbackLine>(path)?.into_iter().next().map(|line| line.rollback))
+}

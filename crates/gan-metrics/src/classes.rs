@@ -1,0 +1,223 @@
+//! What a classifier makes of the images: the classifier score, classes, and the modes of stacked digits.
+
+use crate::rows::Rows;
+use crate::{MetricsError, Result};
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// How far the probabilities of one image may be from adding up to 1: well above f32's rounding.
+const SUM_TOLERANCE: f64 = 1e-3;
+
+/// `exp(E KL(p(y|x) || p(y)))`, the inception score of Salimans et al. 2016, arXiv 1606.03498, with any classifier: 1 if
+/// it says the same of all images, K if it is sure of each and all K classes are equally frequent.
+///
+/// `probabilities: [M, K]`, each row from a softmax. Over the whole set, where the paper averages over ten parts: parts
+/// make the score smaller, by more the fewer images there are. `0 log 0` is 0.
+///
+/// # Errors
+/// Another type or rank; no rows; rows that are no probabilities.
+pub fn classifier_score(probabilities: &Tensor) -> Result<f64> {
+    Ok(score(&probability_rows(probabilities)?))
+}
+
+/// How often each class comes up, beside a reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Classes {
+    /// Share of the images whose most probable class this is; K of them.
+    pub shares: Vec<f64>,
+    /// `sum_k shares_k ln(shares_k / reference_k)`, in nats; 0 if the shares are the reference's. A class that the
+    /// reference lacks counts as half an image there, so that the sum is finite.
+    pub kl: f64,
+    /// Classes of the reference whose share here is at least a tenth of that there.
+    pub covered: usize,
+    /// Classes of the reference: those with a share above 0 there.
+    pub of: usize,
+}
+
+impl Classes {
+    /// Classes of the images with `probabilities: [M, K]`, beside those with `reference: [N, K]`. Of equally probable
+    /// classes the first counts.
+    ///
+    /// # Errors
+    /// As for [`classifier_score`]; different K.
+    pub fn of(probabilities: &Tensor, reference: &Tensor) -> Result<Self> {
+        let probabilities = probability_rows(probabilities)?;
+        let reference = probability_rows(reference)?;
+        probabilities.check_width("probabilities", reference.width())?;
+        Ok(Self::compare(&class_counts(&probabilities), &class_counts(&reference)))
+    }
+
+    /// From the numbers of images in each class.
+    pub(crate) fn compare(counts: &[u64], reference: &[u64]) -> Self {
+        let (total, reference_total) = (sum(counts), sum(reference));
+        let shares: Vec<_> = counts.iter().map(|&count| count as f64 / total).collect();
+        let pairs = || shares.iter().zip(reference);
+        let kl = pairs().map(|(&share, &count)| {
+            let expected = (count as f64).max(0.5) / reference_total;
+            relative_entropy(share, expected)
+        });
+        let covered = pairs()
+            .filter(|&(&share, &count)| count > 0 && share >= 0.1 * count as f64 / reference_total)
+            .count();
+        Self { kl: kl.sum(), covered, of: reference.iter().filter(|&&count| count > 0).count(), shares }
+    }
+}
+
+/// Modes of stacked digits: an image of three channels, a digit in each, is one of 1000 (Metz et al. 2017, arXiv
+/// 1611.02163; as VEEGAN, arXiv 1705.07761, and `PacGAN`, arXiv 1712.04086, report it).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Modes {
+    /// Modes with at least one image.
+    pub covered: usize,
+    /// 1000.
+    pub of: usize,
+    /// `sum_m p_m ln(1000 p_m)`, in nats: against all modes equally frequent.
+    pub kl: f64,
+}
+
+impl Modes {
+    /// Modes of images by the class of each of their channels.
+    ///
+    /// # Errors
+    /// No images; a class above 9.
+    pub fn of(digits: &[[u8; 3]]) -> Result<Self> {
+        const MODES: usize = 1000;
+        if digits.is_empty() {
+            return Err(MetricsError::input("digits", "at least 1 image", 0));
+        }
+        let mut counts = [0u64; MODES];
+        for digits in digits {
+            if let Some(digit) = digits.iter().find(|&&digit| digit > 9) {
+                return Err(MetricsError::input("digits", "0 to 9", digit));
+            }
+            counts[digits.iter().fold(0, |mode, &digit| 10 * mode + usize::from(digit))] += 1;
+        }
+        let total = sum(&counts);
+        let kl = counts.iter().map(|&count| relative_entropy(count as f64 / total, 1. / MODES as f64));
+        Ok(Self { covered: counts.iter().filter(|&&count| count > 0).count(), of: MODES, kl: kl.sum() })
+    }
+}
+
+/// Checked rows of probabilities.
+pub(crate) fn probability_rows(probabilities: &Tensor) -> Result<Rows> {
+    let rows = Rows::new("probabilities", probabilities, 1)?;
+    for row in rows.values().chunks_exact(rows.width()) {
+        let sum: f64 = row.iter().map(|&p| f64::from(p)).sum();
+        if row.iter().any(|&p| p < 0.) || (sum - 1.).abs() > SUM_TOLERANCE {
+            let expected = "rows of numbers from 0 on that add up to 1";
+            return Err(MetricsError::input(
+                "probabilities",
+                expected,
+                format!("a row that adds up to {sum}"),
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+/// [`classifier_score`] of checked rows.
+pub(crate) fn score(probabilities: &Rows) -> f64 {
+    let (values, width) = (probabilities.values(), probabilities.width());
+    let mut marginal = vec![0.; width];
+    for row in values.chunks_exact(width) {
+        marginal.iter_mut().zip(row).for_each(|(sum, &p)| *sum += f64::from(p));
+    }
+    let count = probabilities.count() as f64;
+    for mean in &mut marginal {
+        *mean /= count;
+    }
+    let divergence = |row: &[f32]| -> f64 {
+        row.iter().zip(&marginal).map(|(&p, &mean)| relative_entropy(f64::from(p), mean)).sum()
+    };
+    (values.chunks_exact(width).map(divergence).sum::<f64>() / count).exp()
+}
+
+/// Images in each class by their most probable one.
+pub(crate) fn class_counts(probabilities: &Rows) -> Vec<u64> {
+    let mut counts = vec![0; probabilities.width()];
+    for row in probabilities.values().chunks_exact(probabilities.width()) {
+        let best = (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+        counts[best] += 1;
+    }
+    counts
+}
+
+/// `p ln(p / q)`.
+fn relative_entropy(p: f64, q: f64) -> f64 {
+    if p > 0. { p * (p / q).ln() } else { 0. }
+}
+
+fn sum(counts: &[u64]) -> f64 {
+    counts.iter().sum::<u64>() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    /// A row for each class, sure of it.
+    fn sure(classes: &[usize], of: usize) -> Tensor {
+        let values = classes.iter().flat_map(|&class| (0..of).map(move |k| f32::from(u8::from(k == class))));
+        Tensor::from_vec(values.collect::<Vec<_>>(), (classes.len(), of), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn the_score_counts_classes() -> Result<()> {
+        let score = |probabilities: &Tensor| classifier_score(probabilities).unwrap();
+        assert!((score(&sure(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10)) - 10.).abs() < 1e-12);
+        assert!((score(&sure(&[3, 8, 3, 8], 10)) - 2.).abs() < 1e-12);
+        assert!((score(&sure(&[3, 3], 10)) - 1.).abs() < 1e-12);
+        let unsure = Tensor::new(&[[0.5f32, 0.5], [0.5, 0.5]], &Device::Cpu)?;
+        assert!((score(&unsure) - 1.).abs() < 1e-12);
+        // KL((3/4, 1/4) || (1/2, 1/2)) for both.
+        let half_sure = Tensor::new(&[[0.75f32, 0.25], [0.25, 0.75]], &Device::Cpu)?;
+        let expected = (0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln()).exp();
+        assert!((score(&half_sure) - expected).abs() < 1e-12);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_probability() -> Result<()> {
+        for rows in [[[0.5f32, 0.6], [0.5, 0.5]], [[1.5, -0.5], [0.5, 0.5]], [[0.5, f32::NAN], [0.5, 0.5]]] {
+            assert!(classifier_score(&Tensor::new(&rows, &Device::Cpu)?).is_err(), "{rows:?}");
+        }
+        assert!(classifier_score(&Tensor::zeros((0, 10), candle_core::DType::F32, &Device::Cpu)?).is_err());
+        assert!(Classes::of(&sure(&[0], 2), &sure(&[0], 3)).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn classes_beside_the_reference() -> Result<()> {
+        // Of 100: 80, 19, 1 and 0; here 50, 1, 0 and 49.
+        let reference = sure(&[vec![0; 80], vec![1; 19], vec![2]].concat(), 4);
+        let here = sure(&[vec![0; 50], vec![1; 1], vec![3; 49]].concat(), 4);
+        let classes = Classes::of(&here, &reference)?;
+        assert_eq!(classes.shares, [0.5, 0.01, 0., 0.49]);
+        // The second has less than a tenth of 19%; the last is none of the reference's.
+        assert_eq!((classes.covered, classes.of), (1, 3));
+        let expected =
+            0.5 * (0.5f64 / 0.8).ln() + 0.01 * (0.01f64 / 0.19).ln() + 0.49 * (0.49f64 / 0.005).ln();
+        assert!((classes.kl - expected).abs() < 1e-12);
+        let itself = Classes::of(&reference, &reference)?;
+        assert_eq!((itself.kl, itself.covered, itself.of), (0., 3, 3));
+        let tie = Tensor::new(&[[0.2f32, 0.4, 0.4]], &Device::Cpu)?;
+        assert_eq!(Classes::of(&tie, &tie)?.shares, [0., 1., 0.]);
+        Ok(())
+    }
+
+    #[test]
+    fn modes_of_stacked_digits() -> Result<()> {
+        let all: Vec<_> =
+            (0..1000).map(|mode| [mode / 100, mode / 10 % 10, mode % 10].map(|d| d as u8)).collect();
+        let modes = Modes::of(&all)?;
+        assert_eq!((modes.covered, modes.of), (1000, 1000));
+        assert!(modes.kl.abs() < 1e-12);
+        let one = Modes::of(&[[7, 7, 7]; 5])?;
+        assert!(one.covered == 1 && (one.kl - 1000f64.ln()).abs() < 1e-12);
+        assert_eq!(Modes::of(&[[1, 2, 3], [3, 2, 1], [2, 1, 3], [1, 2, 3]])?.covered, 3);
+        assert!(Modes::of(&[]).is_err());
+        assert!(Modes::of(&[[0, 10, 0]]).is_err());
+        Ok(())
+    }
+}

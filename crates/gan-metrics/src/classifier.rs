@@ -1,0 +1,252 @@
+//! The classifier whose penultimate features are the space in which images are compared, and its file.
+//!
+//! Inception's features mean nothing on digits, and its weights are a download; this network is small, trained on the
+//! images in question, and the digits' one is inside the crate.
+
+use crate::error::{MetricsError, Result};
+use candle_core::{D, Device, Tensor};
+use candle_nn::VarBuilder;
+use gan_models::{
+    Batch, Convolution, Gradients, Layer, ModelError, Params, Prepared, Sequential, parse_tensors,
+    read_tensors, write_tensors,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Side of the images that it reads; others are resized.
+pub const SIDE: usize = 28;
+/// Side of digits to which layers that halve gave a frame of black pixels.
+const FRAMED: usize = 32;
+/// Features of one channel of an image.
+pub const FEATURES: usize = 64;
+/// What marks a classifier's file.
+const KIND: &str = "classifier";
+
+/// A small convolutional network for 28x28 gray images.
+#[derive(Debug, Clone)]
+pub struct Classifier {
+    record: Record,
+    network: Sequential,
+    features: Sequential,
+    head: Sequential,
+    params: Params,
+    device: Device,
+}
+
+/// How a classifier was trained, and what it then reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Record {
+    /// Name of the data.
+    pub data: String,
+    /// Number of classes.
+    pub classes: usize,
+    /// Training images.
+    pub images: u64,
+    /// Passes over them.
+    pub epochs: u64,
+    /// Seed of weights, order and augmentation.
+    pub seed: u64,
+    /// Share of the held-out images whose class it names.
+    pub test_accuracy: f64,
+}
+
+/// Images as the metrics see them.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// `[N, 64 C]`.
+    pub features: Tensor,
+    /// `[N C, classes]`, the channels of an image after each other; rows sum to 1.
+    pub probabilities: Tensor,
+    /// `[N, 784 C]` in [-1, 1].
+    pub pixels: Tensor,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    kind: String,
+    record: Record,
+}
+
+/// Convolutions in place of pooling, so that the project's own layers serve.
+fn layers(classes: usize) -> Vec<Layer> {
+    let conv = |inputs, outputs, kernel, stride| {
+        Layer::Conv2d(Convolution { inputs, outputs, kernel, stride, padding: 1, bias: false })
+    };
+    let norm = |channels| Layer::BatchNorm2d { channels };
+    vec![
+        conv(1, 32, 4, 2),
+        norm(32),
+        Layer::Relu,
+        conv(32, 32, 3, 1),
+        norm(32),
+        Layer::Relu,
+        conv(32, 64, 4, 2),
+        norm(64),
+        Layer::Relu,
+        conv(64, 64, 3, 1),
+        norm(64),
+        Layer::Relu,
+        conv(64, 64, 3, 2),
+        norm(64),
+        Layer::Relu,
+        Layer::Flatten,
+        Layer::Linear { inputs: 64 * 4 * 4, outputs: FEATURES },
+        Layer::LeakyRelu(0.1),
+        Layer::Linear { inputs: FEATURES, outputs: classes },
+    ]
+}
+
+impl Classifier {
+    /// Fresh weights: a pure function of the record's number of classes and seed.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn new(record: Record, device: &Device) -> Result<Self> {
+        let (network, params) = Params::seeded(record.seed, KIND, device, build(record.classes))?;
+        Ok(Self::from_parts(record, network, params, device))
+    }
+
+    /// The digits' classifier inside this crate; `assets/README.md` says how it was trained.
+    ///
+    /// # Errors
+    /// A crate that was built from a damaged asset.
+    pub fn mnist(device: &Device) -> Result<Self> {
+        let path = Path::new("assets/mnist-classifier.safetensors");
+        let bytes = include_bytes!("../assets/mnist-classifier.safetensors");
+        Self::parse(path, parse_tensors(path, bytes)?, device)
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// A file that is not there, truncated, not a classifier's, or whose tensors do not fit.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        Self::parse(path, read_tensors(path)?, device)
+    }
+
+    /// Writes the weights with their record; the file is complete or not there.
+    ///
+    /// # Errors
+    /// A path that cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let description = Description { kind: KIND.to_owned(), record: self.record.clone() };
+        let json = serde_json::to_string(&description).map_err(|e| ModelError::file(path, e))?;
+        let tensors =
+            self.params.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect();
+        Ok(write_tensors(path, tensors, Some(json))?)
+    }
+
+    fn parse(
+        path: &Path,
+        (tensors, json): (HashMap<String, Tensor>, Option<String>),
+        device: &Device,
+    ) -> Result<Self> {
+        let description = json.and_then(|json| serde_json::from_str::<Description>(&json).ok());
+        let description =
+            description.filter(|d| d.kind == KIND && d.record.classes > 0).ok_or_else(|| {
+                ModelError::file(path, "is no classifier: expected a file that `train-classifier` wrote")
+            })?;
+        let (network, params) = Params::from_tensors(tensors, device, build(description.record.classes))
+            .map_err(|e| ModelError::file(path, e))?;
+        Ok(Self::from_parts(description.record, network, params, device))
+    }
+
+    fn from_parts(record: Record, network: Sequential, params: Params, device: &Device) -> Self {
+        let (features, head) = network.split_head();
+        Self { record, network, features, head, params, device: device.clone() }
+    }
+
+    /// What the metrics compare of `images: [N, C, H, W]` in [-1, 1], of which some hundred at a time are enough: their
+    /// features, class probabilities and pixels at 28x28.
+    ///
+    /// Each channel is classified by itself, and the features of an image are those of its channels in order. So gray
+    /// images have 64, and an image of three digits as red, green and blue has 192, and three classes.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn look(&self, images: &Tensor) -> Result<Look> {
+        let (count, channels, _, _) = images.dims4()?;
+        let images = resize(&images.detach().to_device(&self.device)?)?;
+        let (features, logits) = self.forward(&images.reshape((count * channels, 1, SIDE, SIDE))?)?;
+        Ok(Look {
+            features: features.reshape((count, channels * FEATURES))?,
+            probabilities: softmax(&logits)?,
+            pixels: images.flatten_from(1)?,
+        })
+    }
+
+    /// Features and logits in evaluation. `planes: [N, 1, 28, 28]` in [-1, 1]; returns `[N, 64]` and `[N, classes]`.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn forward(&self, planes: &Tensor) -> Result<(Tensor, Tensor)> {
+        let shape = [1, SIDE, SIDE];
+        if planes.dims().get(1..) != Some(&shape) {
+            return Err(MetricsError::input("images", "[N, 1, 28, 28]", format!("{:?}", planes.dims())));
+        }
+        let features = self.features.prepare(&shape, &[FEATURES]).evaluate(&Batch::new(planes)?)?;
+        let logits = self.head.prepare(&[FEATURES], &[self.record.classes]).evaluate(&features)?;
+        let flat = |batch: &Batch| batch.to_tensor()?.flatten_from(1);
+        Ok((flat(&features)?, flat(&logits)?))
+    }
+
+    /// The whole network, images `[N, 1, 28, 28]` in and logits out: for training it.
+    #[must_use]
+    pub fn prepare(&self) -> Prepared<'_> {
+        self.network.prepare(&[1, SIDE, SIDE], &[self.record.classes])
+    }
+
+    /// Gradients of zero for its parameters.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn gradients(&self) -> Result<Gradients> {
+        Ok(Gradients::new(&self.prepare(), &self.params)?)
+    }
+
+    /// Its weights and running statistics.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// How it was trained.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The same network with what its training reached.
+    #[must_use]
+    pub fn with_record(self, record: Record) -> Self {
+        Self { record, ..self }
+    }
+}
+
+fn build(classes: usize) -> impl FnOnce(VarBuilder<'static>) -> candle_core::Result<Sequential> {
+    move |vb| Sequential::new(&layers(classes), vb.pp("model"))
+}
+
+/// Rows sum to 1. `logits: [N, K]`.
+fn softmax(logits: &Tensor) -> candle_core::Result<Tensor> {
+    let powers = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
+    powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)
+}
+
+/// `images: [N, C, H, W]`. 32x32 are digits with a frame, which is cut off; else bilinear, after the mean of whole
+/// blocks where images are twice as large or more.
+fn resize(images: &Tensor) -> candle_core::Result<Tensor> {
+    let (_, _, height, width) = images.dims4()?;
+    if (height, width) == (SIDE, SIDE) {
+        return Ok(images.clone());
+    }
+    if (height, width) == (FRAMED, FRAMED) {
+        let frame = (FRAMED - SIDE) / 2;
+        return images.narrow(2, frame, SIDE)?.narrow(3, frame, SIDE);
+    }
+    let factor = (height.min(width) / SIDE).max(1);
+    let images = if factor > 1 { images.avg_pool2d(factor)? } else { images.clone() };
+    images.upsample_bilinear2d(SIDE, SIDE, false)
+}

@@ -1,0 +1,213 @@
+//! All metrics of a set of generated images, against real ones that are looked at once.
+
+use crate::classes::{class_counts, score};
+use crate::frechet::{Moments, frechet_distance};
+use crate::kid::kid_of_rows;
+use crate::neighbours::distances;
+use crate::sample::evenly_spaced;
+use crate::{Classes, Kid, KidConfig, Manifold, Memorisation, Modes, Result, Sample};
+use serde::{Deserialize, Serialize};
+
+/// Nearest neighbours that make up a [`Manifold`] here, as in Kynkäänniemi et al. 2019.
+pub const NEIGHBOURS: usize = 3;
+
+/// Real images, and everything about them that an evaluation needs and that does not depend on the generated ones.
+#[derive(Debug)]
+pub struct Reference {
+    train: Sample,
+    held_out: Sample,
+    moments: Moments,
+    manifold: Manifold,
+    class_counts: Vec<u64>,
+    /// Of each held-out image to its nearest training image, if both have images.
+    held_out_distances: Option<Vec<f64>>,
+}
+
+/// Every metric of a set of images; what they mean is said at the functions of the same names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Images.
+    pub count: usize,
+    /// [`frechet_distance`] in the classifier's features.
+    pub frechet_distance: f64,
+    /// [`crate::kid()`] with [`KidConfig::default`].
+    pub kid: Kid,
+    /// [`crate::classifier_score`].
+    pub classifier_score: f64,
+    /// [`crate::Overlap::precision`], of [`NEIGHBOURS`] neighbours, as the next three.
+    pub precision: f64,
+    /// [`crate::Overlap::recall`].
+    pub recall: f64,
+    /// [`crate::Overlap::density`].
+    pub density: f64,
+    /// [`crate::Overlap::coverage`].
+    pub coverage: f64,
+    /// Classes, beside those of the training images.
+    pub classes: Classes,
+    /// Modes, if the digits of the images are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modes: Option<Modes>,
+    /// Distances to the training images, if all sets came with their images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memorisation: Option<Memorisation>,
+}
+
+impl Reference {
+    /// `train` is what generated images are compared with; `held_out` is from the same distribution, unseen in training,
+    /// and says how near is near ([`Memorisation`], [`Self::floor`]). The work is mostly that of comparing the training
+    /// images with each other, and with the held-out images if both have images.
+    ///
+    /// # Errors
+    /// Not more than [`NEIGHBOURS`] images; sets whose features, classes or images differ in size.
+    pub fn new(train: Sample, held_out: Sample) -> Result<Self> {
+        train.check_fits(&held_out)?;
+        let held_out_distances = distances_between(&held_out, &train)?;
+        Ok(Self {
+            moments: Moments::of_rows(&train.features),
+            manifold: Manifold::of_rows(train.features.clone(), NEIGHBOURS)?,
+            class_counts: class_counts(&train.probabilities),
+            held_out_distances,
+            held_out,
+            train,
+        })
+    }
+
+    /// Judges generated images. What a sample does not have is not judged: without images (as during training, where
+    /// they would cost the most) there is no `memorisation`.
+    ///
+    /// # Errors
+    /// Not more than [`NEIGHBOURS`] images; features, classes or images of another size than the reference's.
+    pub fn evaluate(&self, sample: &Sample) -> Result<Evaluation> {
+        self.train.check_fits(sample)?;
+        let memorisation = match &self.held_out_distances {
+            Some(held_out) => distances_between(sample, &self.train)?
+                .map(|distances| Memorisation::of(&distances, held_out))
+                .transpose()?,
+            None => None,
+        };
+        self.judge(sample, memorisation)
+    }
+
+    /// Judges at most `count` of the held-out images in the same way: what a perfect generator of new images would get
+    /// with as many.
+    ///
+    /// # Errors
+    /// A `count` of not more than [`NEIGHBOURS`], or as few held-out images.
+    pub fn floor(&self, count: usize) -> Result<Evaluation> {
+        let chosen = evenly_spaced(self.held_out.count(), count);
+        let memorisation = match &self.held_out_distances {
+            Some(all) => {
+                let distances: Vec<_> = chosen.iter().map(|&index| all[index as usize]).collect();
+                Some(Memorisation::of(&distances, all)?)
+            }
+            None => None,
+        };
+        self.judge(&self.held_out.select(&chosen)?, memorisation)
+    }
+
+    fn judge(&self, sample: &Sample, memorisation: Option<Memorisation>) -> Result<Evaluation> {
+        let overlap = self.manifold.overlap(&Manifold::of_rows(sample.features.clone(), NEIGHBOURS)?)?;
+        Ok(Evaluation {
+            count: sample.count(),
+            frechet_distance: frechet_distance(&Moments::of_rows(&sample.features), &self.moments)?,
+            kid: kid_of_rows(&self.train.features, &sample.features, &KidConfig::default())?,
+            classifier_score: score(&sample.probabilities),
+            precision: overlap.precision,
+            recall: overlap.recall,
+            density: overlap.density,
+            coverage: overlap.coverage,
+            classes: Classes::compare(&class_counts(&sample.probabilities), &self.class_counts),
+            modes: sample.digits.as_deref().map(Modes::of).transpose()?,
+            memorisation,
+        })
+    }
+}
+
+fn distances_between(sample: &Sample, train: &Sample) -> Result<Option<Vec<f64>>> {
+    match (&sample.images, &train.images) {
+        (Some(images), Some(train)) => Ok(Some(distances(images, train)?)),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{D, Device, Tensor};
+    use gan_ops::rng::Stream;
+
+    fn tensors(index: u64, count: usize) -> [Tensor; 3] {
+        let draw =
+            |purpose, width| Stream::new(0, purpose, index).normal((count, width), &Device::Cpu).unwrap();
+        let probabilities = candle_nn::ops::softmax(&draw("logits", 10), D::Minus1).unwrap();
+        [draw("features", 6), probabilities, draw("images", 30)]
+    }
+
+    fn sample(index: u64, count: usize) -> Sample {
+        let [features, probabilities, images] = tensors(index, count);
+        Sample::new(&features, &probabilities).unwrap().with_images(&images).unwrap()
+    }
+
+    #[test]
+    fn the_training_images_are_perfect_and_copied() -> Result<()> {
+        let reference = Reference::new(sample(0, 300), sample(1, 100))?;
+        let copied = reference.evaluate(&sample(0, 300))?;
+        assert_eq!((copied.count, copied.modes), (300, None));
+        assert!(copied.frechet_distance < 1e-6);
+        let perfect = Evaluation { precision: 1., recall: 1., density: 1., coverage: 1., ..copied.clone() };
+        assert_eq!(copied, perfect);
+        assert_eq!((copied.classes.kl, copied.classes.covered), (0., copied.classes.of));
+        let memorisation = copied.memorisation.unwrap();
+        assert_eq!((memorisation.median, memorisation.copied), (0., 1.));
+        let fresh = reference.evaluate(&sample(2, 300))?.memorisation.unwrap();
+        assert!(fresh.copied < 0.05 && fresh.median > 1., "{fresh:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn the_floor_is_the_evaluation_of_held_out_images() -> Result<()> {
+        let held_out = sample(1, 100);
+        let reference = Reference::new(sample(0, 300), held_out.clone())?;
+        assert_eq!(reference.floor(1000)?, reference.evaluate(&held_out)?);
+        assert_eq!(reference.floor(40)?, reference.evaluate(&held_out.take(40)?)?);
+        assert!((reference.floor(1000)?.memorisation.unwrap().copied - 0.01).abs() < 1e-12);
+        assert!(reference.floor(3).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_sample_lacks_is_not_judged() -> Result<()> {
+        let [features, probabilities, _] = tensors(2, 50);
+        let bare = Sample::new(&features, &probabilities)?;
+        let reference = Reference::new(sample(0, 100), sample(1, 50))?;
+        let found = reference.evaluate(&bare)?;
+        assert_eq!(found, Evaluation { memorisation: None, ..reference.evaluate(&sample(2, 50))? });
+        let digits = vec![[1, 2, 3]; 50];
+        assert_eq!(reference.evaluate(&bare.clone().with_digits(digits)?)?.modes.unwrap().covered, 1);
+
+        let json = serde_json::to_value(&found).unwrap();
+        assert!(json.get("modes").is_none() && json["classifier_score"].is_f64());
+        assert_eq!(json["classes"]["shares"].as_array().unwrap().len(), 10);
+        assert_eq!(serde_json::from_value::<Evaluation>(json).unwrap(), found);
+
+        let bare_reference = Reference::new(bare.clone(), bare)?;
+        assert!(bare_reference.evaluate(&sample(2, 50))?.memorisation.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn samples_made_in_another_way_are_refused() -> Result<()> {
+        let reference = Reference::new(sample(0, 100), sample(1, 50))?;
+        let [features, probabilities, images] = tensors(2, 50);
+        let other_features = Sample::new(&features.narrow(1, 0, 3)?, &probabilities)?;
+        let other_classes = Sample::new(&features, &candle_nn::ops::softmax(&features, D::Minus1)?)?;
+        let other_images = Sample::new(&features, &probabilities)?.with_images(&images.narrow(1, 0, 9)?)?;
+        for other in [other_features, other_classes, other_images] {
+            assert!(reference.evaluate(&other).is_err());
+            assert!(Reference::new(sample(0, 100), other).is_err());
+        }
+        assert!(reference.evaluate(&sample(2, 3)).is_err());
+        assert!(Reference::new(sample(0, 3), sample(1, 50)).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! What is wrong with a run: verdicts with evidence, from a few numbers that are measured now and then.
+
+mod monitor;
+mod probe;
+mod rules;
+mod verdict;
+mod vitals;
+mod window;
+
+pub use monitor::Monitor;
+pub use probe::Probe;
+pub use verdict::{Failure, Verdict};
+pub use vitals::{Baseline, Images, Losses, Player, Vitals};
+pub use window::Window;

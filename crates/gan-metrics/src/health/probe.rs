@@ -1,0 +1,199 @@
+//! Looks at images: real ones once, generated ones at each check.
+
+use super::vitals::{Baseline, Images};
+use crate::classifier::{Classifier, Look};
+use crate::error::{MetricsError, Result};
+use crate::frechet::{Moments, frechet_distance};
+use crate::neighbours::{nearest, nearest_others};
+use candle_core::{Device, Tensor};
+
+/// The smallest and the largest output of a generator that ends with a Tanh.
+const TANH: [f64; 2] = [-1., 1.];
+/// Training images nearer to another one than this share of them are as good as copies of it.
+const NEAR: f64 = 0.01;
+/// Generated images that pass through the classifier at once.
+const CHUNK: usize = 256;
+/// Side of the blocks whose mean stands for them where nearest images are looked for: a copy is one at any resolution,
+/// and a quarter of the numbers takes a quarter of the time.
+const BLOCK: usize = 2;
+
+/// What generated images are compared with.
+#[derive(Debug)]
+pub struct Probe {
+    classifier: Classifier,
+    real: Traits,
+    moments: Moments,
+    /// Distance between images that is that of near copies.
+    near: f64,
+    /// Frechet distance of as many real images as a check draws, before it is divided.
+    floor: f64,
+}
+
+/// Images in the terms of [`Images`].
+#[derive(Debug)]
+struct Traits {
+    count: usize,
+    range: [f64; 2],
+    /// Sum over the pixels of their variance.
+    variance: f64,
+    shares: Vec<f64>,
+    features: Tensor,
+    blocks: Tensor,
+}
+
+impl Probe {
+    /// For images like `real`, some hundred of them in each item `[N, C, H, W]`: training images as the discriminator sees
+    /// them. Each check will draw `samples` images.
+    ///
+    /// # Errors
+    /// Those of the items; fewer than three images; another shape.
+    pub fn new<E: From<MetricsError>>(
+        real: impl Iterator<Item = std::result::Result<Tensor, E>>,
+        samples: usize,
+    ) -> std::result::Result<Self, E> {
+        let classifier = Classifier::mnist(&Device::Cpu)?;
+        let mut looks = Looks::default();
+        for images in real {
+            looks.add(&classifier, &images?)?;
+        }
+        Ok(Self::of(classifier, looks.finish()?, samples)?)
+    }
+
+    fn of(classifier: Classifier, real: Traits, samples: usize) -> Result<Self> {
+        let count = real.count;
+        if count < 3 {
+            return Err(MetricsError::input("real images", "at least 3", count));
+        }
+        let moments = Moments::of(&real.features)?;
+        let mut between: Vec<f64> = nearest_others(&real.blocks)?.iter().map(|n| n.distance).collect();
+        between.sort_by(f64::total_cmp);
+        let near = between[(NEAR * count as f64) as usize];
+        // Every so many of them: the data may be sorted.
+        let some = samples.clamp(2, count - 1);
+        let indices: Vec<u32> = (0..some).map(|i| (i * count / some) as u32).collect();
+        let some = real.features.index_select(&Tensor::new(indices, &Device::Cpu)?, 0)?;
+        let floor = frechet_distance(&Moments::of(&some)?, &moments)?;
+        Ok(Self { classifier, real, moments, near, floor })
+    }
+
+    /// What [`super::Monitor`] is to know of the data; `weights` are the norms of both networks before the first step.
+    #[must_use]
+    pub fn baseline(&self, weights: [f64; 2]) -> Baseline {
+        Baseline {
+            count: self.real.count,
+            range: self.real.range,
+            reach: TANH,
+            shares: self.real.shares.clone(),
+            distance: self.floor / self.scatter(),
+            weights,
+        }
+    }
+
+    /// Generated `images: [N, C, H, W]` beside the real ones.
+    ///
+    /// # Errors
+    /// Another shape than theirs; values that are not finite.
+    pub fn look(&self, images: &Tensor) -> Result<Images> {
+        let mut looks = Looks::default();
+        for start in (0..images.dim(0)?).step_by(CHUNK) {
+            looks.add(&self.classifier, &images.narrow(0, start, CHUNK.min(images.dim(0)? - start))?)?;
+        }
+        let drawn = looks.finish()?;
+        let distance = frechet_distance(&Moments::of(&drawn.features)?, &self.moments)?;
+        let found = nearest(&drawn.blocks, &self.real.blocks)?;
+        let copied = found.iter().filter(|found| found.distance < self.near).count();
+        Ok(Images {
+            count: drawn.count,
+            range: drawn.range,
+            spread: drawn.variance / self.real.variance.max(f64::MIN_POSITIVE),
+            shares: drawn.shares,
+            distance: distance / self.scatter(),
+            copied: copied as f64 / drawn.count as f64,
+        })
+    }
+
+    /// Variance of the real features, over all of them: the distance of one single image, their mean, repeated.
+    fn scatter(&self) -> f64 {
+        self.moments.variance().max(f64::MIN_POSITIVE)
+    }
+}
+
+/// Images that are being looked at, chunk by chunk.
+#[derive(Default)]
+struct Looks {
+    features: Vec<Tensor>,
+    blocks: Vec<Tensor>,
+    /// How many images of each class.
+    classes: Vec<usize>,
+    pixels: Pixels,
+}
+
+impl Looks {
+    fn add(&mut self, classifier: &Classifier, images: &Tensor) -> Result<()> {
+        let images = images.detach().to_device(&Device::Cpu)?;
+        let Look { features, probabilities, .. } = classifier.look(&images)?;
+        self.features.push(features);
+        self.classes.resize(classifier.record().classes, 0);
+        for class in probabilities.argmax(1)?.to_vec1::<u32>()? {
+            self.classes[class as usize] += 1;
+        }
+        let block = BLOCK.min(images.dim(2)?).min(images.dim(3)?);
+        self.blocks.push(images.avg_pool2d(block)?.flatten_from(1)?);
+        self.pixels.add(&images.flatten_from(1)?)
+    }
+
+    fn finish(self) -> Result<Traits> {
+        if self.features.is_empty() {
+            return Err(MetricsError::input("images", "some", "none"));
+        }
+        let all = self.classes.iter().sum::<usize>() as f64;
+        let Pixels { count, low, high, .. } = self.pixels;
+        Ok(Traits {
+            count,
+            range: [low.into(), high.into()],
+            variance: self.pixels.variance(),
+            shares: self.classes.iter().map(|&class| class as f64 / all).collect(),
+            features: Tensor::cat(&self.features, 0)?,
+            blocks: Tensor::cat(&self.blocks, 0)?,
+        })
+    }
+}
+
+/// Extremes and moments of pixels.
+struct Pixels {
+    count: usize,
+    low: f32,
+    high: f32,
+    sums: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Default for Pixels {
+    fn default() -> Self {
+        Self { count: 0, low: f32::INFINITY, high: f32::NEG_INFINITY, sums: vec![], squares: vec![] }
+    }
+}
+
+impl Pixels {
+    /// `images: [N, P]`.
+    fn add(&mut self, images: &Tensor) -> Result<()> {
+        let (count, width) = images.dims2()?;
+        self.count += count;
+        self.sums.resize(width, 0.);
+        self.squares.resize(width, 0.);
+        for row in images.flatten_all()?.to_vec1::<f32>()?.chunks_exact(width) {
+            for ((sum, square), &value) in self.sums.iter_mut().zip(&mut self.squares).zip(row) {
+                (self.low, self.high) = (self.low.min(value), self.high.max(value));
+                *sum += f64::from(value);
+                *square += f64::from(value) * f64::from(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sum of the variances of the pixels.
+    fn variance(&self) -> f64 {
+        let n = self.count as f64;
+        self.sums.iter().zip(&self.squares).map(|(sum, square)| square / n - (sum / n).powi(2)).sum()
+    }
+}

@@ -1,0 +1,104 @@
+//! Symptoms of the images, real and generated.
+
+use super::Check;
+use crate::health::vitals::{Baseline, Images};
+
+/// How far the data's pixels may stay from the ends of the generator's reach, as a share of it, or go beyond them.
+const SHORT: f64 = 0.25;
+const BEYOND: f64 = 0.01;
+
+pub(super) fn range_mismatch(baseline: &Baseline, _: &[Check]) -> Option<String> {
+    let ([low, high], [lowest, highest]) = (baseline.range, baseline.reach);
+    let width = highest - lowest;
+    let short = low > lowest + SHORT * width || high < highest - SHORT * width;
+    let beyond = low < lowest - BEYOND * width || high > highest + BEYOND * width;
+    (short || beyond).then(|| {
+        format!("real pixels lie in [{low:.2}, {high:.2}], the generator's in [{lowest:.2}, {highest:.2}]")
+    })
+}
+
+/// Of the real images' variance.
+const NARROW: f64 = 0.1;
+/// Distance of images that are far from any data yet, and alike because nothing was learned: an MLP's first epochs.
+const UNFORMED: f64 = 2.5;
+/// Variance of images that were not alike before.
+const DIVERSE: f64 = 0.3;
+
+pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<String> {
+    let Images { spread, count, distance, .. } = history.last()?.1.images;
+    let was_diverse = history.iter().any(|(_, v)| v.images.spread > DIVERSE);
+    (spread < NARROW && (distance < UNFORMED || was_diverse))
+        .then(|| format!("{count} generated images vary {:.1}% as much as real ones", spread * 100.))
+}
+
+/// Checks whose images are counted together.
+const POOLED: usize = 12;
+/// A class that the data have less of is not missed.
+const COMMON: f64 = 0.02;
+/// Of the data's share.
+const SELDOM: f64 = 0.01;
+/// Distance of images among which classes can be told.
+pub(super) const FORMED: f64 = 1.;
+
+pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<String> {
+    let recent = history.get(history.len().checked_sub(POOLED)?..)?;
+    if recent.iter().any(|(_, v)| v.images.distance > FORMED) {
+        return None;
+    }
+    let share = |class: usize| {
+        let shares = recent.iter().map(|(_, v)| v.images.shares.get(class).copied().unwrap_or_default());
+        shares.sum::<f64>() / POOLED as f64
+    };
+    let missing: Vec<_> = (0..baseline.shares.len())
+        .filter(|&class| baseline.shares[class] > COMMON && share(class) < SELDOM * baseline.shares[class])
+        .map(|class| {
+            format!(
+                "{class} ({:.2}%, {:.1}% of the data)",
+                share(class) * 100.,
+                baseline.shares[class] * 100.
+            )
+        })
+        .collect();
+    let count: usize = recent.iter().map(|(_, v)| v.images.count).sum();
+    (!missing.is_empty())
+        .then(|| format!("of {count} generated images hardly any is of class {}", missing.join(", ")))
+}
+
+/// Checks before a run that comes nowhere is one.
+pub(super) const PATIENCE: usize = 16;
+/// Distance of a run that has come somewhere; 1 is one image repeated.
+const FAR: f64 = 0.5;
+/// The best of the later half of a run that is on its way, over that of the earlier.
+const PROGRESS: f64 = 0.8;
+
+pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<String> {
+    let checks = history.len();
+    if checks < PATIENCE {
+        return None;
+    }
+    let best = |part: &[Check]| part.iter().map(|(_, v)| v.images.distance).fold(f64::INFINITY, f64::min);
+    let (earlier, later) = history.split_at(checks / 2);
+    let (earlier, later) = (best(earlier), best(later));
+    (later > PROGRESS * earlier && later > FAR).then(|| {
+        format!(
+            "in the last {} of {checks} checks the distance to the data was never below {later:.2}, before them never \
+             below {earlier:.2}; one single image has 1, real images have {:.2}",
+            checks - checks / 2,
+            baseline.distance
+        )
+    })
+}
+
+/// Of the images.
+const COPIES: f64 = 0.25;
+
+pub(super) fn memorisation(_: &Baseline, history: &[Check]) -> Option<String> {
+    let copied = history.last()?.1.images.copied;
+    (copied > COPIES).then(|| {
+        format!(
+            "{:.0}% of the generated images are nearer to a training image than 99% of the training images are to \
+             each other",
+            copied * 100.
+        )
+    })
+}

@@ -1,0 +1,167 @@
+//! What a run can die of, what usually causes it, and what to try.
+
+use serde::{Deserialize, Serialize};
+
+/// A way in which training a GAN fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// The generator draws nearly the same image from every latent.
+    ModeCollapse,
+    /// The generator leaves out classes that the data have.
+    MissingModes,
+    /// The discriminator tells every fake and the generator no longer catches up.
+    DiscriminatorWon,
+    /// The discriminator is sure, and the generator's gradient is next to nothing.
+    VanishingGradients,
+    /// The generator's weights do not move.
+    GeneratorFrozen,
+    /// The discriminator's weights do not move.
+    DiscriminatorFrozen,
+    /// The images do not come nearer to the data.
+    NonConvergence,
+    /// The images come nearer to the data and go away again, over and over.
+    Oscillation,
+    /// Weights, logits or activations grow without bound.
+    Divergence,
+    /// The data are not in the range that the generator draws in.
+    RangeMismatch,
+    /// The images are copies of training images.
+    Memorisation,
+}
+
+/// A failure of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What is wrong.
+    pub failure: Failure,
+    /// The first step at which it was seen.
+    pub since: u64,
+    /// The step at which it was certain.
+    pub step: u64,
+    /// The numbers that say so.
+    pub evidence: String,
+}
+
+impl Failure {
+    /// Every failure.
+    pub const ALL: [Self; 11] = [
+        Self::RangeMismatch,
+        Self::Divergence,
+        Self::GeneratorFrozen,
+        Self::DiscriminatorFrozen,
+        Self::DiscriminatorWon,
+        Self::VanishingGradients,
+        Self::ModeCollapse,
+        Self::MissingModes,
+        Self::NonConvergence,
+        Self::Oscillation,
+        Self::Memorisation,
+    ];
+
+    /// Its name in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ModeCollapse => "mode collapse",
+            Self::MissingModes => "partial mode collapse",
+            Self::DiscriminatorWon => "the discriminator has won",
+            Self::VanishingGradients => "vanishing gradients",
+            Self::GeneratorFrozen => "the generator is frozen",
+            Self::DiscriminatorFrozen => "the discriminator is frozen",
+            Self::NonConvergence => "no convergence",
+            Self::Oscillation => "oscillation",
+            Self::Divergence => "divergence",
+            Self::RangeMismatch => "range mismatch",
+            Self::Memorisation => "memorisation",
+        }
+    }
+
+    /// Whether learning more slowly is a way out.
+    #[must_use]
+    pub fn is_overshoot(self) -> bool {
+        !matches!(self, Self::RangeMismatch | Self::GeneratorFrozen | Self::DiscriminatorFrozen)
+    }
+
+    /// What usually causes it.
+    #[must_use]
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::ModeCollapse | Self::MissingModes => {
+                "the generator moves to whatever fools the discriminator at the moment, which nothing holds against it \
+                 as long as the discriminator sees one image at a time"
+            }
+            Self::DiscriminatorWon => {
+                "the discriminator learns faster than the generator: too large, too high an lr, or too few images"
+            }
+            Self::VanishingGradients => {
+                "a sure discriminator is flat where the fakes are; with the minimax loss nothing reaches the generator then"
+            }
+            Self::GeneratorFrozen | Self::DiscriminatorFrozen => {
+                "an lr that is next to nothing, or units that are all dead"
+            }
+            Self::NonConvergence => {
+                "too low an lr, too small a generator, or a discriminator that teaches nothing"
+            }
+            Self::Oscillation => {
+                "both players overshoot: too high an lr, or too much momentum (the first of betas)"
+            }
+            Self::Divergence => "too high an lr",
+            Self::RangeMismatch => {
+                "pixels in [0, 1] against a generator whose Tanh gives [-1, 1]: the discriminator needs only to look for \
+                 a value below 0"
+            }
+            Self::Memorisation => {
+                "too few training images for the size of the networks, or too many passes over them"
+            }
+        }
+    }
+
+    /// Which key of the configuration to change.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::ModeCollapse => {
+                "lower train.discriminator.lr or train.generator.lr, train.generator.betas = [0.5, 0.999], or a network \
+                 with batch norm: model.arch = \"dcgan\""
+            }
+            Self::MissingModes => {
+                "train longer first (train.steps, train.epochs); then lower train.generator.lr, or widen \
+                 model.discriminator.widths"
+            }
+            Self::DiscriminatorWon => {
+                "lower train.discriminator.lr to a half or a quarter of train.generator.lr, narrow \
+                 model.discriminator.widths, or use more data"
+            }
+            Self::VanishingGradients => {
+                "train.loss = \"non-saturating\"; then a lower train.discriminator.lr"
+            }
+            Self::GeneratorFrozen => {
+                "raise train.generator.lr (2e-4 is usual), or model.generator.activation = \"leaky-relu\""
+            }
+            Self::DiscriminatorFrozen => {
+                "raise train.discriminator.lr (2e-4 is usual), or model.discriminator.activation = \"leaky-relu\""
+            }
+            Self::NonConvergence => {
+                "raise train.generator.lr and train.discriminator.lr (2e-4 is usual), or widen model.generator.widths"
+            }
+            Self::Oscillation => {
+                "lower train.generator.lr and train.discriminator.lr, or the first of their betas (0.5 is usual)"
+            }
+            Self::Divergence => "lower train.generator.lr and train.discriminator.lr (2e-4 is usual)",
+            Self::RangeMismatch => "data.range = \"minus-one-one\"",
+            Self::Memorisation => {
+                "use more images, narrow model.generator.widths, or stop earlier (train.steps)"
+            }
+        }
+    }
+}
+
+/// The failure, since when, the numbers, the usual cause, and what to try: one line.
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { failure, since, evidence, .. } = self;
+        let (name, cause, advice) = (failure.name(), failure.cause(), failure.advice());
+        write!(f, "{name} since step {since}: {evidence}. Usual cause: {cause}. Try: {advice}")
+    }
+}

@@ -1,0 +1,107 @@
+//! Losses between two checks.
+
+use super::vitals::Losses;
+use serde::{Deserialize, Serialize};
+
+/// Values of G's loss that become one, so that the noise between single steps is not taken for a rhythm.
+const BIN: usize = 10;
+
+/// Sums up the steps since the last check. Who writes checkpoints in between writes it too, so that a resumed run comes to
+/// the same numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    steps: usize,
+    sums: [f64; 4],
+    largest_logit: f64,
+    bin: Vec<f64>,
+    means: Vec<f64>,
+}
+
+impl Window {
+    /// One step: D's and G's loss, `D(x)` and `D(G(z))` as probabilities, the largest magnitude of a logit.
+    pub fn add(&mut self, values: [f64; 4], largest_logit: f64) {
+        self.steps += 1;
+        for (sum, value) in self.sums.iter_mut().zip(values) {
+            *sum += value;
+        }
+        self.largest_logit = self.largest_logit.max(largest_logit);
+        self.bin.push(values[1]);
+        if self.bin.len() == BIN {
+            self.means.push(mean(&self.bin));
+            self.bin.clear();
+        }
+    }
+
+    /// What the steps amount to; begins anew. None without a step.
+    pub fn finish(&mut self) -> Option<Losses> {
+        let Self { steps, sums, largest_logit, means, .. } = std::mem::take(self);
+        let [d_loss, g_loss, d_real, d_fake] = sums.map(|sum| sum / steps as f64);
+        (steps > 0).then(|| Losses {
+            d_loss,
+            g_loss,
+            d_real,
+            d_fake,
+            largest_logit,
+            swing: variance(&means).sqrt(),
+            rhythm: rhythm(&means),
+        })
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let middle = mean(values);
+    values.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / values.len().max(1) as f64
+}
+
+/// The highest local maximum of the autocorrelation: a trend has none.
+fn rhythm(values: &[f64]) -> f64 {
+    let (middle, scale) = (mean(values), variance(values));
+    if scale <= f64::EPSILON * middle.abs() {
+        return 0.;
+    }
+    let at = |lag: usize| {
+        let pairs = values.iter().zip(&values[lag..]);
+        let products: Vec<f64> = pairs.map(|(a, b)| (a - middle) * (b - middle)).collect();
+        mean(&products) / scale
+    };
+    let correlations: Vec<f64> = (1..=values.len() / 2).map(at).collect();
+    let peaks = correlations.windows(3).filter(|w| w[1] > w[0] && w[1] > w[2]).map(|w| w[1]);
+    peaks.fold(0., f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn losses(g_loss: impl Fn(f64) -> f64) -> Losses {
+        let mut window = Window::default();
+        for step in 0..500 {
+            window.add([1., g_loss(f64::from(step)), 0.5, 0.25], 3.);
+        }
+        window.finish().unwrap()
+    }
+
+    #[test]
+    fn a_wave_has_a_rhythm_and_a_trend_has_none() {
+        let wave = losses(|step| 2. + (step / 20.).sin());
+        assert!(wave.rhythm > 0.9 && (wave.swing - 0.7).abs() < 0.05, "{wave:?}");
+        let trend = losses(|step| step / 100.);
+        assert!(trend.rhythm < 0.1 && trend.swing > 1., "{trend:?}");
+        assert!(losses(|_| 2.).rhythm < 1e-9);
+    }
+
+    #[test]
+    fn it_begins_anew() {
+        let mut window = Window::default();
+        assert_eq!(window.finish(), None);
+        window.add([1., 2., 3., 4.], 5.);
+        let first = window.finish().unwrap();
+        assert_eq!((first.d_loss, first.g_loss, first.d_real, first.d_fake), (1., 2., 3., 4.));
+        assert_eq!((first.largest_logit, first.swing), (5., 0.));
+        assert_eq!(window.finish(), None);
+    }
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod classes;
+pub mod classifier;
+mod error;
+mod evaluation;
+mod frechet;
+pub mod health;
+mod kid;
+mod manifold;
+mod memorisation;
+mod neighbours;
+mod rows;
+mod sample;
+
+pub use classes::{Classes, Modes, classifier_score};
+pub use classifier::Classifier;
+pub use error::{MetricsError, Result};
+pub use evaluation::{Evaluation, NEIGHBOURS, Reference};
+pub use frechet::{Moments, frechet_distance};
+pub use kid::{Kid, KidConfig, kid, squared_mmd};
+pub use manifold::{Manifold, Overlap};
+pub use memorisation::Memorisation;
+pub use neighbours::{Neighbour, nearest, nearest_others};
+pub use sample::Sample;

@@ -1,0 +1,156 @@
+//! All pairs of two sets of points, a tile of them at a time, screened in f32.
+//!
+//! Squared distances come from products, `|x - w|^2 = |x|^2 - 2 (x.w - |w|^2 / 2)`, of points that were centred first.
+//! In f32 such a difference of large numbers is only near the truth, but how near is known: a product decides about the
+//! pairs that are clearly nearer or farther than some distance, and the few others are for the caller to compute in f64.
+//! Hence results are those of f64, whatever kernel, tile and thread the products came from.
+
+use crate::Result;
+use crate::rows::Rows;
+use candle_core::{Device, Tensor};
+use gan_ops::Activation;
+use gan_ops::fused::{Layer, Maps, Product};
+use rayon::prelude::*;
+
+/// Queries that are screened at once: the vector of which the kernels' results are whole multiples.
+pub(crate) const LANES: usize = 16;
+/// Unit roundoff of f32.
+const ROUNDOFF: f64 = f32::EPSILON as f64 / 2.;
+
+/// How many pairs a tile has. The products, 4 MB by default, stay in a cache until they are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tiling {
+    pub(crate) queries: usize,
+    pub(crate) points: usize,
+}
+
+impl Default for Tiling {
+    fn default() -> Self {
+        Self { queries: 512, points: 2048 }
+    }
+}
+
+/// Some queries beside some points.
+pub(crate) struct Tile<'a> {
+    pub(crate) first_query: usize,
+    pub(crate) first_point: usize,
+    /// Points of this tile.
+    pub(crate) points: usize,
+    queries: &'a Queries,
+    /// `[points][queries]`: `x.w - |w|^2 / 2`, both centred.
+    products: Maps,
+    /// The largest norm of these points.
+    widest: f64,
+}
+
+/// Queries in the kernels' order.
+struct Queries {
+    maps: Maps,
+    squared_norms: Vec<f64>,
+}
+
+impl Tile<'_> {
+    /// Queries of this tile.
+    pub(crate) fn queries(&self) -> usize {
+        self.queries.maps.batch()
+    }
+
+    /// The products of one point with the [`LANES`] queries from `group * LANES` on.
+    pub(crate) fn group(&self, point: usize, group: usize) -> &[f32; LANES] {
+        &self.products.values().as_chunks().0[point * self.queries().div_ceil(LANES) + group]
+    }
+
+    /// A point whose product with this query is not above it is not within the distance.
+    pub(crate) fn perhaps_within(&self, query: usize, squared_distance: f64) -> f32 {
+        (self.edge(query, squared_distance) - self.error(query, squared_distance)) as f32
+    }
+
+    /// A point whose product with this query is above it is within the distance.
+    pub(crate) fn surely_within(&self, query: usize, squared_distance: f64) -> f32 {
+        (self.edge(query, squared_distance) + self.error(query, squared_distance)) as f32
+    }
+
+    fn edge(&self, query: usize, squared_distance: f64) -> f64 {
+        (self.queries.squared_norms[query] - squared_distance) / 2.
+    }
+
+    /// A bound on how far off a product is, and the rounding of what it is compared with. A sum of n products of f32
+    /// is off by at most n roundoffs of the sum of their absolute values, in whatever order it was added (Higham 2002,
+    /// section 3.1), which is at most `|x| |w| + |w|^2 / 2` here. Centred coordinates are rounded too, and so is what
+    /// the callers add or compare.
+    fn error(&self, query: usize, squared_distance: f64) -> f64 {
+        let width = self.queries.maps.image()[0] as f64;
+        let sum = self.queries.squared_norms[query].sqrt() + self.widest;
+        let underflow = width * f64::from(f32::MIN_POSITIVE);
+        ROUNDOFF * ((width / 2. + 8.) * sum.powi(2) + 4. * squared_distance) + underflow
+    }
+}
+
+/// Calls `visit` with tiles that together hold each pair once; the points come in their order.
+pub(crate) fn each_tile(
+    queries: &Rows,
+    points: &Rows,
+    tiling: Tiling,
+    mut visit: impl FnMut(&Tile<'_>),
+) -> Result<()> {
+    let (width, points, queries) = (points.width(), points.values(), queries.values());
+    let centre = mean(&points, width);
+    let queries = queries.chunks(tiling.queries * width).map(|block| Queries::new(block, &centre));
+    let queries = queries.collect::<Result<Vec<_>>>()?;
+    for (i, block) in points.chunks(tiling.points * width).enumerate() {
+        let (block, squared_norms) = centred(block, &centre)?;
+        let bias: Vec<_> = squared_norms.iter().map(|n| (n / -2.) as f32).collect();
+        let bias = Tensor::from_vec(bias, squared_norms.len(), &Device::Cpu)?;
+        let product = Some((Product::Linear, block, Some(bias)));
+        let layer = Layer { product, norm: None, activation: Activation::Identity };
+        let prepared = layer.prepare();
+        let widest = squared_norms.iter().copied().fold(0., f64::max).sqrt();
+        for (j, queries) in queries.iter().enumerate() {
+            visit(&Tile {
+                first_query: j * tiling.queries,
+                first_point: i * tiling.points,
+                points: squared_norms.len(),
+                queries,
+                products: prepared.evaluate(&queries.maps)?,
+                widest,
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Queries {
+    fn new(block: &[f32], centre: &[f64]) -> Result<Self> {
+        let (block, squared_norms) = centred(block, centre)?;
+        Ok(Self { maps: Maps::from_tensor(&block)?, squared_norms })
+    }
+}
+
+fn mean(values: &[f32], width: usize) -> Vec<f64> {
+    let mut mean = vec![0.; width];
+    for row in values.chunks_exact(width) {
+        mean.iter_mut().zip(row).for_each(|(sum, &v)| *sum += f64::from(v));
+    }
+    let count = (values.len() / width) as f64;
+    for mean in &mut mean {
+        *mean /= count;
+    }
+    mean
+}
+
+/// Rows without their centre, `[rows, D]`, and the squares of their norms.
+fn centred(block: &[f32], centre: &[f64]) -> Result<(Tensor, Vec<f64>)> {
+    let width = centre.len();
+    let mut values = vec![0.; block.len()];
+    let squared_norms: Vec<f64> = values
+        .par_chunks_exact_mut(width)
+        .zip(block.par_chunks_exact(width))
+        .map(|(to, from)| {
+            for ((to, &from), centre) in to.iter_mut().zip(from).zip(centre) {
+                *to = (f64::from(from) - centre) as f32;
+            }
+            to.iter().map(|&v| f64::from(v).powi(2)).sum()
+        })
+        .collect();
+    Ok((Tensor::from_vec(values, (squared_norms.len(), width), &Device::Cpu)?, squared_norms))
+}

@@ -1,0 +1,158 @@
+//! Images as the metrics see them.
+
+use crate::classes::probability_rows;
+use crate::rows::Rows;
+use crate::{MetricsError, Result};
+use candle_core::Tensor;
+
+/// A set of images: what a classifier makes of them and, for some metrics, the images.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    pub(crate) features: Rows,
+    pub(crate) probabilities: Rows,
+    pub(crate) images: Option<Rows>,
+    pub(crate) digits: Option<Vec<[u8; 3]>>,
+}
+
+impl Sample {
+    /// `features: [N, D]` and `probabilities: [N * channels, K]`, f32: the classifier's softmax of each channel, those of
+    /// an image in a row. N is at least 2. Tensors on the CPU are kept, not copied.
+    ///
+    /// # Errors
+    /// Other types, ranks or numbers of rows; numbers that are not finite; rows that are no probabilities.
+    pub fn new(features: &Tensor, probabilities: &Tensor) -> Result<Self> {
+        let features = Rows::new("features", features, 2)?;
+        let probabilities = probability_rows(probabilities)?;
+        if !probabilities.count().is_multiple_of(features.count()) {
+            let expected = format!("rows for each of {} images", features.count());
+            return Err(MetricsError::input("probabilities", expected, probabilities.count()));
+        }
+        Ok(Self { features, probabilities, images: None, digits: None })
+    }
+
+    /// With the images themselves, `[N, ...]` f32 in [-1, 1], without which nothing is said about memorisation.
+    ///
+    /// # Errors
+    /// Another type or number of images; pixels that are not finite.
+    pub fn with_images(self, images: &Tensor) -> Result<Self> {
+        let images = Rows::new("images", &images.flatten_from(1)?, 1)?;
+        self.check_count("images", images.count())?;
+        Ok(Self { images: Some(images), ..self })
+    }
+
+    /// With the class of each channel of stacked digits, N of them, without which nothing is said about modes.
+    ///
+    /// # Errors
+    /// Another number of images; a class above 9.
+    pub fn with_digits(self, digits: Vec<[u8; 3]>) -> Result<Self> {
+        self.check_count("digits", digits.len())?;
+        if let Some(digit) = digits.iter().flatten().find(|&&digit| digit > 9) {
+            return Err(MetricsError::input("digits", "0 to 9", digit));
+        }
+        Ok(Self { digits: Some(digits), ..self })
+    }
+
+    /// The number of images.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.features.count()
+    }
+
+    /// At most `count` of its images, evenly spaced, so that no part of a sorted set is left out.
+    ///
+    /// # Errors
+    /// A `count` below 2.
+    pub fn take(&self, count: usize) -> Result<Self> {
+        self.select(&evenly_spaced(self.count(), count))
+    }
+
+    pub(crate) fn select(&self, indices: &[u32]) -> Result<Self> {
+        if indices.len() < 2 {
+            return Err(MetricsError::input("images", "at least 2", indices.len()));
+        }
+        let channels = (self.probabilities.count() / self.count()) as u32;
+        let rows: Vec<_> =
+            indices.iter().flat_map(|index| index * channels..(index + 1) * channels).collect();
+        Ok(Self {
+            features: self.features.select(indices)?,
+            probabilities: self.probabilities.select(&rows)?,
+            images: self.images.as_ref().map(|images| images.select(indices)).transpose()?,
+            digits: self
+                .digits
+                .as_ref()
+                .map(|digits| indices.iter().map(|&index| digits[index as usize]).collect()),
+        })
+    }
+
+    /// Refuses a sample that was not made in the same way.
+    pub(crate) fn check_fits(&self, other: &Self) -> Result<()> {
+        other.features.check_width("features", self.features.width())?;
+        other.probabilities.check_width("probabilities", self.probabilities.width())?;
+        match (&self.images, &other.images) {
+            (Some(own), Some(images)) => images.check_width("images", own.width()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_count(&self, what: &'static str, count: usize) -> Result<()> {
+        if count == self.count() {
+            return Ok(());
+        }
+        Err(MetricsError::input(what, format!("{} images", self.count()), count))
+    }
+}
+
+/// At most `count` numbers below `of`.
+pub(crate) fn evenly_spaced(of: usize, count: usize) -> Vec<u32> {
+    let count = count.min(of);
+    (0..count).map(|i| (i * of / count) as u32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn ramp(rows: usize, width: usize) -> Tensor {
+        Tensor::arange(0f32, (rows * width) as f32, &Device::Cpu).unwrap().reshape((rows, width)).unwrap()
+    }
+
+    fn uniform(rows: usize) -> Tensor {
+        Tensor::full(0.25f32, (rows, 4), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn takes_evenly_spaced_images_with_all_that_is_known_of_them() -> Result<()> {
+        let sure: Vec<_> =
+            (0..30u32).flat_map(|i| (0..3).map(move |k| f32::from(u8::from(i % 3 == k)))).collect();
+        let probabilities = Tensor::from_vec(sure, (30, 3), &Device::Cpu)?;
+        let sample = Sample::new(&ramp(10, 2), &probabilities)?
+            .with_images(&ramp(10, 12).reshape((10, 3, 2, 2))?)?
+            .with_digits((0..10).map(|digit| [digit, 0, 9]).collect())?;
+        assert_eq!(sample.take(100)?.features.values()[..], sample.features.values()[..]);
+        let taken = sample.take(4)?; // 0, 2, 5 and 7
+        assert_eq!(taken.count(), 4);
+        assert_eq!(taken.features.values()[..], [0., 1., 4., 5., 10., 11., 14., 15.]);
+        assert_eq!(taken.probabilities.count(), 12);
+        assert_eq!(taken.probabilities.values()[9 * 3..], sample.probabilities.values()[21 * 3..24 * 3]);
+        assert_eq!(taken.images.unwrap().values()[12..24], ramp(10, 12).to_vec2::<f32>()?[2]);
+        assert_eq!(taken.digits.unwrap(), [[0, 0, 9], [2, 0, 9], [5, 0, 9], [7, 0, 9]]);
+        assert!(sample.take(1).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_belong_together() -> Result<()> {
+        let sample = || Sample::new(&ramp(4, 2), &uniform(4)).unwrap();
+        assert!(Sample::new(&ramp(1, 2), &uniform(1)).is_err());
+        let message = Sample::new(&ramp(4, 2), &uniform(6)).unwrap_err().to_string();
+        assert_eq!(message, "probabilities: expected rows for each of 4 images, found 6");
+        assert!(Sample::new(&ramp(4, 2), &ramp(4, 4)).is_err());
+        assert!(Sample::new(&(ramp(4, 2) * f64::NAN)?, &uniform(4)).is_err());
+        assert!(sample().with_images(&ramp(3, 9)).is_err());
+        assert!(sample().with_images(&(ramp(4, 9) / 0.)?).is_err());
+        assert!(sample().with_digits(vec![[0; 3]; 3]).is_err());
+        assert!(sample().with_digits(vec![[10; 3]; 4]).is_err());
+        Ok(())
+    }
+}

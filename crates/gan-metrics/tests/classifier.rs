@@ -1,0 +1,100 @@
+//! The digits' classifier inside the crate.
+#![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
+
+use candle_core::{DType, Device, Tensor};
+use gan_data::{Batches, BatchesConfig, LastBatch, Range, mnist};
+use gan_metrics::Classifier;
+use gan_metrics::classifier::{FEATURES, Look, Record};
+
+const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist-classifier.safetensors");
+
+/// The embedded digits `[n, channels, size, size]` in the range of a generator, evenly spaced, and their labels.
+fn digits(n: usize, channels: usize, size: usize) -> (Tensor, Vec<u8>) {
+    let data = mnist::mnist_5k().unwrap().resize(size).unwrap().spread(n);
+    let labels = data.labels().unwrap().to_vec();
+    let config = BatchesConfig {
+        batch_size: 1,
+        seed: 0,
+        range: Range::MinusOneOne,
+        channels,
+        keep_last: LastBatch::Keep,
+    };
+    let batches = Batches::new(data, config).unwrap();
+    let images = batches.spread(n, n, &Device::Cpu).next().unwrap().unwrap();
+    (images, labels)
+}
+
+fn accuracy(probabilities: &Tensor, labels: &[u8]) -> f64 {
+    let named = probabilities.argmax(1).unwrap().to_vec1::<u32>().unwrap();
+    assert_eq!(named.len(), labels.len());
+    let hits = named.iter().zip(labels).filter(|(named, label)| **named == u32::from(**label)).count();
+    hits as f64 / labels.len() as f64
+}
+
+#[test]
+fn it_knows_the_embedded_digits_and_says_what_it_reached_on_others() {
+    assert!(std::fs::metadata(ASSET).unwrap().len() <= 1_000_000);
+    let classifier = Classifier::mnist(&Device::Cpu).unwrap();
+    let Record { data, classes, images, test_accuracy, .. } = classifier.record();
+    assert_eq!((data.as_str(), *classes, *images), ("mnist", 10, 60_000));
+    assert!(*test_accuracy >= 0.994, "{test_accuracy}");
+    // These are among the images that it was trained on.
+    let (images, labels) = digits(1000, 1, 28);
+    let Look { features, probabilities, pixels } = classifier.look(&images).unwrap();
+    assert_eq!((features.dims(), pixels.dims()), (&[1000, FEATURES][..], &[1000, 784][..]));
+    let reached = accuracy(&probabilities, &labels);
+    assert!(reached >= 0.995, "{reached}");
+    let sums = probabilities.sum(1).unwrap().to_vec1::<f32>().unwrap();
+    assert!(sums.iter().all(|sum| (sum - 1.).abs() < 1e-5));
+}
+
+#[test]
+fn other_sizes_become_28() {
+    let classifier = Classifier::mnist(&Device::Cpu).unwrap();
+    let (images, labels) = digits(200, 1, 28);
+    let plain = classifier.look(&images).unwrap();
+    // 32x32 is 28x28 with a frame, which is cut off again.
+    let framed = classifier.look(&digits(200, 1, 32).0).unwrap();
+    let difference = (plain.features - framed.features).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(difference.to_scalar::<f32>().unwrap() < 1e-5);
+    for size in [20, 40, 64, 90] {
+        let look = classifier.look(&digits(200, 1, size).0).unwrap();
+        let reached = accuracy(&look.probabilities, &labels);
+        assert!(reached > 0.95, "{size}: {reached}");
+    }
+}
+
+#[test]
+fn channels_are_classified_one_by_one() {
+    let classifier = Classifier::mnist(&Device::Cpu).unwrap();
+    let (images, labels) = digits(30, 1, 28);
+    let stacked = images.reshape((10, 3, 28, 28)).unwrap();
+    let look = classifier.look(&stacked).unwrap();
+    assert_eq!(look.features.dims(), [10, 3 * FEATURES]);
+    assert!(accuracy(&look.probabilities, &labels) > 0.95);
+    let alone = classifier.look(&images).unwrap().features.reshape((10, 3 * FEATURES)).unwrap();
+    let difference = (look.features - alone).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(difference.to_scalar::<f32>().unwrap() < 1e-5);
+}
+
+#[test]
+fn a_classifier_comes_back_as_it_was_and_nothing_else_is_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("own.safetensors");
+    let record =
+        Record { data: "runes".into(), classes: 24, images: 7, epochs: 2, seed: 5, test_accuracy: 0.5 };
+    let own = Classifier::new(record.clone(), &Device::Cpu).unwrap();
+    own.save(&path).unwrap();
+    let loaded = Classifier::load(&path, &Device::Cpu).unwrap();
+    assert_eq!(loaded.record(), &record);
+    let images = Tensor::zeros((2, 1, 28, 28), DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(loaded.look(&images).unwrap().probabilities.dims(), [2, 24]);
+
+    let error = |path: &std::path::Path| Classifier::load(path, &Device::Cpu).unwrap_err().to_string();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(error(&path).contains("own.safetensors: is truncated"), "{}", error(&path));
+    gan_models::write_tensors(&path, vec![("x".into(), images)], None).unwrap();
+    assert!(error(&path).contains("own.safetensors: is no classifier"), "{}", error(&path));
+    assert!(error(&directory.path().join("none")).contains("No such file"));
+}

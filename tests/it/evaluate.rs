@@ -1,0 +1,166 @@
+//! `gan-cli evaluate`, and metrics during training.
+
+use crate::program::{fail, small, small_with, succeed};
+use npyz::WriterBuilder;
+use serde_json::Value;
+use std::path::Path;
+
+/// The report of one line of JSON.
+fn report(directory: &Path, args: &[&str]) -> Value {
+    let mut all = vec!["-q", "evaluate", "--json"];
+    all.extend(args);
+    serde_json::from_str(&succeed(directory, &all)).unwrap()
+}
+
+fn npy<T: npyz::AutoSerialize>(path: &Path, shape: &[u64], values: Vec<T>) {
+    let mut bytes = vec![];
+    let options = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes);
+    let mut writer = options.begin_nd().unwrap();
+    writer.extend(values).unwrap();
+    writer.finish().unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+#[test]
+fn a_run_its_samples_and_their_pictures_are_judged_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("run");
+    succeed(at, &small_with(&args, &["--set", "train.health.every=0"]));
+
+    let table = succeed(at, &["-q", "evaluate", "run", "--count", "200"]);
+    for part in [
+        "run/generator.safetensors (step 40): 200 images",
+        "compared with mnist-5k half of the training images (2500 images)",
+        "the floor: 200 of mnist-5k the other half (2500)",
+        "mnist-fd",
+        "classifier score",
+        "10 of 10",
+        "nearest training image",
+    ] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+
+    let of_run = report(at, &["run", "--count", "200"]);
+    let (generated, floor) = (&of_run["generated"], &of_run["floor"]);
+    assert_eq!(
+        (&of_run["features"], &generated["count"], &floor["count"]),
+        (&"mnist".into(), &200.into(), &200.into())
+    );
+    // Forty steps make no digits; other digits are ones.
+    assert!(number(&generated["mnist_fd"]) > 50. * number(&floor["mnist_fd"]), "{of_run}");
+    assert!(number(&floor["precision"]) > 0.8 && number(&generated["recall"]) < 0.1, "{of_run}");
+    assert!(number(&floor["classifier_score"]) > 9.);
+    assert_eq!(floor["classes"]["covered"], 10);
+    assert!(number(&floor["memorisation"]["copied"]) < 0.05);
+
+    succeed(at, &["-q", "sample", "run", "--count", "200", "--out", "fakes.npy"]);
+    let of_array = report(at, &["--samples", "fakes.npy", "--count", "200"]);
+    assert_eq!(of_array["generated"], *generated);
+    assert_eq!(of_array["floor"], *floor);
+
+    succeed(at, &["-q", "sample", "run", "--count", "200", "--out", "fakes/"]);
+    let of_files = report(at, &["--samples", "fakes"]);
+    // Pictures have 256 shades.
+    let ratio = number(&of_files["generated"]["mnist_fd"]) / number(&generated["mnist_fd"]);
+    assert!((ratio - 1.).abs() < 0.02, "{ratio}");
+}
+
+#[test]
+fn real_digits_are_perfect_and_copies_are_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let data = gan_data::mnist::mnist_5k().unwrap();
+    let write = |name: &str, first: usize| {
+        let images = (first..data.len()).step_by(2).flat_map(|i| data.image(i)).copied().collect();
+        npy(&at.join(name), &[2500, 28, 28], images);
+    };
+    write("copies.npy", 0);
+    write("others.npy", 1);
+    let others = report(at, &["--samples", "others.npy", "--count", "400"]);
+    assert_eq!(others["generated"], others["floor"], "the same images");
+    let copies = &report(at, &["--samples", "copies.npy", "--count", "400"])["generated"];
+    assert_eq!(
+        (number(&copies["memorisation"]["copied"]), number(&copies["memorisation"]["median"])),
+        (1., 0.)
+    );
+    assert_eq!(copies["precision"], 1.);
+}
+
+#[test]
+fn what_cannot_be_judged_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let write = |name: &str, shape: &[u64], value: f32| {
+        npy(&at.join(name), shape, vec![value; shape.iter().product::<u64>() as usize]);
+    };
+    write("flat.npy", &[4, 784], 0.);
+    write("bright.npy", &[64, 28, 28], 200.);
+    write("nan.npy", &[64, 1, 28, 28], f32::NAN);
+    write("one.npy", &[1, 1, 28, 28], 0.);
+    std::fs::write(at.join("words.npy"), "words").unwrap();
+    std::fs::create_dir(at.join("empty")).unwrap();
+    for (args, code, expected) in [
+        (vec!["evaluate", "--samples", "flat.npy"], 1, "expected f32, f64 or u8 [N, C, S, S] or [N, S, S]"),
+        (vec!["evaluate", "--samples", "bright.npy"], 2, "expected values in [-1, 1], found 200 to 200"),
+        (vec!["evaluate", "--samples", "nan.npy"], 1, "holds NaN or infinity"),
+        (vec!["evaluate", "--samples", "one.npy"], 1, "expected at least 2 rows, found 1"),
+        (vec!["evaluate", "--samples", "words.npy"], 1, "words.npy"),
+        (vec!["evaluate", "--samples", "none.npy"], 1, "No such file"),
+        (vec!["evaluate", "--samples", "empty"], 1, "empty"),
+        (vec!["evaluate", "empty"], 1, "holds no generator.safetensors"),
+        (
+            vec!["evaluate", "--samples", "one.npy", "--features", "flat.npy"],
+            1,
+            "flat.npy: is truncated or not",
+        ),
+        (
+            vec!["evaluate", "--samples", "one.npy", "--data", "mnist-5k", "--data-dir", "empty"],
+            2,
+            "embedded",
+        ),
+        (vec!["evaluate", "--samples", "one.npy", "--data-dir", "empty"], 1, "empty"),
+    ] {
+        let error = fail(at, &args, code);
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_run_can_judge_itself_and_keeps_its_best() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let sets = [
+        "train.evaluate.every-kimg=1",
+        "train.evaluate.count=128",
+        "train.steps=160",
+        "train.health.every=0",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    let args = small("run");
+    succeed(at, &small_with(&args, &sets));
+    let text = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // Batches of 16: the first step past each thousand images, and the last.
+    let judged: Vec<(u64, f64)> = lines
+        .iter()
+        .filter(|line| line.get("evaluate").is_some())
+        .map(|line| (line["step"].as_u64().unwrap(), number(&line["evaluate"]["mnist_fd"])))
+        .collect();
+    assert_eq!(judged.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [63, 126, 160]);
+    let best = judged.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    let record: Value =
+        serde_json::from_slice(&std::fs::read(at.join("run/best/evaluation.json")).unwrap()).unwrap();
+    assert_eq!((record["step"].as_u64(), record["frechet_distance"].as_f64()), (Some(best.0), Some(best.1)));
+    let shown = succeed(at, &["inspect", "run/best/generator.safetensors"]);
+    assert!(shown.contains(&format!("{} steps", best.0)), "{shown}");
+    // What is drawn from the run is drawn from its best.
+    succeed(at, &["-q", "sample", "run", "--count", "2", "--out", "run.npy"]);
+    succeed(at, &["-q", "sample", "run/best/generator.safetensors", "--count", "2", "--out", "best.npy"]);
+    let read = |name: &str| std::fs::read(at.join(name)).unwrap();
+    assert!(read("run.npy") == read("best.npy"));
+}
