@@ -60,14 +60,15 @@ fn a_run_its_samples_and_their_pictures_are_judged_alike() {
 
     succeed(at, &["-q", "sample", "run", "--count", "200", "--out", "fakes.npy"]);
     let of_array = report(at, &["--samples", "fakes.npy", "--count", "200"]);
-    assert_eq!(of_array["generated"], *generated);
+    // On candle's own operations an image's features depend on how many pass together, by a rounding.
+    let ratio = |report: &Value| number(&report["generated"]["mnist_fd"]) / number(&generated["mnist_fd"]);
+    assert!((ratio(&of_array) - 1.).abs() < 1e-6, "{}", ratio(&of_array));
     assert_eq!(of_array["floor"], *floor);
 
     succeed(at, &["-q", "sample", "run", "--count", "200", "--out", "fakes/"]);
     let of_files = report(at, &["--samples", "fakes"]);
     // Pictures have 256 shades.
-    let ratio = number(&of_files["generated"]["mnist_fd"]) / number(&generated["mnist_fd"]);
-    assert!((ratio - 1.).abs() < 0.02, "{ratio}");
+    assert!((ratio(&of_files) - 1.).abs() < 0.02, "{}", ratio(&of_files));
 }
 
 #[test]
