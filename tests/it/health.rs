@@ -166,3 +166,31 @@ fn what_cannot_be_diagnosed_is_said() {
     succeed(at, &small_with(&args, &["--set", "train.health.every=0"]));
     assert!(fail(at, &["diagnose", "run"], 2).contains("holds no checks: train with train.health.every"));
 }
+
+#[test]
+fn a_run_that_leaves_the_numbers_is_diagnosed() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for (on_failure, code) in [("warn", 1), ("stop", 3)] {
+        let args = small(on_failure);
+        let on_failure_set = format!("train.health.on-failure={on_failure}");
+        let sets = [
+            "--set",
+            "train.generator.lr=1e30",
+            "--set",
+            "train.discriminator.lr=1e30",
+            "--set",
+            &on_failure_set,
+        ];
+        let error = fail(at, &small_with(&args, &sets), code);
+        assert!(error.contains("not finite"), "{error}");
+        let text = succeed(at, &["diagnose", on_failure]);
+        assert!(text.contains("divergence, since step") && text.contains("is not finite"), "{text}");
+    }
+    let args = small("short");
+    succeed(at, &small_with(&args, &["--set", "train.steps=5"]));
+    assert!(succeed(at, &["diagnose", "short"]).contains("not looked at yet"));
+    // Two images are too few to be watched, and no reason not to train.
+    let args = small("few");
+    succeed(at, &small_with(&args, &["--set", "data.limit=2", "--set", "data.batch-size=2"]));
+}

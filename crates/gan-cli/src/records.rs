@@ -59,3 +59,8 @@ pub(crate) fn replay(path: &Path) -> Result<Option<Monitor>> {
 pub(crate) fn rollback(path: &Path) -> Result<Option<Rollback>> {
     Ok(journal::read::<RollbackLine>(path)?.into_iter().next().map(|line| line.rollback))
 }
+
+/// Every verdict that was written down.
+pub(crate) fn verdicts(path: &Path) -> Result<Vec<Verdict>> {
+    Ok(journal::read::<VerdictLine>(path)?.into_iter().map(|line| line.verdict).collect())
+}

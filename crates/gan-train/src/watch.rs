@@ -57,6 +57,7 @@ impl Default for HealthConfig {
 /// Fewer images say nothing of a distribution; more would be a mistake in the file.
 const MIN_JUDGED: usize = 64;
 const MAX_JUDGED: usize = 1_000_000;
+const MAX_KIMG: u64 = 1_000_000_000;
 
 impl HealthConfig {
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
@@ -66,8 +67,9 @@ impl HealthConfig {
 
 impl EvaluateConfig {
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
-        if self.every_kimg == 0 {
-            return Err(TrainError::config(format!("{field}.every-kimg"), "expected at least 1, found 0"));
+        if !(1..=MAX_KIMG).contains(&self.every_kimg) {
+            let problem = format!("expected a whole number from 1 to {MAX_KIMG}, found {}", self.every_kimg);
+            return Err(TrainError::config(format!("{field}.every-kimg"), problem));
         }
         judged(&format!("{field}.count"), self.count)
     }

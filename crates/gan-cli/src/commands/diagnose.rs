@@ -42,9 +42,12 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
         )));
     };
     let rollback = records::rollback(&path)?;
-    let verdicts = monitor.verdicts().iter().map(|verdict| Entry {
+    // Also what was found between two checks: a loss or a weight that is not finite.
+    let noted = records::verdicts(&path)?;
+    let is_new = |verdict: &&Verdict| monitor.verdicts().iter().all(|known| known.failure != verdict.failure);
+    let verdicts = monitor.verdicts().iter().chain(noted.iter().filter(is_new)).map(|verdict| Entry {
         verdict,
-        standing: monitor.still_shows(verdict.failure),
+        standing: monitor.still_shows(verdict.failure) || noted.last() == Some(verdict) && is_new(&verdict),
         cause: verdict.failure.cause(),
         advice: verdict.failure.advice(),
     });
@@ -75,6 +78,9 @@ fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String
         )?;
     }
     match report.verdicts.len() {
+        0 if checks == 0 => {
+            writeln!(text, "{run}: not looked at yet; train.health.every says after how many steps")?;
+        }
         0 => writeln!(text, "{run}: healthy, no verdict in {checks} checks up to step {}", report.step)?,
         1 => writeln!(text, "{run}: 1 verdict in {checks} checks up to step {}", report.step)?,
         n => writeln!(text, "{run}: {n} verdicts in {checks} checks up to step {}", report.step)?,

@@ -14,6 +14,8 @@ use std::time::Instant;
 
 /// Real images that pixels, classes and features are compared with, and whose nearest neighbours are looked for.
 const REAL: usize = 5_000;
+/// Real images of which nearest neighbours and moments can be taken.
+const FEWEST: usize = 3;
 /// Real images that are looked at together.
 const CHUNK: usize = 256;
 /// Images that go through the networks layer by layer: a maximum needs no more.
@@ -49,6 +51,11 @@ impl<'a> Health<'a> {
         watch: &'a Watch,
     ) -> anyhow::Result<Option<Self>> {
         if config.every == 0 {
+            return Ok(None);
+        }
+        let images = batches.dataset().len();
+        if images < FEWEST {
+            tracing::warn!("{images} training images are too few to tell whether the run is healthy");
             return Ok(None);
         }
         let probe = Probe::new(
@@ -88,6 +95,11 @@ impl<'a> Health<'a> {
         }
     }
 
+    /// Notes a verdict that was found elsewhere.
+    pub(crate) fn note(journal: &Journal, verdict: &Verdict) -> anyhow::Result<()> {
+        journal.append(&VerdictLine { step: verdict.step, verdict: verdict.clone() })
+    }
+
     /// The verdict that ended the run.
     pub(crate) fn fatal(&self) -> Option<&Verdict> {
         self.fatal.as_ref()
@@ -108,7 +120,8 @@ impl<'a> Health<'a> {
             discriminator: player(trainer.norms_d()?),
             largest_activation: activations.map(f64::from).into_iter().fold(0., f64::max),
             images: self.probe.look(&generator.generate(&z)?)?,
-        };
+        }
+        .finite();
         tracing::debug!("looked at the run's health in {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
         self.journal.append(&HealthLine { step, health: vitals.clone() })?;
         let verdicts = self.monitor.observe(step, vitals);
@@ -141,6 +154,7 @@ impl Observer for Health<'_> {
         let values = [d_loss, g_loss, d_real, d_fake].map(|&v| v.into());
         self.watch.window.borrow_mut().add(values, report.largest_logit.into());
         if report.step.is_multiple_of(self.config.every) {
+            trainer.check_finite()?;
             self.check(trainer).map_err(TrainError::observer)?;
         }
         Ok(if self.fatal.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

@@ -81,3 +81,25 @@ pub struct Baseline {
     /// Norm of each network's weights before the first step: generator, discriminator.
     pub weights: [f64; 2],
 }
+
+/// Beyond every sense, and yet a number: JSON has no infinity.
+const LARGEST: f64 = 1e30;
+
+impl Vitals {
+    /// The same with 1e30 for what is larger or no number at all, so that it can be written and read again.
+    #[must_use]
+    pub fn finite(mut self) -> Self {
+        let Self { losses, generator, discriminator, largest_activation, images } = &mut self;
+        let Losses { d_loss, g_loss, d_real, d_fake, largest_logit, swing, rhythm } = losses;
+        let Images { range: [low, high], spread, distance, copied, .. } = images;
+        let mut all = vec![d_loss, g_loss, d_real, d_fake, largest_logit, swing, rhythm];
+        all.extend([largest_activation, low, high, spread, distance, copied]);
+        for Player { weight, gradient, update } in [generator, discriminator] {
+            all.extend([weight, gradient, update]);
+        }
+        for value in all {
+            *value = if value.is_nan() { LARGEST } else { value.clamp(-LARGEST, LARGEST) };
+        }
+        self
+    }
+}

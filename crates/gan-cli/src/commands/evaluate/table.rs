@@ -14,9 +14,9 @@ pub(super) fn of(report: &Report) -> Result<String> {
     writeln!(text, "compared with {} ({} images)", reference.name, reference.count)?;
     writeln!(text, "the floor: {} of {} ({})\n", floor.count, held_out.name, held_out.count)?;
 
-    writeln!(text, "{:26}{:>COLUMN$}{:>COLUMN$}", "", "generated", "floor")?;
+    writeln!(text, "{:26}{:>COLUMN$} {:>COLUMN$}", "", "generated", "floor")?;
     let mut row = |name: &str, value: &dyn Fn(&Evaluation) -> String, note: &str| {
-        writeln!(text, "{name:26}{:>COLUMN$}{:>COLUMN$}  {note}", value(generated), value(floor))
+        writeln!(text, "{name:26}{:>COLUMN$} {:>COLUMN$}  {note}", value(generated), value(floor))
     };
     row(&format!("{features}-fd"), &|e| format!("{:.2}", e.frechet_distance), "lower is better")?;
     let kid = |e: &Evaluation| format!("{:.3} +- {:.3}", e.kid.mean, e.kid.deviation);
@@ -43,10 +43,10 @@ pub(super) fn of(report: &Report) -> Result<String> {
         row("copied", &copied, "nearer to one than 99% of held-out images")?;
     }
 
-    writeln!(text, "\n{:26}{:>COLUMN$}{:>COLUMN$}", "share of class", "generated", "floor")?;
+    writeln!(text, "\n{:26}{:>COLUMN$} {:>COLUMN$}", "share of class", "generated", "floor")?;
     for (class, (share, real)) in generated.classes.shares.iter().zip(&floor.classes.shares).enumerate() {
         let [share, real] = [share, real].map(|share| format!("{:.1}%", share * 100.));
-        writeln!(text, "{class:<26}{share:>COLUMN$}{real:>COLUMN$}")?;
+        writeln!(text, "{class:<26}{share:>COLUMN$} {real:>COLUMN$}")?;
     }
     Ok(text)
 }

@@ -112,15 +112,21 @@ impl Session {
         let outcome = fit(trainer, horizon.steps, batch, &mut observers);
 
         let healthy_until = watch.healthy.get();
-        let verdict = match (&outcome, train.health.on_failure) {
-            (_, OnFailure::Warn) => None,
-            (Err(TrainError::NonFinite { step, what, .. }), _) => Some(Verdict {
+        let broken = match &outcome {
+            Err(TrainError::NonFinite { step, what, .. }) => Some(Verdict {
                 failure: Failure::Divergence,
                 since: *step,
                 step: *step,
                 evidence: format!("{what} is not finite"),
             }),
-            _ => health.as_ref().and_then(Health::fatal).cloned(),
+            _ => None,
+        };
+        if let Some(verdict) = &broken {
+            Health::note(&journal, verdict)?;
+        }
+        let verdict = match train.health.on_failure {
+            OnFailure::Warn => None,
+            _ => broken.or_else(|| health.as_ref().and_then(Health::fatal).cloned()),
         };
         if let Some(verdict) = verdict {
             return Ok(Ended::Failing { verdict, healthy_until });

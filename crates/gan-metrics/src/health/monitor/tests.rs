@@ -168,3 +168,15 @@ fn it_knows_how_far_back_a_run_was_healthy() {
     assert_eq!((monitor.healthy_until(), monitor.verdicts().len()), (800, 1));
     assert!(!monitor.still_shows(Failure::DiscriminatorWon));
 }
+
+#[test]
+fn what_is_beyond_numbers_survives_json() {
+    let mut vitals = healthy();
+    vitals.generator.gradient = f64::INFINITY;
+    vitals.images.spread = f64::NAN;
+    vitals.losses.g_loss = f64::NEG_INFINITY;
+    let written = serde_json::to_string(&vitals.finite()).unwrap();
+    let read: Vitals = serde_json::from_str(&written).unwrap();
+    assert_eq!((read.generator.gradient, read.images.spread, read.losses.g_loss), (1e30, 1e30, -1e30));
+    assert_eq!(healthy().finite(), healthy());
+}
