@@ -82,7 +82,10 @@ fn real_digits_are_perfect_and_copies_are_found_out() {
     };
     write("copies.npy", 0);
     write("others.npy", 1);
-    let others = report(at, &["--samples", "others.npy", "--count", "400"]);
+    let mut others = report(at, &["--samples", "others.npy", "--count", "400"]);
+    // All of them were trained on, says the data; the floor is that of images that were not.
+    assert!(number(&others["generated"]["memorisation"].take()["copied"]) > 0.999);
+    assert!(number(&others["floor"]["memorisation"].take()["copied"]) < 0.03);
     assert_eq!(others["generated"], others["floor"], "the same images");
     let copies = &report(at, &["--samples", "copies.npy", "--count", "400"])["generated"];
     assert_eq!(
@@ -90,6 +93,28 @@ fn real_digits_are_perfect_and_copies_are_found_out() {
         (1., 0.)
     );
     assert_eq!(copies["precision"], 1.);
+}
+
+#[test]
+fn copies_are_those_of_the_images_that_were_trained_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("run");
+    succeed(at, &small_with(&args, &["--set", "data.limit=100", "--set", "train.steps=5"]));
+    let data = gan_data::mnist::mnist_5k().unwrap();
+    let write = |name: &str, first: usize| {
+        let images = (first..data.len()).step_by(50).flat_map(|i| data.image(i)).copied().collect();
+        npy(&at.join(name), &[100, 28, 28], images);
+    };
+    write("trained.npy", 0);
+    write("unseen.npy", 1);
+    let copied = |samples: &str| {
+        let report = report(at, &["run", "--samples", samples]);
+        assert_eq!(report["reference"]["count"], 2500, "{report}");
+        number(&report["generated"]["memorisation"]["copied"])
+    };
+    assert!(copied("trained.npy") > 0.999);
+    assert!(copied("unseen.npy") < 0.05);
 }
 
 #[test]
@@ -103,13 +128,16 @@ fn what_cannot_be_judged_is_said() {
     write("bright.npy", &[64, 28, 28], 200.);
     write("nan.npy", &[64, 1, 28, 28], f32::NAN);
     write("one.npy", &[1, 1, 28, 28], 0.);
+    write("many.npy", &[64, 1, 28, 28], -1.);
     std::fs::write(at.join("words.npy"), "words").unwrap();
     std::fs::create_dir(at.join("empty")).unwrap();
     for (args, code, expected) in [
         (vec!["evaluate", "--samples", "flat.npy"], 1, "expected f32, f64 or u8 [N, C, S, S] or [N, S, S]"),
         (vec!["evaluate", "--samples", "bright.npy"], 2, "expected values in [-1, 1], found 200 to 200"),
         (vec!["evaluate", "--samples", "nan.npy"], 1, "holds NaN or infinity"),
-        (vec!["evaluate", "--samples", "one.npy"], 1, "expected at least 2 rows, found 1"),
+        (vec!["evaluate", "--samples", "one.npy"], 2, "expected at least 64 images to judge, found 1"),
+        (vec!["evaluate", "--samples", "many.npy", "-n", "63"], 2, "at least 64 images to judge, found 63"),
+        (vec!["evaluate", "none", "--samples", "many.npy"], 2, "none: no such file or run"),
         (vec!["evaluate", "--samples", "words.npy"], 1, "words.npy"),
         (vec!["evaluate", "--samples", "none.npy"], 1, "No such file"),
         (vec!["evaluate", "--samples", "empty"], 1, "empty"),

@@ -98,7 +98,7 @@ fn a_stopped_run_exits_with_3_and_its_verdict() {
     let text = succeed(at, &["diagnose", "run"]);
     for part in [
         "1 verdict in 2 checks up to step 20",
-        "the generator is frozen, since step 10",
+        "the generator is frozen, since step 10 (certain at 20)",
         "usual cause",
         "try",
         "at step 20",
@@ -106,7 +106,8 @@ fn a_stopped_run_exits_with_3_and_its_verdict() {
         assert!(text.contains(part), "{part}: {text}");
     }
     // Whoever resumes it knows.
-    succeed(at, &["train", "--resume", "--out", "run"]);
+    let log = String::from_utf8(run(at, &["train", "--resume", "--out", "run"]).stderr).unwrap();
+    assert!(log.contains("known already: the generator is frozen since step 10"), "{log}");
 }
 
 #[test]
@@ -141,20 +142,59 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     // The checkpoints are those of the changed run.
     let args = small("run");
     fail(at, &small_with(&args, &["--resume"]), 2);
-    succeed(
-        at,
-        &[
-            "-q",
-            "train",
-            "--resume",
-            "--out",
-            "run",
-            "--set",
-            "train.health.on-failure=warn",
-            "--set",
-            "train.steps=5",
-        ],
-    );
+    go_on(at);
+
+    // Killed once the journal had said that it goes back, it does so when it goes on.
+    let run = at.join("run");
+    let before = |path: &Path, now: &str, then: &str| {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains(now), "{text}");
+        std::fs::write(path, text.replace(now, then)).unwrap();
+    };
+    before(&run.join("config.toml"), "lr = 0.2", "lr = 0.4");
+    let checkpoint = |step: u64| run.join(format!("checkpoints/step-{step:08}"));
+    for entry in std::fs::read_dir(run.join("checkpoints")).unwrap() {
+        before(&entry.unwrap().path().join("state.json"), "\"0.2\"", "\"0.4\"");
+    }
+    let undone = to + 1000;
+    for name in ["checkpoints/step-", "samples/step-"] {
+        assert!(!run.join(format!("{name}{undone:08}")).exists());
+    }
+    std::fs::create_dir(checkpoint(undone)).unwrap();
+    let drawn = run.join(format!("samples/step-{undone:08}.png"));
+    std::fs::write(&drawn, "").unwrap();
+    std::fs::create_dir(run.join("best")).unwrap();
+    let best = format!(r#"{{"step":{undone},"frechet_distance":1.0,"count":64,"features":null}}"#);
+    std::fs::write(run.join("best/evaluation.json"), best).unwrap();
+    go_on(at);
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert_eq!(config.matches("lr = 0.2").count(), 2, "{config}");
+    assert!(!checkpoint(undone).exists() && !drawn.exists() && !run.join("best").exists());
+}
+
+/// Resumes the run, as little as can be.
+fn go_on(at: &Path) {
+    let sets = ["train.health.on-failure=warn", "train.steps=5"];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    succeed(at, &[&["-q", "train", "--resume", "--out", "run"], &sets[..]].concat());
+}
+
+#[test]
+fn what_cannot_be_watched_is_said_before_anything_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("run");
+    let none = ["train.evaluate.every-kimg=1", "train.evaluate.features=none.safetensors"];
+    let none: Vec<&str> = none.iter().flat_map(|set| ["--set", *set]).collect();
+    let error = fail(at, &small_with(&args, &none), 1);
+    assert!(error.contains("train.evaluate.features: none.safetensors: No such file"), "{error}");
+    std::fs::write(at.join("broken.safetensors"), "broken").unwrap();
+    let broken = ["train.evaluate.every-kimg=1", "train.evaluate.features=broken.safetensors"];
+    let broken: Vec<&str> = broken.iter().flat_map(|set| ["--set", *set]).collect();
+    assert!(fail(at, &small_with(&args, &broken), 1).contains("broken.safetensors: is truncated"));
+    let blind = ["--set", "train.health.every=0", "--set", "train.health.on-failure=stop"];
+    assert!(fail(at, &small_with(&args, &blind), 2).contains("train.health.every: expected above 0"));
+    assert!(!at.join("run").exists());
 }
 
 #[test]

@@ -125,8 +125,8 @@ pub(crate) struct Evaluate {
     /// What the directory holds. [default: the run's data, else mnist]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(crate) data: Option<DataName>,
-    /// Images to draw and to hold out. [default: 10000, or as many as there are held-out images]
-    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(64..))]
+    /// Images to judge, 64 or more. [default: 10000; at most as many as there are, and as real ones are held out]
+    #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u32>,
     /// Seed of the latents.
     #[arg(long, default_value_t = 0)]
@@ -143,10 +143,10 @@ pub(crate) struct Evaluate {
 
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
-  gan-cli evaluate runs/mnist-5k                                     against the 5,000 embedded digits
-  gan-cli evaluate runs/dcgan-28 --data-dir ~/mnist                  10,000 images against all of MNIST
-  gan-cli evaluate --samples fakes.npy --range zero-one --data-dir ~/mnist
-  gan-cli evaluate --samples fakes/ --data-dir ~/mnist --json        a folder of PNG files, one line of JSON";
+  gan-cli evaluate runs/mnist-5k                           beside the embedded digits
+  gan-cli evaluate runs/dcgan-28 --data-dir ~/mnist        10,000 images, all of MNIST
+  gan-cli evaluate --samples fakes.npy --range zero-one    another program's images
+  gan-cli evaluate --samples fakes/ --json                 PNG files; one line of JSON";
 
 /// What floats mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

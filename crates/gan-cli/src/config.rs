@@ -7,7 +7,7 @@ use gan_models::ModelConfig;
 use gan_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The whole of a configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,21 +81,13 @@ impl Config {
         Ok(toml::to_string(self)?)
     }
 
-    /// Takes `--data-dir`, else `GAN_DATA_DIR` where the data set reads a directory.
-    pub(crate) fn set_data_dir(&mut self, flag: Option<&Path>) -> Result<()> {
-        let from_environment = std::env::var_os("GAN_DATA_DIR").filter(|dir| !dir.is_empty());
-        let dir = match (flag, &self.data.dir, from_environment) {
-            (Some(dir), ..) => dir.to_owned(),
-            (None, Some(dir), _) => dir.clone(),
-            (None, None, Some(dir)) if self.data.name != Source::Mnist5k => dir.into(),
-            _ => return Ok(()),
-        };
-        if self.data.name == Source::Mnist5k && flag.is_some() {
-            tracing::info!("reading MNIST from {} in place of the embedded digits", dir.display());
-            self.data.name = Source::Mnist;
+    /// Finds the files that are named, so that a resume does from another working directory: those of the data (see
+    /// [`set_data_dir`]), and the classifier's.
+    pub(crate) fn find_files(&mut self, data_dir: Option<&Path>) -> Result<()> {
+        set_data_dir(&mut self.data, data_dir)?;
+        if let Some(features) = self.train.evaluate.as_mut().and_then(|evaluate| evaluate.features.as_mut()) {
+            *features = absolute(features).context("train.evaluate.features")?;
         }
-        // Absolute, so that a resume finds it from another working directory.
-        self.data.dir = Some(std::fs::canonicalize(&dir).with_context(|| dir.display().to_string())?);
         Ok(())
     }
 
@@ -111,6 +103,31 @@ impl Config {
         settings.retain(|key, _| !is_free(key));
         Ok(settings)
     }
+}
+
+/// Takes `--data-dir`, else `GAN_DATA_DIR` where the data set reads a directory and has none.
+pub(crate) fn set_data_dir(data: &mut DataConfig, flag: Option<&Path>) -> Result<()> {
+    let dir = match (flag, &data.dir, dir_from_environment()) {
+        (Some(dir), ..) => dir.to_owned(),
+        (None, Some(dir), _) => dir.clone(),
+        (None, None, Some(dir)) if data.name != Source::Mnist5k => dir,
+        _ => return Ok(()),
+    };
+    if data.name == Source::Mnist5k && flag.is_some() {
+        tracing::info!("reading MNIST from {} in place of the embedded digits", dir.display());
+        data.name = Source::Mnist;
+    }
+    data.dir = Some(absolute(&dir)?);
+    Ok(())
+}
+
+/// `GAN_DATA_DIR`.
+pub(crate) fn dir_from_environment() -> Option<PathBuf> {
+    std::env::var_os("GAN_DATA_DIR").filter(|dir| !dir.is_empty()).map(Into::into)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).with_context(|| path.display().to_string())
 }
 
 /// The text of a built-in configuration.

@@ -19,7 +19,7 @@ impl Journal {
     /// Opens the file to go on after `step` steps: later lines, of work that was lost, are dropped.
     pub(crate) fn open(path: &Path, step: u64) -> Result<Self> {
         let at = || path.display().to_string();
-        cut(path, step).with_context(at)?;
+        cut(path, step, &[]).with_context(at)?;
         let file = OpenOptions::new().create(true).append(true).open(path).with_context(at)?;
         Ok(Self { path: path.to_owned(), file })
     }
@@ -27,12 +27,16 @@ impl Journal {
     /// Appends a line.
     pub(crate) fn append(&self, line: &impl Serialize) -> Result<()> {
         let at = || self.path.display().to_string();
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
+        let text = to_text(line)?;
         // One write, so that a kill leaves whole lines or, at worst, one that a resume drops.
         (&self.file).write_all(&text).with_context(at)?;
         // On the disk before any later checkpoint is, or a resume after a power failure would miss the line.
         self.file.sync_data().with_context(at)
+    }
+
+    /// Drops the lines after `step` and appends another, in one go: a crash leaves all of the old lines or the new ones.
+    pub(crate) fn rewind(path: &Path, step: u64, line: &impl Serialize) -> Result<()> {
+        cut(path, step, &to_text(line)?).with_context(|| path.display().to_string())
     }
 
     /// Where it is.
@@ -52,8 +56,14 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     }
 }
 
-/// Keeps the lines up to `step`.
-fn cut(path: &Path, step: u64) -> Result<()> {
+fn to_text(line: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Keeps the lines up to `step`, and `more`.
+fn cut(path: &Path, step: u64, more: &[u8]) -> Result<()> {
     #[derive(Deserialize)]
     struct Step {
         step: u64,
@@ -61,7 +71,7 @@ fn cut(path: &Path, step: u64) -> Result<()> {
     // Bytes that are no text can only be what a crash left of the last line.
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => vec![],
         Err(error) => return Err(error.into()),
     };
     let text = String::from_utf8_lossy(&bytes);
@@ -70,8 +80,9 @@ fn cut(path: &Path, step: u64) -> Result<()> {
         .filter(|line| line.ends_with('\n'))
         .filter(|line| serde_json::from_str::<Step>(line).is_ok_and(|line| line.step <= step))
         .collect();
-    if kept.as_bytes() != bytes {
-        write_atomically(path, kept.as_bytes())?;
+    let kept = [kept.as_bytes(), more].concat();
+    if kept != bytes {
+        write_atomically(path, &kept)?;
     }
     Ok(())
 }
@@ -84,7 +95,7 @@ mod tests {
     fn lines_of_lost_work_and_half_lines_are_cut() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.jsonl");
-        cut(&path, 3).unwrap();
+        cut(&path, 3, &[]).unwrap();
         std::fs::write(&path, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":6}\n{\"st").unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.extend([0xff, 0, 0xfe]);
@@ -93,6 +104,9 @@ mod tests {
         journal.append(&serde_json::json!({"step": 5, "x": 2})).unwrap();
         let text = std::fs::read_to_string(journal.path()).unwrap();
         assert_eq!(text, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":5,\"x\":2}\n");
+        Journal::rewind(&path, 2, &serde_json::json!({"step": 2, "x": 9})).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\"step\":2,\"x\":1}\n{\"step\":2,\"x\":9}\n");
     }
 
     #[test]

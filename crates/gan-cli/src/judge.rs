@@ -1,13 +1,18 @@
 //! Images as the metrics want them: real ones to judge by, generated ones to be judged.
 
-use anyhow::{Result, bail};
+use crate::config::Config;
+use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_data::{Batches, BatchesConfig, DataConfig, DataError, Dataset, LastBatch, Range, Source, Split};
-use gan_metrics::{Classifier, Reference, Sample, classifier::Look};
+use gan_data::{DataConfig, DataError, Dataset, Range, Split};
+use gan_metrics::classifier::{CHUNK, Look, SIDE, at_side};
+use gan_metrics::{Classifier, Reference, Sample, TrainingImages};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
-/// Images that pass through the classifier at once.
-const CHUNK: usize = 256;
+/// Side of the largest images that real ones are enlarged to before the classifier reduces all of them: to judge a program's
+/// 512x512 images must not take the memory of 60,000 real ones as large.
+const LARGEST: usize = 64;
 
 /// The digits' classifier, or that of `file`.
 pub(crate) fn classifier(file: Option<&Path>) -> Result<Classifier> {
@@ -17,6 +22,28 @@ pub(crate) fn classifier(file: Option<&Path>) -> Result<Classifier> {
     })
 }
 
+/// A classifier, and the real images as it sees them.
+#[derive(Debug)]
+pub(crate) struct Judges {
+    pub(crate) classifier: Classifier,
+    pub(crate) reference: Reference,
+}
+
+impl Judges {
+    /// Those that a configuration wants during training. Copies of training images are for the command `evaluate`: looking
+    /// for them takes as long as all the rest.
+    pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
+        let Some(evaluate) = &config.train.evaluate else { return Ok(None) };
+        let start = Instant::now();
+        let classifier = classifier(evaluate.features.as_deref())?;
+        let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
+        let reference = real.reference(&classifier, Pixels::Dropped)?;
+        let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
+        tracing::info!("will compare with {name} ({seconds:.1} s to prepare)");
+        Ok(Some(Self { classifier, reference }))
+    }
+}
+
 /// Whether images come with their pixels, without which nothing is said about memorisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pixels {
@@ -24,38 +51,52 @@ pub(crate) enum Pixels {
     Dropped,
 }
 
-/// Real images, those that were trained on and some that were not.
+/// Real images.
 #[derive(Debug)]
 pub(crate) struct Real {
-    train: Dataset,
+    /// What was trained on.
+    trained: Arc<Dataset>,
+    /// What generated images are compared with.
+    reference: Arc<Dataset>,
+    /// What is judged beside them.
     held_out: Dataset,
     channels: usize,
-    /// Where the digits of three channels are worth counting.
-    may_be_stacked: bool,
-    /// What both are, in words.
-    pub(crate) names: [String; 2],
+    /// What the last two are, in words.
+    pub(crate) names: Names,
+}
+
+/// Names of real images.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    pub(crate) reference: String,
+    pub(crate) held_out: String,
 }
 
 impl Real {
-    /// Data like those of `config`, all of them, with images of `channels` and `size`. Where there is no test split, every
-    /// other image is held out of what is compared with, though it may have been trained on.
+    /// Data like those of `config`, to judge images of `channels` and `size`. All of them, whatever the limit, are compared
+    /// with. Where there is no test split, every other image is held out of that, though it may have been trained on.
     pub(crate) fn load(config: &DataConfig, size: usize, channels: usize) -> Result<Self> {
-        let config = DataConfig { limit: None, ..config.clone() };
-        let train = config.load(Split::Train, size, channels)?;
-        let (train, held_out, names) = match config.load(Split::Test, size, channels) {
-            Ok(held_out) => (train, held_out, ["training split", "test split"].map(str::to_owned)),
-            Err(DataError::NoSplit { .. } | DataError::MissingFile { .. }) => {
-                let [even, odd] = train.halves();
-                (even, odd, ["half of the training images", "the other half"].map(str::to_owned))
+        let size = if size > LARGEST { SIDE } else { size };
+        let all = DataConfig { limit: None, ..config.clone() };
+        let reference = Arc::new(all.load(Split::Train, size, channels)?);
+        let trained = match config.limit {
+            Some(_) => Arc::new(config.load(Split::Train, size, channels)?),
+            None => Arc::clone(&reference),
+        };
+        let (reference, held_out, names) = match all.load(Split::Test, size, channels) {
+            Ok(held_out) => (reference, held_out, ["training split", "test split"]),
+            Err(error @ (DataError::NoSplit { .. } | DataError::MissingFile { .. })) => {
+                if matches!(error, DataError::MissingFile { .. }) {
+                    tracing::warn!("no test split ({error}): comparing with one half of the training images");
+                }
+                let [even, odd] = reference.halves();
+                (Arc::new(even), odd, ["half of the training images", "the other half"])
             }
             Err(error) => return Err(error.into()),
         };
-        if train.channels() > channels {
-            bail!("{} is RGB, the images to judge are gray", train.name());
-        }
-        let names = names.map(|name| format!("{} {name}", train.name()));
-        let may_be_stacked = channels == 3 && config.name != Source::Folder;
-        Ok(Self { train, held_out, channels, may_be_stacked, names })
+        let [compared, beside] = names.map(|name| format!("{} {name}", reference.name()));
+        let names = Names { reference: compared, held_out: beside };
+        Ok(Self { trained, reference, held_out, channels, names })
     }
 
     /// Images that are not compared with.
@@ -64,31 +105,28 @@ impl Real {
     }
 
     /// Images that are compared with.
-    pub(crate) fn train_count(&self) -> usize {
-        self.train.len()
+    pub(crate) fn reference_count(&self) -> usize {
+        self.reference.len()
     }
 
     /// All that the metrics need of the real images.
-    pub(crate) fn reference(self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
-        let (channels, stacked) = (self.channels, self.may_be_stacked);
-        let [train, held_out] = [self.train, self.held_out].map(|data| {
-            let config = BatchesConfig {
-                batch_size: 1,
-                seed: 0,
-                range: Range::MinusOneOne,
-                channels,
-                keep_last: LastBatch::Keep,
-            };
-            let batches = Batches::new(data, config)?;
-            let all = batches.spread(usize::MAX, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?));
-            sample(classifier, all, pixels, stacked)
-        });
-        Ok(Reference::new(train?, held_out?)?)
+    pub(crate) fn reference(&self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
+        let look = |data| sample(classifier, self.chunks(data), Pixels::Dropped);
+        let reference = Reference::new(look(&self.reference)?, look(&self.held_out)?)?;
+        if pixels == Pixels::Dropped {
+            return Ok(reference);
+        }
+        let reduced = |data| -> Result<Tensor> {
+            let chunks: Result<Vec<_>> = self.chunks(data).map(|chunk| Ok(at_side(&chunk?)?)).collect();
+            Ok(Tensor::cat(&chunks?, 0)?)
+        };
+        let images = TrainingImages::new(&reduced(&self.trained)?, &reduced(&self.held_out)?)?;
+        Ok(reference.with_training_images(images))
     }
 
-    /// Whether generated images like these are to have their digits counted.
-    pub(crate) fn may_be_stacked(&self) -> bool {
-        self.may_be_stacked
+    fn chunks<'a>(&self, data: &'a Dataset) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
+        let chunks = data.tensors(usize::MAX, CHUNK, self.channels, Range::MinusOneOne, &Device::Cpu);
+        chunks.map(|images| Ok(images?))
     }
 }
 
@@ -97,7 +135,6 @@ pub(crate) fn sample(
     classifier: &Classifier,
     chunks: impl Iterator<Item = Result<Tensor>>,
     kept: Pixels,
-    stacked: bool,
 ) -> Result<Sample> {
     let (mut features, mut probabilities, mut pixels) = (vec![], vec![], vec![]);
     for chunk in chunks {
@@ -109,16 +146,11 @@ pub(crate) fn sample(
             pixels.push(x);
         }
     }
-    let probabilities = Tensor::cat(&probabilities, 0)?;
-    let mut sample = Sample::new(&Tensor::cat(&features, 0)?, &probabilities)?;
-    if kept == Pixels::Kept {
-        sample = sample.with_images(&Tensor::cat(&pixels, 0)?)?;
-    }
-    if stacked && classifier.record().classes == 10 {
-        let digits: Vec<u8> = probabilities.argmax(1)?.to_vec1::<u32>()?.iter().map(|&d| d as u8).collect();
-        sample = sample.with_digits(digits.as_chunks().0.to_vec())?;
-    }
-    Ok(sample)
+    let sample = Sample::new(&Tensor::cat(&features, 0)?, &Tensor::cat(&probabilities, 0)?)?;
+    Ok(match kept {
+        Pixels::Kept => sample.with_images(&Tensor::cat(&pixels, 0)?)?,
+        Pixels::Dropped => sample,
+    })
 }
 
 /// Calls the distance by the data of its features, `mnist_fd`, so that nobody takes it for another.

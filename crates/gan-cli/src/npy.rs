@@ -10,8 +10,8 @@ pub(crate) fn read_f32(
     expected: &str,
     fits: impl Fn(&[u64]) -> bool,
 ) -> Result<(Vec<usize>, Vec<f32>)> {
-    let bytes = read(path)?;
-    let npy = NpyFile::new(&bytes[..])?;
+    let bytes = std::fs::read(path)?;
+    let npy = open(&bytes)?;
     let is_f32 = npy.dtype() == DType::new_scalar("<f4".parse()?);
     let (shape, values) = if is_f32 && fits(npy.shape()) && npy.order() == Order::C {
         (npy.shape().iter().map(|&side| side as usize).collect(), npy.into_vec::<f32>()?)
@@ -40,8 +40,8 @@ pub(crate) struct Array {
 
 /// Finite f32, f64 or u8 values of shape `[N, C, S, S]` or `[N, S, S]`, C 1 or 3.
 pub(crate) fn read_images(path: &Path) -> Result<Array> {
-    let bytes = read(path)?;
-    let npy = NpyFile::new(&bytes[..])?;
+    let bytes = std::fs::read(path)?;
+    let npy = open(&bytes)?;
     let sides: Vec<usize> = npy.shape().iter().map(|&side| side as usize).collect();
     let shape = match sides[..] {
         [n, height, width] if height == width => Some([n, 1, height, width]),
@@ -73,20 +73,22 @@ pub(crate) fn read_images(path: &Path) -> Result<Array> {
     Ok(Array { shape, values, bytes: is_bytes })
 }
 
-/// The file, if it is as long as it says.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path)?;
-    if announced(&bytes).is_some_and(|elements| elements > bytes.len() as u64) {
-        bail!("truncated, or its header announces more than it holds");
-    }
-    Ok(bytes)
-}
-
-/// Elements that a .npy header announces, at most `u64::MAX`. npyz multiplies without a check.
-fn announced(bytes: &[u8]) -> Option<u64> {
+/// A file that is not shorter than it says.
+fn open(bytes: &[u8]) -> Result<NpyFile<&[u8]>> {
+    let all = |sides: &mut dyn Iterator<Item = u64>| sides.fold(1, u64::saturating_mul);
+    let check = |elements: u64| {
+        if elements > bytes.len() as u64 {
+            bail!("truncated, or its header announces more than it holds");
+        }
+        Ok(())
+    };
+    // As numpy writes it, before npyz reads it: npyz multiplies the sides without a check.
     let header = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).into_owned();
-    let (_, shape) = header.split_once("'shape':")?;
-    let (shape, _) = shape.split_once(')')?;
-    let sides = shape.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    Some(sides.fold(1, |product: u64, side| product.saturating_mul(side.parse().unwrap_or(u64::MAX))))
+    if let Some((shape, _)) = header.split_once("'shape':").and_then(|(_, rest)| rest.split_once(')')) {
+        let sides = shape.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+        check(all(&mut sides.map(|side| side.parse().unwrap_or(u64::MAX))))?;
+    }
+    let npy = NpyFile::new(bytes)?;
+    check(all(&mut npy.shape().iter().copied()))?;
+    Ok(npy)
 }

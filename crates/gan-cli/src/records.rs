@@ -47,17 +47,17 @@ pub(crate) struct Rollback {
 
 /// The run's monitor as its records leave it; none where its health was never looked at.
 pub(crate) fn replay(path: &Path) -> Result<Option<Monitor>> {
-    let Some(first) = journal::read::<BaselineLine>(path)?.into_iter().next() else { return Ok(None) };
-    let mut monitor = Monitor::new(first.baseline);
+    let Some(BaselineLine { baseline, .. }) = journal::read(path)?.pop() else { return Ok(None) };
+    let mut monitor = Monitor::new(baseline);
     for HealthLine { step, health } in journal::read(path)? {
         monitor.observe(step, health);
     }
     Ok(Some(monitor))
 }
 
-/// Whether the run has gone back before, and why.
-pub(crate) fn rollback(path: &Path) -> Result<Option<Rollback>> {
-    Ok(journal::read::<RollbackLine>(path)?.into_iter().next().map(|line| line.rollback))
+/// Whether the run has gone back before, where to and why.
+pub(crate) fn rollback(path: &Path) -> Result<Option<RollbackLine>> {
+    Ok(journal::read::<RollbackLine>(path)?.pop())
 }
 
 /// Every verdict that was written down.

@@ -39,7 +39,7 @@ impl RunDir {
             // A file system without locks is no reason not to train.
             Ok(()) | Err(TryLockError::Error(_)) => (),
         }
-        for directory in [path.to_owned(), path.join("samples")] {
+        for directory in [path.to_owned(), path.join("samples"), path.join(BEST)] {
             sweep(&directory).with_context(at)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
@@ -74,10 +74,29 @@ impl RunDir {
     pub(crate) fn samples(&self, step: u64) -> PathBuf {
         self.path.join(format!("samples/step-{step:08}.png"))
     }
+
+    /// Deletes what was drawn and judged after `step`, of a part of the run that is undone.
+    pub(crate) fn forget_after(&self, step: u64) -> Result<()> {
+        let at = || self.path.display().to_string();
+        for entry in std::fs::read_dir(self.path.join("samples")).with_context(at)? {
+            let path = entry.with_context(at)?.path();
+            let drawn = path.file_stem().and_then(|stem| stem.to_str()?.strip_prefix("step-")?.parse().ok());
+            if drawn.is_some_and(|drawn: u64| drawn > step) {
+                std::fs::remove_file(&path).with_context(at)?;
+            }
+        }
+        if best(&self.path).is_some_and(|best| best.step > step) {
+            std::fs::remove_dir_all(self.best()).with_context(at)?;
+        }
+        Ok(())
+    }
 }
 
 /// Deletes the files that were being written when an earlier process was killed.
 fn sweep(directory: &Path) -> std::io::Result<()> {
+    if !directory.exists() {
+        return Ok(());
+    }
     for entry in std::fs::read_dir(directory)? {
         let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
         let name = name.to_string_lossy();
@@ -92,19 +111,26 @@ fn sweep(directory: &Path) -> std::io::Result<()> {
 const BEST: &str = "best";
 
 /// What is known of a run's best generator.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Best {
     pub(crate) step: u64,
     pub(crate) frechet_distance: f64,
+    /// How it was judged: distances of other numbers of images or in other features are no match.
+    pub(crate) count: usize,
+    pub(crate) features: Option<PathBuf>,
 }
 
-/// The best generator of the run at `path`, if it was looked for.
-pub(crate) fn best(path: &Path) -> Result<Option<Best>> {
+/// The best generator of the run at `path`, if it was looked for and its record can be read.
+pub(crate) fn best(path: &Path) -> Option<Best> {
     let path = best_record(&path.join(BEST));
-    match std::fs::read(&path) {
-        Ok(json) => Ok(Some(serde_json::from_slice(&json).with_context(|| path.display().to_string())?)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    let read = std::fs::read(&path).map_err(anyhow::Error::new);
+    match read.and_then(|json| Ok(serde_json::from_slice(&json)?)) {
+        Ok(best) => Some(best),
+        Err(_) if !path.exists() => None,
+        Err(error) => {
+            tracing::warn!("passing over {}: {error}", path.display());
+            None
+        }
     }
 }
 
@@ -114,15 +140,14 @@ pub(crate) fn best_record(directory: &Path) -> PathBuf {
 }
 
 /// The generator to draw from: a run's best, if it was looked for, else its last.
-pub(crate) fn generator_to_draw_from(path: &Path) -> Result<PathBuf> {
-    Ok(match best(path)? {
-        Some(Best { step, frechet_distance }) => {
-            let best = generator(&path.join(BEST));
+pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
+    match best(path) {
+        Some(Best { step, frechet_distance, .. }) => {
             tracing::info!("the run's best generator: step {step}, distance {frechet_distance:.2}");
-            best
+            generator(&path.join(BEST))
         }
         None => generator(path),
-    })
+    }
 }
 
 /// The metrics of the run at `path`.

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::dataset::check_channels;
-use crate::{DataError, Dataset, Range, Result, normalize};
+use crate::{DataError, Dataset, Range, Result};
 
 /// Keeps the shuffles apart from every other stream drawn from the same seed.
 const PURPOSE: u64 = u64::from_le_bytes(*b"shuffle\0");
@@ -110,7 +110,8 @@ impl Batches {
     ///
     /// If the device refuses.
     pub fn batch(&self, step: u64, device: &Device) -> Result<Tensor> {
-        self.images(&self.indices(step), device)
+        let BatchesConfig { channels, range, .. } = self.config;
+        self.dataset.tensor(&self.indices(step), channels, range, device)
     }
 
     /// `count` images (all, if there are no more) at even distances in the order of the data, `chunk` at a time and as
@@ -121,26 +122,8 @@ impl Batches {
         chunk: usize,
         device: &Device,
     ) -> impl Iterator<Item = Result<Tensor>> {
-        let all = self.dataset.len();
-        let count = count.min(all);
-        (0..count).step_by(chunk.max(1)).map(move |start| {
-            let indices = start..(start + chunk.max(1)).min(count);
-            let indices: Vec<u32> = indices.map(|i| (i * all / count) as u32).collect();
-            self.images(&indices, device)
-        })
-    }
-
-    fn images(&self, indices: &[u32], device: &Device) -> Result<Tensor> {
-        let size = self.dataset.size();
-        let copies = self.config.channels / self.dataset.channels();
-        let mut pixels = Vec::with_capacity(indices.len() * self.config.channels * size * size);
-        for &index in indices {
-            for _ in 0..copies {
-                pixels.extend_from_slice(self.dataset.image(index as usize));
-            }
-        }
-        let shape = (indices.len(), self.config.channels, size, size);
-        normalize::to_tensor(&pixels, shape, self.config.range, device)
+        let BatchesConfig { channels, range, .. } = self.config;
+        self.dataset.tensors(count, chunk, channels, range, device)
     }
 
     /// The batches from `step` on, without end, each with its step. An item is an error where

@@ -1,6 +1,7 @@
 //! Images in memory: bytes in NCHW order, perhaps labels, and where they came from.
 
-use crate::{DataError, Result, resize, sha256};
+use crate::{DataError, Range, Result, normalize, resize, sha256};
+use candle_core::{Device, Tensor};
 
 const CLASSES: usize = 10;
 
@@ -145,11 +146,51 @@ impl Dataset {
         Ok(self)
     }
 
-    /// `count` of its images at even distances, or all, if there are no more.
+    /// The images of these indices: f32 `[n, channels, size, size]` in `range`. Gray images fill three channels alike.
+    ///
+    /// # Errors
+    ///
+    /// If `channels` is neither 1 nor 3, or is 1 where the data are RGB; if the device refuses.
+    ///
+    /// # Panics
+    ///
+    /// If an index is not below [`len`](Self::len).
+    pub fn tensor(&self, indices: &[u32], channels: usize, range: Range, device: &Device) -> Result<Tensor> {
+        check_channels("channels", channels)?;
+        if channels < self.channels {
+            let (field, expected) = ("channels", "3, as the data are RGB".to_owned());
+            return Err(DataError::Value { field, expected, found: channels.to_string() });
+        }
+        let mut pixels = Vec::with_capacity(indices.len() * channels * self.size * self.size);
+        for &index in indices {
+            for _ in 0..channels / self.channels {
+                pixels.extend_from_slice(self.image(index as usize));
+            }
+        }
+        normalize::to_tensor(&pixels, (indices.len(), channels, self.size, self.size), range, device)
+    }
+
+    /// `count` images (all, if there are no more) at even distances in the order of the data, `chunk` at a time, each chunk
+    /// as [`tensor`](Self::tensor) has it.
+    pub fn tensors(
+        &self,
+        count: usize,
+        chunk: usize,
+        channels: usize,
+        range: Range,
+        device: &Device,
+    ) -> impl Iterator<Item = Result<Tensor>> {
+        let indices: Vec<u32> = evenly_spaced(self.len(), count).map(|index| index as u32).collect();
+        let (count, chunk) = (indices.len(), chunk.max(1));
+        (0..count).step_by(chunk).map(move |start| {
+            self.tensor(&indices[start..(start + chunk).min(count)], channels, range, device)
+        })
+    }
+
+    /// `count` of its images at even distances (one if it is 0), or all, if there are no more.
     #[must_use]
     pub fn spread(self, count: usize) -> Self {
-        let all = self.len();
-        if count >= all { self } else { self.pick((0..count.max(1)).map(|i| i * all / count.max(1))) }
+        if count >= self.len() { self } else { self.pick(evenly_spaced(self.len(), count.max(1))) }
     }
 
     /// Every other image from the first on, and every other from the second on. One image is in both.
@@ -168,6 +209,12 @@ impl Dataset {
     fn area(&self) -> usize {
         self.channels * self.size * self.size
     }
+}
+
+/// At most `count` numbers below `all`, at even distances from 0 on: the same share of each part of sorted data.
+pub fn evenly_spaced(all: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
+    let count = count.min(all);
+    (0..count).map(move |i| i * all / count)
 }
 
 pub(crate) fn check_channels(field: &'static str, channels: usize) -> Result<()> {

@@ -18,7 +18,7 @@ mod sha256;
 
 pub use batches::{Batches, BatchesConfig, LastBatch};
 pub use config::{DataConfig, Source};
-pub use dataset::Dataset;
+pub use dataset::{Dataset, evenly_spaced};
 pub use error::{DataError, Result};
 pub use grid::{Grid, GridBuilder, save_image};
 pub use mnist::Split;

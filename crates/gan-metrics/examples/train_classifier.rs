@@ -11,8 +11,9 @@ mod options;
 use anyhow::{Context, Result};
 use augment::Augment;
 use candle_core::{Device, Tensor};
-use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range, Split, mnist, normalize};
-use gan_metrics::{Classifier, classifier::Record};
+use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range, Split, mnist};
+use gan_metrics::Classifier;
+use gan_metrics::classifier::{CHUNK, Record};
 use gan_models::{Batch, Wanted};
 use gan_ops::AdamHyper;
 use gan_train::Adam;
@@ -112,19 +113,12 @@ fn cross_entropy(logits: &Tensor, targets: &[u8]) -> Result<(f32, Tensor)> {
 
 /// Share of the images whose label has the largest logit.
 fn accuracy(classifier: &Classifier, data: &Dataset, device: &Device) -> Result<f64> {
-    const CHUNK: usize = 500;
     let labels = data.labels().context("a test needs labels")?;
-    let mut hits = 0;
-    for start in (0..data.len()).step_by(CHUNK) {
-        let count = CHUNK.min(data.len() - start);
-        let area = data.size() * data.size();
-        let pixels = &data.pixels()[start * area..][..count * area];
-        let shape = (count, 1, data.size(), data.size());
-        let images = normalize::to_tensor(pixels, shape, Range::MinusOneOne, device)?;
-        let (_, logits) = classifier.forward(&images)?;
-        let named = logits.argmax(1)?.to_vec1::<u32>()?;
-        hits +=
-            named.iter().zip(&labels[start..]).filter(|(named, label)| **named == u32::from(**label)).count();
+    let mut named = vec![];
+    for images in data.tensors(usize::MAX, CHUNK, 1, Range::MinusOneOne, device) {
+        let (_, logits) = classifier.forward(&images?)?;
+        named.extend(logits.argmax(1)?.to_vec1::<u32>()?);
     }
+    let hits = named.iter().zip(labels).filter(|(named, label)| **named == u32::from(**label)).count();
     Ok(hits as f64 / data.len() as f64)
 }

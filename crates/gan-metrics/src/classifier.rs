@@ -20,6 +20,8 @@ pub const SIDE: usize = 28;
 const FRAMED: usize = 32;
 /// Features of one channel of an image.
 pub const FEATURES: usize = 64;
+/// Images that pass at once: enough to keep the cores busy, little enough to bound the memory.
+pub const CHUNK: usize = 256;
 /// What marks a classifier's file.
 const KIND: &str = "classifier";
 
@@ -168,7 +170,7 @@ impl Classifier {
     /// Another shape.
     pub fn look(&self, images: &Tensor) -> Result<Look> {
         let (count, channels, _, _) = images.dims4()?;
-        let images = resize(&images.detach().to_device(&self.device)?)?;
+        let images = at_side(&images.detach().to_device(&self.device)?)?;
         let (features, logits) = self.forward(&images.reshape((count * channels, 1, SIDE, SIDE))?)?;
         Ok(Look {
             features: features.reshape((count, channels * FEATURES))?,
@@ -235,9 +237,12 @@ fn softmax(logits: &Tensor) -> candle_core::Result<Tensor> {
     powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)
 }
 
-/// `images: [N, C, H, W]`. 32x32 are digits with a frame, which is cut off; else bilinear, after the mean of whole
-/// blocks where images are twice as large or more.
-fn resize(images: &Tensor) -> candle_core::Result<Tensor> {
+/// `images: [N, C, H, W]` as [`Classifier::look`] sees them, `[N, C, 28, 28]`. 32x32 are digits with a frame, which is cut
+/// off; else bilinear, after the mean of whole blocks where images are twice as large or more.
+///
+/// # Errors
+/// Another rank.
+pub fn at_side(images: &Tensor) -> candle_core::Result<Tensor> {
     let (_, _, height, width) = images.dims4()?;
     if (height, width) == (SIDE, SIDE) {
         return Ok(images.clone());

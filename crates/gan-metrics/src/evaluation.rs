@@ -3,9 +3,8 @@
 use crate::classes::{class_counts, score};
 use crate::frechet::{Moments, frechet_distance};
 use crate::kid::kid_of_rows;
-use crate::neighbours::distances;
 use crate::sample::evenly_spaced;
-use crate::{Classes, Kid, KidConfig, Manifold, Memorisation, Modes, Result, Sample};
+use crate::{Classes, Kid, KidConfig, Manifold, Memorisation, Modes, Result, Sample, TrainingImages};
 use serde::{Deserialize, Serialize};
 
 /// Nearest neighbours that make up a [`Manifold`] here, as in Kynkäänniemi et al. 2019.
@@ -19,8 +18,7 @@ pub struct Reference {
     moments: Moments,
     manifold: Manifold,
     class_counts: Vec<u64>,
-    /// Of each held-out image to its nearest training image, if both have images.
-    held_out_distances: Option<Vec<f64>>,
+    training_images: Option<TrainingImages>,
 }
 
 /// Every metric of a set of images; what they mean is said at the functions of the same names.
@@ -47,29 +45,33 @@ pub struct Evaluation {
     /// Modes, if the digits of the images are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modes: Option<Modes>,
-    /// Distances to the training images, if all sets came with their images.
+    /// Distances to the training images, if these are known and the sample came with its images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memorisation: Option<Memorisation>,
 }
 
 impl Reference {
-    /// `train` is what generated images are compared with; `held_out` is from the same distribution, unseen in training,
-    /// and says how near is near ([`Memorisation`], [`Self::floor`]). The work is mostly that of comparing the training
-    /// images with each other, and with the held-out images if both have images.
+    /// `train` is what generated images are compared with; `held_out` is from the same distribution, and its own evaluation is
+    /// the floor ([`Self::floor`]). The work is mostly that of comparing the images of `train` with each other.
     ///
     /// # Errors
-    /// Not more than [`NEIGHBOURS`] images; sets whose features, classes or images differ in size.
+    /// Not more than [`NEIGHBOURS`] images; sets whose features or classes differ in size.
     pub fn new(train: Sample, held_out: Sample) -> Result<Self> {
         train.check_fits(&held_out)?;
-        let held_out_distances = distances_between(&held_out, &train)?;
         Ok(Self {
             moments: Moments::of_rows(&train.features),
             manifold: Manifold::of_rows(train.features.clone(), NEIGHBOURS)?,
             class_counts: class_counts(&train.probabilities),
-            held_out_distances,
+            training_images: None,
             held_out,
             train,
         })
+    }
+
+    /// Also looks for copies of training images, in samples that come with their images.
+    #[must_use]
+    pub fn with_training_images(self, images: TrainingImages) -> Self {
+        Self { training_images: Some(images), ..self }
     }
 
     /// Judges generated images. What a sample does not have is not judged: without images (as during training, where
@@ -79,11 +81,9 @@ impl Reference {
     /// Not more than [`NEIGHBOURS`] images; features, classes or images of another size than the reference's.
     pub fn evaluate(&self, sample: &Sample) -> Result<Evaluation> {
         self.train.check_fits(sample)?;
-        let memorisation = match &self.held_out_distances {
-            Some(held_out) => distances_between(sample, &self.train)?
-                .map(|distances| Memorisation::of(&distances, held_out))
-                .transpose()?,
-            None => None,
+        let memorisation = match (&self.training_images, &sample.images) {
+            (Some(training), Some(images)) => Some(training.copies(images)?),
+            _ => None,
         };
         self.judge(sample, memorisation)
     }
@@ -95,13 +95,7 @@ impl Reference {
     /// A `count` of not more than [`NEIGHBOURS`], or as few held-out images.
     pub fn floor(&self, count: usize) -> Result<Evaluation> {
         let chosen = evenly_spaced(self.held_out.count(), count);
-        let memorisation = match &self.held_out_distances {
-            Some(all) => {
-                let distances: Vec<_> = chosen.iter().map(|&index| all[index as usize]).collect();
-                Some(Memorisation::of(&distances, all)?)
-            }
-            None => None,
-        };
+        let memorisation = self.training_images.as_ref().map(|training| training.floor(count)).transpose()?;
         self.judge(&self.held_out.select(&chosen)?, memorisation)
     }
 
@@ -123,13 +117,6 @@ impl Reference {
     }
 }
 
-fn distances_between(sample: &Sample, train: &Sample) -> Result<Option<Vec<f64>>> {
-    match (&sample.images, &train.images) {
-        (Some(images), Some(train)) => Ok(Some(distances(images, train)?)),
-        _ => Ok(None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,9 +135,14 @@ mod tests {
         Sample::new(&features, &probabilities).unwrap().with_images(&images).unwrap()
     }
 
+    fn reference(train: usize, held_out: usize) -> Result<Reference> {
+        let images = TrainingImages::new(&tensors(0, train)[2], &tensors(1, held_out)[2])?;
+        Ok(Reference::new(sample(0, train), sample(1, held_out))?.with_training_images(images))
+    }
+
     #[test]
     fn the_training_images_are_perfect_and_copied() -> Result<()> {
-        let reference = Reference::new(sample(0, 300), sample(1, 100))?;
+        let reference = reference(300, 100)?;
         let copied = reference.evaluate(&sample(0, 300))?;
         assert_eq!((copied.count, copied.modes), (300, None));
         assert!(copied.frechet_distance < 1e-6);
@@ -167,7 +159,7 @@ mod tests {
     #[test]
     fn the_floor_is_the_evaluation_of_held_out_images() -> Result<()> {
         let held_out = sample(1, 100);
-        let reference = Reference::new(sample(0, 300), held_out.clone())?;
+        let reference = reference(300, 100)?;
         assert_eq!(reference.floor(1000)?, reference.evaluate(&held_out)?);
         assert_eq!(reference.floor(40)?, reference.evaluate(&held_out.take(40)?)?);
         assert!((reference.floor(1000)?.memorisation.unwrap().copied - 0.01).abs() < 1e-12);
@@ -179,7 +171,7 @@ mod tests {
     fn what_a_sample_lacks_is_not_judged() -> Result<()> {
         let [features, probabilities, _] = tensors(2, 50);
         let bare = Sample::new(&features, &probabilities)?;
-        let reference = Reference::new(sample(0, 100), sample(1, 50))?;
+        let reference = reference(100, 50)?;
         let found = reference.evaluate(&bare)?;
         assert_eq!(found, Evaluation { memorisation: None, ..reference.evaluate(&sample(2, 50))? });
         let digits = vec![[1, 2, 3]; 50];
@@ -197,14 +189,14 @@ mod tests {
 
     #[test]
     fn samples_made_in_another_way_are_refused() -> Result<()> {
-        let reference = Reference::new(sample(0, 100), sample(1, 50))?;
+        let reference = reference(100, 50)?;
         let [features, probabilities, images] = tensors(2, 50);
         let other_features = Sample::new(&features.narrow(1, 0, 3)?, &probabilities)?;
         let other_classes = Sample::new(&features, &candle_nn::ops::softmax(&features, D::Minus1)?)?;
         let other_images = Sample::new(&features, &probabilities)?.with_images(&images.narrow(1, 0, 9)?)?;
         for other in [other_features, other_classes, other_images] {
             assert!(reference.evaluate(&other).is_err());
-            assert!(Reference::new(sample(0, 100), other).is_err());
+            assert!(other.images.is_some() || Reference::new(sample(0, 100), other).is_err());
         }
         assert!(reference.evaluate(&sample(2, 3)).is_err());
         assert!(Reference::new(sample(0, 3), sample(1, 50)).is_err());

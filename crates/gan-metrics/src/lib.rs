@@ -20,6 +20,6 @@ pub use evaluation::{Evaluation, NEIGHBOURS, Reference};
 pub use frechet::{Moments, frechet_distance};
 pub use kid::{Kid, KidConfig, kid, squared_mmd};
 pub use manifold::{Manifold, Overlap};
-pub use memorisation::Memorisation;
+pub use memorisation::{Memorisation, TrainingImages};
 pub use neighbours::{Neighbour, nearest, nearest_others};
 pub use sample::Sample;

@@ -44,6 +44,13 @@ pub(crate) fn distances(queries: &Rows, points: &Rows) -> Result<Vec<f64>> {
     Ok(found.iter().map(|found| found.squared.sqrt()).collect())
 }
 
+/// The distance of each query, a point itself, to the nearest of the other points.
+pub(crate) fn distances_to_others(queries: &Rows, points: &Rows) -> Result<Vec<f64>> {
+    // Of two, the first is itself or its equal.
+    let found = search(queries, points, 2, Candidates::All, Tiling::default())?;
+    Ok(found.chunks_exact(2).map(|nearest| nearest[1].squared.sqrt()).filter(|d| d.is_finite()).collect())
+}
+
 /// The square of each row's distance to the `k`-th nearest other row; `k` is below the number of rows.
 pub(crate) fn squared_radii(rows: &Rows, k: usize, tiling: Tiling) -> Result<Vec<f64>> {
     let found = search(rows, rows, k, Candidates::Others, tiling)?;

@@ -87,11 +87,7 @@ impl Sample {
     /// Refuses a sample that was not made in the same way.
     pub(crate) fn check_fits(&self, other: &Self) -> Result<()> {
         other.features.check_width("features", self.features.width())?;
-        other.probabilities.check_width("probabilities", self.probabilities.width())?;
-        match (&self.images, &other.images) {
-            (Some(own), Some(images)) => images.check_width("images", own.width()),
-            _ => Ok(()),
-        }
+        other.probabilities.check_width("probabilities", self.probabilities.width())
     }
 
     fn check_count(&self, what: &'static str, count: usize) -> Result<()> {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{DType, Device, Tensor};
-use gan_data::{Batches, BatchesConfig, LastBatch, Range, mnist};
+use gan_data::{Range, mnist};
 use gan_metrics::Classifier;
 use gan_metrics::classifier::{FEATURES, Look, Record};
 
@@ -12,16 +12,8 @@ const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist-classifie
 fn digits(n: usize, channels: usize, size: usize) -> (Tensor, Vec<u8>) {
     let data = mnist::mnist_5k().unwrap().resize(size).unwrap().spread(n);
     let labels = data.labels().unwrap().to_vec();
-    let config = BatchesConfig {
-        batch_size: 1,
-        seed: 0,
-        range: Range::MinusOneOne,
-        channels,
-        keep_last: LastBatch::Keep,
-    };
-    let batches = Batches::new(data, config).unwrap();
-    let images = batches.spread(n, n, &Device::Cpu).next().unwrap().unwrap();
-    (images, labels)
+    let all: Vec<u32> = (0..n as u32).collect();
+    (data.tensor(&all, channels, Range::MinusOneOne, &Device::Cpu).unwrap(), labels)
 }
 
 fn accuracy(probabilities: &Tensor, labels: &[u8]) -> f64 {

@@ -9,7 +9,7 @@
 use candle_core::{DType, Device, Tensor};
 use gan_metrics::{
     Classes, Evaluation, KidConfig, Manifold, Memorisation, Modes, Moments, Neighbour, Overlap, Reference,
-    Sample, classifier_score, frechet_distance, kid, nearest, squared_mmd,
+    Sample, TrainingImages, classifier_score, frechet_distance, kid, nearest, squared_mmd,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -112,7 +112,8 @@ fn an_evaluation_holds_the_same_numbers() {
     let generated = sample("generated", "probabilities", "images", 40)
         .with_digits(digits(&golden.input("digits").narrow(0, 0, 40).unwrap()))
         .unwrap();
-    let reference = Reference::new(train, held_out).unwrap();
+    let training_images = TrainingImages::new(golden.input("train"), golden.input("held_out")).unwrap();
+    let reference = Reference::new(train, held_out).unwrap().with_training_images(training_images);
     let evaluation = reference.evaluate(&generated).unwrap();
     let (real, generated) = (
         golden.input("real").narrow(0, 0, 150).unwrap(),

@@ -5,6 +5,8 @@
 //! SHA-256. It is written beside its place, flushed to the disk, then renamed. Random state is not
 //! stored: noise and batches are pure functions of the seed and the step.
 
+mod directory;
+
 use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::trainer::Trainer;
@@ -15,7 +17,7 @@ use gan_models::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 const GENERATOR: &str = "generator.safetensors";
@@ -23,6 +25,8 @@ const DISCRIMINATOR: &str = "discriminator.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 const FORMAT: u32 = 1;
+pub use directory::{go_back, newest, newest_until, prune, step_of};
+
 /// Of directories that are being written; what a crash leaves of them is swept away.
 const UNFINISHED: &str = ".tmp-";
 
@@ -72,72 +76,6 @@ pub fn save(
     Ok(place)
 }
 
-/// Deletes what is older than `newest` but the last `keep` checkpoints, itself among them, and the last one up to the
-/// step `healthy`, if there is one.
-///
-/// # Errors
-/// A directory that cannot be deleted.
-pub fn prune(newest: &Path, keep: usize, healthy: Option<u64>) -> Result<()> {
-    let (Some(directory), Some(step)) = (newest.parent(), step_of(newest)) else { return Ok(()) };
-    let older: Vec<_> = all(directory)?.into_iter().filter(|(s, _)| *s < step).collect();
-    let kept = older.iter().rev().map(|(s, _)| *s).find(|s| healthy.is_some_and(|healthy| *s <= healthy));
-    for (step, path) in older.into_iter().rev().skip(keep.saturating_sub(1)) {
-        if Some(step) != kept {
-            remove(&path)?;
-        }
-    }
-    Ok(())
-}
-
-/// Deletes the checkpoints after `step`, so that a run that went back to there does not go on from them.
-///
-/// # Errors
-/// A directory that cannot be deleted.
-pub fn remove_after(directory: &Path, step: u64) -> Result<()> {
-    all(directory)?.into_iter().filter(|(s, _)| *s > step).try_for_each(|(_, path)| remove(&path))
-}
-
-/// Makes a checkpoint that of a run with other settings.
-///
-/// # Errors
-/// A checkpoint that is not whole; a file that cannot be written.
-pub fn change_settings(path: &Path, settings: &BTreeMap<String, String>) -> Result<()> {
-    write_state(path, &State { settings: settings.clone(), ..read_state(path)? })
-}
-
-/// The newest whole checkpoint under `directory`, if there is one; damaged ones are passed over with a
-/// warning, and what a crash left unfinished is deleted.
-///
-/// # Errors
-/// A directory that cannot be read; checkpoints of which none is whole.
-pub fn newest(directory: &Path) -> Result<Option<PathBuf>> {
-    newest_until(directory, u64::MAX)
-}
-
-/// [`newest`] of those up to `step`.
-///
-/// # Errors
-/// As [`newest`].
-pub fn newest_until(directory: &Path, step: u64) -> Result<Option<PathBuf>> {
-    if !directory.exists() {
-        return Ok(None);
-    }
-    sweep(directory)?;
-    let mut damaged = None;
-    for (_, path) in all(directory)?.range(..=step).rev() {
-        match read_state(path) {
-            Ok(_) => return Ok(Some(path.clone())),
-            Err(error) if is_damage(&error) => {
-                tracing::warn!("passing over a damaged checkpoint: {error}");
-                damaged.get_or_insert(error);
-            }
-            // Of another version, or on a disk that fails: not to be passed over and written over.
-            Err(error) => return Err(error),
-        }
-    }
-    damaged.map_or(Ok(None), Err)
-}
-
 /// Compares some settings with those of a checkpoint; what is not in `settings` is not compared.
 ///
 /// # Errors
@@ -146,6 +84,12 @@ pub fn check(path: &Path, settings: &BTreeMap<String, String>) -> Result<()> {
     let mut then = read_state(path)?.settings;
     then.retain(|key, _| settings.contains_key(key));
     compare(path, &then, settings)
+}
+
+/// The generator's file in a checkpoint.
+#[must_use]
+pub fn generator(path: &Path) -> PathBuf {
+    path.join(GENERATOR)
 }
 
 /// The trainer as it was, bit for bit, and the checkpoint's [`State`].
@@ -180,14 +124,6 @@ pub fn load(
     trainer.adam_d.restore(state.step, &of("discriminator.")).map_err(|e| problem(OPTIMIZER, &e))?;
     trainer.step = state.step;
     Ok((trainer, state))
-}
-
-fn is_damage(error: &TrainError) -> bool {
-    match error {
-        TrainError::Checkpoint { .. } => true,
-        TrainError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-        _ => false,
-    }
 }
 
 fn write(
@@ -246,7 +182,7 @@ fn read_state(directory: &Path) -> Result<State> {
 }
 
 fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {
-    let keys: std::collections::BTreeSet<_> = then.keys().chain(now.keys()).collect();
+    let keys: BTreeSet<_> = then.keys().chain(now.keys()).collect();
     let value = |settings: &BTreeMap<String, String>, key| {
         settings.get(key).map_or("unset", String::as_str).to_owned()
     };
@@ -261,41 +197,6 @@ fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, 
         }
     }
     Ok(())
-}
-
-/// The checkpoints under a directory, damaged ones included, oldest first.
-fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>> {
-    let mut steps = BTreeMap::new();
-    for path in entries(directory)? {
-        steps.extend(step_of(&path).map(|step| (step, path)));
-    }
-    Ok(steps)
-}
-
-fn step_of(path: &Path) -> Option<u64> {
-    file_name(path).strip_prefix("step-")?.parse().ok()
-}
-
-fn sweep(directory: &Path) -> Result<()> {
-    for path in entries(directory)? {
-        if file_name(&path).starts_with(UNFINISHED) {
-            remove(&path)?;
-        }
-    }
-    Ok(())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    std::fs::remove_dir_all(path).map_err(|e| TrainError::io(path, e))
-}
-
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(directory).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-    Ok(entries.map_err(|e| TrainError::io(directory, e))?.into_iter().map(|entry| entry.path()).collect())
-}
-
-fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
-    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 fn sha256(path: &Path) -> Result<String> {

@@ -21,4 +21,4 @@ pub use observer::{Observer, every};
 pub use optim::Adam;
 pub use phases::Phases;
 pub use trainer::{StepReport, Trainer};
-pub use watch::{EvaluateConfig, HealthConfig, OnFailure};
+pub use watch::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure};

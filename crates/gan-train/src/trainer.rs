@@ -80,12 +80,6 @@ impl Trainer {
         })
     }
 
-    /// The same state with other learning rates from here on: the generator's, the discriminator's.
-    #[must_use]
-    pub fn with_lr(self, lr_g: f64, lr_d: f64) -> Self {
-        Self { adam_g: self.adam_g.with_lr(lr_g), adam_d: self.adam_d.with_lr(lr_d), ..self }
-    }
-
     /// Algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661) with one update of D per update of G:
     /// D on a real batch and on fakes, then G through the updated D on the same fakes.
     ///

@@ -54,13 +54,18 @@ impl Default for HealthConfig {
     }
 }
 
-/// Fewer images say nothing of a distribution; more would be a mistake in the file.
-const MIN_JUDGED: usize = 64;
+/// Fewer images say nothing of a distribution.
+pub const MIN_JUDGED: usize = 64;
+/// More would be a mistake in the file.
 const MAX_JUDGED: usize = 1_000_000;
 const MAX_KIMG: u64 = 1_000_000_000;
 
 impl HealthConfig {
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
+        if self.every == 0 && self.on_failure != OnFailure::Warn {
+            let problem = "expected above 0, as on-failure waits for a verdict, found 0";
+            return Err(TrainError::config(format!("{field}.every"), problem));
+        }
         judged(&format!("{field}.samples"), self.samples)
     }
 }
@@ -92,6 +97,9 @@ mod tests {
         let health = HealthConfig { samples: 2, ..HealthConfig::default() };
         let problem = health.validate("train.health").unwrap_err().to_string();
         assert_eq!(problem, "train.health.samples: expected a whole number from 64 to 1000000, found 2");
+        let health = HealthConfig { every: 0, on_failure: OnFailure::Stop, ..HealthConfig::default() };
+        assert!(health.validate("train.health").unwrap_err().to_string().starts_with("train.health.every: "));
+        assert!(HealthConfig { every: 0, ..HealthConfig::default() }.validate("train.health").is_ok());
         let problem = |every_kimg, count| {
             EvaluateConfig { every_kimg, count, features: None }
                 .validate("train.evaluate")

@@ -31,7 +31,7 @@ fn trainer(seed: u64) -> Trainer {
 fn save(directory: &Path, trainer: &Trainer, keep: usize) -> std::path::PathBuf {
     let (provenance, notes) = (Provenance::default(), Value::from("note"));
     let saved = checkpoint::save(directory, trainer, &provenance, &BTreeMap::new(), 1.5, notes).unwrap();
-    checkpoint::prune(&saved, keep, None).unwrap();
+    checkpoint::prune(&saved, keep, &[]).unwrap();
     saved
 }
 
@@ -200,7 +200,7 @@ fn a_directory_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_healthy_state_is_kept_to_go_back_to() {
+fn healthy_states_are_kept_to_go_back_to() {
     let directory = tempfile::tempdir().unwrap();
     let mut trainer = trainer(3);
     let steps = || {
@@ -217,17 +217,21 @@ fn a_healthy_state_is_kept_to_go_back_to() {
         let provenance = Provenance::default();
         let path =
             checkpoint::save(directory.path(), &trainer, &provenance, &settings, 0., Value::Null).unwrap();
-        checkpoint::prune(&path, 2, Some(3)).unwrap();
+        // 1 is the way back to 1 and, as nothing is nearer, to 0 there is none.
+        checkpoint::prune(&path, 2, &[0, 1, 3, 4]).unwrap();
     }
-    assert_eq!(steps(), [3, 5, 6]);
+    assert_eq!(steps(), [1, 3, 4, 5, 6]);
+    let at = |step: u64| Some(directory.path().join(format!("step-{step:08}")));
     let newest = |until| checkpoint::newest_until(directory.path(), until).unwrap();
-    assert_eq!((newest(2), newest(4)), (None, Some(directory.path().join("step-00000003"))));
-    checkpoint::remove_after(directory.path(), 3).unwrap();
-    assert_eq!(steps(), [3]);
-    // The run goes on with other settings, and only with those.
-    let path = newest(4).unwrap();
+    assert_eq!((newest(2), newest(4)), (at(1), at(4)));
+    // The run goes on with other settings, and only with those; twice is as good as once.
     let settings = |lr: &str| BTreeMap::from([("lr".to_owned(), lr.to_owned())]);
-    checkpoint::change_settings(&path, &settings("0.5")).unwrap();
-    assert!(checkpoint::check(&path, &settings("0.5")).is_ok());
-    assert!(matches!(checkpoint::check(&path, &settings("1")), Err(TrainError::Mismatch { .. })));
+    for _ in 0..2 {
+        checkpoint::go_back(directory.path(), 3, &settings("0.5")).unwrap();
+        assert_eq!(steps(), [1, 3]);
+        for path in [at(1).unwrap(), at(3).unwrap()] {
+            assert!(checkpoint::check(&path, &settings("0.5")).is_ok());
+            assert!(matches!(checkpoint::check(&path, &settings("1")), Err(TrainError::Mismatch { .. })));
+        }
+    }
 }

@@ -16,7 +16,7 @@ struct Report<'a> {
     /// Checks, and the step of the last.
     checks: usize,
     step: u64,
-    rollback: Option<&'a Rollback>,
+    rollback: Option<Rollback>,
     verdicts: Vec<Entry<'a>>,
 }
 
@@ -30,6 +30,12 @@ struct Entry<'a> {
     advice: &'static str,
 }
 
+impl<'a> Entry<'a> {
+    fn new(verdict: &'a Verdict, standing: bool) -> Self {
+        Self { verdict, standing, cause: verdict.failure.cause(), advice: verdict.failure.advice() }
+    }
+}
+
 pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
     let path = run_dir::metrics(&args.run);
     if !path.exists() {
@@ -41,21 +47,20 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
             path.display()
         )));
     };
-    let rollback = records::rollback(&path)?;
-    // Also what was found between two checks: a loss or a weight that is not finite.
-    let noted = records::verdicts(&path)?;
-    let is_new = |verdict: &&Verdict| monitor.verdicts().iter().all(|known| known.failure != verdict.failure);
-    let verdicts = monitor.verdicts().iter().chain(noted.iter().filter(is_new)).map(|verdict| Entry {
-        verdict,
-        standing: monitor.still_shows(verdict.failure) || noted.last() == Some(verdict) && is_new(&verdict),
-        cause: verdict.failure.cause(),
-        advice: verdict.failure.advice(),
-    });
+    // What was found between two checks, a loss or a weight that is not finite, ended the run. All else comes from the
+    // checks, by the rules of this version.
+    let is_from_check = |verdict: &Verdict| monitor.history().iter().any(|(step, _)| *step == verdict.step);
+    let is_new = |verdict: &Verdict| monitor.verdicts().iter().all(|known| known.failure != verdict.failure);
+    let mut noted = records::verdicts(&path)?;
+    noted.retain(|verdict| verdict.step > 0 && !is_from_check(verdict) && is_new(verdict));
+    let seen =
+        monitor.verdicts().iter().map(|verdict| Entry::new(verdict, monitor.still_shows(verdict.failure)));
+    let verdicts = seen.chain(noted.iter().map(|verdict| Entry::new(verdict, true)));
     let last = monitor.history().last();
     let report = Report {
         checks: monitor.history().len(),
         step: last.map_or(0, |(step, _)| *step),
-        rollback: rollback.as_ref(),
+        rollback: records::rollback(&path)?.map(|line| line.rollback),
         verdicts: verdicts.collect(),
     };
     let text = if args.json {
@@ -70,7 +75,7 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
 fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
     let mut text = String::new();
     let (run, checks) = (run.display(), report.checks);
-    if let Some(Rollback { from, verdict, lr_g, lr_d }) = report.rollback {
+    if let Some(Rollback { from, verdict, lr_g, lr_d }) = &report.rollback {
         writeln!(
             text,
             "went back once, from step {from}, for {}; since then lr {lr_g} (G), {lr_d} (D)\n",
@@ -87,8 +92,8 @@ fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String
     }
     for Entry { verdict, standing, cause, advice } in &report.verdicts {
         let until = if *standing { "" } else { ", gone by the last check" };
-        let name = verdict.failure.name();
-        writeln!(text, "\n{name}, since step {}{until}", verdict.since)?;
+        let Verdict { failure, since, step, .. } = verdict;
+        writeln!(text, "\n{}, since step {since} (certain at {step}){until}", failure.name())?;
         for (label, content) in
             [("evidence", verdict.evidence.as_str()), ("usual cause", cause), ("try", advice)]
         {

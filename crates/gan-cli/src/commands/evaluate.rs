@@ -4,15 +4,15 @@ mod subject;
 mod table;
 
 use crate::args;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::exit::{End, usage};
 use crate::judge::{self, Pixels, Real};
 use anyhow::Result;
 use gan_data::{DataConfig, Range, Source};
 use gan_metrics::Evaluation;
+use gan_train::MIN_JUDGED;
 use serde::Serialize;
 use std::io::Write as _;
-use std::path::Path;
 use subject::Subject;
 
 /// Where there are so many held-out images.
@@ -52,26 +52,34 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
             "the features were learned on {features}: on other images they say little (--features FILE)"
         );
     }
-    let wanted = args.count.map_or(DEFAULT_COUNT.min(real.held_out_count()), |count| count as usize);
-    let held_out = Set { name: real.names[1].clone(), count: real.held_out_count() };
-    let reference = Set { name: real.names[0].clone(), count: real.train_count() };
-    let stacked = real.may_be_stacked();
-    let generated = judge::sample(&classifier, subject.images(wanted)?, Pixels::Kept, stacked)?;
-    if generated.count() < wanted && args.count.is_some() {
-        tracing::warn!("--count {wanted}, but there are {} images", generated.count());
-    }
-    let judges = real.reference(&classifier, Pixels::Kept)?;
+    let generated = judge::sample(&classifier, subject.images(count(args, &subject, &real)?)?, Pixels::Kept)?;
+    let reference = real.reference(&classifier, Pixels::Kept)?;
     let report = Report {
         subject: subject.name(),
         features,
-        reference,
-        held_out,
-        floor: judges.floor(generated.count())?,
-        generated: judges.evaluate(&generated)?,
+        reference: Set { name: real.names.reference.clone(), count: real.reference_count() },
+        held_out: Set { name: real.names.held_out.clone(), count: real.held_out_count() },
+        floor: reference.floor(generated.count())?,
+        generated: reference.evaluate(&generated)?,
     };
     let text = if args.json { report.json()? } else { table::of(&report)? };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(End::Done)
+}
+
+/// Images to judge: no more than there are, nor than real ones are held out, for equal numbers are compared.
+fn count(args: &args::Evaluate, subject: &Subject, real: &Real) -> Result<usize> {
+    let wanted = args.count.map_or(DEFAULT_COUNT, |count| count as usize);
+    let (held_out, images) = (real.held_out_count(), subject.count().unwrap_or(usize::MAX));
+    let count = wanted.min(held_out).min(images);
+    if count < MIN_JUDGED {
+        return Err(usage(format!("expected at least {MIN_JUDGED} images to judge, found {count}")));
+    }
+    if args.count.is_some() && count < wanted {
+        let what = if count == images { "images to judge" } else { "held-out images to compare with" };
+        tracing::warn!("--count {wanted}, but there are {count} {what}: judging {count}");
+    }
+    Ok(count)
 }
 
 impl Report {
@@ -84,29 +92,35 @@ impl Report {
     }
 }
 
-/// The run's data; with `--data-dir` that of the directory; else the embedded digits.
+/// The run's data, if a run is named; other data by `--data`, from another directory by `--data-dir`. Without any of these,
+/// the embedded digits.
 fn data(args: &args::Evaluate) -> Result<DataConfig> {
-    let run = args.from.as_deref().map(|from| from.join("config.toml")).filter(|file| file.exists());
-    let mut data = match run {
-        Some(file) => {
-            let mut config = Config::load(&file, &[])?;
-            config.set_data_dir(args.data_dir.as_deref())?;
-            config.data
+    let own = match &args.from {
+        Some(from) if !from.exists() => {
+            return Err(usage(format!("{}: no such file or run", from.display())));
         }
-        None => directory(args.data_dir.as_deref()),
+        Some(from) => Some(from.join("config.toml")).filter(|file| file.exists()),
+        None => None,
     };
-    if let Some(name) = args.data {
-        data.name = name.into();
-    }
-    if data.name == Source::Mnist5k && data.dir.is_some() {
+    let own = own.map(|file| Ok::<_, anyhow::Error>(Config::load(&file, &[])?.data)).transpose()?;
+    let named = args.data.map(Source::from);
+    if named == Some(Source::Mnist5k) && args.data_dir.is_some() {
         return Err(usage("--data mnist-5k is embedded and has no --data-dir"));
     }
+    let mut data = match (own, named) {
+        (Some(own), None) => own,
+        (Some(own), Some(name)) if own.name == name => own,
+        (_, named) => {
+            let is_elsewhere = args.data_dir.is_some() || config::dir_from_environment().is_some();
+            let name = named.unwrap_or(if is_elsewhere { Source::Mnist } else { Source::Mnist5k });
+            DataConfig { name, batch_size: 1, dir: None, range: Range::default(), limit: None }
+        }
+    };
+    let own = data.name;
+    config::set_data_dir(&mut data, args.data_dir.as_deref())?;
+    if data.name != own {
+        // It told which of the embedded digits were trained on.
+        data.limit = None;
+    }
     Ok(data)
-}
-
-fn directory(flag: Option<&Path>) -> DataConfig {
-    let from_environment = std::env::var_os("GAN_DATA_DIR").filter(|dir| !dir.is_empty()).map(Into::into);
-    let dir = flag.map(Path::to_owned).or(from_environment);
-    let name = if dir.is_some() { Source::Mnist } else { Source::Mnist5k };
-    DataConfig { name, batch_size: 1, dir, range: Range::default(), limit: None }
 }

@@ -54,7 +54,7 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
     if !from.is_dir() {
         return Ok(from.to_owned());
     }
-    let file = run_dir::generator_to_draw_from(from)?;
+    let file = run_dir::generator_to_draw_from(from);
     if !file.exists() {
         bail!(
             "{} holds no generator.safetensors: not a run, or one without a checkpoint yet",

@@ -1,5 +1,6 @@
 //! `gan-cli train`.
 
+mod rollback;
 mod session;
 
 use super::program;
@@ -7,6 +8,7 @@ use crate::args;
 use crate::config::Config;
 use crate::device;
 use crate::exit::{End, usage};
+use crate::judge::Judges;
 use crate::observers::Interrupt;
 use crate::run_dir::{self, RunDir};
 use anyhow::{Context, Result};
@@ -22,10 +24,16 @@ const DEFAULT_CONFIG: &str = "mnist-5k";
 pub(crate) fn run(args: &args::Train) -> Result<End> {
     let interrupt = Interrupt::install()?;
     let device = device::open(&args.device.device)?;
-    let (path, file, config) = resolve(args)?;
+    let (path, file) = locate(args)?;
+    let held = if args.resume && path.exists() { Some(RunDir::open(&path)?) } else { None };
+    if let Some(run) = &held {
+        rollback::finish(run)?;
+    }
+    let mut config = Config::load(&file, &args.set)?;
+    config.find_files(args.data_dir.as_deref())?;
+    config.data.validate().with_context(|| file.display().to_string())?;
     let model = &config.model;
     let settings = config.settings()?;
-    let held = if args.resume && path.exists() { Some(RunDir::open(&path)?) } else { None };
     let newest = match &held {
         Some(run) => checkpoint::newest(&run.checkpoints())?,
         None => None,
@@ -48,9 +56,11 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     )
     .with_context(|| file.display().to_string())?;
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
+    let judges = Judges::of(&config)?;
 
+    // Nothing is written before all that was asked for is there.
     let run = held.map_or_else(|| RunDir::create(&path), Ok)?;
-    let mut session = Session { run, config, fingerprint, batches, horizon, device, interrupt };
+    let mut session = Session { run, config, fingerprint, batches, horizon, device, interrupt, judges };
     session.write_config()?;
     let start = Instant::now();
     let mut begun = session.begin(newest.as_deref())?;
@@ -66,8 +76,8 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     }
 }
 
-/// The run's directory, the configuration's file, and all that it says.
-fn resolve(args: &args::Train) -> Result<(PathBuf, PathBuf, Config)> {
+/// The run's directory and the configuration's file.
+fn locate(args: &args::Train) -> Result<(PathBuf, PathBuf)> {
     let name = match &args.config {
         None => DEFAULT_CONFIG.to_owned(),
         Some(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -88,10 +98,7 @@ fn resolve(args: &args::Train) -> Result<(PathBuf, PathBuf, Config)> {
         }
         None => Path::new(DEFAULT_CONFIG).to_owned(),
     };
-    let mut config = Config::load(&file, &args.set)?;
-    config.set_data_dir(args.data_dir.as_deref())?;
-    config.data.validate().with_context(|| file.display().to_string())?;
-    Ok((path, file, config))
+    Ok((path, file))
 }
 
 fn announce(run: &RunDir, trainer: &Trainer, device: &Device, data: &str, steps: u64, resume: bool) {

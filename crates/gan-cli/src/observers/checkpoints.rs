@@ -17,7 +17,7 @@ pub(crate) struct Checkpoints<'a> {
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) keep: usize,
     pub(crate) watch: &'a Watch,
-    /// Whether a healthy state is to be kept to go back to.
+    /// Whether healthy states are to be kept to go back to.
     pub(crate) on_failure: OnFailure,
     /// Since when, and after how many seconds of training in earlier processes.
     pub(crate) clock: (Instant, f64),
@@ -34,8 +34,9 @@ impl Checkpoints<'_> {
             let directory = self.run.checkpoints();
             let notes = serde_json::to_value(&self.watch.window).map_err(TrainError::observer)?;
             let path = checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, notes)?;
-            let healthy = Some(self.watch.healthy.get()).filter(|_| self.on_failure == OnFailure::Rollback);
-            checkpoint::prune(&path, self.keep, healthy)?;
+            let ways_back = self.watch.ways_back.borrow();
+            let ways_back = if self.on_failure == OnFailure::Rollback { &ways_back[..] } else { &[] };
+            checkpoint::prune(&path, self.keep, ways_back)?;
             self.saved = Some(step);
             tracing::debug!("saved a checkpoint at step {step}");
         }

@@ -3,78 +3,58 @@
 use crate::config::Config;
 use crate::draw::Images;
 use crate::journal::Journal;
-use crate::judge::{self, Pixels, Real};
+use crate::judge::{self, Judges, Pixels};
 use crate::observers::provenance;
 use crate::run_dir::{self, Best, RunDir};
 use anyhow::{Context, Result};
-use gan_metrics::{Classifier, Evaluation, Reference};
+use gan_metrics::Evaluation;
 use gan_models::write_atomically;
-use gan_train::{Observer, StepReport, TrainError, Trainer};
+use gan_train::{EvaluateConfig, Observer, StepReport, TrainError, Trainer};
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// Writes metrics to the journal, and `best/`.
 pub(crate) struct Evaluate<'a> {
     journal: &'a Journal,
     run: &'a RunDir,
-    config: &'a Config,
-    /// Name of the training data.
-    data: &'a str,
+    judges: &'a Judges,
+    wanted: &'a EvaluateConfig,
+    /// Name of the training data, and images in a batch.
+    data: (&'a str, usize),
     /// The run's last step, which is judged in any case.
     steps: u64,
-    /// Images to draw.
-    count: usize,
-    /// Steps between two evaluations.
-    every: u64,
-    classifier: Classifier,
-    reference: Reference,
-    stacked: bool,
     best: Option<Best>,
 }
 
 impl<'a> Evaluate<'a> {
-    /// Looks at the real images. None if no evaluation is wanted.
+    /// Goes on from the best generator of the run, if it was judged in the same way. None if no evaluation is wanted.
     pub(crate) fn open(
         journal: &'a Journal,
         run: &'a RunDir,
         config: &'a Config,
+        judges: Option<&'a Judges>,
         data: &'a str,
         steps: u64,
-    ) -> Result<Option<Self>> {
-        let Some(evaluate) = &config.train.evaluate else { return Ok(None) };
-        let start = Instant::now();
-        let classifier = judge::classifier(evaluate.features.as_deref())?;
-        let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
-        let (name, stacked) = (real.names[0].clone(), real.may_be_stacked());
-        // Copies of training images are for the command `evaluate`: looking for them takes as long as all the rest.
-        let reference = real.reference(&classifier, Pixels::Dropped)?;
-        tracing::info!("will compare with {name} ({:.1} s to prepare)", start.elapsed().as_secs_f64());
-        let every = (evaluate.every_kimg * 1000).div_ceil(config.data.batch_size as u64);
-        let best = run_dir::best(run.path())?;
-        Ok(Some(Self {
-            journal,
-            run,
-            config,
-            data,
-            steps,
-            count: evaluate.count,
-            every,
-            classifier,
-            reference,
-            stacked,
-            best,
-        }))
+    ) -> Option<Self> {
+        let (wanted, judges) = (config.train.evaluate.as_ref()?, judges?);
+        let is_comparable = |best: &Best| best.count == wanted.count && best.features == wanted.features;
+        let best = run_dir::best(run.path()).filter(is_comparable);
+        Some(Self { journal, run, judges, wanted, data: (data, config.data.batch_size), steps, best })
+    }
+
+    /// Steps between two evaluations.
+    fn every(&self) -> u64 {
+        (self.wanted.every_kimg * 1000).div_ceil(self.data.1 as u64)
     }
 
     fn judge(&mut self, trainer: &Trainer) -> Result<()> {
         trainer.check_finite()?;
         let step = trainer.steps_done();
-        let images = Images::seeded(trainer.generator(), trainer.seed(), self.count);
-        let sample = judge::sample(&self.classifier, images.chunks(), Pixels::Dropped, self.stacked)?;
-        let evaluation = self.reference.evaluate(&sample)?;
+        let Judges { classifier, reference } = self.judges;
+        let images = Images::seeded(trainer.generator(), trainer.seed(), self.wanted.count);
+        let evaluation = reference.evaluate(&judge::sample(classifier, images.chunks(), Pixels::Dropped)?)?;
         self.write(step, &evaluation)?;
         let frechet_distance = evaluation.frechet_distance;
-        let features = &self.classifier.record().data;
+        let features = &classifier.record().data;
         tracing::info!(
             "step {step}: {features}-fd {frechet_distance:.2}, precision {:.3}, recall {:.3}, {} of {} classes",
             evaluation.precision,
@@ -82,22 +62,23 @@ impl<'a> Evaluate<'a> {
             evaluation.classes.covered,
             evaluation.classes.of
         );
-        if self.best.is_none_or(|best| frechet_distance < best.frechet_distance) {
-            self.keep(trainer, Best { step, frechet_distance })?;
+        if self.best.as_ref().is_none_or(|best| frechet_distance < best.frechet_distance) {
+            let EvaluateConfig { count, features, .. } = self.wanted.clone();
+            self.keep(trainer, Best { step, frechet_distance, count, features })?;
         }
         Ok(())
     }
 
     fn write(&self, step: u64, evaluation: &Evaluation) -> Result<()> {
         let mut evaluation = serde_json::to_value(evaluation)?;
-        judge::name_distance(&mut evaluation, &self.classifier.record().data);
+        judge::name_distance(&mut evaluation, &self.judges.classifier.record().data);
         self.journal.append(&serde_json::json!({ "step": step, "evaluate": evaluation }))
     }
 
     fn keep(&mut self, trainer: &Trainer, best: Best) -> Result<()> {
         let directory = self.run.best();
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        let provenance = provenance(trainer, self.data, self.config.data.batch_size);
+        let provenance = provenance(trainer, self.data.0, self.data.1);
         // First the weights: a crash in between leaves a distance that the next better generator beats.
         trainer.generator().save(&run_dir::generator(&directory), &provenance)?;
         write_atomically(&run_dir::best_record(&directory), &serde_json::to_vec(&best)?)?;
@@ -108,7 +89,7 @@ impl<'a> Evaluate<'a> {
 
 impl Observer for Evaluate<'_> {
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> gan_train::Result<ControlFlow<()>> {
-        if report.step.is_multiple_of(self.every) || report.step == self.steps {
+        if report.step.is_multiple_of(self.every()) || report.step == self.steps {
             self.judge(trainer).map_err(TrainError::observer)?;
         }
         Ok(ControlFlow::Continue(()))

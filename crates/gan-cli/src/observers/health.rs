@@ -5,10 +5,11 @@ use crate::records::{self, BaselineLine, HealthLine, VerdictLine};
 use anyhow::Context;
 use candle_core::{Device, Tensor};
 use gan_data::Batches;
+use gan_metrics::classifier::CHUNK;
 use gan_metrics::health::{Monitor, Player, Probe, Verdict, Vitals, Window};
 use gan_ops::rng::Stream;
 use gan_train::{HealthConfig, Norms, Observer, OnFailure, StepReport, TrainError, Trainer};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -16,16 +17,14 @@ use std::time::Instant;
 const REAL: usize = 5_000;
 /// Real images of which nearest neighbours and moments can be taken.
 const FEWEST: usize = 3;
-/// Real images that are looked at together.
-const CHUNK: usize = 256;
 /// Images that go through the networks layer by layer: a maximum needs no more.
 const ACTIVATIONS: usize = 32;
 
 /// What the watch over a run knows and a checkpoint is to keep.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// The last healthy step.
-    pub(crate) healthy: Cell<u64>,
+    /// Steps that the run may have to go back to, the last healthy one at the end.
+    pub(crate) ways_back: RefCell<Vec<u64>>,
     /// The steps since the last check.
     pub(crate) window: RefCell<Window>,
 }
@@ -65,6 +64,9 @@ impl<'a> Health<'a> {
         let mut fatal = None;
         // Whoever goes on with a run knows its verdicts: only new ones end it.
         let monitor = if let Some(monitor) = records::replay(journal.path())? {
+            for Verdict { failure, since, .. } in monitor.verdicts() {
+                tracing::info!("known already: {} since step {since}", failure.name());
+            }
             monitor
         } else {
             let weights = [trainer.generator().params().norm()?, trainer.discriminator().params().norm()?];
@@ -76,7 +78,7 @@ impl<'a> Health<'a> {
             fatal = monitor.verdicts().first().filter(|_| config.on_failure != OnFailure::Warn).cloned();
             monitor
         };
-        watch.healthy.set(monitor.healthy_until());
+        watch.ways_back.replace(monitor.ways_back());
         let device = trainer.generator().device();
         let real = batches.spread(ACTIVATIONS, ACTIVATIONS, device).next().context("no images")??;
         Ok(Some(Self { journal, config, probe, monitor, real, watch, fatal }))
@@ -125,7 +127,7 @@ impl<'a> Health<'a> {
         tracing::debug!("looked at the run's health in {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
         self.journal.append(&HealthLine { step, health: vitals.clone() })?;
         let verdicts = self.monitor.observe(step, vitals);
-        self.watch.healthy.set(self.monitor.healthy_until());
+        self.watch.ways_back.replace(self.monitor.ways_back());
         say(self.journal, step, &verdicts)?;
         if self.config.on_failure != OnFailure::Warn && self.fatal.is_none() {
             self.fatal = verdicts.into_iter().next();

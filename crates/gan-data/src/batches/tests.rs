@@ -110,13 +110,13 @@ fn batches_hold_the_images_of_their_indices() {
     assert_eq!((step, batch.dims()), (5, &[4, 1, 2, 2][..]));
     let expected: Vec<u8> =
         gray.indices(5).iter().flat_map(|&index| gray.dataset().image(index as usize).to_vec()).collect();
-    assert_eq!(normalize::from_tensor(&batch).unwrap(), expected);
+    assert_eq!(crate::normalize::from_tensor(&batch).unwrap(), expected);
 
     let tripled = batches(9, BatchesConfig { channels: 3, ..config(4) }).batch(5, &Device::Cpu).unwrap();
     assert_eq!(tripled.dims(), [4, 3, 2, 2]);
     for channel in 0..3 {
         let one = tripled.narrow(1, channel, 1).unwrap();
-        assert_eq!(normalize::from_tensor(&one).unwrap(), expected);
+        assert_eq!(crate::normalize::from_tensor(&one).unwrap(), expected);
     }
 }
 

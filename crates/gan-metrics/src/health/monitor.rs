@@ -1,7 +1,7 @@
 //! From vitals to verdicts: a pure function of what was measured, so that a run that goes on, and whoever reads its
 //! records later, come to the same.
 
-use super::rules::{RULES, Rule};
+use super::rules::{Check, RULES, Rule, Spacing, Symptom, WINDOW};
 use super::verdict::{Failure, Verdict};
 use super::vitals::{Baseline, Vitals};
 
@@ -9,54 +9,107 @@ use super::vitals::{Baseline, Vitals};
 #[derive(Debug, Clone)]
 pub struct Monitor {
     baseline: Baseline,
-    history: Vec<(u64, Vitals)>,
-    /// For each rule, the first of the checks in a row that show its symptom, and how many they are.
-    symptoms: Vec<Option<(u64, usize)>>,
+    /// The checks at each [`Spacing`].
+    histories: [Vec<Check>; 3],
+    /// What is known by each rule.
+    seen: [Seen; RULES.len()],
     verdicts: Vec<Verdict>,
-    healthy: u64,
+    /// Steps at which nothing was wrong, as far as is known by now.
+    healthy: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    /// The first of the checks in a row that show the symptom, and how many they are.
+    row: Option<(u64, usize)>,
+    /// How many checks there were when it showed last, whosoever doing it was.
+    shown: Option<usize>,
 }
 
 impl Monitor {
     /// A run that begins on such data.
     #[must_use]
     pub fn new(baseline: Baseline) -> Self {
-        let symptoms = vec![None; RULES.len()];
-        let mut monitor = Self { baseline, history: vec![], symptoms, verdicts: vec![], healthy: 0 };
-        monitor.judge(0);
+        let mut monitor = Self {
+            baseline,
+            histories: [const { vec![] }; 3],
+            seen: [Seen::default(); RULES.len()],
+            verdicts: vec![],
+            healthy: vec![],
+        };
+        monitor.judge(0, [true; 3]);
         monitor
     }
 
     /// Takes the vitals at `step` and returns what has become certain with them. A failure is said once.
     pub fn observe(&mut self, step: u64, vitals: Vitals) -> Vec<Verdict> {
-        self.history.push((step, vitals));
-        self.judge(step)
+        let vitals = vitals.finite();
+        let is_far = |spacing: &Spacing| {
+            let last = self.histories[*spacing as usize].last().map_or(0, |(step, _)| *step);
+            step.saturating_sub(last) >= spacing.steps()
+        };
+        let asked = Spacing::ALL.map(|spacing| is_far(&spacing));
+        for (history, _) in self.histories.iter_mut().zip(asked).filter(|(_, asked)| *asked) {
+            history.push((step, vitals.clone()));
+        }
+        self.judge(step, asked)
     }
 
-    fn judge(&mut self, step: u64) -> Vec<Verdict> {
-        let mut raised = vec![];
-        let shown = RULES.each_ref().map(|rule| (rule.symptom)(&self.baseline, &self.history));
-        let shows = |failure| {
-            RULES.iter().zip(&shown).any(|(rule, shown)| rule.failure == failure && shown.is_some())
-        };
-        let explained = RULES.each_ref().map(|rule| rule.unless.iter().copied().any(shows));
-        for (i, evidence) in shown.into_iter().enumerate() {
-            let (Rule { failure, checks, .. }, seen) = (&RULES[i], &mut self.symptoms[i]);
-            let Some(evidence) = evidence.filter(|_| !explained[i]) else {
-                *seen = None;
-                continue;
-            };
-            let (since, count) = seen.map_or((step, 1), |(since, count)| (since, count + 1));
-            *seen = Some((since, count));
-            let known = self.verdicts.iter().any(|verdict| verdict.failure == *failure);
-            if count >= *checks && !known {
-                raised.push(Verdict { failure: *failure, since, step, evidence });
+    /// Asks the rules of the spacings for which the last check is new.
+    fn judge(&mut self, step: u64, asked: [bool; 3]) -> Vec<Verdict> {
+        let rules: Vec<usize> = (0..RULES.len()).filter(|&i| asked[RULES[i].spacing as usize]).collect();
+        let mut symptoms = vec![];
+        for &i in &rules {
+            let history = &self.histories[RULES[i].spacing as usize];
+            let symptom = (RULES[i].symptom)(&self.baseline, history);
+            if symptom.is_some() {
+                self.seen[i].shown = Some(history.len());
+            }
+            symptoms.push(symptom);
+        }
+        let explained: Vec<bool> =
+            rules.iter().map(|&i| RULES[i].unless.iter().any(|&failure| self.explains(failure))).collect();
+        let known = self.verdicts.len();
+        for ((&i, symptom), explained) in rules.iter().zip(symptoms).zip(explained) {
+            match symptom.filter(|_| !explained) {
+                Some(symptom) => self.weigh(i, step, symptom),
+                None => self.seen[i].row = None,
             }
         }
-        if self.symptoms.iter().all(Option::is_none) {
-            self.healthy = step;
+        if (0..RULES.len()).all(|i| self.shown_ago(i) != Some(0)) {
+            self.healthy.push(step);
         }
-        self.verdicts.extend(raised.iter().cloned());
-        raised
+        self.verdicts[known..].to_vec()
+    }
+
+    /// Takes a symptom that a rule has just shown, which may make its failure certain.
+    fn weigh(&mut self, rule: usize, step: u64, symptom: Symptom) {
+        let Rule { failure, spacing, checks, .. } = RULES[rule];
+        let history = &self.histories[spacing as usize];
+        let first = history.len().checked_sub(symptom.checks).and_then(|i| history.get(i));
+        let first = first.map_or(step, |(step, _)| *step);
+        self.healthy.truncate(self.healthy.partition_point(|&healthy| healthy < first));
+        let (since, count) = self.seen[rule].row.map_or((first, 1), |(since, count)| (since, count + 1));
+        self.seen[rule].row = Some((since, count));
+        if count >= checks && !self.knows(failure) {
+            self.verdicts.push(Verdict { failure, since, step, evidence: symptom.evidence });
+        }
+    }
+
+    /// Whether what else looks wrong is this failure's doing: it shows, or it is certain and showed lately.
+    fn explains(&self, failure: Failure) -> bool {
+        let lately = if self.knows(failure) { WINDOW } else { 1 };
+        rules_of(failure).any(|i| self.shown_ago(i).is_some_and(|ago| ago < lately))
+    }
+
+    fn knows(&self, failure: Failure) -> bool {
+        self.verdicts.iter().any(|verdict| verdict.failure == failure)
+    }
+
+    /// How many of its checks ago a rule's symptom showed last.
+    fn shown_ago(&self, rule: usize) -> Option<usize> {
+        let checks = self.histories[RULES[rule].spacing as usize].len();
+        self.seen[rule].shown.map(|shown| checks - shown)
     }
 
     /// Everything that has been certain so far, in the order in which it became so.
@@ -68,19 +121,35 @@ impl Monitor {
     /// Whether the last check still shows the symptom.
     #[must_use]
     pub fn still_shows(&self, failure: Failure) -> bool {
-        RULES.iter().zip(&self.symptoms).any(|(rule, seen)| rule.failure == failure && seen.is_some())
+        rules_of(failure).any(|rule| self.shown_ago(rule) == Some(0))
     }
 
-    /// The last check that showed no symptom of anything, 0 if there is none: a run can go back to there.
+    /// The last step at which nothing was wrong, 0 if there is none: a run can go back to there. What a later check says of
+    /// those before it counts too.
     #[must_use]
     pub fn healthy_until(&self) -> u64 {
-        self.healthy
+        self.healthy.last().copied().unwrap_or_default()
+    }
+
+    /// Steps that a verdict to come may send the run back to, oldest first: some [`Self::healthy_until`] may still become, at
+    /// most 14.
+    #[must_use]
+    pub fn ways_back(&self) -> Vec<u64> {
+        let far = &self.histories[Spacing::Far as usize];
+        let far: Vec<u64> = far.iter().rev().take(WINDOW).map(|(step, _)| *step).rev().collect();
+        let first = far.first().copied().unwrap_or_default();
+        let before = self.healthy.iter().rev().find(|&&healthy| healthy < first);
+        let since = self.healthy.iter().filter(|healthy| far.contains(healthy));
+        let mut ways: Vec<u64> =
+            before.into_iter().chain(since).chain(self.healthy.last()).copied().collect();
+        ways.dedup();
+        ways
     }
 
     /// The checks so far.
     #[must_use]
     pub fn history(&self) -> &[(u64, Vitals)] {
-        &self.history
+        &self.histories[Spacing::Any as usize]
     }
 
     /// The data of the run.
@@ -88,6 +157,10 @@ impl Monitor {
     pub fn baseline(&self) -> &Baseline {
         &self.baseline
     }
+}
+
+fn rules_of(failure: Failure) -> impl Iterator<Item = usize> {
+    (0..RULES.len()).filter(move |&i| RULES[i].failure == failure)
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! Looks at images: real ones once, generated ones at each check.
 
 use super::vitals::{Baseline, Images};
-use crate::classifier::{Classifier, Look};
+use crate::classifier::{CHUNK, Classifier, Look};
 use crate::error::{MetricsError, Result};
 use crate::frechet::{Moments, frechet_distance};
+use crate::memorisation::Memorisation;
 use crate::neighbours::{nearest, nearest_others};
+use crate::sample::evenly_spaced;
 use candle_core::{Device, Tensor};
 
 /// The smallest and the largest output of a generator that ends with a Tanh.
 const TANH: [f64; 2] = [-1., 1.];
-/// Training images nearer to another one than this share of them are as good as copies of it.
-const NEAR: f64 = 0.01;
-/// Generated images that pass through the classifier at once.
-const CHUNK: usize = 256;
 /// Side of the blocks whose mean stands for them where nearest images are looked for: a copy is one at any resolution,
 /// and a quarter of the numbers takes a quarter of the time.
 const BLOCK: usize = 2;
@@ -23,9 +21,9 @@ pub struct Probe {
     classifier: Classifier,
     real: Traits,
     moments: Moments,
-    /// Distance between images that is that of near copies.
-    near: f64,
-    /// Frechet distance of as many real images as a check draws, before it is divided.
+    /// Distance of each real image to the nearest other one.
+    between: Vec<f64>,
+    /// Fréchet distance of as many real images as a check draws, before it is divided.
     floor: f64,
 }
 
@@ -65,15 +63,11 @@ impl Probe {
             return Err(MetricsError::input("real images", "at least 3", count));
         }
         let moments = Moments::of(&real.features)?;
-        let mut between: Vec<f64> = nearest_others(&real.blocks)?.iter().map(|n| n.distance).collect();
-        between.sort_by(f64::total_cmp);
-        let near = between[(NEAR * count as f64) as usize];
-        // Every so many of them: the data may be sorted.
-        let some = samples.clamp(2, count - 1);
-        let indices: Vec<u32> = (0..some).map(|i| (i * count / some) as u32).collect();
-        let some = real.features.index_select(&Tensor::new(indices, &Device::Cpu)?, 0)?;
+        let between = nearest_others(&real.blocks)?.iter().map(|n| n.distance).collect();
+        let some = Tensor::new(evenly_spaced(count, samples.clamp(2, count - 1)), &Device::Cpu)?;
+        let some = real.features.index_select(&some, 0)?;
         let floor = frechet_distance(&Moments::of(&some)?, &moments)?;
-        Ok(Self { classifier, real, moments, near, floor })
+        Ok(Self { classifier, real, moments, between, floor })
     }
 
     /// What [`super::Monitor`] is to know of the data; `weights` are the norms of both networks before the first step.
@@ -100,15 +94,14 @@ impl Probe {
         }
         let drawn = looks.finish()?;
         let distance = frechet_distance(&Moments::of(&drawn.features)?, &self.moments)?;
-        let found = nearest(&drawn.blocks, &self.real.blocks)?;
-        let copied = found.iter().filter(|found| found.distance < self.near).count();
+        let found: Vec<f64> = nearest(&drawn.blocks, &self.real.blocks)?.iter().map(|n| n.distance).collect();
         Ok(Images {
             count: drawn.count,
             range: drawn.range,
             spread: drawn.variance / self.real.variance.max(f64::MIN_POSITIVE),
             shares: drawn.shares,
             distance: distance / self.scatter(),
-            copied: copied as f64 / drawn.count as f64,
+            copied: Memorisation::of(&found, &self.between)?.copied,
         })
     }
 

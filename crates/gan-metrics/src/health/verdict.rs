@@ -77,10 +77,22 @@ impl Failure {
         }
     }
 
-    /// Whether learning more slowly is a way out.
+    /// Whether learning more slowly may be a way out.
     #[must_use]
-    pub fn is_overshoot(self) -> bool {
-        !matches!(self, Self::RangeMismatch | Self::GeneratorFrozen | Self::DiscriminatorFrozen)
+    pub fn lower_lr_may_help(self) -> bool {
+        match self {
+            Self::ModeCollapse
+            | Self::MissingModes
+            | Self::DiscriminatorWon
+            | Self::VanishingGradients
+            | Self::Oscillation
+            | Self::Divergence => true,
+            Self::GeneratorFrozen
+            | Self::DiscriminatorFrozen
+            | Self::NonConvergence
+            | Self::RangeMismatch
+            | Self::Memorisation => false,
+        }
     }
 
     /// What usually causes it.

@@ -58,7 +58,7 @@ pub struct Images {
     pub spread: f64,
     /// Share of each class, as the classifier names them.
     pub shares: Vec<f64>,
-    /// Frechet distance in the classifier's features, over the variance of real features: 1 is as far as one
+    /// Fréchet distance in the classifier's features, over the variance of real features: 1 is as far as one
     /// single image repeated.
     pub distance: f64,
     /// Share of images that are nearer to a training image than 99% of the training images are to each other.

@@ -7,12 +7,10 @@ use crate::exit::usage;
 use crate::{device, npy};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range, folder};
+use gan_data::{Dataset, Range, evenly_spaced, folder};
+use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
 use std::path::Path;
-
-/// Images of a program that go through the classifier at once.
-const CHUNK: usize = 256;
 
 /// Where images come from.
 pub(super) struct Subject {
@@ -57,33 +55,33 @@ impl Subject {
         }
     }
 
-    /// `count` images, or all if there are no more, some hundred at a time.
+    /// How many images there are; a generator has any number.
+    pub(super) fn count(&self) -> Option<usize> {
+        match &self.source {
+            Source::Generator { .. } => None,
+            Source::Tensor(images) => Some(images.dims()[0]),
+            Source::Files(data) => Some(data.len()),
+        }
+    }
+
+    /// `count` images, some hundred at a time; of more, some at even distances.
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
         Ok(match &self.source {
             Source::Generator { generator, seed } => {
                 Box::new(Images::seeded(generator, *seed, count).chunks())
             }
             Source::Tensor(images) => {
-                let all = images.dim(0)?;
-                let count = count.min(all);
+                let indices: Vec<u32> = evenly_spaced(images.dim(0)?, count).map(|i| i as u32).collect();
+                let indices = Tensor::new(indices, &Device::Cpu)?;
                 let chunk = move |start: usize| {
-                    let end = (start + CHUNK).min(count);
-                    let indices: Vec<u32> = (start..end).map(|i| (i * all / count) as u32).collect();
-                    Ok(images.index_select(&Tensor::new(indices, &Device::Cpu)?, 0)?)
+                    let indices = indices.narrow(0, start, CHUNK.min(indices.elem_count() - start))?;
+                    Ok(images.index_select(&indices, 0)?)
                 };
                 Box::new((0..count).step_by(CHUNK).map(chunk))
             }
             Source::Files(data) => {
-                let config = BatchesConfig {
-                    batch_size: 1,
-                    seed: 0,
-                    range: Range::MinusOneOne,
-                    channels: data.channels(),
-                    keep_last: LastBatch::Keep,
-                };
-                let batches = Batches::new(data.clone(), config)?;
-                let chunks: Vec<_> = batches.spread(count, CHUNK, &Device::Cpu).collect();
-                Box::new(chunks.into_iter().map(|images| Ok(images?)))
+                let chunks = data.tensors(count, CHUNK, data.channels(), Range::MinusOneOne, &Device::Cpu);
+                Box::new(chunks.map(|images| Ok(images?)))
             }
         })
     }

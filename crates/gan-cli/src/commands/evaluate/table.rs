@@ -29,18 +29,12 @@ pub(super) fn of(report: &Report) -> Result<String> {
     let covered = |e: &Evaluation| format!("{} of {}", e.classes.covered, e.classes.of);
     row("classes", &covered, "with a tenth of their share or more")?;
     row("class KL", &|e| format!("{:.4}", e.classes.kl), "0 where shares are the data's")?;
-    if generated.modes.is_some() {
-        let modes = |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{} of {}", m.covered, m.of));
-        row("modes", &modes, "triples of digits")?;
-        let kl = |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{:.4}", m.kl));
-        row("mode KL", &kl, "to all modes equally")?;
-    }
     if generated.memorisation.is_some() {
         let median = |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.3}", m.median));
         row("nearest training image", &median, "median distance; much less than the floor's: copies")?;
         let copied =
             |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.1}%", m.copied * 100.));
-        row("copied", &copied, "nearer to one than 99% of held-out images")?;
+        row("copied", &copied, "nearer to one than 99% of others are")?;
     }
 
     writeln!(text, "\n{:26}{:>COLUMN$} {:>COLUMN$}", "share of class", "generated", "floor")?;

@@ -1,10 +1,12 @@
 //! A run under way: from a state to the end, or to a verdict and back.
 
+use super::rollback;
 use crate::commands::program;
 use crate::config::Config;
 use crate::journal::Journal;
+use crate::judge::Judges;
 use crate::observers::{Checkpoints, Evaluate, Health, Interrupt, Metrics, Progress, Samples, Watch};
-use crate::records::{self, Rollback, RollbackLine};
+use crate::records;
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -27,6 +29,8 @@ pub(super) struct Session {
     pub(super) horizon: Horizon,
     pub(super) device: Device,
     pub(super) interrupt: Interrupt,
+    /// Of the generator now and then, if it is to be judged.
+    pub(super) judges: Option<Judges>,
 }
 
 /// A state to train from.
@@ -86,7 +90,8 @@ impl Session {
         let samples = Samples::new(run, trainer, train.sample_count)?;
         let data = self.batches.dataset().name();
         let mut health = Health::open(&journal, train.health, &self.batches, trainer, watch)?;
-        let mut evaluate = Evaluate::open(&journal, run, &self.config, data, horizon.steps)?;
+        let mut evaluate =
+            Evaluate::open(&journal, run, &self.config, self.judges.as_ref(), data, horizon.steps);
         let checkpoints = Checkpoints {
             run,
             data: data.to_owned(),
@@ -111,7 +116,7 @@ impl Session {
         let batch = |step| self.batches.batch(step, &self.device).map_err(TrainError::observer);
         let outcome = fit(trainer, horizon.steps, batch, &mut observers);
 
-        let healthy_until = watch.healthy.get();
+        let healthy_until = watch.ways_back.borrow().last().copied().unwrap_or_default();
         let broken = match &outcome {
             Err(TrainError::NonFinite { step, what, .. }) => Some(Verdict {
                 failure: Failure::Divergence,
@@ -140,38 +145,19 @@ impl Session {
 
     /// The last healthy state with both learning rates halved; none where the run ends here.
     pub(super) fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Option<Begun>> {
-        let run = self.run.path().display().to_string();
-        let on_failure = self.config.train.health.on_failure;
         let before = records::rollback(&self.run.metrics())?;
-        if on_failure != OnFailure::Rollback || before.is_some() || !verdict.failure.is_overshoot() {
-            let why = match (on_failure, &before) {
-                (OnFailure::Rollback, Some(_)) => "the run has gone back once before",
-                (OnFailure::Rollback, None) => "a lower lr would not help",
-                _ => "train.health.on-failure is \"stop\"",
-            };
-            tracing::error!("stopped, as {why}: {verdict}");
-            tracing::info!("more: {} diagnose {run}", program());
-            return Ok(None);
-        }
-        let healthy = checkpoint::newest_until(&self.run.checkpoints(), healthy_until)?;
-        let mut begun = self.begin(healthy.as_deref())?;
-        let step = begun.trainer.steps_done();
-        checkpoint::remove_after(&self.run.checkpoints(), step)?;
-        let train = &mut self.config.train;
-        train.generator.lr /= 2.;
-        train.discriminator.lr /= 2.;
-        let (lr_g, lr_d) = (train.generator.lr, train.discriminator.lr);
-        begun.trainer = begun.trainer.with_lr(lr_g, lr_d);
-        tracing::warn!(
-            "going back to step {step} with lr {lr_g} for the generator, {lr_d} for the discriminator"
-        );
-        let rollback = Rollback { from: verdict.step, verdict: verdict.clone(), lr_g, lr_d };
-        Journal::open(&self.run.metrics(), step)?.append(&RollbackLine { step, rollback })?;
-        self.write_config()?;
-        if let Some(path) = healthy {
-            checkpoint::change_settings(&path, &self.settings()?)?;
-        }
-        Ok(Some(begun))
+        let why = match self.config.train.health.on_failure {
+            OnFailure::Rollback if before.is_some() => "the run has gone back once before",
+            OnFailure::Rollback if !verdict.failure.lower_lr_may_help() => "a lower lr would not help",
+            OnFailure::Rollback => {
+                let healthy = rollback::go_back(&self.run, &mut self.config, verdict, healthy_until)?;
+                return Ok(Some(self.begin(healthy.as_deref())?));
+            }
+            OnFailure::Warn | OnFailure::Stop => "train.health.on-failure is \"stop\"",
+        };
+        tracing::error!("stopped, as {why}: {verdict}");
+        tracing::info!("more: {} diagnose {}", program(), self.run.path().display());
+        Ok(None)
     }
 }
 

@@ -44,7 +44,7 @@ fn failures(checks: usize, change: impl Fn(usize, &mut Vitals)) -> Vec<(Failure,
     for check in 0..checks {
         let mut vitals = healthy();
         change(check, &mut vitals);
-        monitor.observe(100 * (check as u64 + 1), vitals);
+        monitor.observe(500 * (check as u64 + 1), vitals);
     }
     monitor.verdicts().iter().map(|verdict| (verdict.failure, verdict.since)).collect()
 }
@@ -71,48 +71,48 @@ fn each_symptom_leads_to_its_verdict_and_no_other() {
         failures(3, |c, v| if from(1, c) {
             v.losses.largest_logit = 1e4;
         }),
-        [(Failure::Divergence, 200)]
+        [(Failure::Divergence, 1000)]
     );
-    assert_eq!(failures(3, |_, v| v.generator.weight = f64::NAN), [(Failure::Divergence, 100)]);
-    assert_eq!(failures(3, |_, v| v.largest_activation = 1e5), [(Failure::Divergence, 100)]);
-    assert_eq!(failures(2, |_, v| v.generator.update = 1e-9), [(Failure::GeneratorFrozen, 100)]);
-    assert_eq!(failures(2, |_, v| v.discriminator.update = 0.), [(Failure::DiscriminatorFrozen, 100)]);
+    assert_eq!(failures(3, |_, v| v.generator.weight = f64::NAN), [(Failure::Divergence, 500)]);
+    assert_eq!(failures(3, |_, v| v.largest_activation = 1e5), [(Failure::Divergence, 500)]);
+    assert_eq!(failures(2, |_, v| v.generator.update = 1e-9), [(Failure::GeneratorFrozen, 500)]);
+    assert_eq!(failures(2, |_, v| v.discriminator.update = 0.), [(Failure::DiscriminatorFrozen, 500)]);
     assert_eq!(
         failures(6, |c, v| if from(2, c) {
             sure(v);
         }),
-        [(Failure::DiscriminatorWon, 300)]
+        [(Failure::DiscriminatorWon, 1500)]
     );
     let faded = |c: usize, v: &mut Vitals| {
         sure(v);
         v.generator.gradient = if c == 0 { 1. } else { 5e-3 };
     };
-    assert_eq!(failures(4, faded), [(Failure::VanishingGradients, 200), (Failure::DiscriminatorWon, 100)]);
+    assert_eq!(failures(4, faded), [(Failure::VanishingGradients, 1000), (Failure::DiscriminatorWon, 500)]);
     let alike = |v: &mut Vitals| (v.images.spread, v.images.distance) = (0.01, 1.5);
     assert_eq!(
         failures(4, |c, v| if from(1, c) {
             alike(v);
         }),
-        [(Failure::ModeCollapse, 200)]
+        [(Failure::ModeCollapse, 1000)]
     );
     let no_sevens = |_: usize, v: &mut Vitals| (v.images.shares[7], v.images.shares[1]) = (0., 0.2);
     assert_eq!(failures(11, no_sevens), []);
-    assert_eq!(failures(12, no_sevens), [(Failure::MissingModes, 1200)]);
-    assert_eq!(failures(16, |_, v| v.images.distance = 8.), [(Failure::NonConvergence, 1600)]);
+    assert_eq!(failures(12, no_sevens), [(Failure::MissingModes, 500)]);
+    assert_eq!(failures(16, |_, v| v.images.distance = 8.), [(Failure::NonConvergence, 500)]);
     let to_and_fro = |c: usize, v: &mut Vitals| v.images.distance = if c % 4 < 2 { 0.2 } else { 0.9 };
-    assert_eq!(failures(8, to_and_fro), [(Failure::Oscillation, 700)]);
+    assert_eq!(failures(8, to_and_fro), [(Failure::Oscillation, 500)]);
     let hopping = |c: usize, v: &mut Vitals| {
         v.images.shares = vec![0.; 10];
         for class in 0..5 {
             v.images.shares[(c % 2) * 5 + class] = 0.2;
         }
     };
-    assert_eq!(failures(12, hopping), [(Failure::Oscillation, 1200)]);
-    assert_eq!(failures(6, |_, v| v.losses.swing = 1.2), [(Failure::Oscillation, 600)]);
+    assert_eq!(failures(12, hopping), [(Failure::Oscillation, 500)]);
+    assert_eq!(failures(6, |_, v| v.losses.swing = 1.2), [(Failure::Oscillation, 500)]);
     let round = |_: usize, v: &mut Vitals| (v.losses.swing, v.losses.rhythm) = (0.6, 0.8);
-    assert_eq!(failures(6, round), [(Failure::Oscillation, 600)]);
+    assert_eq!(failures(6, round), [(Failure::Oscillation, 500)]);
     assert_eq!(failures(6, |_, v| v.losses.rhythm = 0.8), []);
-    assert_eq!(failures(2, |_, v| v.images.copied = 0.5), [(Failure::Memorisation, 100)]);
+    assert_eq!(failures(2, |_, v| v.images.copied = 0.5), [(Failure::Memorisation, 500)]);
 }
 
 #[test]
@@ -132,7 +132,74 @@ fn what_a_frozen_player_does_to_the_rest_is_its_doing() {
         (v.losses.d_real, v.losses.d_fake) = (1., 0.);
         (v.images.spread, v.images.distance) = (0.01, 2.);
     };
-    assert_eq!(failures(20, frozen), [(Failure::GeneratorFrozen, 100)]);
+    assert_eq!(failures(20, frozen), [(Failure::GeneratorFrozen, 500)]);
+}
+
+#[test]
+fn what_was_explained_a_moment_ago_still_is() {
+    let won = |c: usize, v: &mut Vitals| {
+        if c < 10 {
+            (v.losses.d_real, v.losses.d_fake) = (1., 0.);
+        }
+        v.losses.swing = 1.2;
+    };
+    assert_eq!(failures(20, won), [(Failure::DiscriminatorWon, 500)]);
+    // Twelve checks later it is no explanation any more; and what is explained is not gone.
+    assert_eq!(failures(22, won), [(Failure::DiscriminatorWon, 500), (Failure::Oscillation, 8500)]);
+    let mut monitor = Monitor::new(baseline());
+    for check in 0..12 {
+        let mut vitals = healthy();
+        won(check, &mut vitals);
+        monitor.observe(500 * (check as u64 + 1), vitals);
+    }
+    assert!(monitor.still_shows(Failure::Oscillation) && !monitor.still_shows(Failure::DiscriminatorWon));
+    assert_eq!(monitor.healthy_until(), 0);
+}
+
+#[test]
+fn what_many_checks_say_together_began_with_the_first_of_them() {
+    let mut monitor = Monitor::new(baseline());
+    for check in 1..=22 {
+        let mut vitals = healthy();
+        if check > 10 {
+            vitals.images.shares = [vec![0.], vec![1. / 9.; 9]].concat();
+        }
+        monitor.observe(500 * check, vitals);
+        if check == 21 {
+            // The checks of the window, and one more to go back to if all of them turn out to be ill.
+            assert_eq!(monitor.ways_back().len(), 13);
+            assert_eq!((monitor.ways_back()[0], monitor.healthy_until()), (4500, 10_500));
+        }
+    }
+    let verdict = monitor.verdicts().last().unwrap();
+    assert_eq!((verdict.failure, verdict.since, verdict.step), (Failure::MissingModes, 5500, 11_000));
+    assert_eq!((monitor.healthy_until(), monitor.ways_back()), (5000, vec![5000]));
+}
+
+#[test]
+fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
+    let verdicts = |every: u64, checks: u64| {
+        let mut monitor = Monitor::new(baseline());
+        for check in 1..=checks {
+            let mut vitals = healthy();
+            vitals.images.distance = if check % 2 == 0 { 8. } else { 20. };
+            (vitals.losses.d_real, vitals.losses.d_fake) = (1., 0.);
+            monitor.observe(every * check, vitals);
+        }
+        monitor.verdicts().iter().map(|v| (v.failure, v.since, v.step)).collect::<Vec<_>>()
+    };
+    // 380 steps are too few for any verdict, 400 are enough for a discriminator that has won.
+    assert_eq!(verdicts(10, 38), []);
+    assert_eq!(verdicts(10, 40), [(Failure::DiscriminatorWon, 100, 400)]);
+    let mut frozen = Monitor::new(baseline());
+    for step in [10, 20] {
+        let mut vitals = healthy();
+        vitals.generator.update = 0.;
+        frozen.observe(step, vitals);
+    }
+    // What shows at any distance needs none.
+    assert_eq!(frozen.verdicts()[0].failure, Failure::GeneratorFrozen);
+    assert_eq!(frozen.history().len(), 2);
 }
 
 #[test]

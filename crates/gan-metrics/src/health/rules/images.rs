@@ -1,20 +1,23 @@
 //! Symptoms of the images, real and generated.
 
-use super::Check;
+use super::{Check, Symptom, WINDOW};
 use crate::health::vitals::{Baseline, Images};
 
 /// How far the data's pixels may stay from the ends of the generator's reach, as a share of it, or go beyond them.
 const SHORT: f64 = 0.25;
 const BEYOND: f64 = 0.01;
 
-pub(super) fn range_mismatch(baseline: &Baseline, _: &[Check]) -> Option<String> {
+pub(super) fn range_mismatch(baseline: &Baseline, _: &[Check]) -> Option<Symptom> {
     let ([low, high], [lowest, highest]) = (baseline.range, baseline.reach);
     let width = highest - lowest;
     let short = low > lowest + SHORT * width || high < highest - SHORT * width;
     let beyond = low < lowest - BEYOND * width || high > highest + BEYOND * width;
-    (short || beyond).then(|| {
-        format!("real pixels lie in [{low:.2}, {high:.2}], the generator's in [{lowest:.2}, {highest:.2}]")
-    })
+    if !(short || beyond) {
+        return None;
+    }
+    Some(Symptom::now(format!(
+        "real pixels lie in [{low:.2}, {high:.2}], the generator's in [{lowest:.2}, {highest:.2}]"
+    )))
 }
 
 /// Of the real images' variance.
@@ -24,15 +27,15 @@ const UNFORMED: f64 = 2.5;
 /// Variance of images that were not alike before.
 const DIVERSE: f64 = 0.3;
 
-pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     let Images { spread, count, distance, .. } = history.last()?.1.images;
     let was_diverse = history.iter().any(|(_, v)| v.images.spread > DIVERSE);
-    (spread < NARROW && (distance < UNFORMED || was_diverse))
-        .then(|| format!("{count} generated images vary {:.1}% as much as real ones", spread * 100.))
+    if spread >= NARROW || (distance >= UNFORMED && !was_diverse) {
+        return None;
+    }
+    Some(Symptom::now(format!("{count} generated images vary {:.1}% as much as real ones", spread * 100.)))
 }
 
-/// Checks whose images are counted together.
-const POOLED: usize = 12;
 /// A class that the data have less of is not missed.
 const COMMON: f64 = 0.02;
 /// Of the data's share.
@@ -40,14 +43,14 @@ const SELDOM: f64 = 0.01;
 /// Distance of images among which classes can be told.
 pub(super) const FORMED: f64 = 1.;
 
-pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<String> {
-    let recent = history.get(history.len().checked_sub(POOLED)?..)?;
+pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
+    let recent = history.get(history.len().checked_sub(WINDOW)?..)?;
     if recent.iter().any(|(_, v)| v.images.distance > FORMED) {
         return None;
     }
     let share = |class: usize| {
         let shares = recent.iter().map(|(_, v)| v.images.shares.get(class).copied().unwrap_or_default());
-        shares.sum::<f64>() / POOLED as f64
+        shares.sum::<f64>() / WINDOW as f64
     };
     let missing: Vec<_> = (0..baseline.shares.len())
         .filter(|&class| baseline.shares[class] > COMMON && share(class) < SELDOM * baseline.shares[class])
@@ -60,8 +63,13 @@ pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<St
         })
         .collect();
     let count: usize = recent.iter().map(|(_, v)| v.images.count).sum();
-    (!missing.is_empty())
-        .then(|| format!("of {count} generated images hardly any is of class {}", missing.join(", ")))
+    if missing.is_empty() {
+        return None;
+    }
+    Some(Symptom::over(
+        WINDOW,
+        format!("of {count} generated images hardly any is of class {}", missing.join(", ")),
+    ))
 }
 
 /// Checks before a run that comes nowhere is one.
@@ -71,7 +79,7 @@ const FAR: f64 = 0.5;
 /// The best of the later half of a run that is on its way, over that of the earlier.
 const PROGRESS: f64 = 0.8;
 
-pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
     let checks = history.len();
     if checks < PATIENCE {
         return None;
@@ -79,26 +87,28 @@ pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<
     let best = |part: &[Check]| part.iter().map(|(_, v)| v.images.distance).fold(f64::INFINITY, f64::min);
     let (earlier, later) = history.split_at(checks / 2);
     let (earlier, later) = (best(earlier), best(later));
-    (later > PROGRESS * earlier && later > FAR).then(|| {
-        format!(
-            "in the last {} of {checks} checks the distance to the data was never below {later:.2}, before them never \
-             below {earlier:.2}; one single image has 1, real images have {:.2}",
-            checks - checks / 2,
-            baseline.distance
-        )
-    })
+    if later <= PROGRESS * earlier || later <= FAR {
+        return None;
+    }
+    let evidence = format!(
+        "in the last {} of {checks} checks the distance to the data was never below {later:.2}, before them never \
+         below {earlier:.2}; one single image has 1, real images have {:.2}",
+        checks - checks / 2,
+        baseline.distance
+    );
+    Some(Symptom::over(checks, evidence))
 }
 
 /// Of the images.
 const COPIES: f64 = 0.25;
 
-pub(super) fn memorisation(_: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn memorisation(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     let copied = history.last()?.1.images.copied;
-    (copied > COPIES).then(|| {
-        format!(
-            "{:.0}% of the generated images are nearer to a training image than 99% of the training images are to \
-             each other",
-            copied * 100.
-        )
-    })
+    if copied <= COPIES {
+        return None;
+    }
+    Some(Symptom::now(format!(
+        "{:.0}% of the generated images are nearer to a training image than 99% of the training images are to each other",
+        copied * 100.
+    )))
 }

@@ -1,34 +1,37 @@
 //! Symptoms of a game without end: images or losses that come and go.
 
-use super::Check;
 use super::images::{FORMED, PATIENCE};
+use super::{Check, Symptom, WINDOW};
 use crate::health::vitals::{Baseline, Images, Vitals};
 
-pub(super) fn oscillation(_: &Baseline, history: &[Check]) -> Option<String> {
-    distances(history).or_else(|| classes(history)).or_else(|| losses(history))
+pub(super) fn oscillating_images(_: &Baseline, history: &[Check]) -> Option<Symptom> {
+    distances(history).or_else(|| classes(history))
 }
 
-/// Checks in which a distance that comes and goes is looked for, the turns that it takes, and how much a turn is.
-const SPAN: usize = 12;
+/// The turns of a distance that comes and goes, and how much a turn is.
 const TURNS: usize = 3;
 const TURN: f64 = 2.;
 
-/// The last [`SPAN`] checks, without those before the first images that resemble the data: finding the way is no
+/// The last [`WINDOW`] checks, without those before the first images that resemble the data: finding the way is no
 /// oscillation, unless it never ends.
 fn recent(history: &[Check]) -> Option<&[Check]> {
     let formed = history.iter().position(|(_, v)| v.images.distance < FORMED);
-    history.get(formed.unwrap_or(PATIENCE).min(PATIENCE).max(history.len().saturating_sub(SPAN))..)
+    history.get(formed.unwrap_or(PATIENCE).min(PATIENCE).max(history.len().saturating_sub(WINDOW))..)
 }
 
-fn distances(history: &[Check]) -> Option<String> {
+fn distances(history: &[Check]) -> Option<Symptom> {
     let recent = recent(history)?;
     let distances: Vec<f64> = recent.iter().map(|(_, v)| v.images.distance).collect();
     let turns = turns(&distances, TURN);
     let (low, high) = distances.iter().fold((f64::INFINITY, 0f64), |(l, h), &d| (l.min(d), h.max(d)));
     let checks = recent.len();
-    (turns >= TURNS).then(|| {
-        format!("in {checks} checks the distance to the data has gone to and fro {turns} times, between {low:.2} and {high:.2}")
-    })
+    if turns < TURNS {
+        return None;
+    }
+    let evidence = format!(
+        "in {checks} checks the distance to the data has gone to and fro {turns} times, between {low:.2} and {high:.2}"
+    );
+    Some(Symptom::over(checks, evidence))
 }
 
 /// How often a series rises to more than `factor` times what it was, or falls to less than its `factor`th part, after
@@ -50,16 +53,18 @@ fn turns(values: &[f64], factor: f64) -> usize {
 /// classes differ by 0.1.
 const HOP: f64 = 0.4;
 
-fn classes(history: &[Check]) -> Option<String> {
-    let recent = recent(history).filter(|recent| recent.len() == SPAN)?;
+fn classes(history: &[Check]) -> Option<Symptom> {
+    let recent = recent(history).filter(|recent| recent.len() == WINDOW)?;
     let hops = recent.windows(2).map(|pair| moved(&pair[0].1.images, &pair[1].1.images));
-    let hop = hops.sum::<f64>() / (SPAN - 1) as f64;
-    (hop > HOP).then(|| {
-        format!(
-            "in {SPAN} checks {:.0}% of the images changed their class from one check to the next",
-            hop * 100.
-        )
-    })
+    let hop = hops.sum::<f64>() / (WINDOW - 1) as f64;
+    if hop <= HOP {
+        return None;
+    }
+    let evidence = format!(
+        "in {WINDOW} checks {:.0}% of the images changed their class from one check to the next",
+        hop * 100.
+    );
+    Some(Symptom::over(WINDOW, evidence))
 }
 
 /// The share of images whose class must change to get from one histogram to the other: their total variation.
@@ -75,18 +80,20 @@ const WILD: f64 = 0.45;
 /// Autocorrelation of a rhythm.
 const RHYTHM: f64 = 0.6;
 
-fn losses(history: &[Check]) -> Option<String> {
+pub(super) fn oscillating_losses(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     let recent = history.get(history.len().checked_sub(LOSSES)?..)?;
     let mean =
         |value: &dyn Fn(&Vitals) -> f64| recent.iter().map(|(_, v)| value(v)).sum::<f64>() / LOSSES as f64;
     // The minimax loss passes 0: there the loss of an undecided discriminator is the measure.
     let level = mean(&|v| v.losses.g_loss.abs()).max(std::f64::consts::LN_2);
     let (swing, rhythm) = (mean(&|v| v.losses.swing) / level, mean(&|v| v.losses.rhythm));
-    (swing > WILD || (swing > SWING && rhythm > RHYTHM)).then(|| {
-        format!(
-            "over {LOSSES} checks the generator's loss, {level:.2} on average, swings by {:.0}% of that; its autocorrelation \
-             is {rhythm:.2}",
-            swing * 100.
-        )
-    })
+    if swing <= WILD && (swing <= SWING || rhythm <= RHYTHM) {
+        return None;
+    }
+    let evidence = format!(
+        "over {LOSSES} checks the generator's loss, {level:.2} on average, swings by {:.0}% of that; its autocorrelation \
+         is {rhythm:.2}",
+        swing * 100.
+    );
+    Some(Symptom::over(LOSSES, evidence))
 }

@@ -1,6 +1,6 @@
 //! Symptoms of the two networks.
 
-use super::Check;
+use super::{Check, Symptom};
 use crate::health::vitals::{Baseline, Vitals};
 
 /// Of what weights were before the first step.
@@ -8,34 +8,45 @@ const GROWTH: f64 = 20.;
 const LARGE_LOGIT: f64 = 1e3;
 const LARGE_ACTIVATION: f64 = 1e4;
 
-pub(super) fn divergence(baseline: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn divergence(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
     let (_, now) = history.last()?;
     let growth = [now.generator.weight / baseline.weights[0], now.discriminator.weight / baseline.weights[1]];
     let (logit, activation) = (now.losses.largest_logit, now.largest_activation);
     let small = growth.iter().all(|g| *g < GROWTH) && logit < LARGE_LOGIT && activation < LARGE_ACTIVATION;
     // So that what is no number at all is large.
-    (!small).then(|| {
-        format!(
-            "weights have grown {:.1}-fold (G) and {:.1}-fold (D), the largest logit is {logit:.0}, the largest \
-             activation {activation:.0}",
-            growth[0], growth[1]
-        )
-    })
+    if small {
+        return None;
+    }
+    Some(Symptom::now(format!(
+        "weights have grown {}-fold (G) and {}-fold (D), the largest logit is {}, the largest activation {}",
+        short(growth[0]),
+        short(growth[1]),
+        short(logit),
+        short(activation)
+    )))
+}
+
+/// A number that may have any size, in a few digits.
+fn short(value: f64) -> String {
+    if value.abs() < 1e5 { format!("{value:.1}") } else { format!("{value:.1e}") }
 }
 
 /// About the rounding of f32: most weights do not change at all.
 const STILL: f64 = 1e-7;
 
-pub(super) fn generator_frozen(_: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn generator_frozen(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     frozen(history.last()?.1.generator.update)
 }
 
-pub(super) fn discriminator_frozen(_: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn discriminator_frozen(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     frozen(history.last()?.1.discriminator.update)
 }
 
-fn frozen(update: f64) -> Option<String> {
-    (update < STILL).then(|| format!("an update is {update:.0e} of the weights, where 1e-3 is usual"))
+fn frozen(update: f64) -> Option<Symptom> {
+    if update >= STILL {
+        return None;
+    }
+    Some(Symptom::now(format!("an update is {update:.0e} of the weights, where 1e-3 is usual")))
 }
 
 const SURE_REAL: f64 = 0.95;
@@ -45,30 +56,31 @@ fn is_sure(vitals: &Vitals) -> bool {
     vitals.losses.d_real > SURE_REAL && vitals.losses.d_fake < SURE_FAKE
 }
 
-pub(super) fn discriminator_won(_: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn discriminator_won(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     let (_, now) = history.last()?;
     let losses = &now.losses;
-    is_sure(now).then(|| {
-        format!(
-            "D(x) is {:.3} and D(G(z)) {:.3} on average, d_loss {:.3}, g_loss {:.1}",
-            losses.d_real, losses.d_fake, losses.d_loss, losses.g_loss
-        )
-    })
+    if !is_sure(now) {
+        return None;
+    }
+    Some(Symptom::now(format!(
+        "D(x) is {:.3} and D(G(z)) {:.3} on average, d_loss {:.3}, g_loss {:.1}",
+        losses.d_real, losses.d_fake, losses.d_loss, losses.g_loss
+    )))
 }
 
 /// Of the generator's largest gradient so far, or of its weights.
 const FADED: f64 = 0.01;
 const FAINT: f64 = 1e-3;
 
-pub(super) fn vanishing_gradients(_: &Baseline, history: &[Check]) -> Option<String> {
+pub(super) fn vanishing_gradients(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     let (_, now) = history.last()?;
     let largest = history.iter().map(|(_, v)| v.generator.gradient).fold(0., f64::max);
     let gradient = now.generator.gradient;
-    (is_sure(now) && (gradient < FADED * largest || gradient < FAINT)).then(|| {
-        format!(
-            "the generator's gradient is {gradient:.0e} of its weights and was {largest:.0e}; D(x) is {:.3}, D(G(z)) \
-             {:.4}",
-            now.losses.d_real, now.losses.d_fake
-        )
-    })
+    if !is_sure(now) || (gradient >= FADED * largest && gradient >= FAINT) {
+        return None;
+    }
+    Some(Symptom::now(format!(
+        "the generator's gradient is {gradient:.0e} of its weights and was {largest:.0e}; D(x) is {:.3}, D(G(z)) {:.4}",
+        now.losses.d_real, now.losses.d_fake
+    )))
 }
