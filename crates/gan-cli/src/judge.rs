@@ -99,6 +99,11 @@ impl Real {
         Ok(Self { trained, reference, held_out, channels, names })
     }
 
+    /// Name of the data.
+    pub(crate) fn data(&self) -> &str {
+        self.reference.name()
+    }
+
     /// Images that are not compared with.
     pub(crate) fn held_out_count(&self) -> usize {
         self.held_out.len()

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let features = classifier.record().data.clone();
     let (channels, size) = subject.shape();
     let real = Real::load(&data, size, channels)?;
-    if data.name == Source::Folder && args.features.is_none() {
+    if data.name == Source::Folder && args.features.is_none() && real.data() != features {
         tracing::warn!(
             "the features were learned on {features}: on other images they say little (--features FILE)"
         );
