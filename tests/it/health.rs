@@ -110,66 +110,108 @@ fn a_stopped_run_exits_with_3_and_its_verdict() {
     assert!(log.contains("known already: the generator is frozen since step 10"), "{log}");
 }
 
+const GOES_BACK: [&str; 7] = [
+    "train.health.every=10",
+    "train.health.samples=64",
+    "train.health.on-failure=rollback",
+    "train.generator.lr=0.1",
+    "train.discriminator.lr=0.1",
+    "train.steps=2000",
+    "train.checkpoint-every=5",
+];
+
 #[test]
 fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let sets = [
-        "train.health.every=10",
-        "train.health.samples=64",
-        "train.health.on-failure=rollback",
-        "train.generator.lr=0.4",
-        "train.discriminator.lr=0.4",
-        "train.steps=2000",
-        "train.checkpoint-every=5",
-    ];
-    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    let sets: Vec<&str> = GOES_BACK.iter().flat_map(|set| ["--set", *set]).collect();
     let args = small("run");
     let error = fail(at, &small_with(&args, &sets), 3);
     assert!(error.contains("the run has gone back once before") && error.contains("divergence"), "{error}");
-    let config = std::fs::read_to_string(at.join("run/config.toml")).unwrap();
-    assert_eq!(config.matches("lr = 0.2").count(), 2, "{config}");
-    let metrics = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
-    let lines: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let back: Vec<&Value> = lines.iter().filter(|line| line.get("rollback").is_some()).collect();
+    let run = at.join("run");
+    let config = || std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert_eq!(config().matches("lr = 0.05").count(), 2, "{}", config());
+    let lines = || -> Vec<Value> {
+        let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let back: Vec<Value> = lines().into_iter().filter(|line| line.get("rollback").is_some()).collect();
     assert_eq!(back.len(), 1);
     let (to, from) = (back[0]["step"].as_u64().unwrap(), back[0]["rollback"]["from"].as_u64().unwrap());
-    assert!(to < from && back[0]["rollback"]["lr_g"] == 0.2, "{}", back[0]);
+    assert!(0 < to && to < from && back[0]["rollback"]["lr_g"] == 0.05, "{}", back[0]);
     // What was logged of the part that failed is gone: steps only rise.
-    let steps: Vec<u64> = lines.iter().map(|line| line["step"].as_u64().unwrap()).collect();
+    let steps: Vec<u64> = lines().iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert!(steps.is_sorted(), "{steps:?}");
     assert!(succeed(at, &["diagnose", "run"]).contains("went back once, from step"), "diagnose");
     // The checkpoints are those of the changed run.
     let args = small("run");
     fail(at, &small_with(&args, &["--resume"]), 2);
-    go_on(at);
+    // Rates that someone changed by hand are an error, and no reason to go back again.
+    let count = || std::fs::read_dir(run.join("checkpoints")).unwrap().count();
+    let before = count();
+    replace(&run.join("config.toml"), "lr = 0.05", "lr = 0.01");
+    assert!(fail(at, &["train", "--resume", "--out", "run"], 2).contains("train.discriminator.lr"));
+    assert!(count() == before && config().contains("lr = 0.01"));
+    replace(&run.join("config.toml"), "lr = 0.01", "lr = 0.05");
 
     // Killed once the journal had said that it goes back, it does so when it goes on.
-    let run = at.join("run");
-    let before = |path: &Path, now: &str, then: &str| {
-        let text = std::fs::read_to_string(path).unwrap();
-        assert!(text.contains(now), "{text}");
-        std::fs::write(path, text.replace(now, then)).unwrap();
-    };
-    before(&run.join("config.toml"), "lr = 0.2", "lr = 0.4");
+    let journal = lines();
+    let end = journal.iter().position(|line| line["acted"] == "went-back").unwrap();
+    let text: Vec<String> = journal[..end].iter().map(ToString::to_string).collect();
+    std::fs::write(run.join("metrics.jsonl"), text.join("\n") + "\n").unwrap();
+    replace(&run.join("config.toml"), "lr = 0.05", "lr = 0.1");
     let checkpoint = |step: u64| run.join(format!("checkpoints/step-{step:08}"));
-    for entry in std::fs::read_dir(run.join("checkpoints")).unwrap() {
-        before(&entry.unwrap().path().join("state.json"), "\"0.2\"", "\"0.4\"");
-    }
+    let kept = checkpoint(to);
+    replace(&kept.join("state.json"), "\"0.05\"", "\"0.1\"");
     let undone = to + 1000;
-    for name in ["checkpoints/step-", "samples/step-"] {
-        assert!(!run.join(format!("{name}{undone:08}")).exists());
-    }
-    std::fs::create_dir(checkpoint(undone)).unwrap();
     let drawn = run.join(format!("samples/step-{undone:08}.png"));
+    assert!(!checkpoint(undone).exists() && !drawn.exists());
+    std::fs::create_dir(checkpoint(undone)).unwrap();
     std::fs::write(&drawn, "").unwrap();
     std::fs::create_dir(run.join("best")).unwrap();
     let best = format!(r#"{{"step":{undone},"frechet_distance":1.0,"count":64,"features":null}}"#);
     std::fs::write(run.join("best/evaluation.json"), best).unwrap();
     go_on(at);
-    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
-    assert_eq!(config.matches("lr = 0.2").count(), 2, "{config}");
+    assert_eq!(config().matches("lr = 0.05").count(), 2, "{}", config());
     assert!(!checkpoint(undone).exists() && !drawn.exists() && !run.join("best").exists());
+    let weights = |path: &Path| std::fs::read(path.join("generator.safetensors")).unwrap();
+    assert!(weights(&run) == weights(&kept));
+}
+
+#[test]
+fn a_verdict_that_a_run_was_killed_with_is_acted_upon_when_it_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let sets: Vec<&str> = GOES_BACK.iter().flat_map(|set| ["--set", *set]).collect();
+    let args = small("run");
+    // Without a word of it on failure: the state of a run that was killed between its verdict and what follows.
+    let warned = small_with(&args, &[&sets[..], &["--set", "train.health.on-failure=warn"]].concat());
+    let output = run(at, &warned);
+    let log = String::from_utf8(output.stderr).unwrap();
+    let step = log.split("WARN divergence since step ").nth(1).unwrap().split(':').next().unwrap();
+    let certain: u64 = step.parse::<u64>().unwrap() + 10;
+    let args = small("killed");
+    let length = format!("train.steps={certain}");
+    succeed(
+        at,
+        &small_with(&args, &[&warned[warned.len() - sets.len() - 2..], &["--set", &length]].concat()),
+    );
+    let rollback = ["--set", "train.health.on-failure=rollback", "--set", "train.steps=2000"];
+    let output = run(at, &[&["train", "--resume", "--out", "killed"], &rollback[..]].concat());
+    let log = String::from_utf8(output.stderr).unwrap();
+    // The checkpoints from before it were not kept.
+    assert!(log.contains("no checkpoint is left from before it"), "{log}");
+    assert_eq!(output.status.code(), Some(3));
+    // Once it has stopped, whoever goes on knows.
+    let output = run(at, &["train", "--resume", "--out", "killed", "--set", "train.health.on-failure=stop"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("known already: divergence") && !log.contains("stopped, as"), "{log}");
+}
+
+fn replace(path: &Path, now: &str, then: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(now), "{text}");
+    std::fs::write(path, text.replace(now, then)).unwrap();
 }
 
 /// Resumes the run, as little as can be.

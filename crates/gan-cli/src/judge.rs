@@ -14,11 +14,11 @@ use std::time::Instant;
 /// 512x512 images must not take the memory of 60,000 real ones as large.
 const LARGEST: usize = 64;
 
-/// The digits' classifier, or that of `file`.
-pub(crate) fn classifier(file: Option<&Path>) -> Result<Classifier> {
+/// The classifier for data of that name, or that of `file`.
+pub(crate) fn classifier(file: Option<&Path>, data: &str) -> Result<Classifier> {
     Ok(match file {
         Some(file) => Classifier::load(file, &Device::Cpu)?,
-        None => Classifier::mnist(&Device::Cpu)?,
+        None => Classifier::of(data, &Device::Cpu)?,
     })
 }
 
@@ -35,8 +35,8 @@ impl Judges {
     pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
         let Some(evaluate) = &config.train.evaluate else { return Ok(None) };
         let start = Instant::now();
-        let classifier = classifier(evaluate.features.as_deref())?;
         let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
+        let classifier = classifier(evaluate.features.as_deref(), real.data())?;
         let reference = real.reference(&classifier, Pixels::Dropped)?;
         let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
         tracing::info!("will compare with {name} ({seconds:.1} s to prepare)");

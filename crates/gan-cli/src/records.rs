@@ -45,12 +45,31 @@ pub(crate) struct Rollback {
     pub(crate) lr_d: f64,
 }
 
+/// What was done about a verdict, once it was done: a run that was killed before does it when it goes on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ActedLine {
+    pub(crate) step: u64,
+    pub(crate) acted: Acted,
+}
+
+/// What a run can do about a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Acted {
+    /// It ended with the verdict of that step.
+    Stopped,
+    /// All that belongs to the rollback to that step is done.
+    WentBack,
+}
+
 /// The run's monitor as its records leave it; none where its health was never looked at.
 pub(crate) fn replay(path: &Path) -> Result<Option<Monitor>> {
-    let Some(BaselineLine { baseline, .. }) = journal::read(path)?.pop() else { return Ok(None) };
-    let mut monitor = Monitor::new(baseline);
+    let Some(BaselineLine { baseline, step: start }) = journal::read(path)?.pop() else { return Ok(None) };
+    let mut monitor = Monitor::new(baseline, start);
     for HealthLine { step, health } in journal::read(path)? {
-        monitor.observe(step, health);
+        if step > start {
+            monitor.observe(step, health);
+        }
     }
     Ok(Some(monitor))
 }
@@ -58,6 +77,11 @@ pub(crate) fn replay(path: &Path) -> Result<Option<Monitor>> {
 /// Whether the run has gone back before, where to and why.
 pub(crate) fn rollback(path: &Path) -> Result<Option<RollbackLine>> {
     Ok(journal::read::<RollbackLine>(path)?.pop())
+}
+
+/// Whether that was done at `step`.
+pub(crate) fn has_acted(path: &Path, acted: Acted, step: u64) -> Result<bool> {
+    Ok(journal::read::<ActedLine>(path)?.iter().any(|line| line.acted == acted && line.step == step))
 }
 
 /// Every verdict that was written down.

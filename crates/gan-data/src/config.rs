@@ -101,7 +101,7 @@ impl DataConfig {
             (Source::Folder, None) => Err(DataError::MissingDir),
             (Source::Folder, Some(dir)) if split == Split::Train => folder::load(dir, size, channels),
             (Source::Folder, Some(dir)) if mnist::holds(dir, split) => {
-                mnist::load_dir(dir, Name::Mnist, split)?.resize(size)
+                mnist::load_dir(dir, Name::Mnist, split)?.named(folder::NAME).resize(size)
             }
             (Source::Folder, Some(dir)) => Err(DataError::NoSplit { name: dir.display().to_string() }),
         }

@@ -126,6 +126,12 @@ impl Dataset {
         })
     }
 
+    /// The same data under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
     /// SHA-256 in hexadecimal over shape, pixels and labels: equal data, equal fingerprint, whatever the name.
     #[must_use]
     pub fn fingerprint(&self) -> String {

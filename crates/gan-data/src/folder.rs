@@ -11,6 +11,8 @@ use crate::dataset::check_channels;
 use crate::mnist::{self, Name, Split};
 use crate::{DataError, Dataset, Result, resize};
 
+/// What data from a directory are called: what they show, nobody says.
+pub(crate) const NAME: &str = "folder";
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 /// A small file can announce a huge picture; more than this is no training image.
 const MAX_SIDE: u32 = 16_384;
@@ -34,7 +36,7 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
     let paths = image_paths(dir)?;
     if paths.is_empty() {
         if mnist::holds(dir, Split::Train) {
-            return mnist::load_dir(dir, Name::Mnist, Split::Train)?.resize(size);
+            return mnist::load_dir(dir, Name::Mnist, Split::Train)?.named(NAME).resize(size);
         }
         return Err(DataError::NoImages { dir: dir.to_owned(), extensions: EXTENSIONS.join(", ") });
     }
@@ -53,7 +55,7 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
         Ok::<_, DataError>(())
     })?;
     let source = format!("{} images in {}", paths.len(), dir.display());
-    Dataset::new("folder", source, pixels, channels, size, None)
+    Dataset::new(NAME, source, pixels, channels, size, None)
 }
 
 /// Channels (1 or 3) and the shorter side of the first image, by path, that [`load`] would read in `dir`.

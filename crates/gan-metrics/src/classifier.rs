@@ -120,6 +120,24 @@ impl Classifier {
         Self::parse(path, parse_tensors(path, bytes)?, device)
     }
 
+    /// That of Fashion-MNIST's clothes, likewise.
+    ///
+    /// # Errors
+    /// A crate that was built from a damaged asset.
+    pub fn fashion_mnist(device: &Device) -> Result<Self> {
+        let path = Path::new("assets/fashion-mnist-classifier.safetensors");
+        let bytes = include_bytes!("../assets/fashion-mnist-classifier.safetensors");
+        Self::parse(path, parse_tensors(path, bytes)?, device)
+    }
+
+    /// The one inside this crate for data of that name: Fashion-MNIST's own for `fashion-mnist`, else the digits'.
+    ///
+    /// # Errors
+    /// A crate that was built from a damaged asset.
+    pub fn of(data: &str, device: &Device) -> Result<Self> {
+        if data == "fashion-mnist" { Self::fashion_mnist(device) } else { Self::mnist(device) }
+    }
+
     /// Reads what [`Self::save`] wrote.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const ALLOWED: f64 = 0.01;
 /// Images whose distances say what is near; of more, some at even distances.
 const UNSEEN: usize = 10_000;
+/// Of fewer there is no 1st percentile.
+const FEW: usize = 100;
 
 /// Distances of generated images to their nearest training images, beside those of images that were held out.
 ///
@@ -60,8 +62,8 @@ pub struct TrainingImages {
 
 impl TrainingImages {
     /// `images` are all that were trained on, `[N, ...]`; `held_out: [M, ...]` are from the same distribution, as large, and
-    /// also f32. Those of them that were trained on too are passed over; if all were, the distances between the training
-    /// images say what is near.
+    /// also f32. Those of them that were trained on too are passed over; if few are left, the distances between the
+    /// training images say what is near.
     ///
     /// # Errors
     /// Another type, no images, images of different sizes, pixels that are not finite.
@@ -72,7 +74,7 @@ impl TrainingImages {
         let some = |rows: &Rows| rows.select(&evenly_spaced(rows.count(), UNSEEN));
         let mut unseen = distances(&some(&held_out)?, &images)?;
         unseen.retain(|&distance| distance > 0.);
-        if unseen.is_empty() {
+        if unseen.len() < FEW && unseen.len() < images.count() {
             unseen = distances_to_others(&some(&images)?, &images)?;
         }
         Ok(Self { images, unseen })
@@ -161,13 +163,17 @@ mod tests {
     #[test]
     fn copies_are_sought_among_what_was_trained_on() -> Result<()> {
         let line = |points: &[f32]| Tensor::new(points, &Device::Cpu)?.reshape((points.len(), 1, 1));
-        let training = TrainingImages::new(&line(&[0., 10., 20., 20.])?, &line(&[3., 10., 14.])?)?;
+        let training = TrainingImages::new(&line(&[0., 10.])?, &line(&[3., 10., 14.])?)?;
         // 3 and 14 are unseen and have 3 and 4 to the next; 10 was trained on.
         let found = training.copies_among(&line(&[10., 12., 15.])?)?;
         assert_eq!((found.median, found.held_out_median), (2., 3.5));
         assert!((found.copied - 2. / 3.).abs() < 1e-12);
         let floor = training.floor(9)?;
         assert_eq!((floor.median, floor.held_out_median), (3.5, 3.5));
+        // One that is unseen says little of what is near; more training images say more.
+        let training = TrainingImages::new(&line(&[0., 9., 20., 20.])?, &line(&[0., 1.])?)?;
+        let found = training.copies_among(&line(&[3.])?)?;
+        assert_eq!((found.median, found.held_out_median), (3., 9.));
         // None is unseen: each is as far as the next of the others, of which two are the same.
         let training = TrainingImages::new(&line(&[0., 9., 20., 20.])?, &line(&[0., 20.])?)?;
         let found = training.copies_among(&line(&[20., 1.])?)?;

@@ -41,6 +41,24 @@ fn it_knows_the_embedded_digits_and_says_what_it_reached_on_others() {
 }
 
 #[test]
+fn data_have_the_classifier_of_their_name() {
+    assert!(std::fs::metadata(ASSET.replace("mnist-c", "fashion-mnist-c")).unwrap().len() <= 1_000_000);
+    for (data, named, least) in
+        [("fashion-mnist", "fashion-mnist", 0.93), ("mnist", "mnist", 0.994), ("folder", "mnist", 0.994)]
+    {
+        let classifier = Classifier::of(data, &Device::Cpu).unwrap();
+        let Record { data, classes, test_accuracy, .. } = classifier.record();
+        assert_eq!((data.as_str(), *classes), (named, 10));
+        assert!(*test_accuracy >= least, "{test_accuracy}");
+    }
+    // Of other weights: what one names a digit, the other names a piece of clothing.
+    let (images, _) = digits(50, 1, 28);
+    let features = |data| Classifier::of(data, &Device::Cpu).unwrap().look(&images).unwrap().features;
+    let apart = (features("mnist") - features("fashion-mnist")).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(apart.to_scalar::<f32>().unwrap() > 0.1);
+}
+
+#[test]
 fn other_sizes_become_28() {
     let classifier = Classifier::mnist(&Device::Cpu).unwrap();
     let (images, labels) = digits(200, 1, 28);

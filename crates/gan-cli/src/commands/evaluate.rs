@@ -43,11 +43,11 @@ struct Set {
 pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let subject = Subject::open(args)?;
     let data = data(args)?;
-    let classifier = judge::classifier(args.features.as_deref())?;
-    let features = classifier.record().data.clone();
     let (channels, size) = subject.shape();
     let real = Real::load(&data, size, channels)?;
-    if data.name == Source::Folder && args.features.is_none() && real.data() != features {
+    let classifier = judge::classifier(args.features.as_deref(), real.data())?;
+    let features = classifier.record().data.clone();
+    if args.features.is_none() && real.data().trim_end_matches("-5k") != features {
         tracing::warn!(
             "the features were learned on {features}: on other images they say little (--features FILE)"
         );

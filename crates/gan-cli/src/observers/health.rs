@@ -1,10 +1,11 @@
 //! Checks now and then whether the run is healthy, and says what is wrong.
 
 use crate::journal::Journal;
-use crate::records::{self, BaselineLine, HealthLine, VerdictLine};
+use crate::records::{self, Acted, BaselineLine, HealthLine, VerdictLine};
 use anyhow::Context;
 use candle_core::{Device, Tensor};
 use gan_data::Batches;
+use gan_metrics::Classifier;
 use gan_metrics::classifier::CHUNK;
 use gan_metrics::health::{Monitor, Player, Probe, Verdict, Vitals, Window};
 use gan_ops::rng::Stream;
@@ -27,6 +28,13 @@ pub(crate) struct Watch {
     pub(crate) ways_back: RefCell<Vec<u64>>,
     /// The steps since the last check.
     pub(crate) window: RefCell<Window>,
+}
+
+impl Watch {
+    /// The last step without a sign of any failure.
+    pub(crate) fn healthy_until(&self) -> u64 {
+        self.ways_back.borrow().last().copied().unwrap_or_default()
+    }
 }
 
 /// Looks at every step's losses, and every so often at the networks and what they draw.
@@ -58,11 +66,11 @@ impl<'a> Health<'a> {
             return Ok(None);
         }
         let probe = Probe::new(
+            Classifier::of(batches.dataset().name(), &Device::Cpu)?,
             batches.spread(REAL, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?)),
             config.samples,
         )?;
-        let mut fatal = None;
-        // Whoever goes on with a run knows its verdicts: only new ones end it.
+        let step = trainer.steps_done();
         let monitor = if let Some(monitor) = records::replay(journal.path())? {
             for Verdict { failure, since, .. } in monitor.verdicts() {
                 tracing::info!("known already: {} since step {since}", failure.name());
@@ -71,13 +79,15 @@ impl<'a> Health<'a> {
         } else {
             let weights = [trainer.generator().params().norm()?, trainer.discriminator().params().norm()?];
             let baseline = probe.baseline(weights);
-            let step = trainer.steps_done();
             journal.append(&BaselineLine { step, baseline: baseline.clone() })?;
-            let monitor = Monitor::new(baseline);
+            let monitor = Monitor::new(baseline, step);
             say(journal, step, monitor.verdicts())?;
-            fatal = monitor.verdicts().first().filter(|_| config.on_failure != OnFailure::Warn).cloned();
             monitor
         };
+        // Whoever goes on with a run knows its verdicts: only new ones end it, and one that the run was killed with.
+        let is_new = config.on_failure != OnFailure::Warn
+            && !records::has_acted(journal.path(), Acted::Stopped, step)?;
+        let fatal = monitor.verdicts().iter().find(|verdict| is_new && verdict.step == step).cloned();
         watch.ways_back.replace(monitor.ways_back());
         let device = trainer.generator().device();
         let real = batches.spread(ACTIVATIONS, ACTIVATIONS, device).next().context("no images")??;
@@ -108,7 +118,7 @@ impl<'a> Health<'a> {
     }
 
     fn check(&mut self, trainer: &Trainer) -> anyhow::Result<()> {
-        let Some(losses) = self.watch.window.borrow_mut().finish() else { return Ok(()) };
+        let Some(losses) = self.watch.window.borrow_mut().look() else { return Ok(()) };
         let (start, step) = (Instant::now(), trainer.steps_done());
         let generator = trainer.generator();
         let shape = (self.config.samples, generator.config().latent_dim);

@@ -9,6 +9,8 @@ use super::vitals::{Baseline, Vitals};
 #[derive(Debug, Clone)]
 pub struct Monitor {
     baseline: Baseline,
+    /// The step at which the watch began.
+    start: u64,
     /// The checks at each [`Spacing`].
     histories: [Vec<Check>; 3],
     /// What is known by each rule.
@@ -22,22 +24,23 @@ pub struct Monitor {
 struct Seen {
     /// The first of the checks in a row that show the symptom, and how many they are.
     row: Option<(u64, usize)>,
-    /// How many checks there were when it showed last, whosoever doing it was.
-    shown: Option<usize>,
+    /// The step at which it showed last, whosoever doing it was.
+    shown: Option<u64>,
 }
 
 impl Monitor {
-    /// A run that begins on such data.
+    /// A run on such data, to be watched from the step `start` on.
     #[must_use]
-    pub fn new(baseline: Baseline) -> Self {
+    pub fn new(baseline: Baseline, start: u64) -> Self {
         let mut monitor = Self {
             baseline,
+            start,
             histories: [const { vec![] }; 3],
             seen: [Seen::default(); RULES.len()],
             verdicts: vec![],
             healthy: vec![],
         };
-        monitor.judge(0, [true; 3]);
+        monitor.judge(start, [true; 3]);
         monitor
     }
 
@@ -45,7 +48,7 @@ impl Monitor {
     pub fn observe(&mut self, step: u64, vitals: Vitals) -> Vec<Verdict> {
         let vitals = vitals.finite();
         let is_far = |spacing: &Spacing| {
-            let last = self.histories[*spacing as usize].last().map_or(0, |(step, _)| *step);
+            let last = self.histories[*spacing as usize].last().map_or(self.start, |(step, _)| *step);
             step.saturating_sub(last) >= spacing.steps()
         };
         let asked = Spacing::ALL.map(|spacing| is_far(&spacing));
@@ -63,12 +66,11 @@ impl Monitor {
             let history = &self.histories[RULES[i].spacing as usize];
             let symptom = (RULES[i].symptom)(&self.baseline, history);
             if symptom.is_some() {
-                self.seen[i].shown = Some(history.len());
+                self.seen[i].shown = Some(step);
             }
             symptoms.push(symptom);
         }
-        let explained: Vec<bool> =
-            rules.iter().map(|&i| RULES[i].unless.iter().any(|&failure| self.explains(failure))).collect();
+        let explained: Vec<bool> = rules.iter().map(|&i| self.is_explained(i)).collect();
         let known = self.verdicts.len();
         for ((&i, symptom), explained) in rules.iter().zip(symptoms).zip(explained) {
             match symptom.filter(|_| !explained) {
@@ -76,7 +78,7 @@ impl Monitor {
                 None => self.seen[i].row = None,
             }
         }
-        if (0..RULES.len()).all(|i| self.shown_ago(i) != Some(0)) {
+        if (0..RULES.len()).all(|i| !self.shows(i)) {
             self.healthy.push(step);
         }
         self.verdicts[known..].to_vec()
@@ -96,20 +98,25 @@ impl Monitor {
         }
     }
 
-    /// Whether what else looks wrong is this failure's doing: it shows, or it is certain and showed lately.
-    fn explains(&self, failure: Failure) -> bool {
-        let lately = if self.knows(failure) { WINDOW } else { 1 };
-        rules_of(failure).any(|i| self.shown_ago(i).is_some_and(|ago| ago < lately))
+    /// Whether what a rule sees is another failure's doing: one that shows, or is certain and showed among the checks that the
+    /// rule looks back over.
+    fn is_explained(&self, rule: usize) -> bool {
+        let history = &self.histories[RULES[rule].spacing as usize];
+        let window = history.len().checked_sub(WINDOW).map_or(self.start, |first| history[first].0);
+        RULES[rule].unless.iter().any(|&failure| {
+            let lately = |other: usize| self.seen[other].shown.is_some_and(|step| step >= window);
+            rules_of(failure).any(|other| self.shows(other) || self.knows(failure) && lately(other))
+        })
     }
 
     fn knows(&self, failure: Failure) -> bool {
         self.verdicts.iter().any(|verdict| verdict.failure == failure)
     }
 
-    /// How many of its checks ago a rule's symptom showed last.
-    fn shown_ago(&self, rule: usize) -> Option<usize> {
-        let checks = self.histories[RULES[rule].spacing as usize].len();
-        self.seen[rule].shown.map(|shown| checks - shown)
+    /// Whether the last check that a rule was shown has its symptom.
+    fn shows(&self, rule: usize) -> bool {
+        let last = self.histories[RULES[rule].spacing as usize].last().map_or(self.start, |(step, _)| *step);
+        self.seen[rule].shown == Some(last)
     }
 
     /// Everything that has been certain so far, in the order in which it became so.
@@ -121,7 +128,7 @@ impl Monitor {
     /// Whether the last check still shows the symptom.
     #[must_use]
     pub fn still_shows(&self, failure: Failure) -> bool {
-        rules_of(failure).any(|rule| self.shown_ago(rule) == Some(0))
+        rules_of(failure).any(|rule| self.shows(rule))
     }
 
     /// The last step at which nothing was wrong, 0 if there is none: a run can go back to there. What a later check says of

@@ -41,15 +41,15 @@ struct Traits {
 
 impl Probe {
     /// For images like `real`, some hundred of them in each item `[N, C, H, W]`: training images as the discriminator sees
-    /// them. Each check will draw `samples` images.
+    /// them. Each check will draw `samples` images, which `classifier` names.
     ///
     /// # Errors
     /// Those of the items; fewer than three images; another shape.
     pub fn new<E: From<MetricsError>>(
+        classifier: Classifier,
         real: impl Iterator<Item = std::result::Result<Tensor, E>>,
         samples: usize,
     ) -> std::result::Result<Self, E> {
-        let classifier = Classifier::mnist(&Device::Cpu)?;
         let mut looks = Looks::default();
         for images in real {
             looks.add(&classifier, &images?)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A run at one of its checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vitals {
-    /// Of the steps since the check before.
+    /// Of the steps since the check before, or since an earlier one where checks are frequent.
     pub losses: Losses,
     /// At this step.
     pub generator: Player,

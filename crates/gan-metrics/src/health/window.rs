@@ -1,12 +1,13 @@
 //! Losses between two checks.
 
+use super::rules::Spacing;
 use super::vitals::Losses;
 use serde::{Deserialize, Serialize};
 
 /// Values of G's loss that become one, so that the noise between single steps is not taken for a rhythm.
 const BIN: usize = 10;
 
-/// Sums up the steps since the last check. Who writes checkpoints in between writes it too, so that a resumed run comes to
+/// Sums up the steps since a check, the last one unless checks are frequent. Who writes checkpoints in between writes it too, so that a resumed run comes to
 /// the same numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
@@ -32,19 +33,27 @@ impl Window {
         }
     }
 
-    /// What the steps amount to; begins anew. None without a step.
-    pub fn finish(&mut self) -> Option<Losses> {
-        let Self { steps, sums, largest_logit, means, .. } = std::mem::take(self);
-        let [d_loss, g_loss, d_real, d_fake] = sums.map(|sum| sum / steps as f64);
-        (steps > 0).then(|| Losses {
+    /// What the steps amount to. Begins anew after [`Spacing::Near`] of them, so that looks at shorter distances still tell
+    /// what rules want to know. None without a step.
+    pub fn look(&mut self) -> Option<Losses> {
+        let Self { steps, sums, largest_logit, means, .. } = self;
+        if *steps == 0 {
+            return None;
+        }
+        let [d_loss, g_loss, d_real, d_fake] = sums.map(|sum| sum / *steps as f64);
+        let losses = Losses {
             d_loss,
             g_loss,
             d_real,
             d_fake,
-            largest_logit,
-            swing: variance(&means).sqrt(),
-            rhythm: rhythm(&means),
-        })
+            largest_logit: *largest_logit,
+            swing: variance(means).sqrt(),
+            rhythm: rhythm(means),
+        };
+        if *steps as u64 >= Spacing::Near.steps() {
+            *self = Self::default();
+        }
+        Some(losses)
     }
 }
 
@@ -82,7 +91,7 @@ mod tests {
         for step in 0..500 {
             window.add([1., g_loss(f64::from(step)), 0.5, 0.25], 3.);
         }
-        window.finish().unwrap()
+        window.look().unwrap()
     }
 
     #[test]
@@ -95,13 +104,18 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_anew() {
+    fn it_begins_anew_when_it_has_seen_enough() {
         let mut window = Window::default();
-        assert_eq!(window.finish(), None);
+        assert_eq!(window.look(), None);
         window.add([1., 2., 3., 4.], 5.);
-        let first = window.finish().unwrap();
+        let first = window.look().unwrap();
         assert_eq!((first.d_loss, first.g_loss, first.d_real, first.d_fake), (1., 2., 3., 4.));
         assert_eq!((first.largest_logit, first.swing), (5., 0.));
-        assert_eq!(window.finish(), None);
+        for _ in 0..99 {
+            window.add([3., 2., 3., 4.], 1.);
+        }
+        let all = window.look().unwrap();
+        assert!((all.d_loss - 2.98).abs() < 1e-12 && all.largest_logit > 4., "{all:?}");
+        assert_eq!(window.look(), None);
     }
 }

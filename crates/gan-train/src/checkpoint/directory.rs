@@ -93,6 +93,10 @@ fn sweep(directory: &Path) -> Result<()> {
     for path in entries(directory)? {
         if file_name(&path).starts_with(UNFINISHED) {
             remove(&path)?;
+        } else if path.is_dir() {
+            for file in entries(&path)?.into_iter().filter(|file| file_name(file).starts_with(UNFINISHED)) {
+                std::fs::remove_file(&file).map_err(|e| TrainError::io(&file, e))?;
+            }
         }
     }
     Ok(())

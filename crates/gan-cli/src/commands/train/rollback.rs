@@ -1,27 +1,46 @@
 //! Back to before a failure, with both learning rates halved.
 //!
-//! The line in the journal decides: once it is written the run has gone back, and whatever a crash left undone of the rest is
-//! done when the run goes on.
+//! A line in the journal decides: once it is written the run has gone back, and whatever a crash left undone of the rest is
+//! done when the run goes on, until another line says that it is.
 
 use crate::config::Config;
 use crate::journal::Journal;
-use crate::records::{self, Rollback, RollbackLine};
+use crate::records::{self, Acted, ActedLine, Rollback, RollbackLine};
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use gan_metrics::health::Verdict;
 use gan_models::write_atomically;
 use gan_train::checkpoint;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Takes the run back to its last checkpoint up to the step `healthy_until`, which is returned, or to its beginning.
+/// Where a run can go back to.
+pub(super) enum Way {
+    /// A checkpoint.
+    To(PathBuf),
+    /// The first step: there was no checkpoint yet.
+    ToTheStart,
+    /// Nowhere: the checkpoints from before are gone.
+    None,
+}
+
+/// The way back from a failure that the run showed no sign of until the step `healthy_until`.
+pub(super) fn way(run: &RunDir, config: &Config, healthy_until: u64) -> Result<Way> {
+    let every = config.train.checkpoint_every;
+    Ok(match checkpoint::newest_until(&run.checkpoints(), healthy_until)? {
+        Some(path) => Way::To(path),
+        None if every > 0 && healthy_until >= every => Way::None,
+        None => Way::ToTheStart,
+    })
+}
+
+/// Goes back, to a checkpoint or to the start.
 pub(super) fn go_back(
     run: &RunDir,
     config: &mut Config,
     verdict: &Verdict,
-    healthy_until: u64,
-) -> Result<Option<PathBuf>> {
-    let healthy = checkpoint::newest_until(&run.checkpoints(), healthy_until)?;
-    let step = healthy.as_deref().and_then(checkpoint::step_of).unwrap_or_default();
+    healthy: Option<&Path>,
+) -> Result<()> {
+    let step = healthy.and_then(checkpoint::step_of).unwrap_or_default();
     let (generator, discriminator) = (&mut config.train.generator, &mut config.train.discriminator);
     generator.lr /= 2.;
     discriminator.lr /= 2.;
@@ -31,19 +50,18 @@ pub(super) fn go_back(
     );
     let rollback = Rollback { from: verdict.step, verdict: verdict.clone(), lr_g, lr_d };
     Journal::rewind(&run.metrics(), step, &RollbackLine { step, rollback })?;
-    finish(run)?;
-    Ok(healthy)
+    finish(run)
 }
 
-/// Does what is left to do where the journal says that the run has gone back. The configuration is changed last: while it has
-/// other rates than the journal, something is left.
+/// Does what is left to do where the journal says that the run has gone back, and then says there that it is done.
 pub(super) fn finish(run: &RunDir) -> Result<()> {
-    let Some(RollbackLine { step, rollback }) = records::rollback(&run.metrics())? else { return Ok(()) };
-    let mut config = Config::load(&run.config(), &[])?;
-    let train = &mut config.train;
-    if (train.generator.lr, train.discriminator.lr) == (rollback.lr_g, rollback.lr_d) {
+    let path = run.metrics();
+    let Some(RollbackLine { step, rollback }) = records::rollback(&path)? else { return Ok(()) };
+    if records::has_acted(&path, Acted::WentBack, step)? {
         return Ok(());
     }
+    let mut config = Config::load(&run.config(), &[])?;
+    let train = &mut config.train;
     (train.generator.lr, train.discriminator.lr) = (rollback.lr_g, rollback.lr_d);
     let mut rates = config.settings()?;
     rates.retain(|key, _| ["train.generator.lr", "train.discriminator.lr"].contains(&key.as_str()));
@@ -58,5 +76,6 @@ pub(super) fn finish(run: &RunDir) -> Result<()> {
         None if run.generator().exists() => std::fs::remove_file(run.generator()).with_context(at)?,
         None => (),
     }
-    Ok(write_atomically(&run.config(), config.to_toml()?.as_bytes())?)
+    write_atomically(&run.config(), config.to_toml()?.as_bytes())?;
+    Journal::open(&path, step)?.append(&ActedLine { step, acted: Acted::WentBack })
 }

@@ -1,12 +1,12 @@
 //! A run under way: from a state to the end, or to a verdict and back.
 
-use super::rollback;
+use super::rollback::{self, Way};
 use crate::commands::program;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::judge::Judges;
 use crate::observers::{Checkpoints, Evaluate, Health, Interrupt, Metrics, Progress, Samples, Watch};
-use crate::records;
+use crate::records::{self, Acted, ActedLine};
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -90,6 +90,11 @@ impl Session {
         let samples = Samples::new(run, trainer, train.sample_count)?;
         let data = self.batches.dataset().name();
         let mut health = Health::open(&journal, train.health, &self.batches, trainer, watch)?;
+        if let Some(verdict) = health.as_ref().and_then(Health::fatal).cloned() {
+            // Before the first step, or certain when the run was killed.
+            let healthy_until = watch.healthy_until();
+            return Ok(Ended::Failing { verdict, healthy_until });
+        }
         let mut evaluate =
             Evaluate::open(&journal, run, &self.config, self.judges.as_ref(), data, horizon.steps);
         let checkpoints = Checkpoints {
@@ -116,7 +121,7 @@ impl Session {
         let batch = |step| self.batches.batch(step, &self.device).map_err(TrainError::observer);
         let outcome = fit(trainer, horizon.steps, batch, &mut observers);
 
-        let healthy_until = watch.ways_back.borrow().last().copied().unwrap_or_default();
+        let healthy_until = watch.healthy_until();
         let broken = match &outcome {
             Err(TrainError::NonFinite { step, what, .. }) => Some(Verdict {
                 failure: Failure::Divergence,
@@ -145,18 +150,28 @@ impl Session {
 
     /// The last healthy state with both learning rates halved; none where the run ends here.
     pub(super) fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Option<Begun>> {
-        let before = records::rollback(&self.run.metrics())?;
+        let path = self.run.metrics();
         let why = match self.config.train.health.on_failure {
-            OnFailure::Rollback if before.is_some() => "the run has gone back once before",
+            OnFailure::Warn | OnFailure::Stop => "train.health.on-failure is \"stop\"",
+            OnFailure::Rollback if records::rollback(&path)?.is_some() => "the run has gone back once before",
             OnFailure::Rollback if !verdict.failure.lower_lr_may_help() => "a lower lr would not help",
             OnFailure::Rollback => {
-                let healthy = rollback::go_back(&self.run, &mut self.config, verdict, healthy_until)?;
-                return Ok(Some(self.begin(healthy.as_deref())?));
+                let healthy = match rollback::way(&self.run, &self.config, healthy_until)? {
+                    Way::To(path) => Some(Some(path)),
+                    Way::ToTheStart => Some(None),
+                    Way::None => None,
+                };
+                if let Some(healthy) = healthy {
+                    rollback::go_back(&self.run, &mut self.config, verdict, healthy.as_deref())?;
+                    return Ok(Some(self.begin(healthy.as_deref())?));
+                }
+                "no checkpoint is left from before it"
             }
-            OnFailure::Warn | OnFailure::Stop => "train.health.on-failure is \"stop\"",
         };
         tracing::error!("stopped, as {why}: {verdict}");
         tracing::info!("more: {} diagnose {}", program(), self.run.path().display());
+        Journal::open(&path, verdict.step)?
+            .append(&ActedLine { step: verdict.step, acted: Acted::Stopped })?;
         Ok(None)
     }
 }

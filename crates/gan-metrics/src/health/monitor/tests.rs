@@ -40,7 +40,7 @@ fn healthy() -> Vitals {
 
 /// The failures that `checks` checks lead to, `change` made to each; the argument counts from 0.
 fn failures(checks: usize, change: impl Fn(usize, &mut Vitals)) -> Vec<(Failure, u64)> {
-    let mut monitor = Monitor::new(baseline());
+    let mut monitor = Monitor::new(baseline(), 0);
     for check in 0..checks {
         let mut vitals = healthy();
         change(check, &mut vitals);
@@ -146,7 +146,7 @@ fn what_was_explained_a_moment_ago_still_is() {
     assert_eq!(failures(20, won), [(Failure::DiscriminatorWon, 500)]);
     // Twelve checks later it is no explanation any more; and what is explained is not gone.
     assert_eq!(failures(22, won), [(Failure::DiscriminatorWon, 500), (Failure::Oscillation, 8500)]);
-    let mut monitor = Monitor::new(baseline());
+    let mut monitor = Monitor::new(baseline(), 0);
     for check in 0..12 {
         let mut vitals = healthy();
         won(check, &mut vitals);
@@ -157,8 +157,38 @@ fn what_was_explained_a_moment_ago_still_is() {
 }
 
 #[test]
+fn an_explanation_reaches_as_far_as_what_it_explains() {
+    // Sure in steps 1000 to 3000, and the images to and fro with it: over by 3100, and in view of the rule for long.
+    for every in [100, 500] {
+        let mut monitor = Monitor::new(baseline(), 0);
+        for step in (every..=12_000).step_by(every as usize) {
+            let mut vitals = healthy();
+            if (1000..=3000).contains(&step) {
+                (vitals.losses.d_real, vitals.losses.d_fake) = (1., 0.);
+                vitals.images.distance = if step / 500 % 2 == 0 { 0.2 } else { 0.9 };
+            }
+            monitor.observe(step, vitals);
+        }
+        let found: Vec<_> = monitor.verdicts().iter().map(|verdict| verdict.failure).collect();
+        assert_eq!(found, [Failure::DiscriminatorWon], "{every}");
+    }
+}
+
+#[test]
+fn a_watch_that_begins_later_knows_nothing_of_before() {
+    let mut monitor = Monitor::new(baseline(), 5000);
+    assert_eq!(monitor.healthy_until(), 5000);
+    let mut alike = healthy();
+    (alike.images.spread, alike.images.distance) = (0.01, 1.5);
+    for step in [5100, 5200, 5300] {
+        monitor.observe(step, alike.clone());
+    }
+    assert_eq!((monitor.verdicts()[0].since, monitor.healthy_until()), (5100, 5000));
+}
+
+#[test]
 fn what_many_checks_say_together_began_with_the_first_of_them() {
-    let mut monitor = Monitor::new(baseline());
+    let mut monitor = Monitor::new(baseline(), 0);
     for check in 1..=22 {
         let mut vitals = healthy();
         if check > 10 {
@@ -179,7 +209,7 @@ fn what_many_checks_say_together_began_with_the_first_of_them() {
 #[test]
 fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
     let verdicts = |every: u64, checks: u64| {
-        let mut monitor = Monitor::new(baseline());
+        let mut monitor = Monitor::new(baseline(), 0);
         for check in 1..=checks {
             let mut vitals = healthy();
             vitals.images.distance = if check % 2 == 0 { 8. } else { 20. };
@@ -191,7 +221,7 @@ fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
     // 380 steps are too few for any verdict, 400 are enough for a discriminator that has won.
     assert_eq!(verdicts(10, 38), []);
     assert_eq!(verdicts(10, 40), [(Failure::DiscriminatorWon, 100, 400)]);
-    let mut frozen = Monitor::new(baseline());
+    let mut frozen = Monitor::new(baseline(), 0);
     for step in [10, 20] {
         let mut vitals = healthy();
         vitals.generator.update = 0.;
@@ -205,7 +235,7 @@ fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
 #[test]
 fn ranges_are_judged_before_the_first_step() {
     let verdicts = |range| {
-        let monitor = Monitor::new(Baseline { range, ..baseline() });
+        let monitor = Monitor::new(Baseline { range, ..baseline() }, 0);
         monitor.verdicts().iter().map(|v| (v.failure, v.since)).collect::<Vec<_>>()
     };
     assert_eq!(verdicts([0., 1.]), [(Failure::RangeMismatch, 0)]);
@@ -217,7 +247,7 @@ fn ranges_are_judged_before_the_first_step() {
 
 #[test]
 fn it_knows_how_far_back_a_run_was_healthy() {
-    let mut monitor = Monitor::new(baseline());
+    let mut monitor = Monitor::new(baseline(), 0);
     for step in [100, 200] {
         monitor.observe(step, healthy());
     }
