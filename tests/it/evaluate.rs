@@ -34,7 +34,8 @@ fn a_run_its_samples_and_their_pictures_are_judged_alike() {
 
     let table = succeed(at, &["-q", "evaluate", "run", "--count", "200"]);
     for part in [
-        "run/generator.safetensors (step 40): 200 images",
+        "run/generator.safetensors (step 40): 200 images, gray",
+        "copies: sought among 5000 training images of mnist-5k",
         "compared with mnist-5k half of the training images (2500 images)",
         "the floor: 200 of mnist-5k the other half (2500)",
         "mnist-fd",
@@ -115,6 +116,29 @@ fn copies_are_those_of_the_images_that_were_trained_on() {
     };
     assert!(copied("trained.npy") > 0.999);
     assert!(copied("unseen.npy") < 0.05);
+    // A file of the run is the run's, wherever in it.
+    for file in ["run/generator.safetensors", "run/checkpoints/step-00000005/generator.safetensors"] {
+        assert_eq!(report(at, &[file, "--count", "64"])["trained"]["count"], 100, "{file}");
+    }
+}
+
+#[test]
+fn gray_images_are_gray_however_they_are_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let data = gan_data::mnist::mnist_5k().unwrap();
+    let images: Vec<u8> = (0..100).flat_map(|i| data.image(i * 50)).copied().collect();
+    let tripled: Vec<u8> = images.chunks(784).flat_map(|image| image.repeat(3)).collect();
+    npy(&at.join("gray.npy"), &[100, 28, 28], images.clone());
+    npy(&at.join("rgb.npy"), &[100, 3, 28, 28], tripled);
+    let gray = report(at, &["--samples", "gray.npy"]);
+    let rgb = report(at, &["--samples", "rgb.npy"]);
+    assert_eq!((&gray["channels"], &rgb["generated"]), (&1.into(), &gray["generated"]));
+    // And three digits on top of each other are not: each channel adds to the distance.
+    let stacked: Vec<u8> = images.chunks(784 * 3).take(33).flatten().copied().collect();
+    let stacked = [stacked.clone(), stacked].concat();
+    npy(&at.join("stacked.npy"), &[66, 3, 28, 28], stacked);
+    assert_eq!(report(at, &["--samples", "stacked.npy"])["channels"], 3);
 }
 
 #[test]
@@ -137,9 +161,10 @@ fn what_cannot_be_judged_is_said() {
         (vec!["evaluate", "--samples", "nan.npy"], 1, "holds NaN or infinity"),
         (vec!["evaluate", "--samples", "one.npy"], 2, "expected at least 64 images to judge, found 1"),
         (vec!["evaluate", "--samples", "many.npy", "-n", "63"], 2, "at least 64 images to judge, found 63"),
-        (vec!["evaluate", "none", "--samples", "many.npy"], 2, "none: no such file or run"),
+        (vec!["evaluate", "none", "--samples", "many.npy"], 2, "none: no such file or directory"),
         (vec!["evaluate", "--samples", "words.npy"], 1, "words.npy"),
-        (vec!["evaluate", "--samples", "none.npy"], 1, "No such file"),
+        (vec!["evaluate", "--samples", "none.npy"], 2, "none.npy: no such file or directory"),
+        (vec!["evaluate", "none"], 2, "none: no such file or directory"),
         (vec!["evaluate", "--samples", "empty"], 1, "empty"),
         (vec!["evaluate", "empty"], 1, "holds no generator.safetensors"),
         (

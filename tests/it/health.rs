@@ -228,8 +228,8 @@ fn what_cannot_be_watched_is_said_before_anything_is_written() {
     let args = small("run");
     let none = ["train.evaluate.every-kimg=1", "train.evaluate.features=none.safetensors"];
     let none: Vec<&str> = none.iter().flat_map(|set| ["--set", *set]).collect();
-    let error = fail(at, &small_with(&args, &none), 1);
-    assert!(error.contains("train.evaluate.features: none.safetensors: No such file"), "{error}");
+    let error = fail(at, &small_with(&args, &none), 2);
+    assert!(error.contains("train.evaluate.features: none.safetensors: no such file"), "{error}");
     std::fs::write(at.join("broken.safetensors"), "broken").unwrap();
     let broken = ["train.evaluate.every-kimg=1", "train.evaluate.features=broken.safetensors"];
     let broken: Vec<&str> = broken.iter().flat_map(|set| ["--set", *set]).collect();
@@ -246,7 +246,7 @@ fn what_cannot_be_diagnosed_is_said() {
     assert!(fail(at, &["diagnose", "none"], 2).contains("none holds no metrics.jsonl: not a run"));
     let args = small("run");
     succeed(at, &small_with(&args, &["--set", "train.health.every=0"]));
-    assert!(fail(at, &["diagnose", "run"], 2).contains("holds no checks: train with train.health.every"));
+    assert!(fail(at, &["diagnose", "run"], 2).contains("holds no word of the run's health"));
 }
 
 #[test]
@@ -272,6 +272,18 @@ fn a_run_that_leaves_the_numbers_is_diagnosed() {
     let args = small("short");
     succeed(at, &small_with(&args, &["--set", "train.steps=5"]));
     assert!(succeed(at, &["diagnose", "short"]).contains("not looked at yet"));
+    // A run of two looks is not called healthy, and damage is not passed over in silence.
+    let args = small("two");
+    succeed(at, &small_with(&args, &[]));
+    let metrics = at.join("two/metrics.jsonl");
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    std::fs::write(&metrics, text + "garbage\n").unwrap();
+    let output = run(at, &["diagnose", "two"]);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("no verdict in 2 checks up to step 40 (some verdicts need 16"), "{shown}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("passing over 1 damaged lines"));
+    let json: Value = serde_json::from_str(&succeed(at, &["-q", "diagnose", "two", "--json"])).unwrap();
+    assert!(json["last"]["images"]["distance"].is_f64() && json["verdicts"] == Value::Array(vec![]));
     // Two images are too few to be watched, and no reason not to train.
     let args = small("few");
     succeed(at, &small_with(&args, &["--set", "data.limit=2", "--set", "data.batch-size=2"]));

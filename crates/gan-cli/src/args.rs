@@ -131,7 +131,7 @@ pub(crate) struct Evaluate {
     /// Seed of the latents.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// A classifier of your own, from `cargo xtask train-classifier`, in place of the digits' one.
+    /// A classifier of your own, from `cargo xtask train-classifier` in the program's repository.
     #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,
     /// One line of JSON in place of the table.

@@ -86,7 +86,10 @@ impl Config {
     pub(crate) fn find_files(&mut self, data_dir: Option<&Path>) -> Result<()> {
         set_data_dir(&mut self.data, data_dir)?;
         if let Some(features) = self.train.evaluate.as_mut().and_then(|evaluate| evaluate.features.as_mut()) {
-            *features = absolute(features).context("train.evaluate.features")?;
+            if !features.exists() {
+                return Err(usage(format!("train.evaluate.features: {}: no such file", features.display())));
+            }
+            *features = absolute(features)?;
         }
         Ok(())
     }

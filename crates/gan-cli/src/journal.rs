@@ -62,6 +62,13 @@ fn to_text(line: &impl Serialize) -> Result<Vec<u8>> {
     Ok(text)
 }
 
+/// How many lines are no JSON, of a run that is not under way.
+pub(crate) fn damaged(path: &Path) -> Result<usize> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).count())
+}
+
 /// Keeps the lines up to `step`, and `more`.
 fn cut(path: &Path, step: u64, more: &[u8]) -> Result<()> {
     #[derive(Deserialize)]

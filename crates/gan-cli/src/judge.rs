@@ -27,6 +27,8 @@ pub(crate) fn classifier(file: Option<&Path>, data: &str) -> Result<Classifier> 
 pub(crate) struct Judges {
     pub(crate) classifier: Classifier,
     pub(crate) reference: Reference,
+    /// Images to draw, as many as real ones are held out or fewer.
+    pub(crate) count: usize,
 }
 
 impl Judges {
@@ -38,10 +40,28 @@ impl Judges {
         let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
         let classifier = classifier(evaluate.features.as_deref(), real.data())?;
         let reference = real.reference(&classifier, Pixels::Dropped)?;
+        let count = evaluate.count.min(real.held_out_count());
+        if count < evaluate.count {
+            tracing::warn!("train.evaluate.count: {} images, as real ones are held out", count);
+        }
         let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
-        tracing::info!("will compare with {name} ({seconds:.1} s to prepare)");
-        Ok(Some(Self { classifier, reference }))
+        let (data, floor) = (&classifier.record().data, reference.floor(count)?.frechet_distance);
+        tracing::info!(
+            "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)"
+        );
+        if real.data().trim_end_matches("-5k") != data {
+            warn_of_features(data);
+        }
+        Ok(Some(Self { classifier, reference, count }))
     }
+}
+
+/// Says that a classifier learned on other data.
+pub(crate) fn warn_of_features(data: &str) {
+    tracing::warn!(
+        "the features were learned on {data}: on other images they say little (a classifier of your own: \
+         cargo xtask train-classifier)"
+    );
 }
 
 /// Whether images come with their pixels, without which nothing is said about memorisation.
@@ -107,6 +127,11 @@ impl Real {
     /// Images that are not compared with.
     pub(crate) fn held_out_count(&self) -> usize {
         self.held_out.len()
+    }
+
+    /// Images that copies are sought among.
+    pub(crate) fn trained_count(&self) -> usize {
+        self.trained.len()
     }
 
     /// Images that are compared with.

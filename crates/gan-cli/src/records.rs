@@ -74,6 +74,14 @@ pub(crate) fn replay(path: &Path) -> Result<Option<Monitor>> {
     Ok(Some(monitor))
 }
 
+/// What to add to the news that there is no verdict.
+pub(crate) fn patience(monitor: &Monitor) -> String {
+    let too_few = |(all, seen)| {
+        format!(" (some verdicts need {all} at 500 steps' distance or more, this run has {seen})")
+    };
+    monitor.patience().map(too_few).unwrap_or_default()
+}
+
 /// Whether the run has gone back before, where to and why.
 pub(crate) fn rollback(path: &Path) -> Result<Option<RollbackLine>> {
     Ok(journal::read::<RollbackLine>(path)?.pop())

@@ -141,10 +141,13 @@ pub(crate) fn best_record(directory: &Path) -> PathBuf {
 
 /// The generator to draw from: a run's best, if it was looked for, else its last.
 pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
-    match best(path) {
-        Some(Best { step, frechet_distance, .. }) => {
-            tracing::info!("the run's best generator: step {step}, distance {frechet_distance:.2}");
-            generator(&path.join(BEST))
+    let file = generator(&path.join(BEST));
+    match best(path).filter(|_| file.exists()) {
+        Some(Best { step, frechet_distance, count, .. }) => {
+            tracing::info!(
+                "the run's best generator: step {step}, distance {frechet_distance:.2} over {count} images"
+            );
+            file
         }
         None => generator(path),
     }

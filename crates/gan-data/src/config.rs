@@ -41,6 +41,19 @@ pub enum Source {
     Folder,
 }
 
+impl Source {
+    /// The name in a configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mnist5k => "mnist-5k",
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Folder => "folder",
+        }
+    }
+}
+
 impl DataConfig {
     /// Checks what can be checked without reading data.
     ///

@@ -1,7 +1,9 @@
 //! `gan-cli diagnose`.
 
+use super::program;
 use crate::args;
 use crate::exit::{End, usage};
+use crate::journal;
 use crate::records::{self, Rollback};
 use crate::run_dir;
 use anyhow::Result;
@@ -18,6 +20,8 @@ struct Report<'a> {
     step: u64,
     rollback: Option<Rollback>,
     verdicts: Vec<Entry<'a>>,
+    /// What the last check saw.
+    last: Option<&'a Vitals>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,9 +45,13 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
     if !path.exists() {
         return Err(usage(format!("{} holds no metrics.jsonl: not a run", args.run.display())));
     }
+    let damaged = journal::damaged(&path)?;
+    if damaged > 0 {
+        tracing::warn!("{}: passing over {damaged} damaged lines", path.display());
+    }
     let Some(monitor) = records::replay(&path)? else {
         return Err(usage(format!(
-            "{} holds no checks: train with train.health.every above 0",
+            "{} holds no word of the run's health: train.health.every was 0, or the file is damaged",
             path.display()
         )));
     };
@@ -62,6 +70,7 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
         step: last.map_or(0, |(step, _)| *step),
         rollback: records::rollback(&path)?.map(|line| line.rollback),
         verdicts: verdicts.collect(),
+        last: last.map(|(_, vitals)| vitals),
     };
     let text = if args.json {
         format!("{}\n", serde_json::to_string(&report)?)
@@ -86,7 +95,11 @@ fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String
         0 if checks == 0 => {
             writeln!(text, "{run}: not looked at yet; train.health.every says after how many steps")?;
         }
-        0 => writeln!(text, "{run}: healthy, no verdict in {checks} checks up to step {}", report.step)?,
+        0 => {
+            let patience = records::patience(monitor);
+            writeln!(text, "{run}: no verdict in {checks} checks up to step {}{patience}", report.step)?;
+            writeln!(text, "how good it is: {} evaluate {run}", program())?;
+        }
         1 => writeln!(text, "{run}: 1 verdict in {checks} checks up to step {}", report.step)?,
         n => writeln!(text, "{run}: {n} verdicts in {checks} checks up to step {}", report.step)?,
     }
@@ -110,7 +123,7 @@ fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String
 fn last(step: u64, vitals: &Vitals, monitor: &Monitor) -> Result<String> {
     let Vitals { losses, generator, discriminator, largest_activation, images } = vitals;
     let mut text = format!("at step {step}\n");
-    let mut row = |name: &str, value: String| writeln!(text, "  {name:34}{value}");
+    let mut row = |name: &str, value: String| writeln!(text, "  {name:38}{value}");
     row("D(x), D(G(z))", format!("{:.3}, {:.3}", losses.d_real, losses.d_fake))?;
     row("d_loss, g_loss", format!("{:.3}, {:.3}", losses.d_loss, losses.g_loss))?;
     row("update over weights, G, D", format!("{:.1e}, {:.1e}", generator.update, discriminator.update))?;
@@ -121,7 +134,7 @@ fn last(step: u64, vitals: &Vitals, monitor: &Monitor) -> Result<String> {
     row("largest logit, activation", format!("{:.1}, {largest_activation:.1}", losses.largest_logit))?;
     row("spread of images, 1 as the data's", format!("{:.2}", images.spread))?;
     let real = monitor.baseline().distance;
-    row("distance, of real images", format!("{:.3}, {real:.3}", images.distance))?;
+    row("distance over variance, of real ones", format!("{:.3}, {real:.3}", images.distance))?;
     row("copies of training images", format!("{:.1}%", images.copied * 100.))?;
     let shares: Vec<_> = images.shares.iter().map(|share| format!("{:.0}", share * 100.)).collect();
     row("percent in each class", shares.join(" "))?;

@@ -13,6 +13,7 @@ use gan_metrics::Evaluation;
 use gan_train::MIN_JUDGED;
 use serde::Serialize;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use subject::Subject;
 
 /// Where there are so many held-out images.
@@ -29,6 +30,10 @@ struct Report {
     reference: Set,
     /// What was judged beside it.
     held_out: Set,
+    /// Among what copies were sought.
+    trained: Set,
+    /// Of an image: each adds to the distances.
+    channels: usize,
     generated: Evaluation,
     floor: Evaluation,
 }
@@ -41,6 +46,10 @@ struct Set {
 }
 
 pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
+    let mut paths = args.from.iter().chain(&args.samples).chain(&args.features);
+    if let Some(path) = paths.find(|path| !path.exists()) {
+        return Err(usage(format!("{}: no such file or directory", path.display())));
+    }
     let subject = Subject::open(args)?;
     let data = data(args)?;
     let (channels, size) = subject.shape();
@@ -48,9 +57,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let classifier = judge::classifier(args.features.as_deref(), real.data())?;
     let features = classifier.record().data.clone();
     if args.features.is_none() && real.data().trim_end_matches("-5k") != features {
-        tracing::warn!(
-            "the features were learned on {features}: on other images they say little (--features FILE)"
-        );
+        judge::warn_of_features(&features);
     }
     let generated = judge::sample(&classifier, subject.images(count(args, &subject, &real)?)?, Pixels::Kept)?;
     let reference = real.reference(&classifier, Pixels::Kept)?;
@@ -59,6 +66,8 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         features,
         reference: Set { name: real.names.reference.clone(), count: real.reference_count() },
         held_out: Set { name: real.names.held_out.clone(), count: real.held_out_count() },
+        trained: Set { name: real.data().to_owned(), count: real.trained_count() },
+        channels,
         floor: reference.floor(generated.count())?,
         generated: reference.evaluate(&generated)?,
     };
@@ -92,16 +101,17 @@ impl Report {
     }
 }
 
-/// The run's data, if a run is named; other data by `--data`, from another directory by `--data-dir`. Without any of these,
+/// The configuration of a run, or of the run that a file or a checkpoint lies in.
+fn configuration(from: &Path) -> Option<PathBuf> {
+    let from = std::fs::canonicalize(from).ok()?;
+    // RUN/checkpoints/step-00000001/generator.safetensors
+    from.ancestors().take(4).map(|directory| directory.join("config.toml")).find(|file| file.exists())
+}
+
+/// The run's data, if a run is named or a file of it; other data by `--data`, from another directory by `--data-dir`. Without any of these,
 /// the embedded digits.
 fn data(args: &args::Evaluate) -> Result<DataConfig> {
-    let own = match &args.from {
-        Some(from) if !from.exists() => {
-            return Err(usage(format!("{}: no such file or run", from.display())));
-        }
-        Some(from) => Some(from.join("config.toml")).filter(|file| file.exists()),
-        None => None,
-    };
+    let own = args.from.as_deref().and_then(configuration);
     let own = own.map(|file| Ok::<_, anyhow::Error>(Config::load(&file, &[])?.data)).transpose()?;
     let named = args.data.map(Source::from);
     if named == Some(Source::Mnist5k) && args.data_dir.is_some() {
@@ -118,9 +128,12 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     };
     let own = data.name;
     config::set_data_dir(&mut data, args.data_dir.as_deref())?;
-    if data.name != own {
+    if data.name != own && data.limit.take().is_some() {
         // It told which of the embedded digits were trained on.
-        data.limit = None;
+        tracing::warn!(
+            "the run was trained on some of {}'s images: copies are not sought among these",
+            own.as_str()
+        );
     }
     Ok(data)
 }

@@ -36,7 +36,7 @@ impl<'a> Evaluate<'a> {
         steps: u64,
     ) -> Option<Self> {
         let (wanted, judges) = (config.train.evaluate.as_ref()?, judges?);
-        let is_comparable = |best: &Best| best.count == wanted.count && best.features == wanted.features;
+        let is_comparable = |best: &Best| best.count == judges.count && best.features == wanted.features;
         let best = run_dir::best(run.path()).filter(is_comparable);
         Some(Self { journal, run, judges, wanted, data: (data, config.data.batch_size), steps, best })
     }
@@ -49,8 +49,8 @@ impl<'a> Evaluate<'a> {
     fn judge(&mut self, trainer: &Trainer) -> Result<()> {
         trainer.check_finite()?;
         let step = trainer.steps_done();
-        let Judges { classifier, reference } = self.judges;
-        let images = Images::seeded(trainer.generator(), trainer.seed(), self.wanted.count);
+        let Judges { classifier, reference, count } = self.judges;
+        let images = Images::seeded(trainer.generator(), trainer.seed(), *count);
         let evaluation = reference.evaluate(&judge::sample(classifier, images.chunks(), Pixels::Dropped)?)?;
         self.write(step, &evaluation)?;
         let frechet_distance = evaluation.frechet_distance;
@@ -63,8 +63,8 @@ impl<'a> Evaluate<'a> {
             evaluation.classes.of
         );
         if self.best.as_ref().is_none_or(|best| frechet_distance < best.frechet_distance) {
-            let EvaluateConfig { count, features, .. } = self.wanted.clone();
-            self.keep(trainer, Best { step, frechet_distance, count, features })?;
+            let features = self.wanted.features.clone();
+            self.keep(trainer, Best { step, frechet_distance, count: *count, features })?;
         }
         Ok(())
     }

@@ -103,7 +103,8 @@ impl<'a> Health<'a> {
             tracing::warn!("verdict ({now}): {verdict}");
         }
         if verdicts.is_empty() && !self.monitor.history().is_empty() {
-            tracing::info!("healthy: no verdict in {} checks", self.monitor.history().len());
+            let checks = self.monitor.history().len();
+            tracing::info!("no verdict in {checks} checks{}", records::patience(&self.monitor));
         }
     }
 

@@ -1,9 +1,10 @@
 //! From vitals to verdicts: a pure function of what was measured, so that a run that goes on, and whoever reads its
 //! records later, come to the same.
 
-use super::rules::{Check, RULES, Rule, Spacing, Symptom, WINDOW};
+use super::rules::{Check, PATIENCE, RULES, Rule, Spacing, Symptom, WINDOW};
 use super::verdict::{Failure, Verdict};
 use super::vitals::{Baseline, Vitals};
+use std::collections::BTreeSet;
 
 /// Watches one run.
 #[derive(Debug, Clone)]
@@ -139,18 +140,30 @@ impl Monitor {
     }
 
     /// Steps that a verdict to come may send the run back to, oldest first: some [`Self::healthy_until`] may still become, at
-    /// most 14.
+    /// most 25.
     #[must_use]
     pub fn ways_back(&self) -> Vec<u64> {
-        let far = &self.histories[Spacing::Far as usize];
-        let far: Vec<u64> = far.iter().rev().take(WINDOW).map(|(step, _)| *step).rev().collect();
-        let first = far.first().copied().unwrap_or_default();
+        let window = |spacing: Spacing| {
+            let history = &self.histories[spacing as usize];
+            history[history.len().saturating_sub(WINDOW)..].iter().map(|(step, _)| *step)
+        };
+        let seen: BTreeSet<u64> = window(Spacing::Near).chain(window(Spacing::Far)).collect();
+        let first = window(Spacing::Far).next().unwrap_or_default();
         let before = self.healthy.iter().rev().find(|&&healthy| healthy < first);
-        let since = self.healthy.iter().filter(|healthy| far.contains(healthy));
+        let since = self.healthy.iter().filter(|healthy| seen.contains(healthy));
         let mut ways: Vec<u64> =
             before.into_iter().chain(since).chain(self.healthy.last()).copied().collect();
+        ways.sort_unstable();
         ways.dedup();
         ways
+    }
+
+    /// How many checks some verdicts need, and how many of these there are, until there are enough: a run may be failing
+    /// without a verdict.
+    #[must_use]
+    pub fn patience(&self) -> Option<(usize, usize)> {
+        let seen = self.histories[Spacing::Far as usize].len();
+        (seen < PATIENCE).then_some((PATIENCE, seen))
     }
 
     /// The checks so far.

@@ -33,6 +33,8 @@ impl Symptom {
 
 /// The most checks that a symptom is taken from, but for that of a run that comes nowhere: that is all of it.
 pub(crate) const WINDOW: usize = 12;
+/// Checks before a run that comes nowhere is one.
+pub(crate) const PATIENCE: usize = 16;
 
 /// Steps between the looks that a rule counts; those in between it does not see. At a shorter distance a healthy run has no
 /// time to show that it gets anywhere.

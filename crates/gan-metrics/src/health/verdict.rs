@@ -134,16 +134,17 @@ impl Failure {
     pub fn advice(self) -> &'static str {
         match self {
             Self::ModeCollapse => {
-                "lower train.discriminator.lr or train.generator.lr, train.generator.betas = [0.5, 0.999], or a network \
-                 with batch norm: model.arch = \"dcgan\""
+                "model.generator.activation = \"leaky-relu\" in an MLP, a lower train.generator.lr and \
+                 train.discriminator.lr, train.generator.betas = [0.5, 0.999], or a network with batch norm (the \
+                 configuration dcgan-28)"
             }
             Self::MissingModes => {
                 "train longer first (train.steps, train.epochs); then lower train.generator.lr, or widen \
                  model.discriminator.widths"
             }
             Self::DiscriminatorWon => {
-                "lower train.discriminator.lr to a half or a quarter of train.generator.lr, narrow \
-                 model.discriminator.widths, or use more data"
+                "model.generator.activation = \"leaky-relu\" in an MLP, a train.discriminator.lr of a half or a quarter of \
+                 train.generator.lr, narrower model.discriminator.widths, or more data"
             }
             Self::VanishingGradients => {
                 "train.loss = \"non-saturating\"; then a lower train.discriminator.lr"

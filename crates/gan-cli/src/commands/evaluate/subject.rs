@@ -6,7 +6,7 @@ use crate::draw::Images;
 use crate::exit::usage;
 use crate::{device, npy};
 use anyhow::{Context, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use gan_data::{Dataset, Range, evenly_spaced, folder};
 use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
@@ -90,7 +90,14 @@ impl Subject {
 /// Every PNG and JPEG file of a directory, of the size and kind of its first.
 fn files(path: &Path) -> Result<Source> {
     let (channels, size) = folder::shape(path)?;
-    Ok(Source::Files(folder::load(path, size, channels)?))
+    let data = folder::load(path, size, channels)?;
+    let area = size * size;
+    let is_gray = |image: &[u8]| image[..area] == image[area..2 * area] && image[..area] == image[2 * area..];
+    if channels == 3 && (0..data.len()).all(|index| is_gray(data.image(index))) {
+        tracing::info!("the RGB files are gray, and are judged as gray");
+        return Ok(Source::Files(folder::load(path, size, 1)?));
+    }
+    Ok(Source::Files(data))
 }
 
 /// Images of a `.npy` file: floats in the given range, or bytes; `[N, C, S, S]`, or `[N, S, S]` if gray.
@@ -117,5 +124,13 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     }
     // Floats as they are where they are right, and bytes as the data's bytes, to the last bit.
     let values = if low < 0. { values } else { values.iter().map(|v| v / (high / 2.) - 1.).collect() };
-    Ok(Tensor::from_vec(values, &shape[..], &Device::Cpu)?)
+    let images = Tensor::from_vec(values, &shape[..], &Device::Cpu)?;
+    if shape[1] == 3 {
+        let first = images.narrow(1, 0, 1)?;
+        if first.broadcast_ne(&images)?.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()? == 0. {
+            tracing::info!("{}: the RGB images are gray, and are judged as gray", at());
+            return Ok(first.contiguous()?);
+        }
+    }
+    Ok(images)
 }

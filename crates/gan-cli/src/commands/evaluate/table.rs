@@ -8,11 +8,16 @@ use std::fmt::Write as _;
 const COLUMN: usize = 17;
 
 pub(super) fn of(report: &Report) -> Result<String> {
-    let Report { subject, features, reference, held_out, generated, floor } = report;
+    let Report { subject, features, reference, held_out, trained, channels, generated, floor } = report;
     let mut text = String::new();
-    writeln!(text, "{subject}: {} images", generated.count)?;
+    let kind = if *channels == 1 { "gray" } else { "RGB: the distances of three channels add up" };
+    writeln!(text, "{subject}: {} images, {kind}", generated.count)?;
     writeln!(text, "compared with {} ({} images)", reference.name, reference.count)?;
-    writeln!(text, "the floor: {} of {} ({})\n", floor.count, held_out.name, held_out.count)?;
+    writeln!(text, "the floor: {} of {} ({})", floor.count, held_out.name, held_out.count)?;
+    if generated.memorisation.is_some() {
+        writeln!(text, "copies: sought among {} training images of {}", trained.count, trained.name)?;
+    }
+    writeln!(text)?;
 
     writeln!(text, "{:26}{:>COLUMN$} {:>COLUMN$}", "", "generated", "floor")?;
     let mut row = |name: &str, value: &dyn Fn(&Evaluation) -> String, note: &str| {

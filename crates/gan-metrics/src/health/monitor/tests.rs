@@ -175,6 +175,19 @@ fn an_explanation_reaches_as_far_as_what_it_explains() {
 }
 
 #[test]
+fn frequent_looks_leave_near_ways_back() {
+    let mut monitor = Monitor::new(baseline(), 0);
+    for step in (100..=10_000).step_by(100) {
+        monitor.observe(step, healthy());
+    }
+    let ways = monitor.ways_back();
+    let near: Vec<u64> = (8900..=10_000).step_by(100).collect();
+    assert!(near.iter().all(|step| ways.contains(step)) && ways.len() <= 25, "{ways:?}");
+    // And one that twelve looks of the far rules do not reach.
+    assert_eq!((ways[0], ways[1], monitor.patience()), (4400, 4500, None));
+}
+
+#[test]
 fn a_watch_that_begins_later_knows_nothing_of_before() {
     let mut monitor = Monitor::new(baseline(), 5000);
     assert_eq!(monitor.healthy_until(), 5000);
@@ -184,6 +197,7 @@ fn a_watch_that_begins_later_knows_nothing_of_before() {
         monitor.observe(step, alike.clone());
     }
     assert_eq!((monitor.verdicts()[0].since, monitor.healthy_until()), (5100, 5000));
+    assert_eq!(monitor.patience(), Some((16, 0)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Symptoms of the images, real and generated.
 
-use super::{Check, Symptom, WINDOW};
+use super::{Check, PATIENCE, Symptom, WINDOW};
 use crate::health::vitals::{Baseline, Images};
 
 /// How far the data's pixels may stay from the ends of the generator's reach, as a share of it, or go beyond them.
@@ -72,8 +72,6 @@ pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Sy
     ))
 }
 
-/// Checks before a run that comes nowhere is one.
-pub(super) const PATIENCE: usize = 16;
 /// Distance of a run that has come somewhere; 1 is one image repeated.
 const FAR: f64 = 0.5;
 /// The best of the later half of a run that is on its way, over that of the earlier.

@@ -1,7 +1,7 @@
 //! Symptoms of a game without end: images or losses that come and go.
 
-use super::images::{FORMED, PATIENCE};
-use super::{Check, Symptom, WINDOW};
+use super::images::FORMED;
+use super::{Check, PATIENCE, Symptom, WINDOW};
 use crate::health::vitals::{Baseline, Images, Vitals};
 
 pub(super) fn oscillating_images(_: &Baseline, history: &[Check]) -> Option<Symptom> {
