@@ -126,14 +126,14 @@ fn an_evaluation_holds_the_same_numbers() {
     assert_eq!(evaluation.kid, kid(&real, &generated, &KidConfig::default()).unwrap());
     let Evaluation { precision, recall, density, coverage, .. } = evaluation;
     assert_eq!(overlap, Overlap { precision, recall, density, coverage });
-    golden.compare("memorisation.copied", &[evaluation.memorisation.unwrap().copied]);
+    // Seven of the forty were copied.
+    assert!((evaluation.memorisation.unwrap().copied - 7. / 40.).abs() < 1e-12);
     assert_eq!(evaluation.modes.unwrap().of, 1000);
     let floor = reference.floor(1000).unwrap();
     assert_eq!(floor.count, 60);
-    assert!(
-        (floor.memorisation.unwrap().copied - 1. / 60.).abs() < 1e-12,
-        "one of 60 is below the percentile"
-    );
+    // 60 are too few for a percentile: the 150 training images among each other say what is near.
+    let copied = floor.memorisation.unwrap().copied;
+    assert!((copied - 2. / 150.).abs() < 1e-12, "{copied}: two of 150 are below the percentile");
 }
 
 fn digits(tensor: &Tensor) -> Vec<[u8; 3]> {
