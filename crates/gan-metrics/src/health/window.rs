@@ -33,7 +33,7 @@ impl Window {
         }
     }
 
-    /// What the steps amount to. Begins anew after [`Spacing::Near`] of them, so that looks at shorter distances still tell
+    /// What the steps amount to. Begins anew after 100 of them, so that looks at shorter distances still tell
     /// what rules want to know. None without a step.
     pub fn look(&mut self) -> Option<Losses> {
         let Self { steps, sums, largest_logit, means, .. } = self;
