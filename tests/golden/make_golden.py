@@ -2,7 +2,7 @@
 """Reference values from PyTorch for tests/it/parity.rs, and from scipy for gan-metrics (metrics.py).
 
   pip install torch safetensors numpy scipy
-  python3 make_golden.py            writes forward, loss, steps and metrics .safetensors beside this file
+  python3 make_golden.py            writes forward, loss, steps, objectives and metrics .safetensors beside this file
   python3 make_golden.py metrics    writes that one
   python3 make_golden.py --check    computes them again and compares with those that are there
 
@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import metrics
+import objectives
 from seed_models import LATENT, PRESETS
 
 HERE = pathlib.Path(__file__).parent
@@ -200,6 +201,8 @@ def main():
         "forward": (forward, torch_version),
         "loss": (loss, torch_version),
         "steps": (steps, torch_version),
+        "objectives": (
+            lambda: objectives.golden(fill, kept, set_weights, stay_away_from_kinks, torch.tensor(LOGITS)), torch_version),
         "metrics": (lambda: metrics.golden(fill), metrics.VERSIONS),
     }
     parser = argparse.ArgumentParser()

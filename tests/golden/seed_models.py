@@ -70,6 +70,14 @@ def dcgan_28():
     return Generator(generator, 1, 28, True), Discriminator(discriminator)
 
 
+def dcgan_28_without_norm():
+    """A discriminator whose samples do not depend on each other."""
+    generator, _ = dcgan_28()
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, 64, 4, 2, 1), leaky(), nn.Conv2d(64, 128, 4, 2, 1), leaky(), nn.Conv2d(128, 1, 7, 1, 0))
+    return generator, Discriminator(discriminator)
+
+
 def dcgan_64():
     generator = nn.Sequential(
         ct(100, 512, 4, 1, 0), nn.BatchNorm2d(512), nn.ReLU(), ct(512, 256, 4, 2, 1), nn.BatchNorm2d(256), nn.ReLU(),

@@ -2,7 +2,7 @@
 //! comparison with what PyTorch made of them.
 
 use candle_core::{Device, Tensor};
-use gan_models::{Discriminator, Generator, Layer, ModelConfig, preset};
+use gan_models::{Discriminator, DiscriminatorNorm, Generator, Layer, ModelConfig, preset};
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 
@@ -43,6 +43,11 @@ pub(crate) fn model(name: &str) -> ModelConfig {
         "mlp-002" => preset::mlp_002(),
         "mlp-003" => preset::mlp_003(64),
         "dcgan-28" => preset::dcgan_28(),
+        "dcgan-28-without-norm" => {
+            let mut config = preset::dcgan_28();
+            config.discriminator.norm = DiscriminatorNorm::None;
+            config
+        }
         "dcgan-64" => preset::dcgan_64(),
         _ => panic!("no preset {name}"),
     }

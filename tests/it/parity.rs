@@ -3,7 +3,9 @@
 
 use crate::golden::{Golden, images, latents, model, networks};
 use candle_core::{Device, Tensor, Var};
-use gan_models::{Mode, Params};
+use gan_models::{Batch, Mode, Params};
+use gan_ops::Gradient;
+use gan_train::penalty::{ZeroCentered, one_centered, zero_centered};
 use gan_train::{Loss, OptimizerConfig, TrainConfig, Trainer};
 
 const FORMS: [Loss; 2] = [Loss::NonSaturating, Loss::Minimax];
@@ -35,11 +37,12 @@ fn losses_and_every_gradient() {
         let fake = generator.forward(&latents(&config, "z", 4), Mode::Train).unwrap();
         let real_logits = discriminator.forward(&images(&config, "x", 4), Mode::Train).unwrap();
         let fake_logits = discriminator.forward(&fake.detach(), Mode::Train).unwrap();
-        let d_loss = Loss::NonSaturating.discriminator(&real_logits, &fake_logits).unwrap();
+        let d_loss = Loss::NonSaturating.discriminator(&real_logits, &fake_logits, 0.).unwrap();
         gradients(&golden, &format!("{preset}.discriminator"), &d_loss, discriminator.params());
         let frozen = discriminator.frozen().unwrap();
         for form in FORMS {
-            let g_loss = form.generator(&frozen.forward(&fake, Mode::Train).unwrap()).unwrap();
+            let logits = frozen.forward(&fake, Mode::Train).unwrap();
+            let g_loss = form.generator(&real_logits, &logits).unwrap();
             gradients(&golden, &format!("{preset}.generator.{form}"), &g_loss, generator.params());
         }
     }
@@ -52,25 +55,126 @@ fn gradients(golden: &Golden, name: &str, loss: &Tensor, params: &Params) {
     }
 }
 
+const LOGITS: [f32; 11] = [-100., -20., -3.5, -1., -0.1, 0., 0.1, 1., 3.5, 20., 100.];
+
+fn var(values: impl Iterator<Item = f32>) -> Var {
+    Var::new(values.collect::<Vec<_>>(), &Device::Cpu).unwrap()
+}
+
+/// The gradients with respect to the inputs, and the value.
+fn list(loss: &Tensor, inputs: &[&Var]) -> Vec<f32> {
+    let grads = loss.backward().unwrap();
+    let of = |input: &&Var| match grads.get(input) {
+        Some(gradient) => gradient.to_vec1::<f32>().unwrap(),
+        None => vec![0.; input.elem_count()],
+    };
+    let mut list: Vec<f32> = inputs.iter().flat_map(of).collect();
+    list.push(loss.to_scalar().unwrap());
+    list
+}
+
 /// The losses alone, at logits from -100 to 100.
 fn logits(golden: &Golden) {
-    let values = [-100f32, -20., -3.5, -1., -0.1, 0., 0.1, 1., 3.5, 20., 100.];
-    let var = |values: &[f32]| Var::new(values, &Device::Cpu).unwrap();
-    let list = |loss: &Tensor, inputs: &[&Var]| -> Vec<f32> {
-        let grads = loss.backward().unwrap();
-        let of = |input: &&Var| grads.get(input).unwrap().to_vec1::<f32>().unwrap();
-        let mut list: Vec<f32> = inputs.iter().flat_map(of).collect();
-        list.push(loss.to_scalar().unwrap());
-        list
-    };
     for form in FORMS {
-        let fake = var(&values);
-        let loss = form.generator(&fake).unwrap();
+        let fake = var(LOGITS.into_iter());
+        let loss = form.generator(&fake, &fake).unwrap();
         golden.compare_values(&format!("logits.generator.{form}"), &list(&loss, &[&fake]));
-        let reversed: Vec<f32> = values.iter().rev().copied().collect();
-        let (real, fake) = (var(&values), var(&reversed));
-        let loss = form.discriminator(&real, &fake).unwrap();
+        let (real, fake) = (var(LOGITS.into_iter()), var(LOGITS.into_iter().rev()));
+        let loss = form.discriminator(&real, &fake, 0.).unwrap();
         golden.compare_values("logits.discriminator", &list(&loss, &[&real, &fake]));
+    }
+}
+
+#[test]
+fn objectives_penalties_and_steps_with_them() {
+    let golden = Golden::open("objectives");
+    let both = || (var(LOGITS.into_iter()), var(LOGITS.into_iter().rev()));
+    let (real, fake) = both();
+    let smoothed = Loss::NonSaturating.discriminator(&real, &fake, 0.1).unwrap();
+    golden.compare_values("logits.smoothed.discriminator", &list(&smoothed, &[&real, &fake]));
+    for loss in [Loss::LeastSquares, Loss::Wasserstein, Loss::Hinge, Loss::Relativistic] {
+        let (real, fake) = both();
+        let of_d = loss.discriminator(&real, &fake, 0.).unwrap();
+        golden.compare_values(&format!("logits.{loss}.discriminator"), &list(&of_d, &[&real, &fake]));
+        let of_g = loss.generator(&real, &fake).unwrap();
+        golden.compare_values(&format!("logits.{loss}.generator"), &list(&of_g, &[&real, &fake]));
+    }
+    for name in ["mlp-002", "dcgan-28-without-norm"] {
+        penalties(&golden, name);
+    }
+    steps(&golden, "mlp-002", Loss::LeastSquares, |_| ());
+    steps(&golden, "mlp-002", Loss::Wasserstein, |train| train.weight_clip = Some(0.05));
+    steps(&golden, "mlp-002", Loss::Hinge, |_| ());
+    for name in ["mlp-002", "dcgan-28-without-norm"] {
+        steps(&golden, name, Loss::Relativistic, |train| {
+            let zero_centered = ZeroCentered { gamma: 30., every: 1 };
+            (train.r1, train.r2) = (Some(zero_centered), Some(zero_centered));
+        });
+    }
+}
+
+/// Penalties on the gradient at given points, with the gradients of all weights.
+fn penalties(golden: &Golden, name: &str) {
+    let config = model(name);
+    let (_, discriminator) = networks(&config);
+    let prepared = discriminator.prepare();
+    let batch = |name: &str| Batch::new(&images(&config, name, 4)).unwrap();
+    let places = [0.05, 0.3, 0.55, 0.85];
+    let interpolates =
+        batch("x").combine(&places, Some((&batch("y"), &places.map(|place| 1. - place)))).unwrap();
+    for (penalty, points) in [("zero-centered", batch("x")), ("one-centered", interpolates)] {
+        let slope = prepared.forward(&points).unwrap().slope().unwrap();
+        let squares = slope.gradient().squares().unwrap();
+        let found = match penalty {
+            "zero-centered" => zero_centered(300., &squares),
+            _ => one_centered(10., &squares),
+        };
+        golden.compare_values(&format!("{name}.{penalty}.value"), &[found.value as f32, 0.]);
+        let direction = slope.gradient().combine(&found.factors, None).unwrap();
+        let mut sums = discriminator.gradients().unwrap();
+        slope.backward(&direction, None, &mut sums).unwrap();
+        let mut gradients: Vec<Vec<f32>> =
+            discriminator.params().trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
+        sums.each(|i, gradient| {
+            gradients[i] = match gradient {
+                Gradient::Slice(values) => values.to_vec(),
+                Gradient::Tensor(values) => values.flatten_all()?.to_vec1()?,
+            };
+            Ok(())
+        })
+        .unwrap();
+        for ((parameter, _), gradient) in discriminator.params().trainable().zip(gradients) {
+            let gradient = Tensor::new(gradient, &Device::Cpu).unwrap();
+            golden.compare(&format!("{name}.{penalty}.{parameter}"), &gradient);
+        }
+    }
+}
+
+/// Five training steps.
+fn steps(golden: &Golden, name: &str, loss: Loss, change: impl Fn(&mut TrainConfig)) {
+    let config = model(name);
+    let (generator, discriminator) = networks(&config);
+    let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
+    let mut train = TrainConfig { loss, ..TrainConfig::new(5, player) };
+    change(&mut train);
+    let mut trainer = Trainer::from_parts(generator, discriminator, &train, 0).unwrap();
+    let mut losses = vec![];
+    for step in 0..5 {
+        let real = images(&config, &format!("real.{step}"), 8);
+        let report = trainer.step_with(&real, &latents(&config, &format!("z.{step}"), 8)).unwrap();
+        losses.extend([report.d_loss, report.g_loss]);
+    }
+    let prefix = format!("steps.{name}.{loss}");
+    golden.compare_values(&format!("{prefix}.losses"), &losses);
+    let (generator, discriminator) = (trainer.generator(), trainer.discriminator());
+    for (player, params) in [("generator", generator.params()), ("discriminator", discriminator.params())] {
+        for (parameter, var) in params.trainable() {
+            // Where slopes cancel but for rounding, Adam makes a step of it: objectives.py says which.
+            let cancels = player == "discriminator" && parameter.ends_with("bias");
+            if !cancels || loss == Loss::LeastSquares {
+                golden.compare(&format!("{prefix}.{player}.{parameter}"), var);
+            }
+        }
     }
 }
 

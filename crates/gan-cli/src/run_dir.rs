@@ -70,6 +70,11 @@ impl RunDir {
         generator(&self.path)
     }
 
+    /// The generator's average.
+    pub(crate) fn ema(&self) -> PathBuf {
+        ema(&self.path)
+    }
+
     /// The grid drawn after `step` steps.
     pub(crate) fn samples(&self, step: u64) -> PathBuf {
         self.path.join(format!("samples/step-{step:08}.png"))
@@ -139,7 +144,7 @@ pub(crate) fn best_record(directory: &Path) -> PathBuf {
     directory.join("evaluation.json")
 }
 
-/// The generator to draw from: a run's best, if it was looked for, else its last.
+/// The generator to draw from: a run's best, if it was looked for, else its average, if there is one, else its last.
 pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
     let file = generator(&path.join(BEST));
     match best(path).filter(|_| file.exists()) {
@@ -149,6 +154,7 @@ pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
             );
             file
         }
+        None if ema(path).exists() => ema(path),
         None => generator(path),
     }
 }
@@ -161,6 +167,11 @@ pub(crate) fn metrics(path: &Path) -> PathBuf {
 /// The generator of the run at `path`.
 pub(crate) fn generator(path: &Path) -> PathBuf {
     path.join("generator.safetensors")
+}
+
+/// The generator's average of the run at `path`.
+fn ema(path: &Path) -> PathBuf {
+    path.join("ema.safetensors")
 }
 
 /// The first of `runs/NAME`, `runs/NAME-2`, ... that holds no run.

@@ -63,6 +63,25 @@ pub struct DiscriminatorConfig {
     /// What an MLP's layer list takes.
     #[serde(default)]
     pub input: DiscriminatorInput,
+    /// What a dcgan normalises with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub norm: DiscriminatorNorm,
+}
+
+/// What the discriminator of a dcgan normalises its hidden layers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscriminatorNorm {
+    /// Batch norm from the second layer on, as in the paper.
+    #[default]
+    Batch,
+    /// Nothing, and a bias in each layer: a penalty on its gradient needs samples that do not depend on each other.
+    None,
+}
+
+/// What a file need not say.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The activation after hidden layers.
@@ -119,6 +138,10 @@ impl ModelConfig {
                     format!("expected a number from 0 to 1, found {slope}"),
                 ));
             }
+        }
+        if self.arch == Arch::Mlp && self.discriminator.norm != DiscriminatorNorm::Batch {
+            let problem = "expected no such key for an mlp, which has no norm, found \"none\"";
+            return Err(ModelError::config("model.discriminator.norm", problem));
         }
         match self.arch {
             Arch::Mlp => at_most("model.image-size", self.image_size, 256),

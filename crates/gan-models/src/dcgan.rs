@@ -3,9 +3,9 @@
 //!
 //! Kernels are 4 with stride 2 and padding 1, which doubles or halves the image; the layer at the
 //! 1x1 end has a kernel as large as its image. No layer has a bias: a batch norm follows, or, at the
-//! two image ends, the tutorial leaves it out too.
+//! two image ends, the tutorial leaves it out too. Only a discriminator without batch norm has biases.
 
-use crate::config::ModelConfig;
+use crate::config::{DiscriminatorNorm, ModelConfig};
 use crate::layer::{Convolution, Layer};
 
 /// `[z, 1, 1]` to an image: one transposed convolution to the smallest image, one for each doubling;
@@ -30,21 +30,23 @@ pub fn dcgan_generator(config: &ModelConfig) -> Vec<Layer> {
     layers
 }
 
-/// An image to a logit `[1, 1, 1]`, the generator's mirror: batch norm from the second layer on, none
+/// An image to a logit `[1, 1, 1]`, the generator's mirror: batch norm from the second layer on, if any, none
 /// at the end.
 #[must_use]
 pub fn dcgan_discriminator(config: &ModelConfig) -> Vec<Layer> {
+    let bias = config.discriminator.norm == DiscriminatorNorm::None;
     let mut inputs = config.channels;
     let mut layers = vec![];
     for (i, &outputs) in config.discriminator.widths.iter().enumerate() {
-        layers.push(Layer::Conv2d(by_two(inputs, outputs)));
-        if i > 0 {
+        layers.push(Layer::Conv2d(Convolution { bias, ..by_two(inputs, outputs) }));
+        if i > 0 && !bias {
             layers.push(Layer::BatchNorm2d { channels: outputs });
         }
         layers.push(config.discriminator.activation());
         inputs = outputs;
     }
-    layers.push(Layer::Conv2d(whole_image(inputs, 1, smallest(config.image_size))));
+    let last = whole_image(inputs, 1, smallest(config.image_size));
+    layers.push(Layer::Conv2d(Convolution { bias, ..last }));
     layers
 }
 

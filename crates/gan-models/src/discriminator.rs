@@ -93,6 +93,12 @@ impl Discriminator {
         self.network.prepare(&input, &[1])
     }
 
+    /// Whether a sample's logit depends on the others in training, by batch norm.
+    #[must_use]
+    pub fn couples_samples(&self) -> bool {
+        self.network.couples_samples()
+    }
+
     /// Gradients of zero for its trainable parameters.
     ///
     /// # Errors

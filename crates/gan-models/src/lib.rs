@@ -14,8 +14,12 @@ mod params;
 mod pass;
 pub mod preset;
 mod sequential;
+mod slope;
 
-pub use config::{Activation, Arch, DiscriminatorConfig, DiscriminatorInput, GeneratorConfig, ModelConfig};
+pub use config::{
+    Activation, Arch, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig,
+    ModelConfig,
+};
 pub use dcgan::{dcgan_discriminator, dcgan_generator};
 pub use discriminator::Discriminator;
 pub use error::{ModelError, Result};
@@ -28,4 +32,5 @@ pub use layer::{Convolution, Layer};
 pub use mlp::{mlp_discriminator, mlp_generator};
 pub use params::Params;
 pub use pass::{Batch, Pass, Prepared, Wanted};
-pub use sequential::{Mode, Sequential};
+pub use sequential::{BATCH_NORM_MOMENTUM, Mode, Sequential};
+pub use slope::Slope;

@@ -16,6 +16,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Params(Arc<Vec<(String, Var)>>);
 
 impl Params {
+    /// Cuts every trainable value to `[-limit, limit]`.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn clamp(&self, limit: f64) -> candle_core::Result<()> {
+        self.trainable().try_for_each(|(_, var)| var.set(&var.as_detached_tensor().clamp(-limit, limit)?))
+    }
+
     /// Builds a network with fresh weights. They are a pure function of `seed`, `scope` ("generator")
     /// and each tensor's name.
     ///

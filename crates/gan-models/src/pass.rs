@@ -2,15 +2,15 @@
 
 use crate::gradients::Gradients;
 use crate::sequential::{Mode, Sequential, Stage};
-use candle_core::{Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 use gan_ops::fused::{self, Maps};
 
 /// What a network takes and gives: a tensor, or the same as the CPU's fused layers read it.
 #[derive(Debug, Clone)]
-pub struct Batch(Form);
+pub struct Batch(pub(crate) Form);
 
 #[derive(Debug, Clone)]
-enum Form {
+pub(crate) enum Form {
     Tensor(Tensor),
     Maps(Maps),
 }
@@ -48,11 +48,51 @@ impl Batch {
         }
     }
 
-    fn tensor(&self, shape: &[usize]) -> Result<Tensor> {
+    /// The sum of squares of each sample.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn squares(&self) -> Result<Vec<f64>> {
+        match &self.0 {
+            Form::Maps(maps) => Ok(maps.squares()),
+            Form::Tensor(x) => x.flatten_from(1)?.to_dtype(DType::F64)?.sqr()?.sum(1)?.to_vec1(),
+        }
+    }
+
+    /// Each sample times its factor, plus the same of `other` with other factors.
+    ///
+    /// # Errors
+    /// Another number of factors than samples; another shape.
+    pub fn combine(&self, factors: &[f32], other: Option<(&Self, &[f32])>) -> Result<Self> {
+        if let (Form::Maps(own), None) = (&self.0, other) {
+            return Ok(Self(Form::Maps(own.combine(factors, None)?)));
+        }
+        if let (Form::Maps(own), Some((Self(Form::Maps(other)), others))) = (&self.0, other) {
+            return Ok(Self(Form::Maps(own.combine(factors, Some((other, others)))?)));
+        }
+        let scaled = |batch: &Self, factors: &[f32]| {
+            let x = batch.to_tensor()?;
+            let shape: Vec<usize> = (0..x.rank()).map(|i| if i == 0 { factors.len() } else { 1 }).collect();
+            x.broadcast_mul(&Tensor::new(factors, x.device())?.reshape(shape)?)
+        };
+        let own = scaled(self, factors)?;
+        let sum = match other {
+            Some((other, factors)) => (own + scaled(other, factors)?)?,
+            None => own,
+        };
+        Ok(Self(Form::Tensor(sum)))
+    }
+
+    /// The values of a batch of one each.
+    pub(crate) fn per_sample(&self) -> Result<Vec<f32>> {
+        self.to_tensor()?.flatten_all()?.to_vec1()
+    }
+
+    pub(crate) fn tensor(&self, shape: &[usize]) -> Result<Tensor> {
         self.to_tensor()?.reshape([&[self.samples()?], shape].concat())
     }
 
-    fn maps(&self, shape: &[usize]) -> Result<Maps> {
+    pub(crate) fn maps(&self, shape: &[usize]) -> Result<Maps> {
         let maps = match &self.0 {
             Form::Tensor(x) => Maps::from_tensor(&x.flatten_from(1)?)?,
             Form::Maps(maps) => maps.clone(),
@@ -75,19 +115,19 @@ pub struct Prepared<'a> {
     /// Of one sample, as the first layer takes it.
     pub(crate) input: Vec<usize>,
     /// Of one sample, as the network's owner gives it.
-    output: Vec<usize>,
+    pub(crate) output: Vec<usize>,
 }
 
 /// A forward pass in training, to be followed by at most one backward pass.
 #[derive(Debug)]
 pub struct Pass<'a> {
-    prepared: &'a Prepared<'a>,
-    output: Batch,
-    saved: Saved,
+    pub(crate) prepared: &'a Prepared<'a>,
+    pub(crate) output: Batch,
+    pub(crate) saved: Saved,
 }
 
 #[derive(Debug)]
-enum Saved {
+pub(crate) enum Saved {
     /// What each layer keeps; its output's shape where it is but a view.
     Layers(Vec<Step>),
     Tape {
@@ -97,7 +137,7 @@ enum Saved {
 }
 
 #[derive(Debug)]
-enum Step {
+pub(crate) enum Step {
     Layer(fused::Saved),
     View([usize; 3]),
 }

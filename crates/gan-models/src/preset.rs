@@ -1,7 +1,8 @@
 //! The networks of well-known programs, by name. `configs/<name>.toml` holds each with its training.
 
 use crate::config::{
-    Activation, Arch, DiscriminatorConfig, DiscriminatorInput, GeneratorConfig, ModelConfig,
+    Activation, Arch, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig,
+    ModelConfig,
 };
 
 /// The DCGAN of the paper and the PyTorch tutorial: 64x64 RGB, channels 512-256-128-64. What such a program usually leaves open is fixed as in the paper: kernels 4, stride 2,
@@ -55,6 +56,7 @@ fn mlp(
             activation: Activation::LeakyRelu,
             negative_slope: 0.2,
             input,
+            norm: DiscriminatorNorm::default(),
         },
     }
 }
@@ -75,6 +77,7 @@ fn dcgan(image_size: usize, channels: usize, widths: &[usize]) -> ModelConfig {
             activation: Activation::LeakyRelu,
             negative_slope: 0.2,
             input: DiscriminatorInput::Image,
+            norm: DiscriminatorNorm::default(),
         },
     }
 }

@@ -9,7 +9,8 @@ use gan_ops::fused::{self, Norm, Product};
 
 /// PyTorch's defaults for `nn.BatchNorm2d`.
 const BATCH_NORM_EPS: f64 = 1e-5;
-const BATCH_NORM_MOMENTUM: f64 = 0.1;
+/// How far a batch moves batch norm's running statistics.
+pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 /// `nn.Sequential` over [`Layer`]s.
 #[derive(Debug, Clone)]
@@ -114,7 +115,15 @@ impl Stage {
         })
     }
 
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    /// The product without bias, norm and activation.
+    pub(crate) fn product_alone(&self, x: &Tensor) -> Result<Tensor> {
+        let Self::Fused(layer) = self else { return Ok(x.clone()) };
+        let product = layer.product.as_ref().map(|(product, weight, _)| (*product, weight.clone(), None));
+        let alone = fused::Layer { product, norm: None, activation: Activation::Identity };
+        Self::Fused(alone).forward(x, Mode::Train)
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let Self::Fused(layer) = self else { return x.flatten_from(1) };
         let after = if layer.norm.is_some() { Activation::Identity } else { layer.activation };
         let y = match &layer.product {

@@ -1,13 +1,14 @@
 //! Everything a run needs to go on, written so that no reader ever sees half of it.
 //!
 //! A checkpoint is a directory `step-00001000` with `generator.safetensors`,
-//! `discriminator.safetensors`, `optimizer.safetensors` and `state.json`, which lists the others'
-//! SHA-256. It is written beside its place, flushed to the disk, then renamed. Random state is not
+//! `discriminator.safetensors`, `optimizer.safetensors`, `ema.safetensors` if there is an average, and
+//! `state.json`, which lists the others' SHA-256. It is written beside its place, flushed to the disk, then renamed. Random state is not
 //! stored: noise and batches are pure functions of the seed and the step.
 
 mod directory;
 
 use crate::config::TrainConfig;
+use crate::ema::Ema;
 use crate::error::{Result, TrainError};
 use crate::trainer::Trainer;
 use candle_core::{Device, Tensor};
@@ -23,6 +24,8 @@ use std::path::{Path, PathBuf};
 const GENERATOR: &str = "generator.safetensors";
 const DISCRIMINATOR: &str = "discriminator.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+/// Only where the configuration wants an average.
+const EMA: &str = "ema.safetensors";
 const STATE: &str = "state.json";
 const FORMAT: u32 = 1;
 pub use directory::{go_back, newest, newest_until, prune, step_of};
@@ -120,6 +123,10 @@ pub fn load(
         };
         moments.iter().filter_map(strip).collect()
     };
+    if let Some(config) = train.ema {
+        let average = Generator::from_tensors(model, tensors(EMA)?, device).map_err(|e| problem(EMA, &e))?;
+        trainer.ema = Some(Ema::from_parts(config, average));
+    }
     trainer.adam_g.restore(state.step, &of("generator.")).map_err(|e| problem(OPTIMIZER, &e))?;
     trainer.adam_d.restore(state.step, &of("discriminator.")).map_err(|e| problem(OPTIMIZER, &e))?;
     trainer.step = state.step;
@@ -143,8 +150,12 @@ fn write(
     moments.extend(prefixed("discriminator", trainer.adam_d.moments()));
     write_tensors(&directory.join(OPTIMIZER), moments, None)?;
 
+    if let Some(ema) = &trainer.ema {
+        write_tensors(&directory.join(EMA), named(ema.average().params()), None)?;
+    }
     let files = [GENERATOR, DISCRIMINATOR, OPTIMIZER]
         .into_iter()
+        .chain(trainer.ema.as_ref().map(|_| EMA))
         .map(|name| Ok((name.to_owned(), sha256(&directory.join(name))?)))
         .collect::<Result<_>>()?;
     let settings = settings.clone();
@@ -169,7 +180,9 @@ fn read_state(directory: &Path) -> Result<State> {
     if state.format != FORMAT {
         return Err(TrainError::Format { path, expected: FORMAT, found: state.format });
     }
-    for name in [GENERATOR, DISCRIMINATOR, OPTIMIZER] {
+    let all =
+        [GENERATOR, DISCRIMINATOR, OPTIMIZER].into_iter().chain(state.files.get_key_value(EMA).map(|_| EMA));
+    for name in all {
         let file = directory.join(name);
         let (expected, found) = (state.files.get(name), sha256(&file)?);
         if expected != Some(&found) {

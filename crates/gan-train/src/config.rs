@@ -1,7 +1,9 @@
 //! How a model is trained, as it stands in a TOML file under `[train]`.
 
+use crate::ema::EmaConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
+use crate::penalty::{OneCentered, ZeroCentered};
 use crate::watch::{EvaluateConfig, HealthConfig};
 use gan_ops::AdamHyper;
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,24 @@ pub struct TrainConfig {
     /// The objective.
     #[serde(default)]
     pub loss: Loss,
+    /// Real images count as 1 less this in D's cross-entropy; 0 for none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// D's weights stay in `[-weight_clip, weight_clip]` (Arjovsky et al. 2017, arXiv 1701.07875); any size if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_clip: Option<f64>,
+    /// Penalty on D's gradient at real images; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r1: Option<ZeroCentered>,
+    /// Penalty on D's gradient at fake images; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r2: Option<ZeroCentered>,
+    /// Penalty on how far the norm of D's gradient is from 1; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_penalty: Option<OneCentered>,
+    /// Average of the generator's weights, to draw from; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaConfig>,
     /// Steps between two lines of the log.
     #[serde(default = "default_log_every")]
     pub log_every: u64,
@@ -74,6 +94,11 @@ pub struct Horizon {
     pub steps_per_epoch: u64,
 }
 
+/// What a file need not say.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn default_log_every() -> u64 {
     100
 }
@@ -105,6 +130,12 @@ impl TrainConfig {
             steps: Some(steps),
             epochs: None,
             loss: Loss::default(),
+            label_smoothing: 0.,
+            weight_clip: None,
+            r1: None,
+            r2: None,
+            gradient_penalty: None,
+            ema: None,
             log_every: default_log_every(),
             sample_every: default_sample_every(),
             sample_count: default_sample_count(),
@@ -135,12 +166,44 @@ impl TrainConfig {
                 format!("expected a whole number from 1 to 4096, found {}", self.sample_count),
             ));
         }
+        self.validate_objective()?;
+        self.ema.iter().try_for_each(|ema| ema.validate("train.ema"))?;
         self.health.validate("train.health")?;
         if let Some(evaluate) = &self.evaluate {
             evaluate.validate("train.evaluate")?;
         }
         self.generator.validate("train.generator")?;
         self.discriminator.validate("train.discriminator")
+    }
+
+    fn validate_objective(&self) -> Result<()> {
+        if !(0. ..1.).contains(&self.label_smoothing) {
+            let problem = format!("expected a number from 0 up to but not 1, found {}", self.label_smoothing);
+            return Err(TrainError::config("train.label-smoothing", problem));
+        }
+        if self.label_smoothing > 0. && !self.loss.is_cross_entropy() {
+            let problem = format!("expected 0 for the {} loss, which has no labels", self.loss);
+            return Err(TrainError::config("train.label-smoothing", problem));
+        }
+        if let Some(limit) = self.weight_clip.filter(|limit| !(*limit > 0. && limit.is_finite())) {
+            let problem = format!("expected a positive number, found {limit}");
+            return Err(TrainError::config("train.weight-clip", problem));
+        }
+        for (penalty, field) in [(&self.r1, "train.r1"), (&self.r2, "train.r2")] {
+            penalty.iter().try_for_each(|penalty| penalty.validate(field))?;
+        }
+        self.gradient_penalty.iter().try_for_each(|penalty| penalty.validate("train.gradient-penalty"))
+    }
+
+    /// The key of a penalty that needs samples which do not depend on each other, if there is one.
+    pub(crate) fn needs_lone_samples(&self) -> Option<&'static str> {
+        [
+            ("train.r1", self.r1.is_some()),
+            ("train.r2", self.r2.is_some()),
+            ("train.gradient-penalty", self.gradient_penalty.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(field, is_set)| is_set.then_some(field))
     }
 
     /// Length of the run.

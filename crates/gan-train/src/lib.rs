@@ -2,17 +2,20 @@
 
 pub mod checkpoint;
 mod config;
+mod ema;
 mod error;
 mod fit;
 mod loss;
 mod norms;
 mod observer;
 mod optim;
+pub mod penalty;
 mod phases;
 mod trainer;
 mod watch;
 
 pub use config::{Horizon, Length, OptimizerConfig, TrainConfig};
+pub use ema::{Ema, EmaConfig};
 pub use error::{Result, TrainError};
 pub use fit::{Outcome, fit};
 pub use loss::Loss;

@@ -1,14 +1,17 @@
 //! One step of the game.
 
 use crate::config::TrainConfig;
+use crate::ema::Ema;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::norms::Norms;
 use crate::optim::Adam;
+use crate::penalty::{self, ZeroCentered};
 use crate::phases::Phases;
 use candle_core::{Device, Tensor, Var};
-use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params, Wanted};
+use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params, Pass, Wanted};
 use gan_ops::rng::Stream;
+use std::borrow::Cow;
 
 /// Two networks, their optimizers, and how often they have moved.
 #[derive(Debug)]
@@ -17,9 +20,10 @@ pub struct Trainer {
     pub(crate) discriminator: Discriminator,
     pub(crate) adam_g: Adam,
     pub(crate) adam_d: Adam,
+    pub(crate) ema: Option<Ema>,
     gradients_g: Gradients,
     gradients_d: Gradients,
-    loss: Loss,
+    config: TrainConfig,
     seed: u64,
     pub(crate) step: u64,
     device: Device,
@@ -31,14 +35,15 @@ pub struct Trainer {
 pub struct StepReport {
     /// The step, counted from 1.
     pub step: u64,
-    /// What D minimised.
+    /// What D minimised, penalties included.
     pub d_loss: f32,
+    /// The penalties' part of it.
+    pub penalty: f32,
     /// What G minimised, through the updated D.
     pub g_loss: f32,
-    /// Mean of `sigmoid(D(x))` before D's update: 1 where D is sure of the real images.
-    pub d_real: f32,
-    /// Mean of `sigmoid(D(G(z)))` before D's update: 0 where D is sure of the fakes.
-    pub d_fake: f32,
+    /// How sure D is of the real and of the fake images before its update ([`Loss::certainty`]); for cross-entropy the
+    /// means of `sigmoid(D(x))` and `sigmoid(D(G(z)))`.
+    pub certainty: Option<[f32; 2]>,
     /// Largest magnitude of D's logits on both batches, before its update.
     pub largest_logit: f32,
 }
@@ -65,7 +70,13 @@ impl Trainer {
         seed: u64,
     ) -> Result<Self> {
         train.validate()?;
+        if let Some(field) = train.needs_lone_samples().filter(|_| discriminator.couples_samples()) {
+            let problem = "batch norm in the discriminator couples the samples, so that there is no gradient of one \
+                           sample's logit: model.discriminator.norm = \"none\"";
+            return Err(TrainError::config(field, problem));
+        }
         Ok(Self {
+            ema: train.ema.map(|config| Ema::new(config, &generator)).transpose()?,
             gradients_g: generator.gradients()?,
             gradients_d: discriminator.gradients()?,
             adam_g: Adam::new(generator.params(), train.generator.adam())?,
@@ -73,7 +84,7 @@ impl Trainer {
             device: generator.device().clone(),
             generator,
             discriminator,
-            loss: train.loss,
+            config: train.clone(),
             seed,
             step: 0,
             phases: Phases::new(),
@@ -111,21 +122,43 @@ impl Trainer {
         let on_fake = discriminator.forward(fake.output())?;
         let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
         phases.end("D forward");
+        let TrainConfig { loss, label_smoothing, r1, r2, gradient_penalty, weight_clip, .. } = &self.config;
         let (d_loss, [real_slope, fake_slope]) =
-            with_slopes([&real_logits, &fake_logits], |[real, fake]| self.loss.discriminator(real, fake))?;
+            with_slopes([&real_logits, &fake_logits], |[real, fake]| {
+                loss.discriminator(real, fake, *label_smoothing)
+            })?;
         self.check("d_loss", d_loss)?;
-        self.gradients_d.clear();
-        on_real.backward(&real_slope, Some(&mut self.gradients_d), Wanted::Nothing)?;
-        on_fake.backward(&fake_slope, Some(&mut self.gradients_d), Wanted::Nothing)?;
+        let sums = &mut self.gradients_d;
+        sums.clear();
+        let due = |penalty: &Option<ZeroCentered>| penalty.and_then(|penalty| penalty.due(self.step - 1));
+        let mut penalty = backward(on_real, &real_slope, due(r1), sums)?;
+        penalty += backward(on_fake, &fake_slope, due(r2), sums)?;
         phases.end("D backward");
+        if let Some(one_centered) = gradient_penalty {
+            let points = one_centered.points(&real, fake.output(), self.seed, self.step - 1)?;
+            let slope = discriminator.forward(&points)?.slope()?;
+            let found = penalty::one_centered(one_centered.weight, &slope.gradient().squares()?);
+            let direction = slope.gradient().combine(&found.factors, None)?;
+            slope.backward(&direction, None, sums)?;
+            penalty += found.value;
+            phases.end("D gradient penalty");
+        }
+        let penalty = penalty as f32;
+        self.check("the penalty on D's gradient", penalty)?;
         self.adam_d.step(&self.gradients_d)?;
+        if let Some(limit) = *weight_clip {
+            self.discriminator.params().clamp(limit)?;
+        }
         phases.end("D update");
 
         // G, through the updated D, which takes no gradient itself.
         let discriminator = self.discriminator.prepare();
+        let again = if loss.is_paired() { Some(discriminator.forward(&real)?.logits()?) } else { None };
         let on_fake = discriminator.forward(fake.output())?;
         phases.end("D forward in G's step");
-        let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| self.loss.generator(fake))?;
+        let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| {
+            loss.generator(again.as_ref().unwrap_or(&real_logits), fake)
+        })?;
         self.check("g_loss", g_loss)?;
         self.gradients_g.clear();
         let to_images = on_fake.backward(&slope, None, Wanted::Input)?;
@@ -135,15 +168,19 @@ impl Trainer {
         }
         phases.end("G backward");
         self.adam_g.step(&self.gradients_g)?;
+        if let Some(ema) = &mut self.ema {
+            let batch = real.samples()?;
+            ema.update(&self.generator, (self.step - 1) * batch as u64, batch)?;
+        }
         phases.end("G update");
         self.phases = phases;
 
         Ok(StepReport {
             step: self.step,
-            d_loss,
+            d_loss: d_loss + penalty,
+            penalty,
             g_loss,
-            d_real: mean_probability(&real_logits)?,
-            d_fake: mean_probability(&fake_logits)?,
+            certainty: self.config.loss.certainty(&real_logits.to_vec1()?, &fake_logits.to_vec1()?),
             largest_logit: largest(&real_logits)?.max(largest(&fake_logits)?),
         })
     }
@@ -232,6 +269,17 @@ impl Trainer {
         &self.generator
     }
 
+    /// The generator to draw from: the average of its states if there is one, else its present state.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn sampler(&self) -> Result<Cow<'_, Generator>> {
+        Ok(match &self.ema {
+            Some(ema) => Cow::Owned(ema.sampler(self.seed)?),
+            None => Cow::Borrowed(&self.generator),
+        })
+    }
+
     /// The discriminator in its present state.
     #[must_use]
     pub fn discriminator(&self) -> &Discriminator {
@@ -259,7 +307,7 @@ impl Trainer {
     /// Objective of the run.
     #[must_use]
     pub fn loss(&self) -> Loss {
-        self.loss
+        self.config.loss
     }
 }
 
@@ -282,11 +330,18 @@ fn with_slopes<const N: usize>(
     Ok((value, slopes))
 }
 
-/// Mean of the sigmoid of logits.
-fn mean_probability(logits: &Tensor) -> Result<f32> {
-    let logits = logits.to_vec1::<f32>()?;
-    let sum: f64 = logits.iter().map(|&x| 1. / (1. + f64::from(-x).exp())).sum();
-    Ok((sum / logits.len() as f64) as f32)
+/// Adds the gradients of a loss, whose gradient with respect to the logits is `results`, and of a penalty with that weight
+/// if there is one; returns the penalty.
+fn backward(pass: Pass<'_>, results: &Batch, gamma: Option<f64>, sums: &mut Gradients) -> Result<f64> {
+    let Some(gamma) = gamma else {
+        pass.backward(results, Some(sums), Wanted::Nothing)?;
+        return Ok(0.);
+    };
+    let slope = pass.slope()?;
+    let penalty = penalty::zero_centered(gamma, &slope.gradient().squares()?);
+    let direction = slope.gradient().combine(&penalty.factors, None)?;
+    slope.backward(&direction, Some(results), sums)?;
+    Ok(penalty.value)
 }
 
 fn largest(logits: &Tensor) -> Result<f32> {

@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{Device, Tensor};
-use gan_models::{Discriminator, Generator, ModelConfig, Provenance, preset};
+use gan_models::{Discriminator, DiscriminatorNorm, Generator, ModelConfig, Provenance, preset};
 use gan_ops::rng::Stream;
-use gan_train::{OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, checkpoint, fit};
+use gan_train::penalty::{OneCentered, Points, ZeroCentered};
+use gan_train::{
+    EmaConfig, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, checkpoint, fit,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -234,4 +237,44 @@ fn healthy_states_are_kept_to_go_back_to() {
             assert!(matches!(checkpoint::check(&path, &settings("1")), Err(TrainError::Mismatch { .. })));
         }
     }
+}
+
+#[test]
+fn an_average_and_penalties_go_on_bit_for_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut model, mut train) = (model(), train());
+    let refused = TrainConfig { r1: Some(ZeroCentered { gamma: 1., every: 2 }), ..train.clone() };
+    let problem = Trainer::new(&model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
+    assert!(problem.contains("train.r1: batch norm in the discriminator couples the samples"), "{problem}");
+
+    model.discriminator.norm = DiscriminatorNorm::None;
+    train.loss = Loss::Relativistic;
+    train.r1 = refused.r1;
+    train.gradient_penalty = Some(OneCentered { weight: 10., at: Points::Interpolates });
+    train.ema = Some(EmaConfig { half_life_kimg: 0.05, ramp_up: Some(0.05) });
+    let start = || Trainer::new(&model, &train, 3, &Device::Cpu).unwrap();
+    let mut unbroken = start();
+    let mut penalties = vec![];
+    for step in 0..6 {
+        penalties.push(unbroken.step(&batch(step).unwrap()).unwrap().penalty);
+    }
+    assert!(penalties.iter().all(|penalty| *penalty > 0.), "{penalties:?}");
+
+    let mut first = start();
+    fit(&mut first, 3, batch, &mut []).unwrap();
+    let path = save(directory.path(), &first, 2);
+    let (mut second, _) = checkpoint::load(&path, &model, &train, 3, &BTreeMap::new(), &Device::Cpu).unwrap();
+    fit(&mut second, 6, batch, &mut []).unwrap();
+    let drawn = |trainer: &Trainer| {
+        let z = Stream::new(5, "z", 0).normal((4, 8), &Device::Cpu).unwrap();
+        let images = trainer.sampler().unwrap().generate(&z).unwrap();
+        images.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert!(bits(&unbroken) == bits(&second) && drawn(&unbroken) == drawn(&second));
+    // And the average is another generator than the last one.
+    let z = Stream::new(5, "z", 0).normal((4, 8), &Device::Cpu).unwrap();
+    let last = unbroken.generator().generate(&z).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(drawn(&unbroken) != last);
+    std::fs::remove_file(path.join("ema.safetensors")).unwrap();
+    assert!(checkpoint::load(&path, &model, &train, 3, &BTreeMap::new(), &Device::Cpu).is_err());
 }

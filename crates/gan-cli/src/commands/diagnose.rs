@@ -124,7 +124,9 @@ fn last(step: u64, vitals: &Vitals, monitor: &Monitor) -> Result<String> {
     let Vitals { losses, generator, discriminator, largest_activation, images } = vitals;
     let mut text = format!("at step {step}\n");
     let mut row = |name: &str, value: String| writeln!(text, "  {name:38}{value}");
-    row("D(x), D(G(z))", format!("{:.3}, {:.3}", losses.d_real, losses.d_fake))?;
+    if let (Some(real), Some(fake)) = (losses.d_real, losses.d_fake) {
+        row("D(x), D(G(z))", format!("{real:.3}, {fake:.3}"))?;
+    }
     row("d_loss, g_loss", format!("{:.3}, {:.3}", losses.d_loss, losses.g_loss))?;
     row("update over weights, G, D", format!("{:.1e}, {:.1e}", generator.update, discriminator.update))?;
     row(

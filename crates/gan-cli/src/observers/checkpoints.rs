@@ -3,11 +3,12 @@
 use super::{Watch, provenance};
 use crate::run_dir::RunDir;
 use gan_train::{Observer, OnFailure, StepReport, TrainError, Trainer, checkpoint};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Writes `checkpoints/step-*/` and `generator.safetensors`, and both at the end.
+/// Writes `checkpoints/step-*/`, `generator.safetensors` and `ema.safetensors` if there is an average, also at the end.
 pub(crate) struct Checkpoints<'a> {
     pub(crate) run: &'a RunDir,
     /// Name of the training data.
@@ -39,6 +40,9 @@ impl Checkpoints<'_> {
             checkpoint::prune(&path, self.keep, ways_back)?;
             self.saved = Some(step);
             tracing::debug!("saved a checkpoint at step {step}");
+        }
+        if let Cow::Owned(average) = trainer.sampler()? {
+            average.save(&self.run.ema(), &provenance)?;
         }
         Ok(trainer.generator().save(&self.run.generator(), &provenance)?)
     }

@@ -8,7 +8,7 @@ use crate::observers::provenance;
 use crate::run_dir::{self, Best, RunDir};
 use anyhow::{Context, Result};
 use gan_metrics::Evaluation;
-use gan_models::write_atomically;
+use gan_models::{Generator, write_atomically};
 use gan_train::{EvaluateConfig, Observer, StepReport, TrainError, Trainer};
 use std::ops::ControlFlow;
 
@@ -50,7 +50,8 @@ impl<'a> Evaluate<'a> {
         trainer.check_finite()?;
         let step = trainer.steps_done();
         let Judges { classifier, reference, count } = self.judges;
-        let images = Images::seeded(trainer.generator(), trainer.seed(), *count);
+        let sampler = trainer.sampler()?;
+        let images = Images::seeded(&sampler, trainer.seed(), *count);
         let evaluation = reference.evaluate(&judge::sample(classifier, images.chunks(), Pixels::Dropped)?)?;
         self.write(step, &evaluation)?;
         let frechet_distance = evaluation.frechet_distance;
@@ -64,7 +65,7 @@ impl<'a> Evaluate<'a> {
         );
         if self.best.as_ref().is_none_or(|best| frechet_distance < best.frechet_distance) {
             let features = self.wanted.features.clone();
-            self.keep(trainer, Best { step, frechet_distance, count: *count, features })?;
+            self.keep(trainer, &sampler, Best { step, frechet_distance, count: *count, features })?;
         }
         Ok(())
     }
@@ -75,12 +76,12 @@ impl<'a> Evaluate<'a> {
         self.journal.append(&serde_json::json!({ "step": step, "evaluate": evaluation }))
     }
 
-    fn keep(&mut self, trainer: &Trainer, best: Best) -> Result<()> {
+    fn keep(&mut self, trainer: &Trainer, sampler: &Generator, best: Best) -> Result<()> {
         let directory = self.run.best();
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
         let provenance = provenance(trainer, self.data.0, self.data.1);
         // First the weights: a crash in between leaves a distance that the next better generator beats.
-        trainer.generator().save(&run_dir::generator(&directory), &provenance)?;
+        sampler.save(&run_dir::generator(&directory), &provenance)?;
         write_atomically(&run_dir::best_record(&directory), &serde_json::to_vec(&best)?)?;
         self.best = Some(best);
         Ok(())

@@ -163,9 +163,9 @@ fn say(journal: &Journal, step: u64, verdicts: &[Verdict]) -> anyhow::Result<()>
 
 impl Observer for Health<'_> {
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> gan_train::Result<ControlFlow<()>> {
-        let StepReport { d_loss, g_loss, d_real, d_fake, .. } = report;
-        let values = [d_loss, g_loss, d_real, d_fake].map(|&v| v.into());
-        self.watch.window.borrow_mut().add(values, report.largest_logit.into());
+        let losses = [report.d_loss, report.g_loss].map(f64::from);
+        let certainty = report.certainty.map(|certainty| certainty.map(f64::from));
+        self.watch.window.borrow_mut().add(losses, certainty, report.largest_logit.into());
         if report.step.is_multiple_of(self.config.every) {
             trainer.check_finite()?;
             self.check(trainer).map_err(TrainError::observer)?;

@@ -27,8 +27,12 @@ struct Line {
     images_per_s: f64,
     d_loss: f32,
     g_loss: f32,
-    d_real: f32,
-    d_fake: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    penalty: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    d_real: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    d_fake: Option<f32>,
     lr_g: f64,
     lr_d: f64,
 }
@@ -68,8 +72,9 @@ impl Observer for Metrics<'_> {
             images_per_s: (images as f64 / (seconds - seconds_before).max(1e-9) * 10.).round() / 10.,
             d_loss: report.d_loss,
             g_loss: report.g_loss,
-            d_real: report.d_real,
-            d_fake: report.d_fake,
+            penalty: Some(report.penalty).filter(|penalty| *penalty != 0.),
+            d_real: report.certainty.map(|certainty| certainty[0]),
+            d_fake: report.certainty.map(|certainty| certainty[1]),
             lr_g: self.lr.0,
             lr_d: self.lr.1,
         };

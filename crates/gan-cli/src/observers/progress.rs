@@ -32,16 +32,23 @@ impl Progress {
     }
 
     fn log(&self, report: &StepReport) {
-        let StepReport { step, d_loss, g_loss, d_real, d_fake, .. } = report;
+        let step = report.step;
         let (start, done) = self.start;
         let per_step = start.elapsed().as_secs_f64() / (step - done) as f64;
         let rate = self.batch_size as f64 / per_step;
         let left = per_step * (self.steps - step) as f64;
         tracing::info!(
-            "step {step}/{}  {rate:.0} images/s  {left:.0} s left  d_loss {d_loss:.3}  g_loss {g_loss:.3}  D(x) {d_real:.2}  D(G(z)) {d_fake:.2}",
-            self.steps
+            "step {step}/{}  {rate:.0} images/s  {left:.0} s left  {}",
+            self.steps,
+            losses(report)
         );
     }
+}
+
+fn losses(report: &StepReport) -> String {
+    let StepReport { d_loss, g_loss, certainty, .. } = report;
+    let certainty = certainty.map(|[real, fake]| format!("  D(x) {real:.2}  D(G(z)) {fake:.2}"));
+    format!("d_loss {d_loss:.3}  g_loss {g_loss:.3}{}", certainty.unwrap_or_default())
 }
 
 impl Observer for Progress {
@@ -49,11 +56,8 @@ impl Observer for Progress {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(report.step);
-                let StepReport { d_loss, g_loss, d_real, d_fake, .. } = report;
                 let rate = bar.per_sec() * self.batch_size as f64;
-                bar.set_message(format!(
-                    "{rate:.0} images/s  d_loss {d_loss:.3}  g_loss {g_loss:.3}  D(x) {d_real:.2}  D(G(z)) {d_fake:.2}"
-                ));
+                bar.set_message(format!("{rate:.0} images/s  {}", losses(report)));
             }
             None if report.step.is_multiple_of(self.log_every) => self.log(report),
             None => (),

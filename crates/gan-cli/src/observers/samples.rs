@@ -24,7 +24,7 @@ impl<'a> Samples<'a> {
 
     fn draw(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
         trainer.check_finite()?;
-        let images = trainer.generator().generate(&self.latents)?;
+        let images = trainer.sampler()?.generate(&self.latents)?;
         let columns = (images.dim(0)? as f64).sqrt().ceil() as usize;
         let grid = Grid::new(&images, columns).map_err(TrainError::observer)?;
         grid.save_png(self.run.samples(trainer.steps_done())).map_err(TrainError::observer)?;

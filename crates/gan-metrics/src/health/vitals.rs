@@ -24,10 +24,13 @@ pub struct Losses {
     pub d_loss: f64,
     /// Mean of G's loss.
     pub g_loss: f64,
-    /// Mean of `D(x)`, as a probability.
-    pub d_real: f64,
-    /// Mean of `D(G(z))`, as a probability.
-    pub d_fake: f64,
+    /// How sure D is of real images, on average: 1 where it tells all of them; `D(x)` as a probability for cross-entropy. None
+    /// where the loss has no such number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_real: Option<f64>,
+    /// The same of fakes: 0 where it tells all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_fake: Option<f64>,
     /// Largest magnitude of a logit.
     pub largest_logit: f64,
     /// Standard deviation of G's loss, each value the mean of some steps in a row.
@@ -92,7 +95,8 @@ impl Vitals {
         let Self { losses, generator, discriminator, largest_activation, images } = &mut self;
         let Losses { d_loss, g_loss, d_real, d_fake, largest_logit, swing, rhythm } = losses;
         let Images { range: [low, high], spread, distance, copied, .. } = images;
-        let mut all = vec![d_loss, g_loss, d_real, d_fake, largest_logit, swing, rhythm];
+        let mut all = vec![d_loss, g_loss, largest_logit, swing, rhythm];
+        all.extend(d_real.iter_mut().chain(d_fake));
         all.extend([largest_activation, low, high, spread, distance, copied]);
         for Player { weight, gradient, update } in [generator, discriminator] {
             all.extend([weight, gradient, update]);

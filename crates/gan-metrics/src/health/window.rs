@@ -12,21 +12,24 @@ const BIN: usize = 10;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     steps: usize,
-    sums: [f64; 4],
+    losses: [f64; 2],
+    /// None once a step had none.
+    certainty: Option<[f64; 2]>,
     largest_logit: f64,
     bin: Vec<f64>,
     means: Vec<f64>,
 }
 
 impl Window {
-    /// One step: D's and G's loss, `D(x)` and `D(G(z))` as probabilities, the largest magnitude of a logit.
-    pub fn add(&mut self, values: [f64; 4], largest_logit: f64) {
+    /// One step: D's and G's loss, how sure D is of real and fake images, the largest magnitude of a logit.
+    pub fn add(&mut self, losses: [f64; 2], certainty: Option<[f64; 2]>, largest_logit: f64) {
+        let before = if self.steps == 0 { Some([0.; 2]) } else { self.certainty };
+        let plus = |a: [f64; 2], b: [f64; 2]| [a[0] + b[0], a[1] + b[1]];
+        self.certainty = before.zip(certainty).map(|(sum, value)| plus(sum, value));
+        self.losses = plus(self.losses, losses);
         self.steps += 1;
-        for (sum, value) in self.sums.iter_mut().zip(values) {
-            *sum += value;
-        }
         self.largest_logit = self.largest_logit.max(largest_logit);
-        self.bin.push(values[1]);
+        self.bin.push(losses[1]);
         if self.bin.len() == BIN {
             self.means.push(mean(&self.bin));
             self.bin.clear();
@@ -36,11 +39,13 @@ impl Window {
     /// What the steps amount to. Begins anew after 100 of them, so that looks at shorter distances still tell
     /// what rules want to know. None without a step.
     pub fn look(&mut self) -> Option<Losses> {
-        let Self { steps, sums, largest_logit, means, .. } = self;
+        let Self { steps, losses, certainty, largest_logit, means, .. } = self;
         if *steps == 0 {
             return None;
         }
-        let [d_loss, g_loss, d_real, d_fake] = sums.map(|sum| sum / *steps as f64);
+        let mean = |sum: f64| sum / *steps as f64;
+        let [d_loss, g_loss] = losses.map(mean);
+        let [d_real, d_fake] = [0, 1].map(|i| certainty.map(|sums| mean(sums[i])));
         let losses = Losses {
             d_loss,
             g_loss,
@@ -89,7 +94,7 @@ mod tests {
     fn losses(g_loss: impl Fn(f64) -> f64) -> Losses {
         let mut window = Window::default();
         for step in 0..500 {
-            window.add([1., g_loss(f64::from(step)), 0.5, 0.25], 3.);
+            window.add([1., g_loss(f64::from(step))], Some([0.5, 0.25]), 3.);
         }
         window.look().unwrap()
     }
@@ -107,15 +112,18 @@ mod tests {
     fn it_begins_anew_when_it_has_seen_enough() {
         let mut window = Window::default();
         assert_eq!(window.look(), None);
-        window.add([1., 2., 3., 4.], 5.);
+        window.add([1., 2.], Some([3., 4.]), 5.);
         let first = window.look().unwrap();
-        assert_eq!((first.d_loss, first.g_loss, first.d_real, first.d_fake), (1., 2., 3., 4.));
+        assert_eq!((first.d_loss, first.g_loss, first.d_real, first.d_fake), (1., 2., Some(3.), Some(4.)));
         assert_eq!((first.largest_logit, first.swing), (5., 0.));
         for _ in 0..99 {
-            window.add([3., 2., 3., 4.], 1.);
+            window.add([3., 2.], None, 1.);
         }
         let all = window.look().unwrap();
-        assert!((all.d_loss - 2.98).abs() < 1e-12 && all.largest_logit > 4., "{all:?}");
+        assert!(
+            (all.d_loss - 2.98).abs() < 1e-12 && all.largest_logit > 4. && all.d_real.is_none(),
+            "{all:?}"
+        );
         assert_eq!(window.look(), None);
     }
 }

@@ -38,24 +38,24 @@ pub struct Norm {
 /// A layer with the weights of this moment in the kernels' order: make it anew after each update of the weights.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    layer: &'a Layer,
-    weights: Option<Weights<'a>>,
+    pub(super) layer: &'a Layer,
+    pub(super) weights: Option<Weights<'a>>,
 }
 
 /// What a forward pass leaves for its backward pass.
 #[derive(Debug)]
 pub struct Saved {
-    x: Maps,
+    pub(super) x: Maps,
     /// What batch norm took, and its statistics.
     normed: Option<(Maps, Statistics)>,
-    y: Maps,
+    pub(super) y: Maps,
 }
 
 /// Gradients of a layer's parameters, summed over the backward passes since [`Gradient::clear`].
 #[derive(Debug)]
 pub struct Gradient {
-    weight: Option<WeightGradient>,
-    bias: Option<Vec<f32>>,
+    pub(super) weight: Option<WeightGradient>,
+    pub(super) bias: Option<Vec<f32>>,
     norm: Option<[Vec<f32>; 2]>,
 }
 
@@ -298,6 +298,6 @@ impl Gradient {
     }
 }
 
-fn add(sum: &mut [f32], values: &[f32]) {
+pub(super) fn add(sum: &mut [f32], values: &[f32]) {
     sum.iter_mut().zip(values).for_each(|(s, v)| *s += v);
 }

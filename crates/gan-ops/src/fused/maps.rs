@@ -99,6 +99,51 @@ impl Maps {
         &self.values
     }
 
+    /// The sum of squares of each sample.
+    #[must_use]
+    pub fn squares(&self) -> Vec<f64> {
+        let mut sums = vec![0.; self.batch];
+        let lanes = kernels::padded(self.batch);
+        // Runs of some rows in f32, which the compiler vectorises, then f64.
+        for run in self.values.chunks(64 * lanes) {
+            let mut partial = vec![0f32; lanes];
+            for row in run.chunks_exact(lanes) {
+                partial.iter_mut().zip(row).for_each(|(sum, value)| *sum += value * value);
+            }
+            sums.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += f64::from(partial));
+        }
+        sums
+    }
+
+    /// Each sample times its factor, plus the same of `other` with other factors.
+    ///
+    /// # Errors
+    /// Another number of factors than samples; another shape.
+    pub fn combine(&self, factors: &[f32], other: Option<(&Self, &[f32])>) -> Result<Self> {
+        let misfit = |maps: &Self, factors: &[f32]| {
+            (maps.image, maps.batch, factors.len()) != (self.image, self.batch, self.batch)
+        };
+        if misfit(self, factors) || other.is_some_and(|(maps, factors)| misfit(maps, factors)) {
+            candle_core::bail!(
+                "combining {:?} with a factor for each of {} samples",
+                self.dims(),
+                factors.len()
+            )
+        }
+        let lanes = kernels::padded(self.batch);
+        let padded = |factors: &[f32]| [factors, &vec![0.; lanes - factors.len()]].concat();
+        let own = padded(factors);
+        let mut values = (*self.values).clone();
+        values.chunks_exact_mut(lanes).for_each(|row| row.iter_mut().zip(&own).for_each(|(x, f)| *x *= f));
+        if let Some((other, factors)) = other {
+            let factors = padded(factors);
+            for (row, add) in values.chunks_exact_mut(lanes).zip(other.values.chunks_exact(lanes)) {
+                row.iter_mut().zip(add).zip(&factors).for_each(|((x, y), f)| *x += y * f);
+            }
+        }
+        Ok(Self::new(self.image, self.batch, values))
+    }
+
     pub(crate) fn new(image: Image, batch: usize, values: Buffer) -> Self {
         Self { image, batch, values: Arc::new(values) }
     }

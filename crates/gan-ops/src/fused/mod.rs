@@ -3,7 +3,7 @@
 //! `Tensor::backward` first fills each gradient with zeros and then adds to it, 16 bytes of traffic for every element
 //! of every activation and weight, on one thread. On a small network that costs as much as the layers themselves, so
 //! these hand their gradients over as they are: [`Prepared::forward`] gives its result and what [`Prepared::backward`] needs.
-//! First order only.
+//! First order, and [`Prepared::slope`] for penalties on a gradient.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -25,11 +25,13 @@
 mod layer;
 mod maps;
 mod product;
+mod slope;
 
 pub use layer::{Gradient, Layer, Norm, Prepared, Saved};
 pub use maps::Maps;
 pub use product::Product;
 pub(crate) use product::Weights;
+pub use slope::Sloped;
 
 use candle_core::{DType, Device};
 

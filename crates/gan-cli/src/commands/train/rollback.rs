@@ -68,6 +68,10 @@ pub(super) fn finish(run: &RunDir) -> Result<()> {
     checkpoint::go_back(&run.checkpoints(), step, &rates)?;
     run.forget_after(step)?;
     let at = || run.generator().display().to_string();
+    if run.ema().exists() {
+        // The next checkpoint writes it again.
+        std::fs::remove_file(run.ema()).with_context(|| run.ema().display().to_string())?;
+    }
     match checkpoint::newest_until(&run.checkpoints(), step)? {
         Some(healthy) => {
             let weights = std::fs::read(checkpoint::generator(&healthy)).with_context(at)?;

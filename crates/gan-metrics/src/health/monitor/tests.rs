@@ -18,8 +18,8 @@ fn healthy() -> Vitals {
         losses: Losses {
             d_loss: 0.8,
             g_loss: 1.8,
-            d_real: 0.75,
-            d_fake: 0.25,
+            d_real: Some(0.75),
+            d_fake: Some(0.25),
             largest_logit: 8.,
             swing: 0.1,
             rhythm: 0.3,
@@ -65,7 +65,7 @@ fn a_healthy_run_has_no_verdict() {
 
 #[test]
 fn each_symptom_leads_to_its_verdict_and_no_other() {
-    let sure = |v: &mut Vitals| (v.losses.d_real, v.losses.d_fake) = (0.99, 0.01);
+    let sure = |v: &mut Vitals| (v.losses.d_real, v.losses.d_fake) = (Some(0.99), Some(0.01));
     let from = |first: usize, check: usize| check >= first;
     assert_eq!(
         failures(3, |c, v| if from(1, c) {
@@ -119,7 +119,7 @@ fn each_symptom_leads_to_its_verdict_and_no_other() {
 fn a_symptom_that_passes_is_no_verdict() {
     let now_and_then = |c: usize, v: &mut Vitals| {
         if !c.is_multiple_of(3) {
-            (v.losses.d_real, v.losses.d_fake) = (0.99, 0.01);
+            (v.losses.d_real, v.losses.d_fake) = (Some(0.99), Some(0.01));
         }
     };
     assert_eq!(failures(30, now_and_then), []);
@@ -129,7 +129,7 @@ fn a_symptom_that_passes_is_no_verdict() {
 fn what_a_frozen_player_does_to_the_rest_is_its_doing() {
     let frozen = |_: usize, v: &mut Vitals| {
         v.generator.update = 0.;
-        (v.losses.d_real, v.losses.d_fake) = (1., 0.);
+        (v.losses.d_real, v.losses.d_fake) = (Some(1.), Some(0.));
         (v.images.spread, v.images.distance) = (0.01, 2.);
     };
     assert_eq!(failures(20, frozen), [(Failure::GeneratorFrozen, 500)]);
@@ -139,7 +139,7 @@ fn what_a_frozen_player_does_to_the_rest_is_its_doing() {
 fn what_was_explained_a_moment_ago_still_is() {
     let won = |c: usize, v: &mut Vitals| {
         if c < 10 {
-            (v.losses.d_real, v.losses.d_fake) = (1., 0.);
+            (v.losses.d_real, v.losses.d_fake) = (Some(1.), Some(0.));
         }
         v.losses.swing = 1.2;
     };
@@ -164,7 +164,7 @@ fn an_explanation_reaches_as_far_as_what_it_explains() {
         for step in (every..=12_000).step_by(every as usize) {
             let mut vitals = healthy();
             if (1000..=3000).contains(&step) {
-                (vitals.losses.d_real, vitals.losses.d_fake) = (1., 0.);
+                (vitals.losses.d_real, vitals.losses.d_fake) = (Some(1.), Some(0.));
                 vitals.images.distance = if step / 500 % 2 == 0 { 0.2 } else { 0.9 };
             }
             monitor.observe(step, vitals);
@@ -227,7 +227,7 @@ fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
         for check in 1..=checks {
             let mut vitals = healthy();
             vitals.images.distance = if check % 2 == 0 { 8. } else { 20. };
-            (vitals.losses.d_real, vitals.losses.d_fake) = (1., 0.);
+            (vitals.losses.d_real, vitals.losses.d_fake) = (Some(1.), Some(0.));
             monitor.observe(every * check, vitals);
         }
         monitor.verdicts().iter().map(|v| (v.failure, v.since, v.step)).collect::<Vec<_>>()
@@ -267,7 +267,7 @@ fn it_knows_how_far_back_a_run_was_healthy() {
     }
     assert_eq!(monitor.healthy_until(), 200);
     let mut sure = healthy();
-    (sure.losses.d_real, sure.losses.d_fake) = (1., 0.);
+    (sure.losses.d_real, sure.losses.d_fake) = (Some(1.), Some(0.));
     for step in [300, 400, 500, 600] {
         assert!(!monitor.still_shows(Failure::DiscriminatorWon) || step > 300);
         let raised = monitor.observe(step, sure.clone());

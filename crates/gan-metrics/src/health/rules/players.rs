@@ -52,19 +52,19 @@ fn frozen(update: f64) -> Option<Symptom> {
 const SURE_REAL: f64 = 0.95;
 const SURE_FAKE: f64 = 0.05;
 
-fn is_sure(vitals: &Vitals) -> bool {
-    vitals.losses.d_real > SURE_REAL && vitals.losses.d_fake < SURE_FAKE
+/// How sure D is of real images and of fakes, if it tells nearly all of them.
+fn sure(vitals: &Vitals) -> Option<(f64, f64)> {
+    let certainty = vitals.losses.d_real.zip(vitals.losses.d_fake);
+    certainty.filter(|(real, fake)| *real > SURE_REAL && *fake < SURE_FAKE)
 }
 
 pub(super) fn discriminator_won(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     let (_, now) = history.last()?;
     let losses = &now.losses;
-    if !is_sure(now) {
-        return None;
-    }
+    let (real, fake) = sure(now)?;
     Some(Symptom::now(format!(
-        "D(x) is {:.3} and D(G(z)) {:.3} on average, d_loss {:.3}, g_loss {:.1}",
-        losses.d_real, losses.d_fake, losses.d_loss, losses.g_loss
+        "D(x) is {real:.3} and D(G(z)) {fake:.3} on average, d_loss {:.3}, g_loss {:.1}",
+        losses.d_loss, losses.g_loss
     )))
 }
 
@@ -76,11 +76,11 @@ pub(super) fn vanishing_gradients(_: &Baseline, history: &[Check]) -> Option<Sym
     let (_, now) = history.last()?;
     let largest = history.iter().map(|(_, v)| v.generator.gradient).fold(0., f64::max);
     let gradient = now.generator.gradient;
-    if !is_sure(now) || (gradient >= FADED * largest && gradient >= FAINT) {
+    let (real, fake) = sure(now)?;
+    if gradient >= FADED * largest && gradient >= FAINT {
         return None;
     }
     Some(Symptom::now(format!(
-        "the generator's gradient is {gradient:.0e} of its weights and was {largest:.0e}; D(x) is {:.3}, D(G(z)) {:.4}",
-        now.losses.d_real, now.losses.d_fake
+        "the generator's gradient is {gradient:.0e} of its weights and was {largest:.0e}; D(x) is {real:.3}, D(G(z)) {fake:.4}"
     )))
 }

@@ -1,0 +1,195 @@
+//! The generator's exponential moving average.
+
+use crate::error::{Result, TrainError};
+use candle_core::{Tensor, Var};
+use gan_models::{Generator, Params};
+use gan_ops::rng::Stream;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Batches of latents from which the average's batch norms take their statistics, and latents in each.
+const BATCHES: u64 = 8;
+const BATCH: usize = 64;
+
+/// How slowly the average follows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EmaConfig {
+    /// Thousands of images after which a weight of then counts half.
+    pub half_life_kimg: f64,
+    /// In the beginning the half life is at most this share of the images seen so far (Karras et al. 2020, arXiv 2006.06676,
+    /// table 5: 0.05), so that the first weights are soon forgotten; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp_up: Option<f64>,
+}
+
+impl EmaConfig {
+    pub(crate) fn validate(&self, field: &str) -> Result<()> {
+        let values = [("half-life-kimg", Some(self.half_life_kimg)), ("ramp-up", self.ramp_up)];
+        for (key, value) in values {
+            if let Some(value) = value.filter(|value| !(*value > 0. && value.is_finite())) {
+                let problem = format!("expected a positive number, found {value}");
+                return Err(TrainError::config(format!("{field}.{key}"), problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// What remains of the average in a step on `batch` images, after `images` images.
+    #[must_use]
+    pub fn decay(&self, images: u64, batch: usize) -> f64 {
+        let half_life = self.half_life_kimg * 1000.;
+        let half_life = self.ramp_up.map_or(half_life, |share| half_life.min(share * images as f64));
+        if half_life > 0. { 0.5f64.powf(batch as f64 / half_life) } else { 0. }
+    }
+}
+
+/// A generator whose weights are the average of another's, step by step (Yazici et al. 2019, arXiv 1806.04498).
+#[derive(Debug)]
+pub struct Ema {
+    config: EmaConfig,
+    average: Generator,
+}
+
+impl Ema {
+    /// Begins with the weights of `generator`.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn new(config: EmaConfig, generator: &Generator) -> Result<Self> {
+        Ok(Self { config, average: copy(generator)? })
+    }
+
+    /// Goes on from an average.
+    #[must_use]
+    pub fn from_parts(config: EmaConfig, average: Generator) -> Self {
+        Self { config, average }
+    }
+
+    /// Takes the weights after a step on `batch` images, `images` in all.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn update(&mut self, generator: &Generator, images: u64, batch: usize) -> Result<()> {
+        let decay = self.config.decay(images, batch);
+        for ((_, average), (_, now)) in self.average.params().trainable().zip(generator.params().trainable())
+        {
+            lerp(average, now, decay)?;
+        }
+        Ok(())
+    }
+
+    /// The average. What its batch norms have as running statistics belongs to no weights: see [`Self::sampler`].
+    #[must_use]
+    pub fn average(&self) -> &Generator {
+        &self.average
+    }
+
+    /// The average to draw from, with the statistics that its batch norms have over `seed`'s latents.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn sampler(&self, seed: u64) -> Result<Generator> {
+        let sampler = copy(&self.average)?;
+        estimate_statistics(&sampler, seed)?;
+        Ok(sampler)
+    }
+}
+
+/// `average = decay * average + (1 - decay) * now`.
+fn lerp(average: &Var, now: &Var, decay: f64) -> Result<()> {
+    let (old, new) = (average.as_detached_tensor(), now.as_detached_tensor());
+    Ok(average.set(&((&old * decay)? + (new * (1. - decay))?)?)?)
+}
+
+fn copy(generator: &Generator) -> Result<Generator> {
+    let tensors: HashMap<String, Tensor> = generator
+        .params()
+        .iter()
+        .map(|(name, var)| Ok((name.to_owned(), var.as_detached_tensor().copy()?)))
+        .collect::<candle_core::Result<_>>()?;
+    Ok(Generator::from_tensors(generator.config(), tensors, generator.device())?)
+}
+
+/// Gives the batch norms the mean of their batches' statistics.
+fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
+    let running: Vec<&Var> = statistics(generator.params()).collect();
+    if running.is_empty() {
+        return Ok(());
+    }
+    let mut sums: Vec<Option<Tensor>> = vec![None; running.len()];
+    for batch in 0..BATCHES {
+        let shape = (BATCH, generator.config().latent_dim);
+        let z = Stream::new(seed, "statistics", batch).normal(shape, generator.device())?;
+        for var in &running {
+            var.set(&var.zeros_like()?)?;
+        }
+        generator.prepare().forward(&generator.latents(&z)?)?;
+        for (sum, var) in sums.iter_mut().zip(&running) {
+            let value = var.as_detached_tensor().copy()?;
+            *sum = Some(match sum.take() {
+                Some(sum) => (sum + value)?,
+                None => value,
+            });
+        }
+    }
+    // From 0, one batch moves them by the momentum times its own statistics.
+    let scale = 1. / (gan_models::BATCH_NORM_MOMENTUM * BATCHES as f64);
+    for (sum, var) in sums.into_iter().zip(running) {
+        if let Some(sum) = sum {
+            var.set(&(sum * scale)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn statistics(params: &Params) -> impl Iterator<Item = &Var> {
+    params.iter().filter(|(name, _)| name.contains(".running_")).map(|(_, var)| var)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use gan_models::{Mode, preset};
+
+    #[test]
+    fn a_weight_of_then_counts_half_after_the_half_life() {
+        let config = EmaConfig { half_life_kimg: 2., ramp_up: None };
+        assert!((config.decay(1_000_000, 2000) - 0.5).abs() < 1e-12);
+        assert!((config.decay(0, 500).powi(4) - 0.5).abs() < 1e-12);
+        let ramped = EmaConfig { ramp_up: Some(0.05), ..config };
+        // After 1000 images the half life is 50.
+        assert!((ramped.decay(1000, 50) - 0.5).abs() < 1e-12 && ramped.decay(0, 64) == 0.);
+        assert!((ramped.decay(1_000_000, 64) - config.decay(0, 64)).abs() < 1e-12);
+        assert!(EmaConfig { half_life_kimg: 0., ramp_up: None }.validate("train.ema").is_err());
+    }
+
+    #[test]
+    fn it_follows_the_weights_and_leaves_the_statistics() -> Result<()> {
+        let (old, new) = (
+            Generator::new(&preset::dcgan_28(), 1, &Device::Cpu)?,
+            Generator::new(&preset::dcgan_28(), 2, &Device::Cpu)?,
+        );
+        let mut ema = Ema::new(EmaConfig { half_life_kimg: 1., ramp_up: None }, &old)?;
+        ema.update(&new, 0, 1000)?;
+        let value = |generator: &Generator, name: &str| -> Vec<f32> {
+            generator.params().get(name).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        };
+        for name in ["model.0.weight", "model.1.bias"] {
+            let (a, b, mean) = (value(&old, name), value(&new, name), value(ema.average(), name));
+            assert!(
+                a.iter().zip(&b).zip(&mean).all(|((a, b), mean)| (f32::midpoint(*a, *b) - mean).abs() < 1e-6)
+            );
+        }
+        // The statistics in evaluation are those of large batches in training.
+        let sampler = ema.sampler(3)?;
+        assert_eq!(value(&sampler, "model.0.weight"), value(ema.average(), "model.0.weight"));
+        let z = Stream::new(9, "z", 0).normal((400, 100), &Device::Cpu)?;
+        let trained = ema.sampler(3)?.forward(&z, Mode::Train)?;
+        let drawn = sampler.generate(&z)?;
+        let apart = (trained - drawn)?.abs()?.mean_all()?.to_scalar::<f32>()?;
+        assert!(apart < 0.02, "{apart}");
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! Penalties on the discriminator's gradient with respect to its input, and the points where it is taken.
+//!
+//! Each gives its value and its derivative with respect to that gradient, sample by sample;
+//! [`Slope::backward`](gan_models::Slope::backward) turns the latter into gradients of the weights, exactly.
+
+use crate::error::{Result, TrainError};
+use candle_core::Device;
+use gan_models::Batch;
+use gan_ops::rng::Stream;
+use serde::{Deserialize, Serialize};
+
+/// A zero-centred penalty: `gamma / 2 * E |grad D(x)|^2` at real images (R1) or at fakes (R2), Mescheder et al. 2018,
+/// arXiv 1801.04406, equations 9 and 10.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ZeroCentered {
+    /// Weight.
+    pub gamma: f64,
+    /// Only every so many steps, as many times stronger (lazy regularisation: Karras et al. 2020, arXiv 1912.04958,
+    /// section 3.1).
+    #[serde(default = "one")]
+    pub every: u64,
+}
+
+/// A one-centred penalty: `weight * E (|grad D(x)| - 1)^2`, the norm of each sample's own gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OneCentered {
+    /// Weight; 10 in the papers.
+    #[serde(default = "ten")]
+    pub weight: f64,
+    /// Where the gradient is taken.
+    #[serde(default)]
+    pub at: Points,
+}
+
+/// Points between and around images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Points {
+    /// On the line between a real image and a fake one, each pair at a place of its own: WGAN-GP (Gulrajani et al. 2017,
+    /// arXiv 1704.00028, algorithm 1).
+    #[default]
+    Interpolates,
+    /// Around real images, at up to half their standard deviation: DRAGAN (Kodali et al. 2017, arXiv 1705.07215, section 2.3,
+    /// and the authors' program).
+    AroundReal,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn ten() -> f64 {
+    10.
+}
+
+/// A penalty's value, and its derivative with respect to each sample's gradient as a factor of that gradient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Penalty {
+    /// The value.
+    pub value: f64,
+    /// One for each sample.
+    pub factors: Vec<f32>,
+}
+
+impl ZeroCentered {
+    /// How strong it is in the step after `steps` steps, if it is due.
+    #[must_use]
+    pub fn due(&self, steps: u64) -> Option<f64> {
+        steps.is_multiple_of(self.every).then_some(self.gamma * self.every as f64)
+    }
+
+    pub(crate) fn validate(&self, field: &str) -> Result<()> {
+        positive(&format!("{field}.gamma"), self.gamma)?;
+        if self.every == 0 {
+            return Err(TrainError::config(format!("{field}.every"), "expected at least 1, found 0"));
+        }
+        Ok(())
+    }
+}
+
+impl OneCentered {
+    pub(crate) fn validate(&self, field: &str) -> Result<()> {
+        positive(&format!("{field}.weight"), self.weight)
+    }
+
+    /// The points of a step: `real, fake: [B, C, H, W]`; a pure function of them, the seed and the step.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn points(&self, real: &Batch, fake: &Batch, seed: u64, step: u64) -> candle_core::Result<Batch> {
+        let mut stream = Stream::new(seed, "penalty", step);
+        let count = real.samples()?;
+        match self.at {
+            Points::Interpolates => {
+                let places: Vec<f32> = stream.uniform(0., 1., count, &Device::Cpu)?.to_vec1()?;
+                let rests: Vec<f32> = places.iter().map(|place| 1. - place).collect();
+                real.combine(&places, Some((fake, &rests)))
+            }
+            Points::AroundReal => {
+                let images = real.to_tensor()?;
+                let mean = images.mean_all()?;
+                let deviation = images.broadcast_sub(&mean)?.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?;
+                let noise = stream.uniform(0., 1., images.shape(), images.device())?;
+                let noise = Batch::new(&(noise * f64::from(deviation / 2.))?)?;
+                let places: Vec<f32> = stream.uniform(0., 1., count, &Device::Cpu)?.to_vec1()?;
+                real.combine(&vec![1.; count], Some((&noise, &places)))
+            }
+        }
+    }
+}
+
+/// `gamma / 2 * E |g|^2`, from the squares of the norms of each sample's gradient g.
+#[must_use]
+pub fn zero_centered(gamma: f64, squares: &[f64]) -> Penalty {
+    let count = squares.len() as f64;
+    Penalty {
+        value: gamma / 2. * squares.iter().sum::<f64>() / count,
+        factors: vec![(gamma / count) as f32; squares.len()],
+    }
+}
+
+/// `weight * E (|g| - 1)^2`, from the squares of the norms of each sample's gradient g. Where g is 0 its derivative is taken
+/// as 0, which is PyTorch's of a norm.
+#[must_use]
+pub fn one_centered(weight: f64, squares: &[f64]) -> Penalty {
+    let count = squares.len() as f64;
+    let factor = |square: &f64| {
+        let norm = square.sqrt();
+        if norm > 0. { (2. * weight / count * (norm - 1.) / norm) as f32 } else { 0. }
+    };
+    Penalty {
+        value: weight * squares.iter().map(|square| (square.sqrt() - 1.).powi(2)).sum::<f64>() / count,
+        factors: squares.iter().map(factor).collect(),
+    }
+}
+
+fn positive(field: &str, value: f64) -> Result<()> {
+    if value > 0. && value.is_finite() {
+        return Ok(());
+    }
+    Err(TrainError::config(field, format!("expected a positive number, found {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Tensor;
+
+    #[test]
+    fn factors_are_the_derivatives_of_the_values() {
+        let norms = [0.3, 1., 2.5];
+        for penalty in [zero_centered as fn(f64, &[f64]) -> Penalty, one_centered] {
+            let of = |norms: [f64; 3]| penalty(4., &norms.map(|norm| norm * norm));
+            let found = of(norms);
+            for (i, factor) in found.factors.iter().enumerate() {
+                let moved = |by: f64| {
+                    let mut norms = norms;
+                    norms[i] += by;
+                    of(norms).value
+                };
+                let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                assert!((f64::from(*factor) * norms[i] - slope).abs() < 1e-6, "{i}: {factor} {slope}");
+            }
+        }
+        assert_eq!(one_centered(4., &[0.]).factors, [0.]);
+    }
+
+    #[test]
+    fn lazy_penalties_are_as_strong_on_average() {
+        let lazy = ZeroCentered { gamma: 2., every: 4 };
+        let due: Vec<f64> = (0..8).map(|step| lazy.due(step).unwrap_or_default()).collect();
+        assert_eq!(due, [8., 0., 0., 0., 8., 0., 0., 0.]);
+    }
+
+    #[test]
+    fn points_lie_where_the_papers_have_them() -> candle_core::Result<()> {
+        let image = |value: f32| Batch::new(&Tensor::full(value, (64, 1, 2, 2), &Device::Cpu)?);
+        let (real, fake) = (image(1.)?, image(-1.)?);
+        let at = |at| OneCentered { weight: 10., at };
+        let points = at(Points::Interpolates).points(&real, &fake, 3, 5)?.to_tensor()?.flatten_from(1)?;
+        let points = points.to_vec2::<f32>()?;
+        // A place for each pair, the same for all its pixels.
+        assert!(
+            points.iter().all(|p| (-1. ..=1.).contains(&p[0]) && p.iter().all(|x| (x - p[0]).abs() < 1e-6))
+        );
+        let mean = points.iter().map(|p| p[0]).sum::<f32>() / 64.;
+        assert!(mean.abs() < 0.2 && points[0] != points[1], "{mean}");
+        let mixed = Tensor::cat(&[real.to_tensor()?, fake.to_tensor()?], 0)?;
+        let around = at(Points::AroundReal).points(&Batch::new(&mixed)?, &fake, 3, 5)?.to_tensor()?;
+        let moved = (around - mixed)?.flatten_all()?.to_vec1::<f32>()?;
+        // The deviation is 1, so up to a half.
+        assert!(moved.iter().all(|by| (0. ..0.5).contains(by)) && moved.iter().any(|by| *by > 0.3));
+        Ok(())
+    }
+}
