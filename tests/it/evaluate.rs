@@ -120,6 +120,12 @@ fn copies_are_those_of_the_images_that_were_trained_on() {
     for file in ["run/generator.safetensors", "run/checkpoints/step-00000005/generator.safetensors"] {
         assert_eq!(report(at, &[file, "--count", "64"])["trained"]["count"], 100, "{file}");
     }
+    // And one that is nobody's, beside something else's configuration, is not.
+    std::fs::create_dir(at.join("elsewhere")).unwrap();
+    std::fs::write(at.join("elsewhere/config.toml"), "[other]").unwrap();
+    std::fs::copy(at.join("run/generator.safetensors"), at.join("elsewhere/generator.safetensors")).unwrap();
+    let alone = report(at, &["elsewhere/generator.safetensors", "--count", "64"]);
+    assert_eq!(alone["trained"]["count"], 5000);
 }
 
 #[test]

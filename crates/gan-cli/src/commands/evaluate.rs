@@ -7,6 +7,7 @@ use crate::args;
 use crate::config::{self, Config};
 use crate::exit::{End, usage};
 use crate::judge::{self, Pixels, Real};
+use crate::run_dir;
 use anyhow::Result;
 use gan_data::{DataConfig, Range, Source};
 use gan_metrics::Evaluation;
@@ -104,8 +105,10 @@ impl Report {
 /// The configuration of a run, or of the run that a file or a checkpoint lies in.
 fn configuration(from: &Path) -> Option<PathBuf> {
     let from = std::fs::canonicalize(from).ok()?;
-    // RUN/checkpoints/step-00000001/generator.safetensors
-    from.ancestors().take(4).map(|directory| directory.join("config.toml")).find(|file| file.exists())
+    // RUN/checkpoints/step-00000001/generator.safetensors. A config.toml that has nothing to do with it may lie there too.
+    let is_run =
+        |directory: &&Path| run_dir::metrics(directory).exists() && directory.join("config.toml").exists();
+    from.ancestors().take(4).find(is_run).map(|run| run.join("config.toml"))
 }
 
 /// The run's data, if a run is named or a file of it; other data by `--data`, from another directory by `--data-dir`. Without any of these,

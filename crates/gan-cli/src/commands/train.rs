@@ -61,9 +61,10 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     // Nothing is written before all that was asked for is there.
     let run = held.map_or_else(|| RunDir::create(&path), Ok)?;
     let mut session = Session { run, config, fingerprint, batches, horizon, device, interrupt, judges };
-    session.write_config()?;
     let start = Instant::now();
     let mut begun = session.begin(newest.as_deref())?;
+    // Only now: a directory with a configuration counts as a run.
+    session.write_config()?;
     announce(&session.run, &begun.trainer, &session.device, &source, horizon.steps, args.resume);
     loop {
         match session.go(&mut begun)? {
