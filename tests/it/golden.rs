@@ -45,7 +45,7 @@ pub(crate) fn model(name: &str) -> ModelConfig {
         "dcgan-28" => preset::dcgan_28(),
         "dcgan-28-without-norm" => {
             let mut config = preset::dcgan_28();
-            config.discriminator.norm = DiscriminatorNorm::None;
+            config.discriminator.norm = Some(DiscriminatorNorm::None);
             config
         }
         "dcgan-64" => preset::dcgan_64(),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use gan_models::Generator;
+use gan_models::{Generator, Latents};
 use gan_ops::rng::Stream;
 
 /// Images drawn at once: enough to keep the cores busy, little enough to bound the memory.
@@ -13,29 +13,52 @@ const CHUNK: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Images<'a> {
     generator: &'a Generator,
-    latents: Latents,
+    source: Source,
     count: usize,
+    /// Of each image, where the generator has classes.
+    labels: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
-enum Latents {
+enum Source {
     Given(Tensor),
-    Seeded(Box<Stream>),
+    Seeded(Box<Stream>, Latents),
 }
 
 impl<'a> Images<'a> {
-    /// `count` images from the latents of `seed`.
+    /// `count` images from the latents of `seed`; of a generator with classes, one of each in turn.
     pub(crate) fn seeded(generator: &'a Generator, seed: u64, count: usize) -> Self {
-        Self { generator, latents: Latents::Seeded(Box::new(Stream::new(seed, "sample", 0))), count }
+        let latents = generator.config().latents();
+        let labels = latents.classes().map(|classes| (0..count).map(|i| (i % classes) as u8).collect());
+        let source = Source::Seeded(Box::new(Stream::new(seed, "sample", 0)), latents);
+        Self { generator, source, count, labels }
     }
 
-    /// An image of each of the latents `[N, latent_dim]`.
+    /// An image of each of the latents `[N, latent_dim]`, with labels behind them where the generator has classes.
     pub(crate) fn of_latents(generator: &'a Generator, latents: Tensor) -> Result<Self> {
-        Ok(Self { generator, count: latents.dim(0)?, latents: Latents::Given(latents) })
+        Ok(Self { generator, count: latents.dim(0)?, source: Source::Given(latents), labels: None })
+    }
+
+    /// The same seed's images of these labels.
+    pub(crate) fn of_classes(self, labels: Vec<u8>) -> Self {
+        Self { count: labels.len(), labels: Some(labels), ..self }
+    }
+
+    /// No element of a seed's latents farther from 0 than `limit`.
+    pub(crate) fn truncated(mut self, limit: f64) -> Self {
+        if let Source::Seeded(_, latents) = &mut self.source {
+            *latents = latents.truncated(limit);
+        }
+        self
     }
 
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// What each image was asked to be, where the generator has classes and chose the latents.
+    pub(crate) fn labels(&self) -> Option<&[u8]> {
+        self.labels.as_deref()
     }
 
     /// `[N, C, H, W]`.
@@ -48,10 +71,13 @@ impl<'a> Images<'a> {
     pub(crate) fn chunks(mut self) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
         (0..self.count).step_by(CHUNK).map(move |start| {
             let n = CHUNK.min(self.count - start);
-            let z = match &mut self.latents {
-                Latents::Given(latents) => latents.narrow(0, start, n)?,
-                Latents::Seeded(stream) => {
-                    stream.normal((n, self.generator.config().latent_dim), self.generator.device())?
+            let z = match (&mut self.source, &self.labels) {
+                (Source::Given(latents), _) => latents.narrow(0, start, n)?,
+                (Source::Seeded(stream, latents), Some(labels)) => {
+                    latents.draw_of(stream, &labels[start..start + n], self.generator.device())?
+                }
+                (Source::Seeded(stream, latents), None) => {
+                    latents.draw(stream, n, self.generator.device())?
                 }
             };
             Ok(self.generator.generate(&z)?)

@@ -74,7 +74,15 @@ struct Description {
 /// Convolutions in place of pooling, so that the project's own layers serve.
 fn layers(classes: usize) -> Vec<Layer> {
     let conv = |inputs, outputs, kernel, stride| {
-        Layer::Conv2d(Convolution { inputs, outputs, kernel, stride, padding: 1, bias: false })
+        Layer::Conv2d(Convolution {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding: 1,
+            bias: false,
+            deviation: 0.02,
+        })
     };
     let norm = |channels| Layer::BatchNorm2d { channels };
     vec![

@@ -1,12 +1,20 @@
 //! What a model is made of, as it stands in a TOML file under `[model]`.
 
+mod players;
+
+pub use players::{Activation, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig};
+
 use crate::error::{ModelError, Result};
-use crate::layer::Layer;
-use crate::{dcgan, mlp};
+use crate::init::DCGAN_DEVIATION;
+use crate::latents::Distribution;
+use crate::layer::{Convolution, Layer};
+use crate::{dcgan, mlp, residual};
 use serde::{Deserialize, Serialize};
 
 /// Above this, a width in a file is a mistake or an attack, and would only exhaust the memory.
 const MAX_WIDTH: usize = 16_384;
+/// Labels are bytes.
+const MAX_CLASSES: usize = 256;
 
 /// A generator and its discriminator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,10 +24,16 @@ pub struct ModelConfig {
     pub arch: Arch,
     /// Length of the latent vector `z`.
     pub latent_dim: usize,
+    /// What `z` is drawn from.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub latent: Distribution,
     /// 1 for gray images, 3 for RGB.
     pub channels: usize,
     /// Height and width of an image.
     pub image_size: usize,
+    /// Number of classes of which an image can be asked for; if absent, the model knows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
     /// The network from `z` to an image.
     pub generator: GeneratorConfig,
     /// The network from an image to a logit.
@@ -34,81 +48,24 @@ pub enum Arch {
     Mlp,
     /// Strided convolutions with batch norm (Radford et al. 2016).
     Dcgan,
+    /// Residual blocks without any norm (Huang et al. 2024).
+    Residual,
 }
 
-/// The generator's hidden layers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct GeneratorConfig {
-    /// Sizes of the hidden layers from `z` to the image: features (MLP) or channels (DCGAN).
-    pub widths: Vec<usize>,
-    /// After every hidden layer; the output's is always Tanh.
-    pub activation: Activation,
-    /// Of `leaky-relu`.
-    #[serde(default = "default_negative_slope")]
-    pub negative_slope: f64,
-}
-
-/// The discriminator's hidden layers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct DiscriminatorConfig {
-    /// Sizes of the hidden layers from the image to the logit: features (MLP) or channels (DCGAN).
-    pub widths: Vec<usize>,
-    /// After every hidden layer; the output is a logit.
-    pub activation: Activation,
-    /// Of `leaky-relu`.
-    #[serde(default = "default_negative_slope")]
-    pub negative_slope: f64,
-    /// What an MLP's layer list takes.
-    #[serde(default)]
-    pub input: DiscriminatorInput,
-    /// What a dcgan normalises with.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub norm: DiscriminatorNorm,
-}
-
-/// What the discriminator of a dcgan normalises its hidden layers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DiscriminatorNorm {
-    /// Batch norm from the second layer on, as in the paper.
-    #[default]
-    Batch,
-    /// Nothing, and a bias in each layer: a penalty on its gradient needs samples that do not depend on each other.
-    None,
+/// Its name in a configuration.
+impl std::fmt::Display for Arch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Mlp => "mlp",
+            Self::Dcgan => "dcgan",
+            Self::Residual => "residual",
+        })
+    }
 }
 
 /// What a file need not say.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// The activation after hidden layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    /// `max(x, 0)`.
-    Relu,
-    /// `x` or `negative-slope * x`.
-    LeakyRelu,
-}
-
-/// What the discriminator's `nn.Sequential` takes; it decides the positions, hence the names of
-/// the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DiscriminatorInput {
-    /// Images; an MLP begins with `nn.Flatten`, so that its first weight is `model.1.weight`.
-    #[default]
-    Image,
-    /// Flat vectors; an MLP's first weight is `model.0.weight`.
-    Flat,
-}
-
-/// LeakyReLU's slope in the DCGAN paper (Radford et al. 2016, section 3).
-fn default_negative_slope() -> f64 {
-    0.2
 }
 
 impl ModelConfig {
@@ -124,54 +81,48 @@ impl ModelConfig {
                 format!("expected 1 (gray) or 3 (RGB), found {}", self.channels),
             ));
         }
-        let networks = [
-            ("model.generator", &self.generator.widths, self.generator.negative_slope),
-            ("model.discriminator", &self.discriminator.widths, self.discriminator.negative_slope),
-        ];
-        for (field, widths, slope) in networks {
-            for &width in widths {
-                at_most(&format!("{field}.widths"), width, MAX_WIDTH)?;
+        if let Some(classes) = self.classes {
+            if !(2..=MAX_CLASSES).contains(&classes) {
+                let problem = format!("expected a whole number from 2 to {MAX_CLASSES}, found {classes}");
+                return Err(ModelError::config("model.classes", problem));
             }
-            if !(0. ..=1.).contains(&slope) {
-                return Err(ModelError::config(
-                    format!("{field}.negative-slope"),
-                    format!("expected a number from 0 to 1, found {slope}"),
-                ));
+            if self.discriminator.pack > 1 {
+                let problem =
+                    "expected 1 where there are model.classes: images of several classes have no one label";
+                return Err(ModelError::config("model.discriminator.pack", problem));
             }
         }
-        if self.arch == Arch::Mlp && self.discriminator.norm != DiscriminatorNorm::Batch {
-            let problem = "expected no such key for an mlp, which has no norm, found \"none\"";
-            return Err(ModelError::config("model.discriminator.norm", problem));
-        }
+        self.generator.validate(self.arch)?;
+        self.discriminator.validate(self.arch)?;
         match self.arch {
             Arch::Mlp => at_most("model.image-size", self.image_size, 256),
-            Arch::Dcgan => self.validate_dcgan(networks.map(|(field, widths, _)| (field, widths.len()))),
+            Arch::Dcgan | Arch::Residual => self.validate_convolutional(),
         }
     }
 
-    fn validate_dcgan(&self, networks: [(&str, usize); 2]) -> Result<()> {
+    fn validate_convolutional(&self) -> Result<()> {
         let Some(doublings) = dcgan::doublings(self.image_size) else {
             return Err(ModelError::config(
                 "model.image-size",
-                format!("expected 28, 32, 64 or 128 for a dcgan, found {}", self.image_size),
+                format!("expected 28, 32, 64 or 128 for {}, found {}", self.arch, self.image_size),
             ));
         };
-        for (field, found) in networks {
-            if found != doublings {
-                return Err(ModelError::config(
-                    format!("{field}.widths"),
-                    format!(
-                        "expected {doublings} widths for a dcgan of {0}x{0} images, found {found}",
-                        self.image_size
-                    ),
-                ));
+        let expected = doublings + usize::from(self.arch == Arch::Residual);
+        for (field, widths) in
+            [("model.generator", &self.generator.widths), ("model.discriminator", &self.discriminator.widths)]
+        {
+            if widths.len() != expected {
+                let (size, found) = (self.image_size, widths.len());
+                let problem = format!(
+                    "expected {expected} widths for {} and {size}x{size} images, found {found}",
+                    self.arch
+                );
+                return Err(ModelError::config(format!("{field}.widths"), problem));
             }
         }
         if self.discriminator.input != DiscriminatorInput::Image {
-            return Err(ModelError::config(
-                "model.discriminator.input",
-                "expected \"image\" for a dcgan, found \"flat\"",
-            ));
+            let problem = format!("expected \"image\" for {}, found \"flat\"", self.arch);
+            return Err(ModelError::config("model.discriminator.input", problem));
         }
         Ok(())
     }
@@ -182,35 +133,50 @@ impl ModelConfig {
         match self.arch {
             Arch::Mlp => mlp::mlp_generator(self),
             Arch::Dcgan => dcgan::dcgan_generator(self),
+            Arch::Residual => residual::residual_generator(self),
         }
     }
 
     /// The discriminator's `nn.Sequential`.
     #[must_use]
     pub fn discriminator_layers(&self) -> Vec<Layer> {
-        match self.arch {
+        let layers = match self.arch {
             Arch::Mlp => mlp::mlp_discriminator(self),
             Arch::Dcgan => dcgan::dcgan_discriminator(self),
-        }
+            Arch::Residual => residual::residual_discriminator(self),
+        };
+        if self.discriminator.norm == Some(DiscriminatorNorm::Spectral) { normalised(layers) } else { layers }
     }
 
-    /// Shape of one input of [`Self::generator_layers`]: `[latent_dim]`, or `[latent_dim, 1, 1]`
-    /// where they are convolutions.
+    /// Shape of one input of [`Self::generator_layers`]: `[latents]`, or `[latents, 1, 1]` where they are convolutions.
     #[must_use]
     pub fn generator_input(&self) -> Vec<usize> {
         match self.arch {
-            Arch::Mlp => vec![self.latent_dim],
-            Arch::Dcgan => vec![self.latent_dim, 1, 1],
+            Arch::Mlp => vec![self.latents().width()],
+            Arch::Dcgan | Arch::Residual => vec![self.latents().width(), 1, 1],
         }
     }
 
-    /// Shape of one input of [`Self::discriminator_layers`].
+    /// Shape of one input of [`Self::discriminator_layers`]: of as many images as it sees at once.
     #[must_use]
     pub fn discriminator_input(&self) -> Vec<usize> {
+        let image = [self.seen_channels(), self.image_size, self.image_size];
         match self.discriminator.input {
-            DiscriminatorInput::Image => self.image_shape().to_vec(),
-            DiscriminatorInput::Flat => vec![self.image_shape().iter().product()],
+            DiscriminatorInput::Image => image.to_vec(),
+            DiscriminatorInput::Flat => vec![image.iter().product()],
         }
+    }
+
+    /// Channels of all images that the discriminator sees at once.
+    pub(crate) fn seen_channels(&self) -> usize {
+        self.channels * self.discriminator.pack
+    }
+
+    /// Results of [`Self::discriminator_layers`]: a logit, and what is added to it for each class
+    /// ([`Pass::of_classes`](crate::Pass::of_classes)).
+    #[must_use]
+    pub fn discriminator_results(&self) -> usize {
+        1 + self.classes.unwrap_or(0)
     }
 
     /// Shape of an image, `[C, H, W]`.
@@ -220,25 +186,20 @@ impl ModelConfig {
     }
 }
 
-impl GeneratorConfig {
-    pub(crate) fn activation(&self) -> Layer {
-        self.activation.layer(self.negative_slope)
-    }
-}
-
-impl DiscriminatorConfig {
-    pub(crate) fn activation(&self) -> Layer {
-        self.activation.layer(self.negative_slope)
-    }
-}
-
-impl Activation {
-    fn layer(self, negative_slope: f64) -> Layer {
-        match self {
-            Self::Relu => Layer::Relu,
-            Self::LeakyRelu => Layer::LeakyRelu(negative_slope),
+/// Every product with spectral norm, which a weight of zeros cannot have: how large a weight begins does not matter then.
+fn normalised(layers: Vec<Layer>) -> Vec<Layer> {
+    let each = |layer| match layer {
+        Layer::Linear { .. } => Layer::SpectralNorm(Box::new(layer)),
+        Layer::Conv2d(c) => {
+            let deviation = if c.deviation > 0. { c.deviation } else { DCGAN_DEVIATION };
+            Layer::SpectralNorm(Box::new(Layer::Conv2d(Convolution { deviation, ..c })))
         }
-    }
+        Layer::Residual { body, shortcut } => {
+            Layer::Residual { body: normalised(body), shortcut: normalised(shortcut) }
+        }
+        layer => layer,
+    };
+    layers.into_iter().map(each).collect()
 }
 
 fn at_most(field: &str, value: usize, max: usize) -> Result<()> {
@@ -268,14 +229,26 @@ mod tests {
         assert_eq!(problem(|c| c.channels = 2), "model.channels: expected 1 (gray) or 3 (RGB), found 2");
         assert_eq!(
             problem(|c| c.image_size = 30),
-            "model.image-size: expected 28, 32, 64 or 128 for a dcgan, found 30"
+            "model.image-size: expected 28, 32, 64 or 128 for dcgan, found 30"
         );
         assert_eq!(
             problem(|c| c.generator.widths = vec![8]),
-            "model.generator.widths: expected 2 widths for a dcgan of 28x28 images, found 1"
+            "model.generator.widths: expected 2 widths for dcgan and 28x28 images, found 1"
         );
         assert!(problem(|c| c.discriminator.widths[0] = 0).starts_with("model.discriminator.widths: "));
         assert!(problem(|c| c.generator.negative_slope = f64::NAN).contains("from 0 to 1, found NaN"));
         assert!(problem(|c| c.discriminator.input = DiscriminatorInput::Flat).contains("found \"flat\""));
+        assert!(problem(|c| c.discriminator.pack = 5).contains("from 1 to 4, found 5"));
+        assert!(problem(|c| c.discriminator.minibatch_std = Some(1)).contains("from 2 to 1024, found 1"));
+        assert!(problem(|c| c.generator.blocks = 2).contains("which has no residual blocks, found 2"));
+        assert!(
+            problem(|c| c.classes = Some(1)).contains("model.classes: expected a whole number from 2 to 256")
+        );
+        assert!(problem(|c| (c.classes, c.discriminator.pack) = (Some(10), 2)).contains("expected 1"));
+        assert!(problem(|c| c.arch = Arch::Residual).contains("expected 3 widths for residual and 28x28"));
+        assert_eq!(
+            problem(|c| (c.arch, c.discriminator.norm) = (Arch::Mlp, Some(DiscriminatorNorm::Batch))),
+            "model.discriminator.norm: expected \"none\" or \"spectral\" for mlp, found \"batch\""
+        );
     }
 }

@@ -6,13 +6,14 @@
 //! two image ends, the tutorial leaves it out too. Only a discriminator without batch norm has biases.
 
 use crate::config::{DiscriminatorNorm, ModelConfig};
+use crate::init::DCGAN_DEVIATION;
 use crate::layer::{Convolution, Layer};
 
 /// `[z, 1, 1]` to an image: one transposed convolution to the smallest image, one for each doubling;
 /// batch norm and the activation after all but the last, which has Tanh.
 #[must_use]
 pub fn dcgan_generator(config: &ModelConfig) -> Vec<Layer> {
-    let mut inputs = config.latent_dim;
+    let mut inputs = config.latents().width();
     let mut layers = vec![];
     for (i, &outputs) in config.generator.widths.iter().enumerate() {
         layers.extend([
@@ -30,12 +31,12 @@ pub fn dcgan_generator(config: &ModelConfig) -> Vec<Layer> {
     layers
 }
 
-/// An image to a logit `[1, 1, 1]`, the generator's mirror: batch norm from the second layer on, if any, none
-/// at the end.
+/// An image to a logit `[1, 1, 1]`, and further results for classes; the generator's mirror: batch norm from the second
+/// layer on, if any, none at the end.
 #[must_use]
 pub fn dcgan_discriminator(config: &ModelConfig) -> Vec<Layer> {
-    let bias = config.discriminator.norm == DiscriminatorNorm::None;
-    let mut inputs = config.channels;
+    let bias = !matches!(config.discriminator.norm, None | Some(DiscriminatorNorm::Batch));
+    let mut inputs = config.seen_channels();
     let mut layers = vec![];
     for (i, &outputs) in config.discriminator.widths.iter().enumerate() {
         layers.push(Layer::Conv2d(Convolution { bias, ..by_two(inputs, outputs) }));
@@ -45,7 +46,8 @@ pub fn dcgan_discriminator(config: &ModelConfig) -> Vec<Layer> {
         layers.push(config.discriminator.activation());
         inputs = outputs;
     }
-    let last = whole_image(inputs, 1, smallest(config.image_size));
+    config.discriminator.add_minibatch_std(&mut layers, &mut inputs);
+    let last = whole_image(inputs, config.discriminator_results(), smallest(config.image_size));
     layers.push(Layer::Conv2d(Convolution { bias, ..last }));
     layers
 }
@@ -62,14 +64,15 @@ pub(crate) fn doublings(image_size: usize) -> Option<usize> {
     }
 }
 
-fn smallest(image_size: usize) -> usize {
+/// Side of the smallest image.
+pub(crate) fn smallest(image_size: usize) -> usize {
     if image_size == 28 { 7 } else { 4 }
 }
 
 fn by_two(inputs: usize, outputs: usize) -> Convolution {
-    Convolution { inputs, outputs, kernel: 4, stride: 2, padding: 1, bias: false }
+    Convolution { inputs, outputs, kernel: 4, stride: 2, padding: 1, bias: false, deviation: DCGAN_DEVIATION }
 }
 
 fn whole_image(inputs: usize, outputs: usize, kernel: usize) -> Convolution {
-    Convolution { inputs, outputs, kernel, stride: 1, padding: 0, bias: false }
+    Convolution { inputs, outputs, kernel, stride: 1, padding: 0, bias: false, deviation: DCGAN_DEVIATION }
 }

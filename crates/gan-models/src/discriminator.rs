@@ -1,6 +1,6 @@
 //! The network from an image to a logit.
 
-use crate::config::{DiscriminatorInput, ModelConfig};
+use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::params::Params;
@@ -27,6 +27,7 @@ impl Discriminator {
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Result<Self> {
         config.validate()?;
         let (network, params) = Params::seeded(seed, "discriminator", device, build(config))?;
+        network.begin_power_iterations()?;
         Ok(Self { config: config.clone(), network, params, device: device.clone() })
     }
 
@@ -55,12 +56,38 @@ impl Discriminator {
         Ok(Self { network, ..self.clone() })
     }
 
-    /// `x: [B, C, H, W]` in [-1, 1]; returns logits `[B]`.
+    /// `x: [B, C, H, W]` in [-1, 1]; returns logits `[B]`, or one for as many images as it sees at once.
     ///
     /// # Errors
-    /// Another shape of `x`; in [`Mode::Train`], a batch norm over a single value.
+    /// Another shape of `x`; a model with classes, which wants labels ([`Self::forward_of`]); in [`Mode::Train`], a batch norm
+    /// over a single value.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
-        self.network.forward(&self.input(x)?, mode)?.flatten_all()
+        if let Some(classes) = self.config.classes {
+            candle_core::bail!("expected labels: the discriminator knows {classes} classes")
+        }
+        self.results(x, mode)?.flatten_all()
+    }
+
+    /// [`Self::forward`] of a model with classes: whether `x` are real images of their `labels`, by the projection of Miyato and
+    /// Koyama 2018 (arXiv 1802.05637, equation 6). The embedding of the classes are the rows after the first of the last
+    /// layer's weight.
+    ///
+    /// # Errors
+    /// As [`Self::forward`]; another number of labels, or one of no class.
+    pub fn forward_of(&self, x: &Tensor, labels: &[u8], mode: Mode) -> candle_core::Result<Tensor> {
+        let (results, classes) = (self.results(x, mode)?, self.config.classes.unwrap_or(0));
+        if labels.len() != results.dim(0)? || labels.iter().any(|&label| usize::from(label) >= classes) {
+            candle_core::bail!("expected {} labels of {classes} classes, found {labels:?}", results.dim(0)?)
+        }
+        let places: Vec<u32> = labels.iter().map(|&label| 1 + u32::from(label)).collect();
+        let places = Tensor::new(places, x.device())?.unsqueeze(1)?;
+        let of_class = results.gather(&places, 1)?;
+        (results.narrow(1, 0, 1)? + of_class)?.squeeze(1)
+    }
+
+    /// `[B, results]`.
+    fn results(&self, x: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
+        self.network.forward(&self.input(x)?, mode)?.reshape(((), self.config.discriminator_results()))
     }
 
     /// The largest magnitude that any layer gives in evaluation, the logit included. `x: [B, C, H, W]`.
@@ -68,7 +95,8 @@ impl Discriminator {
     /// # Errors
     /// Another shape of `x`.
     pub fn largest_activation(&self, x: &Tensor) -> candle_core::Result<f32> {
-        self.network.largest_activation(&self.input(x)?)
+        let whole = x.dim(0)? / self.config.discriminator.pack * self.config.discriminator.pack;
+        self.network.largest_activation(&self.input(&x.narrow(0, 0, whole)?)?)
     }
 
     /// `x` as the first layer takes it.
@@ -76,24 +104,35 @@ impl Discriminator {
         if x.dims().get(1..) != Some(&self.config.image_shape()[..]) {
             candle_core::bail!("images: expected [_, {:?}], found {:?}", self.config.image_shape(), x.dims())
         }
-        match self.config.discriminator.input {
-            DiscriminatorInput::Image => Ok(x.clone()),
-            DiscriminatorInput::Flat => x.flatten_from(1),
+        let count = x.dim(0)?;
+        if !count.is_multiple_of(self.config.discriminator.pack) {
+            let pack = self.config.discriminator.pack;
+            candle_core::bail!(
+                "expected a multiple of {pack} images, which the discriminator sees at once, found {count}"
+            )
         }
+        let samples = [count / self.config.discriminator.pack];
+        x.contiguous()?.reshape([&samples, &self.config.discriminator_input()[..]].concat())
     }
 
     /// Its weights as they are now, for passes off candle's tape: images in, logits out.
     #[must_use]
     pub fn prepare(&self) -> Prepared<'_> {
-        let image = self.config.image_shape();
-        let input = match self.config.discriminator.input {
-            DiscriminatorInput::Image => image.to_vec(),
-            DiscriminatorInput::Flat => vec![image.iter().product()],
-        };
-        self.network.prepare(&input, &[1])
+        let results = [self.config.discriminator_results()];
+        let prepared = self.network.prepare(&self.config.discriminator_input(), &results);
+        prepared.packed(self.config.discriminator.pack)
     }
 
-    /// Whether a sample's logit depends on the others in training, by batch norm.
+    /// One power iteration of every spectral norm, to be done before each update; PyTorch does it in each forward pass in
+    /// training.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn iterate_power(&self) -> candle_core::Result<()> {
+        self.network.iterate_power()
+    }
+
+    /// Whether a sample's logit depends on the others in training, by batch norm or minibatch standard deviation.
     #[must_use]
     pub fn couples_samples(&self) -> bool {
         self.network.couples_samples()

@@ -1,10 +1,11 @@
 //! The network from a latent vector to an image.
 
+use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::params::Params;
-use crate::pass::{Batch, Prepared};
+use crate::pass::Prepared;
 use crate::sequential::{Mode, Sequential};
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
@@ -45,7 +46,8 @@ impl Generator {
         Ok(Self { config: config.clone(), network, params, device: device.clone() })
     }
 
-    /// `z: [B, latent_dim]`; returns images `[B, C, H, W]` in [-1, 1].
+    /// `z: [B, latent_dim]`, with labels behind them if the model has classes ([`Latents`](crate::Latents)); returns images
+    /// `[B, C, H, W]` in [-1, 1].
     ///
     /// # Errors
     /// Another shape of `z`; in [`Mode::Train`], a batch norm over a single value.
@@ -64,7 +66,7 @@ impl Generator {
         images.reshape(((), channels, height, width))
     }
 
-    /// The largest magnitude that any layer gives in evaluation. `z: [B, latent_dim]`.
+    /// The largest magnitude that any layer gives in evaluation. `z` as for [`Self::forward`].
     ///
     /// # Errors
     /// Another shape of `z`.
@@ -88,9 +90,9 @@ impl Generator {
     }
 
     fn check(&self, z: &Tensor) -> candle_core::Result<()> {
-        let (_, latent_dim) = z.dims2()?;
-        if latent_dim != self.config.latent_dim {
-            candle_core::bail!("latents: expected [_, {}], found {:?}", self.config.latent_dim, z.dims())
+        let ((_, found), expected) = (z.dims2()?, self.config.latents().width());
+        if found != expected {
+            candle_core::bail!("latents: expected [_, {expected}], found {:?}", z.dims())
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! Gradients of a whole network.
 
+use crate::batch::image;
 use crate::params::Params;
-use crate::pass::{Prepared, image};
-use crate::sequential::Stage;
+use crate::part::{self, Sum};
+use crate::pass::Prepared;
 use candle_core::{Result, Tensor, backprop::GradStore};
 use gan_ops::Gradient;
-use gan_ops::fused;
 
 /// Gradients of a network's trainable parameters, summed over backward passes.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Gradients(Sums);
 
 #[derive(Debug)]
 enum Sums {
-    Layers(Vec<Option<fused::Gradient>>),
+    Parts(Vec<Sum>),
     Tape { params: Params, sums: Vec<Option<Tensor>> },
 }
 
@@ -23,31 +23,18 @@ impl Gradients {
     /// # Errors
     /// A shape that some layer cannot take.
     pub fn new(prepared: &Prepared<'_>, params: &Params) -> Result<Self> {
-        if prepared.layers.is_empty() {
+        if prepared.parts.is_empty() {
             let sums = vec![None; params.trainable().count()];
             return Ok(Self(Sums::Tape { params: params.clone(), sums }));
         }
-        let mut shape = image(&prepared.input);
-        let mut layers = vec![];
-        for stage in &prepared.network.0 {
-            match stage {
-                Stage::Flatten => {
-                    shape = [shape.iter().product(), 1, 1];
-                    layers.push(None);
-                }
-                Stage::Fused(layer) => {
-                    layers.push(Some(layer.gradient(shape)?));
-                    shape = layer.output(shape)?;
-                }
-            }
-        }
-        Ok(Self(Sums::Layers(layers)))
+        let (parts, _) = part::sums(&prepared.network.0, image(&prepared.input))?;
+        Ok(Self(Sums::Parts(parts)))
     }
 
     /// Back to zero.
     pub fn clear(&mut self) {
         match &mut self.0 {
-            Sums::Layers(layers) => layers.iter_mut().flatten().for_each(fused::Gradient::clear),
+            Sums::Parts(parts) => clear(parts),
             Sums::Tape { sums, .. } => sums.fill(None),
         }
     }
@@ -59,16 +46,14 @@ impl Gradients {
     pub fn each(&self, mut f: impl FnMut(usize, Gradient<'_>) -> Result<()>) -> Result<()> {
         let mut result = Ok(());
         match &self.0 {
-            Sums::Layers(layers) => {
+            Sums::Parts(parts) => {
                 let mut i = 0;
-                for layer in layers.iter().flatten() {
-                    layer.each(|values| {
-                        if result.is_ok() {
-                            result = f(i, Gradient::Slice(values));
-                        }
-                        i += 1;
-                    });
-                }
+                each(parts, &mut |values| {
+                    if result.is_ok() {
+                        result = f(i, Gradient::Slice(values));
+                    }
+                    i += 1;
+                });
             }
             Sums::Tape { sums, .. } => {
                 for (i, sum) in sums.iter().enumerate() {
@@ -97,9 +82,9 @@ impl Gradients {
         Ok(sum.sqrt())
     }
 
-    pub(crate) fn layer(&mut self, i: usize) -> Option<&mut fused::Gradient> {
+    pub(crate) fn parts(&mut self) -> Option<&mut [Sum]> {
         match &mut self.0 {
-            Sums::Layers(layers) => layers.get_mut(i)?.as_mut(),
+            Sums::Parts(parts) => Some(parts),
             Sums::Tape { .. } => None,
         }
     }
@@ -116,6 +101,41 @@ impl Gradients {
             }
         }
         Ok(())
+    }
+}
+
+fn clear(parts: &mut [Sum]) {
+    for part in parts {
+        match part {
+            Sum::Layer { sums, .. } => sums.clear(),
+            Sum::Residual { body, shortcut } => {
+                clear(body);
+                clear(shortcut);
+            }
+            Sum::Nothing => {}
+        }
+    }
+}
+
+/// Calls `f` with the gradient of each parameter, in their order.
+fn each(parts: &[Sum], f: &mut dyn FnMut(&[f32])) {
+    for part in parts {
+        match part {
+            Sum::Layer { sums, normalised: None } => sums.each(&mut *f),
+            Sum::Layer { sums, normalised: Some(normalised) } => {
+                // The weight is the first parameter of a layer.
+                let mut weight = Some(normalised);
+                sums.each(|values| match weight.take() {
+                    Some(weight) => f(&weight.to_original(values)),
+                    None => f(values),
+                });
+            }
+            Sum::Residual { body, shortcut } => {
+                each(body, f);
+                each(shortcut, f);
+            }
+            Sum::Nothing => {}
+        }
     }
 }
 

@@ -6,18 +6,21 @@
 use crate::layer::Layer;
 use candle_nn::Init;
 
+/// Deviation of DCGAN's initial weights (Radford et al. 2016, section 4).
+pub const DCGAN_DEVIATION: f64 = 0.02;
+
 /// Distribution of a layer's `weight`.
 ///
 /// - `Linear`: PyTorch's default, Kaiming uniform with `a = sqrt(5)` (He et al. 2015), which is the
 ///   uniform distribution on `+-1 / sqrt(fan_in)`.
-/// - convolutions: N(0, 0.02), and batch norm N(1, 0.02), as in DCGAN (Radford et al. 2016, section 4,
-///   and the PyTorch tutorial's `weights_init`).
+/// - convolutions: normal with the deviation that the layer says, 0.02 in DCGAN; batch norm N(1, 0.02), as there (Radford et
+///   al. 2016, section 4, and the PyTorch tutorial's `weights_init`).
 #[must_use]
 pub fn weight(layer: &Layer) -> Init {
     match layer {
         Layer::Linear { inputs, .. } => fan_in_uniform(*inputs),
-        Layer::BatchNorm2d { .. } => Init::Randn { mean: 1., stdev: 0.02 },
-        _ => Init::Randn { mean: 0., stdev: 0.02 },
+        Layer::Conv2d(c) | Layer::ConvTranspose2d(c) => Init::Randn { mean: 0., stdev: c.deviation },
+        _ => Init::Randn { mean: 1., stdev: DCGAN_DEVIATION },
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch;
 mod config;
 mod dcgan;
 mod discriminator;
@@ -8,14 +9,20 @@ mod file;
 mod generator;
 mod gradients;
 pub mod init;
+mod latents;
 mod layer;
 mod mlp;
 mod params;
+mod part;
 mod pass;
 pub mod preset;
+mod residual;
 mod sequential;
 mod slope;
+mod spectral;
+mod stage;
 
+pub use batch::Batch;
 pub use config::{
     Activation, Arch, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig,
     ModelConfig,
@@ -28,9 +35,11 @@ pub use file::{
 };
 pub use generator::Generator;
 pub use gradients::Gradients;
+pub use latents::{Distribution, Latents};
 pub use layer::{Convolution, Layer};
 pub use mlp::{mlp_discriminator, mlp_generator};
 pub use params::Params;
-pub use pass::{Batch, Pass, Prepared, Wanted};
+pub use pass::{Pass, Prepared, Wanted};
+pub use residual::{residual_discriminator, residual_generator};
 pub use sequential::{BATCH_NORM_MOMENTUM, Mode, Sequential};
 pub use slope::Slope;

@@ -9,36 +9,33 @@ use crate::layer::Layer;
 #[must_use]
 pub fn mlp_generator(config: &ModelConfig) -> Vec<Layer> {
     let pixels = config.image_shape().iter().product();
-    let mut layers = hidden(config.latent_dim, &config.generator.widths, config.generator.activation());
-    layers.push(Layer::Linear { inputs: last(&config.generator.widths, config.latent_dim), outputs: pixels });
-    layers.push(Layer::Tanh);
+    let mut inputs = config.latents().width();
+    let mut layers = hidden(&mut inputs, &config.generator.widths, &config.generator.activation());
+    layers.extend([Layer::Linear { inputs, outputs: pixels }, Layer::Tanh]);
     layers
 }
 
-/// From an image to a logit: `Linear, activation` for each width, `Linear` at the end. The Sigmoid
-/// that a tutorial puts behind it is part of the loss, which alone can compute it without overflow.
+/// From an image to a logit, and further results for classes: `Linear, activation` for each width, `Linear` at the end. The
+/// Sigmoid that a tutorial puts behind it is part of the loss, which alone can compute it without overflow.
 #[must_use]
 pub fn mlp_discriminator(config: &ModelConfig) -> Vec<Layer> {
-    let pixels = config.image_shape().iter().product();
+    let mut inputs = config.discriminator_input().iter().product();
     let mut layers = match config.discriminator.input {
         DiscriminatorInput::Image => vec![Layer::Flatten],
         DiscriminatorInput::Flat => vec![],
     };
-    layers.extend(hidden(pixels, &config.discriminator.widths, config.discriminator.activation()));
-    layers.push(Layer::Linear { inputs: last(&config.discriminator.widths, pixels), outputs: 1 });
+    layers.extend(hidden(&mut inputs, &config.discriminator.widths, &config.discriminator.activation()));
+    config.discriminator.add_minibatch_std(&mut layers, &mut inputs);
+    layers.push(Layer::Linear { inputs, outputs: config.discriminator_results() });
     layers
 }
 
-fn hidden(inputs: usize, widths: &[usize], activation: Layer) -> Vec<Layer> {
-    let mut inputs = inputs;
+/// Hidden layers; `inputs` becomes their number of outputs.
+fn hidden(inputs: &mut usize, widths: &[usize], activation: &Layer) -> Vec<Layer> {
     let mut layers = vec![];
     for &outputs in widths {
-        layers.extend([Layer::Linear { inputs, outputs }, activation]);
-        inputs = outputs;
+        layers.extend([Layer::Linear { inputs: *inputs, outputs }, activation.clone()]);
+        *inputs = outputs;
     }
     layers
-}
-
-fn last(widths: &[usize], otherwise: usize) -> usize {
-    widths.last().copied().unwrap_or(otherwise)
 }

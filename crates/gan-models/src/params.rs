@@ -162,7 +162,7 @@ impl Params {
 }
 
 fn is_statistic(name: &str) -> bool {
-    name.ends_with("running_mean") || name.ends_with("running_var")
+    ["running_mean", "running_var", ".0._u", ".0._v"].iter().any(|statistic| name.ends_with(statistic))
 }
 
 fn is_finite(tensor: &Tensor) -> candle_core::Result<bool> {

@@ -1,121 +1,24 @@
 //! Forward and backward passes of a whole network, off candle's tape where the fused layers serve.
 
+use crate::batch::{Batch, Form, image};
 use crate::gradients::Gradients;
-use crate::sequential::{Mode, Sequential, Stage};
-use candle_core::{DType, Result, Tensor, Var};
-use gan_ops::fused::{self, Maps};
-
-/// What a network takes and gives: a tensor, or the same as the CPU's fused layers read it.
-#[derive(Debug, Clone)]
-pub struct Batch(pub(crate) Form);
-
-#[derive(Debug, Clone)]
-pub(crate) enum Form {
-    Tensor(Tensor),
-    Maps(Maps),
-}
-
-impl Batch {
-    /// `x: [B, ...]`; `[B]` is one value for each sample.
-    ///
-    /// # Errors
-    /// Only those of the device.
-    pub fn new(x: &Tensor) -> Result<Self> {
-        let x = &if x.rank() == 1 { x.unsqueeze(1)? } else { x.clone() };
-        let served = fused::serves(x.device(), x.dtype()) && matches!(x.rank(), 2 | 4) && x.elem_count() > 0;
-        Ok(Self(if served { Form::Maps(Maps::from_tensor(x)?) } else { Form::Tensor(x.detach()) }))
-    }
-
-    /// The values as a tensor, without a graph: `[B, C, H, W]`, or the shape that it was made with.
-    ///
-    /// # Errors
-    /// Only those of the device.
-    pub fn to_tensor(&self) -> Result<Tensor> {
-        match &self.0 {
-            Form::Tensor(x) => Ok(x.detach()),
-            Form::Maps(maps) => maps.to_tensor(),
-        }
-    }
-
-    /// Samples.
-    ///
-    /// # Errors
-    /// A scalar.
-    pub fn samples(&self) -> Result<usize> {
-        match &self.0 {
-            Form::Tensor(x) => x.dim(0),
-            Form::Maps(maps) => Ok(maps.batch()),
-        }
-    }
-
-    /// The sum of squares of each sample.
-    ///
-    /// # Errors
-    /// Only those of the device.
-    pub fn squares(&self) -> Result<Vec<f64>> {
-        match &self.0 {
-            Form::Maps(maps) => Ok(maps.squares()),
-            Form::Tensor(x) => x.flatten_from(1)?.to_dtype(DType::F64)?.sqr()?.sum(1)?.to_vec1(),
-        }
-    }
-
-    /// Each sample times its factor, plus the same of `other` with other factors.
-    ///
-    /// # Errors
-    /// Another number of factors than samples; another shape.
-    pub fn combine(&self, factors: &[f32], other: Option<(&Self, &[f32])>) -> Result<Self> {
-        if let (Form::Maps(own), None) = (&self.0, other) {
-            return Ok(Self(Form::Maps(own.combine(factors, None)?)));
-        }
-        if let (Form::Maps(own), Some((Self(Form::Maps(other)), others))) = (&self.0, other) {
-            return Ok(Self(Form::Maps(own.combine(factors, Some((other, others)))?)));
-        }
-        let scaled = |batch: &Self, factors: &[f32]| {
-            let x = batch.to_tensor()?;
-            let shape: Vec<usize> = (0..x.rank()).map(|i| if i == 0 { factors.len() } else { 1 }).collect();
-            x.broadcast_mul(&Tensor::new(factors, x.device())?.reshape(shape)?)
-        };
-        let own = scaled(self, factors)?;
-        let sum = match other {
-            Some((other, factors)) => (own + scaled(other, factors)?)?,
-            None => own,
-        };
-        Ok(Self(Form::Tensor(sum)))
-    }
-
-    /// The values of a batch of one each.
-    pub(crate) fn per_sample(&self) -> Result<Vec<f32>> {
-        self.to_tensor()?.flatten_all()?.to_vec1()
-    }
-
-    pub(crate) fn tensor(&self, shape: &[usize]) -> Result<Tensor> {
-        self.to_tensor()?.reshape([&[self.samples()?], shape].concat())
-    }
-
-    pub(crate) fn maps(&self, shape: &[usize]) -> Result<Maps> {
-        let maps = match &self.0 {
-            Form::Tensor(x) => Maps::from_tensor(&x.flatten_from(1)?)?,
-            Form::Maps(maps) => maps.clone(),
-        };
-        maps.reshape(image(shape))
-    }
-}
-
-/// One sample's shape as an image: features are channels of one pixel.
-pub(crate) fn image(shape: &[usize]) -> [usize; 3] {
-    std::array::from_fn(|i| shape.get(i).copied().unwrap_or(1))
-}
+use crate::part::{self, Part, Step};
+use crate::sequential::{Mode, Sequential};
+use crate::stage;
+use candle_core::{Result, Tensor, Var};
 
 /// A network with the weights of this moment, put in order for the kernels: make it anew after each update.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     pub(crate) network: &'a Sequential,
     /// Empty where candle's tape does the work.
-    pub(crate) layers: Vec<Option<fused::Prepared<'a>>>,
+    pub(crate) parts: Vec<Part>,
     /// Of one sample, as the first layer takes it.
     pub(crate) input: Vec<usize>,
     /// Of one sample, as the network's owner gives it.
     pub(crate) output: Vec<usize>,
+    /// Samples that it takes as one.
+    pack: usize,
 }
 
 /// A forward pass in training, to be followed by at most one backward pass.
@@ -124,79 +27,64 @@ pub struct Pass<'a> {
     pub(crate) prepared: &'a Prepared<'a>,
     pub(crate) output: Batch,
     pub(crate) saved: Saved,
+    pub(crate) labels: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Saved {
-    /// What each layer keeps; its output's shape where it is but a view.
-    Layers(Vec<Step>),
+    Parts {
+        steps: Vec<Step>,
+        /// Shape of what the last of them gave.
+        last: [usize; 3],
+    },
     Tape {
         input: Var,
         output: Tensor,
     },
 }
 
-#[derive(Debug)]
-pub(crate) enum Step {
-    Layer(fused::Saved),
-    View([usize; 3]),
-}
-
 impl Sequential {
-    fn has_weights(&self) -> bool {
-        let with =
-            |stage: &Stage| matches!(stage, Stage::Fused(l) if l.product.is_some() || l.norm.is_some());
-        self.0.iter().any(with)
-    }
-
     /// Its weights as they are now, for samples of shape `input` and results of shape `output`.
     #[must_use]
     pub fn prepare(&self, input: &[usize], output: &[usize]) -> Prepared<'_> {
-        let mut fused = self.0.iter().filter_map(|stage| match stage {
-            Stage::Fused(layer) => Some(layer),
-            Stage::Flatten => None,
-        });
-        let served = self.has_weights() && fused.all(fused::Layer::is_served);
-        let mut layers = vec![];
-        for stage in self.0.iter().filter(|_| served) {
-            layers.push(match stage {
-                Stage::Fused(layer) => Some(layer.prepare()),
-                Stage::Flatten => None,
-            });
-        }
-        Prepared { network: self, layers, input: input.to_vec(), output: output.to_vec() }
+        let layers = stage::fused_layers(&self.0);
+        let has_weights =
+            layers.iter().any(|fused| fused.layer.product.is_some() || fused.layer.norm.is_some());
+        let served = has_weights && layers.iter().all(|fused| fused.layer.is_served());
+        // What the kernels cannot be prepared for is left to the tape, which says why.
+        let parts = if served { part::parts(&self.0).unwrap_or_default() } else { vec![] };
+        Prepared { network: self, parts, input: input.to_vec(), output: output.to_vec(), pack: 1 }
     }
 }
 
-impl Prepared<'_> {
+impl<'a> Prepared<'a> {
+    /// The same for a network that takes `pack` samples as the channels of one ([`Batch::packed`]): its passes take and give
+    /// single samples, of which as many as `pack` have one result.
+    #[must_use]
+    pub(crate) fn packed(self, pack: usize) -> Self {
+        Self { pack, ..self }
+    }
+
+    fn pack(&self, x: &Batch) -> Result<Batch> {
+        if self.pack == 1 { Ok(x.clone()) } else { x.packed(self.pack) }
+    }
+
     /// A training pass: batch norm takes the statistics of the batch and moves the running ones.
     ///
     /// # Errors
     /// A shape that some layer cannot take; batch norm over a single value per channel.
-    pub fn forward(&self, x: &Batch) -> Result<Pass<'_>> {
-        if self.layers.is_empty() {
+    pub fn forward(&'a self, x: &Batch) -> Result<Pass<'a>> {
+        let x = self.pack(x)?;
+        let (output, saved) = if self.parts.is_empty() {
             let input = Var::from_tensor(&x.tensor(&self.input)?)?;
             let output = self.network.forward(&input, Mode::Train)?;
             let output = output.reshape([&[x.samples()?], &self.output[..]].concat())?;
-            let saved = Saved::Tape { input, output: output.clone() };
-            return Ok(Pass { prepared: self, output: Batch(Form::Tensor(output.detach())), saved });
-        }
-        let mut x = x.maps(&self.input)?;
-        let mut steps = vec![];
-        for layer in &self.layers {
-            let (y, step) = match layer {
-                Some(layer) => {
-                    let (y, saved) = layer.forward(&x)?;
-                    (y, Step::Layer(saved))
-                }
-                None => (flatten(&x)?, Step::View(x.image())),
-            };
-            steps.push(step);
-            x = y;
-        }
-        steps.push(Step::View(x.image()));
-        let output = Batch(Form::Maps(x.reshape(image(&self.output))?));
-        Ok(Pass { prepared: self, output, saved: Saved::Layers(steps) })
+            (Form::Tensor(output.detach()), Saved::Tape { input, output })
+        } else {
+            let (y, steps) = part::forward(&self.parts, &x.maps(&self.input)?)?;
+            (Form::Maps(y.reshape(image(&self.output))?), Saved::Parts { steps, last: y.image() })
+        };
+        Ok(Pass { prepared: self, output: Batch(output), saved, labels: None })
     }
 
     /// The network in evaluation: batch norm takes the running statistics. No gradients.
@@ -204,23 +92,34 @@ impl Prepared<'_> {
     /// # Errors
     /// A shape that some layer cannot take.
     pub fn evaluate(&self, x: &Batch) -> Result<Batch> {
-        if self.layers.is_empty() {
+        let x = self.pack(x)?;
+        if self.parts.is_empty() {
             let y = self.network.forward(&x.tensor(&self.input)?, Mode::Eval)?.detach();
             return Ok(Batch(Form::Tensor(y.reshape([&[x.samples()?], &self.output[..]].concat())?)));
         }
-        let y = self.layers.iter().try_fold(x.maps(&self.input)?, |x, layer| match layer {
-            Some(layer) => layer.evaluate(&x),
-            None => flatten(&x),
-        })?;
+        let y = part::evaluate(&self.parts, x.maps(&self.input)?)?;
         Ok(Batch(Form::Maps(y.reshape(image(&self.output))?)))
     }
 }
 
-fn flatten(x: &Maps) -> Result<Maps> {
-    x.reshape([x.image().iter().product(), 1, 1])
-}
+impl<'a> Pass<'a> {
+    /// The results for samples of these classes, where the network has one result for every class after the first: the first
+    /// and that of the sample's class, added (the projection of Miyato and Koyama 2018, arXiv 1802.05637, equation 6, whose
+    /// embedding of classes are the last layer's further rows).
+    ///
+    /// # Errors
+    /// Another number of labels than samples; a label of no class.
+    pub fn of_classes(self, labels: &[u8]) -> Result<Self> {
+        let classes = self.prepared.output.iter().product::<usize>() - 1;
+        if labels.len() != self.output.samples()? {
+            candle_core::bail!("{} labels for {} samples", labels.len(), self.output.samples()?)
+        }
+        if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+            candle_core::bail!("a label {label} of {classes} classes")
+        }
+        Ok(Self { labels: Some(labels.to_vec()), ..self })
+    }
 
-impl Pass<'_> {
     /// What the network gave, without a graph.
     #[must_use]
     pub fn output(&self) -> &Batch {
@@ -230,50 +129,73 @@ impl Pass<'_> {
     /// The output of a network with one result per sample, `[B]`.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// A network with more of them, unless [`Self::of_classes`] chose.
     pub fn logits(&self) -> Result<Tensor> {
-        self.output.to_tensor()?.flatten_all()
+        let all = self.output.to_tensor()?.flatten_from(1)?;
+        match &self.labels {
+            Some(_) => (all * self.chosen(&vec![1.; self.output.samples()?])?)?.sum(1),
+            None => all.squeeze(1),
+        }
     }
 
-    /// From the gradient of the output: adds those of the parameters to `sums`, if given, and returns that of the input if
-    /// it is wanted.
+    /// What each sample has, for every result that is its own: `[B, results]`.
+    fn chosen(&self, values: &[f32]) -> Result<Tensor> {
+        let results = self.prepared.output.iter().product();
+        let mut all = vec![0.; values.len() * results];
+        for (n, (row, value)) in all.chunks_exact_mut(results).zip(values).enumerate() {
+            row[0] = *value;
+            if let Some(labels) = &self.labels {
+                row[1 + usize::from(labels[n])] = *value;
+            }
+        }
+        let device = match &self.output.0 {
+            Form::Tensor(output) => output.device().clone(),
+            Form::Maps(_) => candle_core::Device::Cpu,
+        };
+        Tensor::from_vec(all, (values.len(), results), &device)
+    }
+
+    /// The gradient of the output from that of [`Self::logits`], `[B]` or `[B, 1]`.
+    pub(crate) fn of_output(&self, logits: &Batch) -> Result<Batch> {
+        match &self.labels {
+            Some(_) => Batch::new(&self.chosen(&logits.per_sample()?)?),
+            None => Ok(logits.clone()),
+        }
+    }
+
+    /// From the gradient of the output, or of [`Self::logits`] if [`Self::of_classes`] chose: adds those of the parameters to
+    /// `sums`, if given, and returns that of the input if it is wanted.
     ///
     /// # Errors
     /// A gradient of another shape than the output.
     pub fn backward(
         self,
         gradient: &Batch,
-        mut sums: Option<&mut Gradients>,
+        sums: Option<&mut Gradients>,
         wanted: Wanted,
     ) -> Result<Option<Batch>> {
         let input = wanted == Wanted::Input;
-        let steps = match self.saved {
-            Saved::Layers(steps) => steps,
+        let gradient = self.of_output(gradient)?;
+        let below = match self.saved {
             Saved::Tape { input: x, output } => {
                 let shape = &self.prepared.output;
                 let grads = (&output * gradient.tensor(shape)?)?.sum_all()?.backward()?;
                 if let Some(sums) = sums {
                     sums.add(&grads)?;
                 }
-                return Ok(input.then(|| grads.get(&x)).flatten().map(|g| Batch(Form::Tensor(g.detach()))));
+                input.then(|| grads.get(&x)).flatten().map(|g| Batch(Form::Tensor(g.detach())))
+            }
+            Saved::Parts { steps, last } => {
+                let gradient = gradient.maps(&self.prepared.output)?.reshape(last)?;
+                let sums = sums.and_then(Gradients::parts);
+                let below = part::backward(&self.prepared.parts, steps, gradient, sums, input)?;
+                below.map(|below| Batch(Form::Maps(below)))
             }
         };
-        let mut gradient = gradient.maps(&self.prepared.output)?;
-        let first = self.prepared.layers.iter().position(Option::is_some).unwrap_or(0);
-        for (i, step) in steps.into_iter().enumerate().rev() {
-            gradient = match step {
-                Step::View(shape) => gradient.reshape(shape)?,
-                Step::Layer(saved) => {
-                    let Some(layer) = &self.prepared.layers[i] else { continue };
-                    let sums = sums.as_deref_mut().and_then(|sums| sums.layer(i));
-                    match layer.backward(saved, gradient, sums, i > first || input)? {
-                        Some(gradient) => gradient,
-                        None => return Ok(None),
-                    }
-                }
-            };
+        match below {
+            Some(below) if self.prepared.pack > 1 => Ok(Some(below.unpacked(self.prepared.pack)?)),
+            below => Ok(below),
         }
-        Ok(input.then(|| Batch(Form::Maps(gradient))))
     }
 }
 

@@ -1,9 +1,9 @@
 //! The networks of well-known programs, by name. `configs/<name>.toml` holds each with its training.
 
 use crate::config::{
-    Activation, Arch, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig,
-    ModelConfig,
+    Activation, Arch, DiscriminatorConfig, DiscriminatorInput, GeneratorConfig, ModelConfig,
 };
+use crate::latents::Distribution;
 
 /// The DCGAN of the paper and the PyTorch tutorial: 64x64 RGB, channels 512-256-128-64. What such a program usually leaves open is fixed as in the paper: kernels 4, stride 2,
 /// padding 1 (4/1/0 at the 1x1 end), no bias, weights from N(0, 0.02), batch norm's from N(1, 0.02).
@@ -48,37 +48,26 @@ fn mlp(
     ModelConfig {
         arch: Arch::Mlp,
         latent_dim,
+        latent: Distribution::Normal,
         channels: 1,
         image_size: 28,
-        generator: GeneratorConfig { widths: widths.to_vec(), activation, negative_slope: 0.2 },
-        discriminator: DiscriminatorConfig {
-            widths: vec![512, 256],
-            activation: Activation::LeakyRelu,
-            negative_slope: 0.2,
-            input,
-            norm: DiscriminatorNorm::default(),
-        },
+        classes: None,
+        generator: GeneratorConfig::new(widths, activation),
+        discriminator: DiscriminatorConfig { input, ..DiscriminatorConfig::new(&[512, 256]) },
     }
 }
 
 fn dcgan(image_size: usize, channels: usize, widths: &[usize]) -> ModelConfig {
+    let mirrored: Vec<_> = widths.iter().rev().copied().collect();
     ModelConfig {
         arch: Arch::Dcgan,
         latent_dim: 100,
+        latent: Distribution::Normal,
         channels,
         image_size,
-        generator: GeneratorConfig {
-            widths: widths.to_vec(),
-            activation: Activation::Relu,
-            negative_slope: 0.2,
-        },
-        discriminator: DiscriminatorConfig {
-            widths: widths.iter().rev().copied().collect(),
-            activation: Activation::LeakyRelu,
-            negative_slope: 0.2,
-            input: DiscriminatorInput::Image,
-            norm: DiscriminatorNorm::default(),
-        },
+        classes: None,
+        generator: GeneratorConfig::new(widths, Activation::Relu),
+        discriminator: DiscriminatorConfig::new(&mirrored),
     }
 }
 

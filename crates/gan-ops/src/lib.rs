@@ -24,4 +24,4 @@ pub use adam::{AdamHyper, Gradient, adam_step};
 pub use batch_norm::{batch_norm_eval, batch_norm_train};
 pub use bce::bce_with_logits;
 pub use product::{conv_transpose2d, conv2d, linear};
-pub use reference::{sigmoid, softplus};
+pub use reference::{average_pool, minibatch_std, sigmoid, softplus, upsample};

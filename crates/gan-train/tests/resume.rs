@@ -247,7 +247,7 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
     let problem = Trainer::new(&model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
     assert!(problem.contains("train.r1: batch norm in the discriminator couples the samples"), "{problem}");
 
-    model.discriminator.norm = DiscriminatorNorm::None;
+    model.discriminator.norm = Some(DiscriminatorNorm::None);
     train.loss = Loss::Relativistic;
     train.r1 = refused.r1;
     train.gradient_penalty = Some(OneCentered { weight: 10., at: Points::Interpolates });

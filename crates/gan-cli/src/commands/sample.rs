@@ -13,6 +13,8 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const DEFAULT_COUNT: usize = 64;
+/// With `--class all`.
+const DEFAULT_OF_EACH: usize = 10;
 
 pub(crate) fn run(args: &args::Sample) -> Result<End> {
     let device = device::open(&args.device.device)?;
@@ -25,6 +27,7 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     }
     let (generator, _) = Generator::load(&file, &device)?;
     let latents = args.latents.as_deref().map(|path| read_latents(path, &generator, &device)).transpose()?;
+    let wanted = args.class.map(|class| class.labels(args.count, &generator)).transpose()?;
     let count = match (args.count.map(|count| count as usize), &latents) {
         (None, None) => DEFAULT_COUNT,
         (None, Some(latents)) => latents.dim(0)?,
@@ -38,15 +41,51 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
         Some(latents) => Images::of_latents(&generator, latents)?,
         None => Images::seeded(&generator, args.seed, count),
     };
+    let columns = args.columns.map(std::num::NonZero::get);
+    let (images, columns) = match wanted {
+        Some(Wanted { labels, columns: own }) => (images.of_classes(labels), columns.or(own)),
+        None => (images, columns),
+    };
+    let images = args.truncation.into_iter().fold(images, Images::truncated);
+    let count = images.count();
     let out = &args.out;
     match kind(out)? {
-        Kind::Grid => grid(images, args.columns.map(std::num::NonZero::get))?.save_png(out)?,
+        Kind::Grid => grid(images, columns)?.save_png(out)?,
         Kind::Npy => write_npy(images, out)?,
         Kind::Safetensors => safetensors(images, out)?,
         Kind::Directory => directory(images, out)?,
     }
     tracing::info!("{count} images in {}", out.display());
     Ok(End::Done)
+}
+
+/// Labels of the images that are wanted, and columns of their grid if these say so.
+struct Wanted {
+    labels: Vec<u8>,
+    columns: Option<usize>,
+}
+
+impl args::Class {
+    /// `count` images of one class, or of each: a row of the grid for each class.
+    fn labels(self, count: Option<u32>, generator: &Generator) -> Result<Wanted> {
+        let Some(classes) = generator.config().latents().classes() else {
+            return Err(usage("--class: this generator was trained without classes (model.classes)"));
+        };
+        Ok(match self {
+            Self::One(class) if usize::from(class) < classes => {
+                let count = count.map_or(DEFAULT_COUNT, |count| count as usize);
+                Wanted { labels: vec![class; count], columns: None }
+            }
+            Self::One(class) => {
+                return Err(usage(format!("--class {class}: the generator knows 0 to {}", classes - 1)));
+            }
+            Self::All => {
+                let each = count.map_or(DEFAULT_OF_EACH, |count| count as usize);
+                let labels = (0..classes).flat_map(|class| vec![class as u8; each]).collect();
+                Wanted { labels, columns: Some(each) }
+            }
+        })
+    }
 }
 
 /// The generator's file: `from` itself, or that of the run `from`.
@@ -149,9 +188,13 @@ fn directory(images: Images<'_>, out: &Path) -> Result<()> {
 
 fn read_latents(path: &Path, generator: &Generator, device: &Device) -> Result<Tensor> {
     let at = || format!("--latents {}", path.display());
-    let latent_dim = generator.config().latent_dim;
-    let expected = format!("f32 [N, {latent_dim}]");
-    let fits = |shape: &[u64]| matches!(shape, [n, dim] if *n > 0 && *dim == latent_dim as u64);
+    let latents = generator.config().latents();
+    let width = latents.width();
+    let expected = match latents.classes() {
+        Some(classes) => format!("f32 [N, {width}], the last {classes} a 1 for the class and zeros,"),
+        None => format!("f32 [N, {width}]"),
+    };
+    let fits = |shape: &[u64]| matches!(shape, [n, dim] if *n > 0 && *dim == width as u64);
     let (shape, values) = npy::read_f32(path, &expected, fits).with_context(at)?;
     Ok(Tensor::from_vec(values, shape, device)?)
 }

@@ -122,8 +122,9 @@ impl<'a> Health<'a> {
         let Some(losses) = self.watch.window.borrow_mut().look() else { return Ok(()) };
         let (start, step) = (Instant::now(), trainer.steps_done());
         let generator = trainer.generator();
-        let shape = (self.config.samples, generator.config().latent_dim);
-        let z = Stream::new(trainer.seed(), "health", step).normal(shape, generator.device())?;
+        let mut stream = Stream::new(trainer.seed(), "health", step);
+        let latents = generator.config().latents();
+        let z = latents.draw(&mut stream, self.config.samples, generator.device())?;
         let few = z.narrow(0, 0, ACTIVATIONS.min(self.config.samples))?;
         let activations =
             [generator.largest_activation(&few)?, trainer.discriminator().largest_activation(&self.real)?];

@@ -17,20 +17,33 @@ pub(crate) struct Samples<'a> {
 impl<'a> Samples<'a> {
     pub(crate) fn new(run: &'a RunDir, trainer: &Trainer, count: usize) -> gan_train::Result<Self> {
         let generator = trainer.generator();
-        let shape = (count, generator.config().latent_dim);
-        let latents = Stream::new(trainer.seed(), "samples", 0).normal(shape, generator.device())?;
+        let (latents, device) = (generator.config().latents(), generator.device());
+        let mut stream = Stream::new(trainer.seed(), "samples", 0);
+        let latents = match latents.classes() {
+            // Each column of a square grid is of one class, if there are as many.
+            Some(classes) => {
+                let columns = columns(count);
+                let labels: Vec<u8> = (0..count).map(|i| (i % columns % classes) as u8).collect();
+                latents.draw_of(&mut stream, &labels, device)?
+            }
+            None => latents.draw(&mut stream, count, device)?,
+        };
         Ok(Self { run, latents, drawn: None })
     }
 
     fn draw(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
         trainer.check_finite()?;
         let images = trainer.sampler()?.generate(&self.latents)?;
-        let columns = (images.dim(0)? as f64).sqrt().ceil() as usize;
-        let grid = Grid::new(&images, columns).map_err(TrainError::observer)?;
+        let grid = Grid::new(&images, columns(images.dim(0)?)).map_err(TrainError::observer)?;
         grid.save_png(self.run.samples(trainer.steps_done())).map_err(TrainError::observer)?;
         self.drawn = Some(trainer.steps_done());
         Ok(())
     }
+}
+
+/// Of a grid that is as square as it gets.
+fn columns(count: usize) -> usize {
+    (count as f64).sqrt().ceil() as usize
 }
 
 impl Observer for Samples<'_> {

@@ -37,9 +37,9 @@ pub struct Norm {
 
 /// A layer with the weights of this moment in the kernels' order: make it anew after each update of the weights.
 #[derive(Debug)]
-pub struct Prepared<'a> {
-    pub(super) layer: &'a Layer,
-    pub(super) weights: Option<Weights<'a>>,
+pub struct Prepared {
+    pub(super) layer: Layer,
+    pub(super) weights: Option<Weights>,
 }
 
 /// What a forward pass leaves for its backward pass.
@@ -97,13 +97,13 @@ impl Layer {
 
     /// Its weights as they are now.
     #[must_use]
-    pub fn prepare(&self) -> Prepared<'_> {
+    pub fn prepare(&self) -> Prepared {
         let weights = self.product.as_ref().map(|(product, weight, _)| Weights::new(*product, weight));
-        Prepared { layer: self, weights }
+        Prepared { layer: self.clone(), weights }
     }
 }
 
-impl Prepared<'_> {
+impl Prepared {
     /// The layer in training: batch norm takes the statistics of the batch and moves the running ones.
     ///
     /// # Errors

@@ -24,11 +24,14 @@
 
 mod layer;
 mod maps;
+mod minibatch_std;
 mod product;
+mod resample;
 mod slope;
 
 pub use layer::{Gradient, Layer, Norm, Prepared, Saved};
 pub use maps::Maps;
+pub(crate) use minibatch_std::members as deviation_members;
 pub use product::Product;
 pub(crate) use product::Weights;
 pub use slope::Sloped;

@@ -94,28 +94,29 @@ impl Product {
 
 /// A product with the weights of this moment, put in the kernels' order when first needed.
 #[derive(Debug)]
-pub(crate) struct Weights<'a> {
+pub(crate) struct Weights {
     product: Product,
-    weight: &'a Tensor,
+    weight: Tensor,
     /// Without and with a transform: which one an image wants depends on its size.
     down: [OnceLock<Buffer>; 2],
     up: [OnceLock<Buffer>; 2],
 }
 
-impl<'a> Weights<'a> {
-    pub(crate) fn new(product: Product, weight: &'a Tensor) -> Self {
+impl Weights {
+    pub(crate) fn new(product: Product, weight: &Tensor) -> Self {
+        let weight = weight.clone();
         Self { product, weight, down: Default::default(), up: Default::default() }
     }
 
     /// The product with `x`, finished.
     pub(crate) fn forward(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
-        let g = self.product.geometry(self.weight, x.image)?;
+        let g = self.product.geometry(&self.weight, x.image)?;
         self.apply(&g, self.product.is_transposed(), x, end)
     }
 
     /// The gradient of an input of shape `input` from that of the result, finished.
     pub(crate) fn input_gradient(&self, input: Image, gradient: &Maps, end: Finish<'_>) -> Result<Maps> {
-        let g = self.product.geometry(self.weight, input)?;
+        let g = self.product.geometry(&self.weight, input)?;
         self.apply(&g, !self.product.is_transposed(), gradient, end)
     }
 

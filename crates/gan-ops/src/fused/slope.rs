@@ -22,7 +22,7 @@ pub struct Sloped {
     y: Maps,
 }
 
-impl Prepared<'_> {
+impl Prepared {
     /// Whether [`Self::slope`] and [`Self::tangent`] are right for it: no batch norm, and an activation of straight lines.
     #[must_use]
     pub fn is_piecewise_linear(&self) -> bool {

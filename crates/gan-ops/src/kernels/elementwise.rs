@@ -25,6 +25,19 @@ pub(crate) fn activation_gradient_all(
     each_chunk(isa, activation, gradient, Some(output));
 }
 
+/// Calls `f` with each run of `at_once` values and its number, on all threads.
+pub(crate) fn each_pixel(values: &mut [f32], at_once: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let count = values.len() / at_once;
+    let runs = (CHUNK / at_once).max(1);
+    let values = Shared::new(values);
+    pool::for_each(count.div_ceil(runs), |task| {
+        for i in task * runs..count.min((task + 1) * runs) {
+            // SAFETY: in range; tasks differ in the run.
+            f(i, unsafe { values.slice(i * at_once, at_once) });
+        }
+    });
+}
+
 fn each_chunk(isa: Isa, activation: Activation, values: &mut [f32], output: Option<&[f32]>) {
     let len = values.len();
     let values = Shared::new(values);

@@ -25,7 +25,7 @@ pub(crate) use adam::{AdamFactors, adam};
 pub(crate) use buffer::Buffer;
 pub(crate) use conv::{Geometry, Image, down, up};
 pub(crate) use conv_weights::WeightGradient;
-pub(crate) use elementwise::{activate_all, activation_gradient_all};
+pub(crate) use elementwise::{activate_all, activation_gradient_all, each_pixel};
 pub(crate) use finish::{Finish, finish_all};
 pub(crate) use layout::{from_nchw, pack_down, pack_up, to_nchw};
 pub(crate) use norm::{BatchNorm, Statistics, channel_sums};

@@ -9,6 +9,7 @@ mod batch_norm;
 mod bce;
 mod conv;
 mod linear;
+mod resample;
 
 pub use activation::{activate, leaky_relu, relu, sigmoid, tanh};
 pub use adam::adam_step;
@@ -16,3 +17,4 @@ pub use batch_norm::{batch_norm_eval, batch_norm_train};
 pub use bce::{bce_with_logits, softplus};
 pub use conv::{conv_transpose2d, conv2d};
 pub use linear::linear;
+pub use resample::{average_pool, minibatch_std, upsample};

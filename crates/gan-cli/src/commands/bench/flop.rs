@@ -48,7 +48,21 @@ fn products(layers: &[Layer], input: Vec<usize>) -> Vec<usize> {
             Layer::Linear { inputs, outputs } => products.push(inputs * outputs),
             Layer::Conv2d(c) => products.push(weights(c) * pixels(&output)),
             Layer::ConvTranspose2d(c) => products.push(weights(c) * pixels(&shape)),
-            Layer::BatchNorm2d { .. } | Layer::Relu | Layer::LeakyRelu(_) | Layer::Tanh | Layer::Flatten => {}
+            Layer::SpectralNorm(inner) => {
+                products.extend(self::products(std::slice::from_ref(inner), shape.clone()));
+            }
+            Layer::Residual { body, shortcut } => {
+                products.extend(self::products(body, shape.clone()));
+                products.extend(self::products(shortcut, shape.clone()));
+            }
+            Layer::BatchNorm2d { .. }
+            | Layer::Relu
+            | Layer::LeakyRelu(_)
+            | Layer::Tanh
+            | Layer::Flatten
+            | Layer::Upsample
+            | Layer::AvgPool2d
+            | Layer::MinibatchStd { .. } => {}
         }
         shape = output;
     }

@@ -84,10 +84,10 @@ pub(super) fn sgemm_gflops() -> Result<f64> {
 
 /// Images a second that `generator` draws, latents included.
 pub(super) fn sampled_per_second(generator: &Generator) -> Result<f64> {
-    let (device, latent_dim) = (generator.device(), generator.config().latent_dim);
+    let (device, latents) = (generator.device(), generator.config().latents());
     let mut stream = Stream::new(0, "bench/sample", 0);
     let mut draw = |n: usize| -> Result<()> {
-        generator.generate(&stream.normal((n, latent_dim), device)?)?;
+        generator.generate(&latents.draw(&mut stream, n, device)?)?;
         Ok(device.synchronize()?)
     };
     draw(SAMPLES_AT_ONCE)?;

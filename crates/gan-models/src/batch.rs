@@ -1,0 +1,129 @@
+//! What networks take and give in training.
+
+use candle_core::{DType, Result, Tensor};
+use gan_ops::fused::{self, Maps};
+
+/// What a network takes and gives: a tensor, or the same as the CPU's fused layers read it.
+#[derive(Debug, Clone)]
+pub struct Batch(pub(crate) Form);
+
+#[derive(Debug, Clone)]
+pub(crate) enum Form {
+    Tensor(Tensor),
+    Maps(Maps),
+}
+
+impl Batch {
+    /// `x: [B, ...]`; `[B]` is one value for each sample.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn new(x: &Tensor) -> Result<Self> {
+        let x = &if x.rank() == 1 { x.unsqueeze(1)? } else { x.clone() };
+        let served = fused::serves(x.device(), x.dtype()) && matches!(x.rank(), 2 | 4) && x.elem_count() > 0;
+        Ok(Self(if served { Form::Maps(Maps::from_tensor(x)?) } else { Form::Tensor(x.detach()) }))
+    }
+
+    /// The values as a tensor, without a graph: `[B, C, H, W]`, or the shape that it was made with.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn to_tensor(&self) -> Result<Tensor> {
+        match &self.0 {
+            Form::Tensor(x) => Ok(x.detach()),
+            Form::Maps(maps) => maps.to_tensor(),
+        }
+    }
+
+    /// Samples.
+    ///
+    /// # Errors
+    /// A scalar.
+    pub fn samples(&self) -> Result<usize> {
+        match &self.0 {
+            Form::Tensor(x) => x.dim(0),
+            Form::Maps(maps) => Ok(maps.batch()),
+        }
+    }
+
+    /// The sum of squares of each sample.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn squares(&self) -> Result<Vec<f64>> {
+        match &self.0 {
+            Form::Maps(maps) => Ok(maps.squares()),
+            Form::Tensor(x) => x.flatten_from(1)?.to_dtype(DType::F64)?.sqr()?.sum(1)?.to_vec1(),
+        }
+    }
+
+    /// Each sample times its factor, plus the same of `other` with other factors.
+    ///
+    /// # Errors
+    /// Another number of factors than samples; another shape.
+    pub fn combine(&self, factors: &[f32], other: Option<(&Self, &[f32])>) -> Result<Self> {
+        if let (Form::Maps(own), None) = (&self.0, other) {
+            return Ok(Self(Form::Maps(own.combine(factors, None)?)));
+        }
+        if let (Form::Maps(own), Some((Self(Form::Maps(other)), others))) = (&self.0, other) {
+            return Ok(Self(Form::Maps(own.combine(factors, Some((other, others)))?)));
+        }
+        let scaled = |batch: &Self, factors: &[f32]| {
+            let x = batch.to_tensor()?;
+            let shape: Vec<usize> = (0..x.rank()).map(|i| if i == 0 { factors.len() } else { 1 }).collect();
+            x.broadcast_mul(&Tensor::new(factors, x.device())?.reshape(shape)?)
+        };
+        let own = scaled(self, factors)?;
+        let sum = match other {
+            Some((other, factors)) => (own + scaled(other, factors)?)?,
+            None => own,
+        };
+        Ok(Self(Form::Tensor(sum)))
+    }
+
+    /// `count` samples as the channels of one each: `[B, C, H, W]` becomes `[B / count, count * C, H, W]`, as PyTorch's
+    /// `view` has it.
+    ///
+    /// # Errors
+    /// A number of samples that is no multiple of `count`; no images.
+    pub fn packed(&self, count: usize) -> Result<Self> {
+        let (b, c, h, w) = self.to_tensor()?.dims4()?;
+        if !b.is_multiple_of(count) {
+            candle_core::bail!(
+                "expected a multiple of {count} images, as many as the discriminator sees at once, found {b}"
+            )
+        }
+        Self::new(&self.to_tensor()?.reshape((b / count, c * count, h, w))?)
+    }
+
+    /// The inverse of [`Self::packed`].
+    ///
+    /// # Errors
+    /// A number of channels that is no multiple of `count`; no images.
+    pub fn unpacked(&self, count: usize) -> Result<Self> {
+        let (b, c, h, w) = self.to_tensor()?.dims4()?;
+        Self::new(&self.to_tensor()?.reshape((b * count, c / count, h, w))?)
+    }
+
+    /// The values of a batch of one each.
+    pub(crate) fn per_sample(&self) -> Result<Vec<f32>> {
+        self.to_tensor()?.flatten_all()?.to_vec1()
+    }
+
+    pub(crate) fn tensor(&self, shape: &[usize]) -> Result<Tensor> {
+        self.to_tensor()?.reshape([&[self.samples()?], shape].concat())
+    }
+
+    pub(crate) fn maps(&self, shape: &[usize]) -> Result<Maps> {
+        let maps = match &self.0 {
+            Form::Tensor(x) => Maps::from_tensor(&x.flatten_from(1)?)?,
+            Form::Maps(maps) => maps.clone(),
+        };
+        maps.reshape(image(shape))
+    }
+}
+
+/// One sample's shape as an image: features are channels of one pixel.
+pub(crate) fn image(shape: &[usize]) -> [usize; 3] {
+    std::array::from_fn(|i| shape.get(i).copied().unwrap_or(1))
+}

@@ -1,0 +1,193 @@
+//! The hidden layers of either network, as they stand under `[model.generator]` and `[model.discriminator]`.
+
+use super::{Arch, MAX_WIDTH, at_most};
+use crate::error::{ModelError, Result};
+use crate::layer::Layer;
+use serde::{Deserialize, Serialize};
+
+/// Above this, residual blocks at one size are a mistake.
+const MAX_BLOCKS: usize = 16;
+/// As many samples as PacGAN was tried with (Lin et al. 2018, arXiv 1712.04086).
+const MAX_PACK: usize = 4;
+/// Above this, a group of minibatch standard deviation is a mistake.
+const MAX_GROUP: usize = 1024;
+
+/// The generator's hidden layers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GeneratorConfig {
+    /// Sizes of the hidden layers from `z` to the image: features (MLP) or channels (DCGAN); channels at each size of the image
+    /// from the smallest to the whole (residual).
+    pub widths: Vec<usize>,
+    /// After every hidden layer; the output's is always Tanh.
+    pub activation: Activation,
+    /// Of `leaky-relu`.
+    #[serde(default = "default_negative_slope")]
+    pub negative_slope: f64,
+    /// Residual blocks at each size of the image.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub blocks: usize,
+}
+
+/// The discriminator's hidden layers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DiscriminatorConfig {
+    /// Sizes of the hidden layers from the image to the logit: features (MLP) or channels (DCGAN); channels at each size of the
+    /// image from the whole to the smallest (residual).
+    pub widths: Vec<usize>,
+    /// After every hidden layer; the output is a logit.
+    pub activation: Activation,
+    /// Of `leaky-relu`.
+    #[serde(default = "default_negative_slope")]
+    pub negative_slope: f64,
+    /// What an MLP's layer list takes.
+    #[serde(default)]
+    pub input: DiscriminatorInput,
+    /// What it normalises with; if absent, a dcgan with batch norm, the others with nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm: Option<DiscriminatorNorm>,
+    /// Samples in a group of minibatch standard deviation, before the last layer; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minibatch_std: Option<usize>,
+    /// Images that it sees at once, as the channels of one (PacGAN: Lin et al. 2018, arXiv 1712.04086).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub pack: usize,
+    /// Residual blocks at each size of the image.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub blocks: usize,
+}
+
+/// What a discriminator normalises with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscriminatorNorm {
+    /// Batch norm from the second layer on, as in the DCGAN paper.
+    Batch,
+    /// Nothing, and a bias in each layer: a penalty on its gradient needs samples that do not depend on each other.
+    None,
+    /// Spectral norm of every weight (Miyato et al. 2018, arXiv 1802.05957), and a bias in each layer.
+    Spectral,
+}
+
+/// The activation after hidden layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` or `negative-slope * x`.
+    LeakyRelu,
+}
+
+/// What the discriminator's `nn.Sequential` takes; it decides the positions, hence the names of
+/// the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscriminatorInput {
+    /// Images; an MLP begins with `nn.Flatten`, so that its first weight is `model.1.weight`.
+    #[default]
+    Image,
+    /// Flat vectors; an MLP's first weight is `model.0.weight`.
+    Flat,
+}
+
+/// LeakyReLU's slope in the DCGAN paper (Radford et al. 2016, section 3).
+fn default_negative_slope() -> f64 {
+    0.2
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+
+impl GeneratorConfig {
+    /// These layers, all else by default.
+    #[must_use]
+    pub fn new(widths: &[usize], activation: Activation) -> Self {
+        Self { widths: widths.to_vec(), activation, negative_slope: default_negative_slope(), blocks: 1 }
+    }
+
+    pub(crate) fn activation(&self) -> Layer {
+        self.activation.layer(self.negative_slope)
+    }
+
+    pub(super) fn validate(&self, arch: Arch) -> Result<()> {
+        validate_hidden("model.generator", &self.widths, self.negative_slope, self.blocks, arch)
+    }
+}
+
+impl DiscriminatorConfig {
+    /// These layers with `LeakyReLU`, all else by default.
+    #[must_use]
+    pub fn new(widths: &[usize]) -> Self {
+        Self {
+            widths: widths.to_vec(),
+            activation: Activation::LeakyRelu,
+            negative_slope: default_negative_slope(),
+            input: DiscriminatorInput::Image,
+            norm: None,
+            minibatch_std: None,
+            pack: 1,
+            blocks: 1,
+        }
+    }
+
+    pub(crate) fn activation(&self) -> Layer {
+        self.activation.layer(self.negative_slope)
+    }
+
+    /// Appends minibatch standard deviation to the layers if there is any, and counts its channel.
+    pub(crate) fn add_minibatch_std(&self, layers: &mut Vec<Layer>, channels: &mut usize) {
+        if let Some(group) = self.minibatch_std {
+            layers.push(Layer::MinibatchStd { group });
+            *channels += 1;
+        }
+    }
+
+    pub(super) fn validate(&self, arch: Arch) -> Result<()> {
+        validate_hidden("model.discriminator", &self.widths, self.negative_slope, self.blocks, arch)?;
+        at_most("model.discriminator.pack", self.pack, MAX_PACK)?;
+        if let Some(group) = self.minibatch_std.filter(|group| !(2..=MAX_GROUP).contains(group)) {
+            let problem = format!("expected a whole number from 2 to {MAX_GROUP}, found {group}");
+            return Err(ModelError::config("model.discriminator.minibatch-std", problem));
+        }
+        let problem = match (arch, self.norm) {
+            (Arch::Mlp | Arch::Residual, Some(DiscriminatorNorm::Batch)) => {
+                format!("expected \"none\" or \"spectral\" for {arch}, found \"batch\"")
+            }
+            _ => return Ok(()),
+        };
+        Err(ModelError::config("model.discriminator.norm", problem))
+    }
+}
+
+fn validate_hidden(field: &str, widths: &[usize], slope: f64, blocks: usize, arch: Arch) -> Result<()> {
+    for &width in widths {
+        at_most(&format!("{field}.widths"), width, MAX_WIDTH)?;
+    }
+    if !(0. ..=1.).contains(&slope) {
+        let problem = format!("expected a number from 0 to 1, found {slope}");
+        return Err(ModelError::config(format!("{field}.negative-slope"), problem));
+    }
+    if arch != Arch::Residual && blocks != 1 {
+        let problem =
+            format!("expected no such key for {arch}, which has no residual blocks, found {blocks}");
+        return Err(ModelError::config(format!("{field}.blocks"), problem));
+    }
+    at_most(&format!("{field}.blocks"), blocks, MAX_BLOCKS)
+}
+
+impl Activation {
+    fn layer(self, negative_slope: f64) -> Layer {
+        match self {
+            Self::Relu => Layer::Relu,
+            Self::LeakyRelu => Layer::LeakyRelu(negative_slope),
+        }
+    }
+}

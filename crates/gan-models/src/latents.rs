@@ -1,0 +1,188 @@
+//! What a generator takes: random vectors, and the class that is asked for.
+
+use crate::config::ModelConfig;
+use candle_core::{Device, Result, Tensor};
+use gan_ops::rng::Stream;
+use serde::{Deserialize, Serialize};
+
+/// What the elements of `z` are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distribution {
+    /// The standard normal distribution.
+    #[default]
+    Normal,
+    /// The uniform distribution on [-1, 1).
+    Uniform,
+}
+
+/// Where a model's latents come from: rows of `z`, and behind each, if the model has classes, its label as a vector of zeros
+/// and a one. That vector times the first layer's weight is an embedding of the class, learned with that layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latents {
+    distribution: Distribution,
+    latent_dim: usize,
+    classes: Option<usize>,
+    truncation: Option<f32>,
+}
+
+impl ModelConfig {
+    /// Where its latents come from.
+    #[must_use]
+    pub fn latents(&self) -> Latents {
+        Latents {
+            distribution: self.latent,
+            latent_dim: self.latent_dim,
+            classes: self.classes,
+            truncation: None,
+        }
+    }
+}
+
+impl Latents {
+    /// No element of `z` farther from 0 than `limit`: those that are, are drawn again (the truncation trick of Brock et al.
+    /// 2019, arXiv 1809.11096, section 3.1), or, of the uniform distribution, all are scaled.
+    #[must_use]
+    pub fn truncated(self, limit: f64) -> Self {
+        Self { truncation: Some(limit as f32), ..self }
+    }
+
+    /// Elements of a row.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.latent_dim + self.classes.unwrap_or(0)
+    }
+
+    /// Number of classes, if there are any.
+    #[must_use]
+    pub fn classes(&self) -> Option<usize> {
+        self.classes
+    }
+
+    /// The next `count` rows of a stream, `[count, width]`; with classes, each of a random one. Does not depend on how many are
+    /// drawn at once.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn draw(&self, stream: &mut Stream, count: usize, device: &Device) -> Result<Tensor> {
+        let mut rows = Vec::with_capacity(count * self.width());
+        for _ in 0..count {
+            self.push_z(stream, &mut rows)?;
+            if let Some(classes) = self.classes {
+                let place = stream.uniform(0., 1., 1, &Device::Cpu)?.to_vec1::<f32>()?[0];
+                push_label(&mut rows, (place * classes as f32) as usize, classes);
+            }
+        }
+        Tensor::from_vec(rows, (count, self.width()), device)
+    }
+
+    /// The next rows of a stream, one of each label.
+    ///
+    /// # Errors
+    /// A model without classes, or a label of none.
+    pub fn draw_of(&self, stream: &mut Stream, labels: &[u8], device: &Device) -> Result<Tensor> {
+        let mut z = vec![];
+        for _ in labels {
+            self.push_z(stream, &mut z)?;
+        }
+        self.with_labels(&Tensor::from_vec(z, (labels.len(), self.latent_dim), device)?, labels)
+    }
+
+    /// Appends labels to `z: [B, latent_dim]`.
+    ///
+    /// # Errors
+    /// A model without classes, or a label of none; another number of labels.
+    pub fn with_labels(&self, z: &Tensor, labels: &[u8]) -> Result<Tensor> {
+        let Some(classes) = self.classes else { candle_core::bail!("labels for a model without classes") };
+        if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+            candle_core::bail!("a label {label} of {classes} classes")
+        }
+        let mut rows = vec![];
+        for label in labels {
+            push_label(&mut rows, usize::from(*label), classes);
+        }
+        Tensor::cat(&[z, &Tensor::from_vec(rows, (labels.len(), classes), z.device())?], 1)
+    }
+
+    fn push_z(&self, stream: &mut Stream, rows: &mut Vec<f32>) -> Result<()> {
+        let limit = self.truncation.unwrap_or(f32::INFINITY);
+        match self.distribution {
+            Distribution::Normal => {
+                let start = rows.len();
+                rows.extend(stream.normal(self.latent_dim, &Device::Cpu)?.to_vec1::<f32>()?);
+                for value in &mut rows[start..] {
+                    while value.abs() > limit {
+                        *value = stream.normal(1, &Device::Cpu)?.to_vec1::<f32>()?[0];
+                    }
+                }
+            }
+            Distribution::Uniform => {
+                let limit = limit.min(1.);
+                rows.extend(stream.uniform(-limit, limit, self.latent_dim, &Device::Cpu)?.to_vec1::<f32>()?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn push_label(rows: &mut Vec<f32>, label: usize, classes: usize) {
+    rows.extend((0..classes).map(|class| if class == label { 1. } else { 0. }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset;
+
+    fn rows(latents: &Latents, counts: &[usize]) -> Vec<Vec<f32>> {
+        let mut stream = Stream::new(3, "latents", 0);
+        let draw = |count: &usize| latents.draw(&mut stream, *count, &Device::Cpu).unwrap();
+        counts.iter().map(draw).flat_map(|rows| rows.to_vec2::<f32>().unwrap()).collect()
+    }
+
+    #[test]
+    fn rows_do_not_depend_on_how_many_are_drawn() {
+        let mut config = preset::mlp_002();
+        let plain = rows(&config.latents(), &[7]);
+        // What the stream alone would give, as ever.
+        let stream = Stream::new(3, "latents", 0).normal((7, 100), &Device::Cpu).unwrap();
+        assert!(plain == stream.to_vec2::<f32>().unwrap());
+        config.classes = Some(10);
+        let truncated = config.latents().truncated(0.7);
+        assert!(rows(&truncated, &[7]) == rows(&truncated, &[3, 4]));
+    }
+
+    #[test]
+    fn labels_are_one_of_all_and_even() {
+        let mut config = preset::mlp_002();
+        config.classes = Some(4);
+        let all = rows(&config.latents(), &[400]);
+        let mut counts = [0; 4];
+        for row in &all {
+            assert_eq!((row.len(), row[100..].iter().sum::<f32>()), (104, 1.));
+            counts[row[100..].iter().position(|x| *x > 0.).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
+        let mut stream = Stream::new(3, "latents", 0);
+        let chosen = config.latents().draw_of(&mut stream, &[3, 0], &Device::Cpu).unwrap();
+        let chosen = chosen.to_vec2::<f32>().unwrap();
+        assert_eq!((&chosen[0][100..], &chosen[1][100..]), (&[0f32, 0., 0., 1.][..], &[1., 0., 0., 0.][..]));
+        assert!(config.latents().draw_of(&mut stream, &[4], &Device::Cpu).is_err());
+        config.classes = None;
+        assert!(config.latents().draw_of(&mut stream, &[0], &Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn truncation_bounds_every_element() {
+        let mut config = preset::mlp_002();
+        for distribution in [Distribution::Normal, Distribution::Uniform] {
+            config.latent = distribution;
+            let largest = |latents: Latents| {
+                rows(&latents, &[50]).concat().into_iter().map(f32::abs).fold(0., f32::max)
+            };
+            assert!(largest(config.latents()) > 0.9);
+            let bounded = largest(config.latents().truncated(0.5));
+            assert!(bounded <= 0.5 && bounded > 0.45, "{bounded}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Spectral normalisation: a weight divided by its largest singular value (Miyato et al. 2018, arXiv 1802.05957), as
+//! PyTorch's `torch.nn.utils.parametrizations.spectral_norm` has it.
+
+use candle_core::{Result, Tensor, Var};
+use candle_nn::{Init, VarBuilder};
+
+/// PyTorch's default: what a vector's norm is at least.
+const EPS: f64 = 1e-12;
+/// Power iterations before the first step, as in PyTorch.
+const FIRST: usize = 15;
+
+/// The singular vectors of a weight as far as power iteration has come: state of the network beside its weights.
+#[derive(Debug, Clone)]
+pub(crate) struct Spectral {
+    /// `[rows]`.
+    u: Tensor,
+    /// `[columns]`.
+    v: Tensor,
+}
+
+/// A weight over its largest singular value, and what its gradient needs.
+#[derive(Debug)]
+pub(crate) struct Normalised {
+    pub(crate) weight: Tensor,
+    values: Vec<f32>,
+    sigma: f32,
+    u: Vec<f32>,
+    v: Vec<f32>,
+}
+
+impl Spectral {
+    /// Asks `vb` for `_u` and `_v`.
+    pub(crate) fn new([rows, columns]: [usize; 2], vb: &VarBuilder<'_>) -> Result<Self> {
+        let normal = Init::Randn { mean: 0., stdev: 1. };
+        Ok(Self { u: vb.get_with_hints(rows, "_u", normal)?, v: vb.get_with_hints(columns, "_v", normal)? })
+    }
+
+    /// From random vectors to singular ones.
+    pub(crate) fn begin(&self, weight: &Tensor) -> Result<()> {
+        self.move_by(weight, FIRST)
+    }
+
+    /// One power iteration.
+    pub(crate) fn iterate(&self, weight: &Tensor) -> Result<()> {
+        self.move_by(weight, 1)
+    }
+
+    fn move_by(&self, weight: &Tensor, iterations: usize) -> Result<()> {
+        let weight = weight.flatten_all()?.to_vec1::<f32>()?;
+        let (mut u, mut v) = (self.u.to_vec1::<f32>()?, self.v.to_vec1::<f32>()?);
+        normalise(&mut u);
+        normalise(&mut v);
+        for _ in 0..iterations {
+            u = product(&weight, &v);
+            normalise(&mut u);
+            v.fill(0.);
+            for (row, u) in weight.chunks_exact(v.len()).zip(&u) {
+                v.iter_mut().zip(row).for_each(|(v, w)| *v += u * w);
+            }
+            normalise(&mut v);
+        }
+        let set = |state: &Tensor, values: Vec<f32>| {
+            Var::from_tensor(state)?.set(&Tensor::from_vec(values, state.shape(), state.device())?)
+        };
+        set(&self.u, u)?;
+        set(&self.v, v)
+    }
+
+    /// `weight / (u^T weight v)` with its gradients, the vectors taken as constants.
+    pub(crate) fn on_tape(&self, weight: &Tensor) -> Result<Tensor> {
+        let [u, v] = [&self.u, &self.v].map(Tensor::detach);
+        let sigma = weight.flatten_from(1)?.matmul(&v.unsqueeze(1)?)?.squeeze(1)?.mul(&u)?.sum_all()?;
+        weight.broadcast_div(&sigma)
+    }
+
+    /// [`Self::on_tape`] without a graph.
+    pub(crate) fn normalise(&self, weight: &Tensor) -> Result<Normalised> {
+        let (u, v) = (self.u.to_vec1::<f32>()?, self.v.to_vec1::<f32>()?);
+        let mut values = weight.flatten_all()?.to_vec1::<f32>()?;
+        let sigma = dot(&u, &product(&values, &v));
+        values.iter_mut().for_each(|w| *w /= sigma);
+        let weight = Tensor::from_vec(values.clone(), weight.shape(), weight.device())?;
+        Ok(Normalised { weight, values, sigma, u, v })
+    }
+}
+
+impl Normalised {
+    /// The gradient of the original weight from that of the normalised one.
+    pub(crate) fn to_original(&self, gradient: &[f32]) -> Vec<f32> {
+        let along = dot(gradient, &self.values);
+        let mut values = gradient.to_vec();
+        for (row, u) in values.chunks_exact_mut(self.v.len()).zip(&self.u) {
+            row.iter_mut().zip(&self.v).for_each(|(g, v)| *g = (*g - along * u * v) / self.sigma);
+        }
+        values
+    }
+}
+
+fn product(matrix: &[f32], vector: &[f32]) -> Vec<f32> {
+    matrix.chunks_exact(vector.len()).map(|row| dot(row, vector)).collect()
+}
+
+/// In f64 over short runs of f32, which are vectorised.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let runs = a.chunks(64).zip(b.chunks(64));
+    runs.map(|(a, b)| f64::from(a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>())).sum::<f64>() as f32
+}
+
+fn normalise(vector: &mut [f32]) {
+    let norm = f64::from(dot(vector, vector)).sqrt().max(EPS) as f32;
+    vector.iter_mut().for_each(|x| *x /= norm);
+}

@@ -1,0 +1,103 @@
+//! Maps of twice and of half the size, and sums of maps: what residual networks need between their products.
+
+use super::Maps;
+use crate::kernels::{self, Image};
+use candle_core::Result;
+
+impl Maps {
+    /// Each pixel as 2x2 pixels, times `factor`: with 1, nearest-neighbour upsampling; with 1/4, the gradient of the input of
+    /// average pooling.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn enlarge(&self, factor: f32) -> Result<Self> {
+        let Image { channels, height, width } = self.image;
+        let image = Image { channels, height: 2 * height, width: 2 * width };
+        let at_once = channels * kernels::padded(self.batch);
+        let mut values = kernels::Buffer::new(image.len(self.batch));
+        kernels::each_pixel(&mut values, at_once, |pixel, out| {
+            let (y, x) = (pixel / image.width / 2, pixel % image.width / 2);
+            let from = &self.values[(y * width + x) * at_once..][..at_once];
+            out.iter_mut().zip(from).for_each(|(out, from)| *out = factor * from);
+        });
+        Ok(Self::new(image, self.batch, values))
+    }
+
+    /// The sum of each 2x2 pixels, times `factor`: with 1/4, average pooling; with 1, the gradient of the input of
+    /// nearest-neighbour upsampling. The last row or column of an odd number is left out.
+    ///
+    /// # Errors
+    /// Maps of less than 2x2.
+    pub fn reduce(&self, factor: f32) -> Result<Self> {
+        let Image { channels, height, width } = self.image;
+        if height < 2 || width < 2 {
+            candle_core::bail!("pooling of 2x2 needs as much, found {height}x{width}")
+        }
+        let image = Image { channels, height: height / 2, width: width / 2 };
+        let at_once = channels * kernels::padded(self.batch);
+        let mut values = kernels::Buffer::new(image.len(self.batch));
+        kernels::each_pixel(&mut values, at_once, |pixel, out| {
+            let (y, x) = (pixel / image.width * 2, pixel % image.width * 2);
+            let [a, b, c, d] = [(0, 0), (0, 1), (1, 0), (1, 1)]
+                .map(|(down, right)| &self.values[((y + down) * width + x + right) * at_once..][..at_once]);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = factor * ((a[i] + b[i]) + (c[i] + d[i]));
+            }
+        });
+        Ok(Self::new(image, self.batch, values))
+    }
+
+    /// The sum of two maps of the same shape.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn add(self, other: &Self) -> Result<Self> {
+        if (self.image, self.batch) != (other.image, other.batch) {
+            candle_core::bail!("adding {:?} and {:?}", self.dims(), other.dims())
+        }
+        let (image, batch) = (self.image, self.batch);
+        let at_once = image.channels * kernels::padded(batch);
+        let mut values = self.into_values();
+        kernels::each_pixel(&mut values, at_once, |pixel, sum| {
+            let other = &other.values[pixel * at_once..][..at_once];
+            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+        });
+        Ok(Self::new(image, batch, values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+    use candle_core::{Device, Tensor};
+
+    fn values(maps: &Maps) -> Vec<f32> {
+        maps.to_tensor().unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn pooling_halves_what_upsampling_doubles() -> Result<()> {
+        let x = Stream::new(0, "resample", 0).normal((3, 2, 3, 5), &Device::Cpu)?;
+        let maps = Maps::from_tensor(&x)?;
+        let large = maps.enlarge(1.)?;
+        assert_eq!(large.image(), [2, 6, 10]);
+        let expected: Vec<f32> = x.upsample_nearest2d(6, 10)?.flatten_all()?.to_vec1()?;
+        assert!(values(&large) == expected);
+        assert!(values(&large.reduce(0.25)?) == values(&maps));
+        let expected: Vec<f32> = x.avg_pool2d(2)?.flatten_all()?.to_vec1()?;
+        let pooled = values(&maps.reduce(0.25)?);
+        assert!(pooled.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6) && expected.len() == 12);
+        assert!(Maps::from_tensor(&x.flatten_from(1)?)?.reduce(1.).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn sums_are_of_one_shape() -> Result<()> {
+        let x = Tensor::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?;
+        let maps = Maps::from_tensor(&x)?;
+        assert_eq!(values(&maps.clone().add(&maps)?), [2., 4., 6., 8.]);
+        assert!(maps.clone().add(&Maps::from_tensor(&x.narrow(0, 0, 1)?)?).is_err());
+        Ok(())
+    }
+}
