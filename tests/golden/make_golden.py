@@ -2,7 +2,7 @@
 """Reference values from PyTorch for tests/it/parity.rs, and from scipy for gan-metrics (metrics.py).
 
   pip install torch safetensors numpy scipy
-  python3 make_golden.py            writes forward, loss, steps, objectives and metrics .safetensors beside this file
+  python3 make_golden.py            writes forward, loss, steps, objectives, networks and metrics .safetensors beside this file
   python3 make_golden.py metrics    writes that one
   python3 make_golden.py --check    computes them again and compares with those that are there
 
@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import metrics
+import networks as other_networks
 import objectives
 from seed_models import LATENT, PRESETS
 
@@ -203,6 +204,7 @@ def main():
         "steps": (steps, torch_version),
         "objectives": (
             lambda: objectives.golden(fill, kept, set_weights, stay_away_from_kinks, torch.tensor(LOGITS)), torch_version),
+        "networks": (lambda: other_networks.golden(fill, kept, set_weights, stay_away_from_kinks), torch_version),
         "metrics": (lambda: metrics.golden(fill), metrics.VERSIONS),
     }
     parser = argparse.ArgumentParser()

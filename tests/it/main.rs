@@ -11,5 +11,6 @@ mod golden;
 mod health;
 mod kill;
 mod layering;
+mod networks;
 mod parity;
 mod program;

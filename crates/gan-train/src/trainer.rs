@@ -117,6 +117,7 @@ impl Trainer {
         phases.end("G forward");
 
         // D, to which the fake images are constants: nothing goes back into G.
+        self.discriminator.iterate_power()?;
         let discriminator = self.discriminator.prepare();
         let on_real = discriminator.forward(&real)?;
         let on_fake = discriminator.forward(fake.output())?;
