@@ -13,3 +13,4 @@ mod kill;
 mod layering;
 mod parity;
 mod program;
+mod stacked;
