@@ -78,7 +78,7 @@ fn real_digits_are_perfect_and_copies_are_found_out() {
     let at = directory.path();
     let data = gan_data::mnist::mnist_5k().unwrap();
     let write = |name: &str, first: usize| {
-        let images = (first..data.len()).step_by(2).flat_map(|i| data.image(i)).copied().collect();
+        let images = (first..data.len()).step_by(2).flat_map(|i| data.image(i).into_owned()).collect();
         npy(&at.join(name), &[2500, 28, 28], images);
     };
     write("copies.npy", 0);
@@ -104,7 +104,7 @@ fn copies_are_those_of_the_images_that_were_trained_on() {
     succeed(at, &small_with(&args, &["--set", "data.limit=100", "--set", "train.steps=5"]));
     let data = gan_data::mnist::mnist_5k().unwrap();
     let write = |name: &str, first: usize| {
-        let images = (first..data.len()).step_by(50).flat_map(|i| data.image(i)).copied().collect();
+        let images = (first..data.len()).step_by(50).flat_map(|i| data.image(i).into_owned()).collect();
         npy(&at.join(name), &[100, 28, 28], images);
     };
     write("trained.npy", 0);
@@ -133,7 +133,7 @@ fn gray_images_are_gray_however_they_are_saved() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let data = gan_data::mnist::mnist_5k().unwrap();
-    let images: Vec<u8> = (0..100).flat_map(|i| data.image(i * 50)).copied().collect();
+    let images: Vec<u8> = (0..100).flat_map(|i| data.image(i * 50).into_owned()).collect();
     let tripled: Vec<u8> = images.chunks(784).flat_map(|image| image.repeat(3)).collect();
     npy(&at.join("gray.npy"), &[100, 28, 28], images.clone());
     npy(&at.join("rgb.npy"), &[100, 3, 28, 28], tripled);

@@ -14,3 +14,4 @@ mod layering;
 mod networks;
 mod parity;
 mod program;
+mod stacked;

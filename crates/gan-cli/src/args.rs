@@ -154,7 +154,7 @@ pub(crate) struct Evaluate {
     /// What the directory holds. [default: the run's data, else mnist]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(crate) data: Option<DataName>,
-    /// Images to judge, 64 or more. [default: 10000; at most as many as there are, and as real ones are held out]
+    /// Images to judge, 64 or more. [default: 10000, of stacked-mnist 26000; at most as many as there are, and as real ones are held out]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u32>,
     /// Seed of the latents.
@@ -174,6 +174,7 @@ const EVALUATE_EXAMPLES: &str = "\
 Examples:
   gan-cli evaluate runs/mnist-5k                           beside the embedded digits
   gan-cli evaluate runs/dcgan-28 --data-dir ~/mnist        10,000 images, all of MNIST
+  gan-cli evaluate runs/stacked                            of stacked-mnist: modes, too
   gan-cli evaluate --samples fakes.npy --range zero-one    another program's images
   gan-cli evaluate --samples fakes/ --json                 PNG files; one line of JSON";
 
@@ -225,6 +226,7 @@ pub(crate) enum DataCommand {
 Examples:
   gan-cli data info
   gan-cli data info --data-dir ~/mnist
+  gan-cli data info --name stacked-mnist --data-dir ~/mnist
   gan-cli data info --name folder --data-dir ~/faces")]
     Info {
         /// The data set. [default: mnist with --data-dir, else mnist-5k]
@@ -252,6 +254,7 @@ pub(crate) enum DataName {
     Mnist5k,
     Mnist,
     FashionMnist,
+    StackedMnist,
     Folder,
 }
 
@@ -306,6 +309,7 @@ impl From<DataName> for gan_data::Source {
             DataName::Mnist5k => Self::Mnist5k,
             DataName::Mnist => Self::Mnist,
             DataName::FashionMnist => Self::FashionMnist,
+            DataName::StackedMnist => Self::StackedMnist,
             DataName::Folder => Self::Folder,
         }
     }

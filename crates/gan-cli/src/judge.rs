@@ -3,7 +3,7 @@
 use crate::config::Config;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_data::{DataConfig, DataError, Dataset, Range, Split};
+use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, Look, SIDE, at_side};
 use gan_metrics::{Classifier, Reference, Sample, TrainingImages};
 use std::path::Path;
@@ -13,6 +13,12 @@ use std::time::Instant;
 /// Side of the largest images that real ones are enlarged to before the classifier reduces all of them: to judge a program's
 /// 512x512 images must not take the memory of 60,000 real ones as large.
 const LARGEST: usize = 64;
+
+/// Stacks of digits that are compared with at most, and that copies are sought among: with all 128,000 this takes minutes and
+/// gigabytes.
+const STACKS: usize = 50_000;
+/// Stacks that are compared with, for each that is judged: there is no end of them, and few are to be judged fast.
+const STACKS_FOR_EACH: usize = 2;
 
 /// The classifier for data of that name, or that of `file`.
 pub(crate) fn classifier(file: Option<&Path>, data: &str) -> Result<Classifier> {
@@ -27,6 +33,8 @@ pub(crate) fn classifier(file: Option<&Path>, data: &str) -> Result<Classifier> 
 pub(crate) struct Judges {
     pub(crate) classifier: Classifier,
     pub(crate) reference: Reference,
+    /// Of the images to be judged.
+    pub(crate) modes: Modes,
     /// Images to draw, as many as real ones are held out or fewer.
     pub(crate) count: usize,
 }
@@ -39,20 +47,22 @@ impl Judges {
         let start = Instant::now();
         let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
         let classifier = classifier(evaluate.features.as_deref(), real.data())?;
-        let reference = real.reference(&classifier, Pixels::Dropped)?;
         let count = evaluate.count.min(real.held_out_count());
         if count < evaluate.count {
             tracing::warn!("train.evaluate.count: {} images, as real ones are held out", count);
         }
+        let real = real.for_judging(count);
+        let reference = real.reference(&classifier, Pixels::Dropped)?;
         let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
         let (data, floor) = (&classifier.record().data, reference.floor(count)?.frechet_distance);
         tracing::info!(
             "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)"
         );
-        if real.data().trim_end_matches("-5k") != data {
+        if !classifier.knows(real.data()) {
             warn_of_features(data);
         }
-        Ok(Some(Self { classifier, reference, count }))
+        let modes = real.modes(&classifier);
+        Ok(Some(Self { classifier, reference, modes, count }))
     }
 }
 
@@ -71,6 +81,13 @@ pub(crate) enum Pixels {
     Dropped,
 }
 
+/// Whether the channels of an image are digits each, so that there are modes to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Modes {
+    Counted,
+    None,
+}
+
 /// Real images.
 #[derive(Debug)]
 pub(crate) struct Real {
@@ -80,6 +97,7 @@ pub(crate) struct Real {
     reference: Arc<Dataset>,
     /// What is judged beside them.
     held_out: Dataset,
+    source: Source,
     channels: usize,
     /// What the last two are, in words.
     pub(crate) names: Names,
@@ -94,16 +112,19 @@ pub(crate) struct Names {
 
 impl Real {
     /// Data like those of `config`, to judge images of `channels` and `size`. All of them, whatever the limit, are compared
-    /// with. Where there is no test split, every other image is held out of that, though it may have been trained on.
+    /// with, but of stacked digits a part. Where there is no test split, every other image is held out of that, though it
+    /// may have been trained on.
     pub(crate) fn load(config: &DataConfig, size: usize, channels: usize) -> Result<Self> {
         let size = if size > LARGEST { SIDE } else { size };
+        let most = if config.name == Source::StackedMnist { STACKS } else { usize::MAX };
+        let read = |config: &DataConfig, split| Ok(config.load(split, size, channels)?.spread(most));
         let all = DataConfig { limit: None, ..config.clone() };
-        let reference = Arc::new(all.load(Split::Train, size, channels)?);
+        let reference = Arc::new(read(&all, Split::Train)?);
         let trained = match config.limit {
-            Some(_) => Arc::new(config.load(Split::Train, size, channels)?),
+            Some(_) => Arc::new(read(config, Split::Train)?),
             None => Arc::clone(&reference),
         };
-        let (reference, held_out, names) = match all.load(Split::Test, size, channels) {
+        let (reference, held_out, names) = match read(&all, Split::Test) {
             Ok(held_out) => (reference, held_out, ["training split", "test split"]),
             Err(error @ (DataError::NoSplit { .. } | DataError::MissingFile { .. })) => {
                 if matches!(error, DataError::MissingFile { .. }) {
@@ -116,7 +137,16 @@ impl Real {
         };
         let [compared, beside] = names.map(|name| format!("{} {name}", reference.name()));
         let names = Names { reference: compared, held_out: beside };
-        Ok(Self { trained, reference, held_out, channels, names })
+        Ok(Self { trained, reference, held_out, source: config.name, channels, names })
+    }
+
+    /// What is needed to judge `count` images. Of stacked digits this is fewer: any are as good as any others.
+    pub(crate) fn for_judging(self, count: usize) -> Self {
+        if self.source != Source::StackedMnist {
+            return self;
+        }
+        let reference = Arc::new(Arc::unwrap_or_clone(self.reference).spread(STACKS_FOR_EACH * count));
+        Self { reference, held_out: self.held_out.spread(count), ..self }
     }
 
     /// Name of the data.
@@ -139,9 +169,15 @@ impl Real {
         self.reference.len()
     }
 
+    /// Whether there are modes, and a classifier that tells them apart.
+    pub(crate) fn modes(&self, classifier: &Classifier) -> Modes {
+        let is_stacked = self.source == Source::StackedMnist && classifier.record().classes == 10;
+        if is_stacked { Modes::Counted } else { Modes::None }
+    }
+
     /// All that the metrics need of the real images.
     pub(crate) fn reference(&self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
-        let look = |data| sample(classifier, self.chunks(data), Pixels::Dropped);
+        let look = |data| sample(classifier, self.chunks(data), Pixels::Dropped, self.modes(classifier));
         let reference = Reference::new(look(&self.reference)?, look(&self.held_out)?)?;
         if pixels == Pixels::Dropped {
             return Ok(reference);
@@ -165,6 +201,7 @@ pub(crate) fn sample(
     classifier: &Classifier,
     chunks: impl Iterator<Item = Result<Tensor>>,
     kept: Pixels,
+    modes: Modes,
 ) -> Result<Sample> {
     let (mut features, mut probabilities, mut pixels) = (vec![], vec![], vec![]);
     for chunk in chunks {
@@ -177,6 +214,10 @@ pub(crate) fn sample(
         }
     }
     let sample = Sample::new(&Tensor::cat(&features, 0)?, &Tensor::cat(&probabilities, 0)?)?;
+    let sample = match modes {
+        Modes::Counted => sample.with_seen_digits()?,
+        Modes::None => sample,
+    };
     Ok(match kept {
         Pixels::Kept => sample.with_images(&Tensor::cat(&pixels, 0)?)?,
         Pixels::Dropped => sample,

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut grid = GridBuilder::new(100, 10, 1, size, size)?;
     for class in 0..10 {
         let of_class = (0..digits.len()).filter(|&index| labels[index] == class);
-        let row: Vec<u8> = of_class.take(10).flat_map(|index| digits.image(index)).copied().collect();
+        let row: Vec<u8> = of_class.take(10).flat_map(|index| digits.image(index).into_owned()).collect();
         grid.push(&normalize::to_tensor(&row, (10, 1, size, size), Range::MinusOneOne, &Device::Cpu)?)?;
     }
     grid.finish().save_png(path)?;

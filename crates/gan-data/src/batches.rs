@@ -2,12 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Device, Tensor};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
-
 use crate::dataset::check_channels;
-use crate::{DataError, Dataset, Range, Result};
+use crate::{DataError, Dataset, Range, Result, rng};
+use candle_core::{Device, Tensor};
 
 /// Keeps the shuffles apart from every other stream drawn from the same seed.
 const PURPOSE: u64 = u64::from_le_bytes(*b"shuffle\0");
@@ -66,9 +63,7 @@ impl Batches {
             return wrong("data.batch-size", expected, config.batch_size);
         }
         check_channels("batch channels", config.channels)?;
-        if config.channels < dataset.channels() {
-            return wrong("batch channels", "3, as the data are RGB".to_owned(), config.channels);
-        }
+        dataset.check_fits("batch channels", config.channels)?;
         Ok(Self { dataset, config, epoch: Mutex::new(None) })
     }
 
@@ -149,31 +144,12 @@ impl Batches {
 
 /// The numbers below `count` in an order of (seed, epoch): Fisher-Yates over a `ChaCha8` stream of their own.
 fn shuffled(count: u32, seed: u64, epoch: u64) -> Vec<u32> {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&PURPOSE.to_le_bytes());
-    key[16..24].copy_from_slice(&epoch.to_le_bytes());
-    let mut rng = ChaCha8Rng::from_seed(key);
+    let mut rng = rng::stream(seed, PURPOSE, epoch);
     let mut indices: Vec<u32> = (0..count).collect();
     for last in (1..count).rev() {
-        indices.swap(last as usize, below(last + 1, &mut rng) as usize);
+        indices.swap(last as usize, rng::below(last + 1, &mut rng) as usize);
     }
     indices
-}
-
-/// A uniform number below `bound` (Lemire, arXiv 1805.10941, algorithm 5).
-///
-/// Written out because `rand` may change the values of its ranges and shuffles between versions, and a run must
-/// resume with the order it began with; the `ChaCha` stream itself is fixed.
-fn below(bound: u32, rng: &mut ChaCha8Rng) -> u32 {
-    // 2^32 mod bound: products whose low half is under it would favour some results.
-    let biased = bound.wrapping_neg() % bound;
-    loop {
-        let product = u64::from(rng.next_u32()) * u64::from(bound);
-        if product as u32 >= biased {
-            return (product >> 32) as u32;
-        }
-    }
 }
 
 #[cfg(test)]

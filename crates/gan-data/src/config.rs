@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::mnist::{self, Name, Split};
-use crate::{DataError, Dataset, Range, Result, folder};
+use crate::{DataError, Dataset, Range, Result, folder, stacked};
 
 /// What to train on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct DataConfig {
     pub name: Source,
     /// Images in a batch.
     pub batch_size: usize,
-    /// Where its files are. Without it, `mnist` and `fashion-mnist` come from the hub.
+    /// Where its files are. Without it, `mnist`, `fashion-mnist` and the digits of `stacked-mnist` come from the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
     /// What pixels are mapped to.
@@ -37,6 +37,8 @@ pub enum Source {
     Mnist,
     /// Fashion-MNIST, from its IDX files or from the hub.
     FashionMnist,
+    /// Three of MNIST's digits as red, green and blue: an image of one of 1000 modes.
+    StackedMnist,
     /// A directory of PNG and JPEG files, or of MNIST's IDX files.
     Folder,
 }
@@ -49,6 +51,7 @@ impl Source {
             Self::Mnist5k => "mnist-5k",
             Self::Mnist => "mnist",
             Self::FashionMnist => "fashion-mnist",
+            Self::StackedMnist => "stacked-mnist",
             Self::Folder => "folder",
         }
     }
@@ -88,15 +91,16 @@ impl DataConfig {
     }
 
     /// Reads the data set at `size` x `size`. A folder's images get `channels` (1 or 3); digits and clothes stay
-    /// gray, for [`Batches`](crate::Batches) to replicate.
+    /// gray, for [`Batches`](crate::Batches) to replicate; stacked digits have 3.
     ///
     /// # Errors
     ///
-    /// If [`validate`](Self::validate) fails, the data cannot be read, or there is no such split: the embedded
-    /// digits and a folder of images are training data only.
+    /// If [`validate`](Self::validate) fails, the data cannot be read, they are RGB where `channels` is 1, or there is no
+    /// such split: the embedded digits and a folder of images are training data only.
     pub fn load(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
         self.validate()?;
         let data = self.load_all(split, size, channels)?;
+        data.check_fits("channels", channels)?;
         Ok(match self.limit.filter(|_| split == Split::Train) {
             Some(limit) => data.spread(limit),
             None => data,
@@ -111,6 +115,10 @@ impl DataConfig {
             (Source::Mnist5k, _) => embedded()?.resize(size),
             (Source::Mnist, dir) => mnist_like(dir, Name::Mnist, split)?.resize(size),
             (Source::FashionMnist, dir) => mnist_like(dir, Name::FashionMnist, split)?.resize(size),
+            (Source::StackedMnist, dir) => {
+                let digits = mnist_like(dir, Name::Mnist, split)?.named(self.name.as_str());
+                digits.stacked(stacked::SEED, stacked::count(split))?.resize(size)
+            }
             (Source::Folder, None) => Err(DataError::MissingDir),
             (Source::Folder, Some(dir)) if split == Split::Train => folder::load(dir, size, channels),
             (Source::Folder, Some(dir)) if mnist::holds(dir, split) => {
@@ -166,6 +174,7 @@ mod tests {
             ("mnist-5k", Source::Mnist5k),
             ("mnist", Source::Mnist),
             ("fashion-mnist", Source::FashionMnist),
+            ("stacked-mnist", Source::StackedMnist),
             ("folder", Source::Folder),
         ] {
             let config: DataConfig = toml::from_str(&format!("name = \"{text}\"\nbatch-size = 64")).unwrap();
@@ -221,6 +230,17 @@ mod tests {
                 assert_eq!((data.len(), data.channels(), data.size()), (count, 1, 32));
             }
         }
+        let stacked = config(Source::StackedMnist, Some(dir.path()));
+        for (split, count) in [(Split::Train, 128_000), (Split::Test, 26_000)] {
+            let data = stacked.load(split, 32, 3).unwrap();
+            assert_eq!((data.len(), data.channels(), data.size()), (count, 3, 32));
+            assert_eq!((data.name(), data.image(count - 1).len()), ("stacked-mnist", 3 * 32 * 32));
+        }
+        let limited = DataConfig { limit: Some(100), ..stacked.clone() }.load(Split::Train, 28, 3).unwrap();
+        let all = stacked.load(Split::Train, 28, 3).unwrap();
+        assert_eq!((limited.len(), limited.image(99)), (100, all.image(128_000 / 100 * 99)));
+        let error = stacked.load(Split::Train, 28, 1).unwrap_err().to_string();
+        assert!(error.contains("expected 3") && error.contains("model.channels"), "{error}");
         let empty = tempfile::tempdir().unwrap();
         let error =
             config(Source::Folder, Some(empty.path())).load(Split::Test, 32, 1).unwrap_err().to_string();

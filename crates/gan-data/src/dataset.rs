@@ -1,19 +1,30 @@
 //! Images in memory: bytes in NCHW order, perhaps labels, and where they came from.
 
+use std::borrow::Cow;
+
+use crate::stacked::Stacks;
 use crate::{DataError, Range, Result, normalize, resize, sha256};
 use candle_core::{Device, Tensor};
 
 const CLASSES: usize = 10;
 
-/// Square images of one size, as bytes: `pixels` is `[count, channels, size, size]`.
+/// Square images of one size, as bytes in `[channels, size, size]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     name: String,
     source: String,
-    pixels: Vec<u8>,
+    images: Images,
     channels: usize,
     size: usize,
     labels: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Images {
+    /// `[count, channels, size, size]`.
+    Stored(Vec<u8>),
+    /// Composed when they are asked for.
+    Stacked(Stacks),
 }
 
 impl Dataset {
@@ -53,7 +64,34 @@ impl Dataset {
                 });
             }
         }
-        Ok(Self { name: name.into(), source: source.into(), pixels, channels, size, labels })
+        Ok(Self {
+            name: name.into(),
+            source: source.into(),
+            images: Images::Stored(pixels),
+            channels,
+            size,
+            labels,
+        })
+    }
+
+    /// `count` RGB images, each of three of these gray ones as red, green and blue: an image of one of 1000 modes where these
+    /// are digits (Metz et al. 2017, arXiv 1611.02163). Which three is a function of `seed` and the index of the image
+    /// alone, each of them any image with equal probability. None is stored; classes are not known.
+    ///
+    /// # Errors
+    ///
+    /// If the images are not gray, or `count` is 0.
+    pub fn stacked(self, seed: u64, count: usize) -> Result<Self> {
+        let source = format!("stacks of three of {} images: {}", self.len(), self.source);
+        let (Images::Stored(planes), 1) = (self.images, self.channels) else {
+            return Err(DataError::Value {
+                field: "channels",
+                expected: "1, to stack gray images".to_owned(),
+                found: self.channels.to_string(),
+            });
+        };
+        let images = Images::Stacked(Stacks::new(planes, self.size, seed, count)?);
+        Ok(Self { source, images, channels: 3, labels: None, ..self })
     }
 
     /// What the data set is called.
@@ -71,13 +109,16 @@ impl Dataset {
     /// Number of images, at least 1.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pixels.len() / self.area()
+        match &self.images {
+            Images::Stored(pixels) => pixels.len() / self.area(),
+            Images::Stacked(stacks) => stacks.len(),
+        }
     }
 
     /// Always false: no data set is without images.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
+        self.len() == 0
     }
 
     /// 1 (gray) or 3 (RGB).
@@ -92,20 +133,17 @@ impl Dataset {
         self.size
     }
 
-    /// All pixels, `[len, channels, size, size]`.
-    #[must_use]
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
-    /// The pixels of image `index`, `[channels, size, size]`.
+    /// The pixels of image `index`, `[channels, size, size]`: those that are stored, or a stack of them.
     ///
     /// # Panics
     ///
     /// As a slice does, if `index` is not below [`len`](Self::len).
     #[must_use]
-    pub fn image(&self, index: usize) -> &[u8] {
-        &self.pixels[index * self.area()..][..self.area()]
+    pub fn image(&self, index: usize) -> Cow<'_, [u8]> {
+        match &self.images {
+            Images::Stored(pixels) => Cow::Borrowed(&pixels[index * self.area()..][..self.area()]),
+            Images::Stacked(stacks) => Cow::Owned(stacks.image(index)),
+        }
     }
 
     /// The class of each image, in `0..=9`, where classes are known.
@@ -132,12 +170,18 @@ impl Dataset {
         Self { name: name.to_owned(), ..self }
     }
 
-    /// SHA-256 in hexadecimal over shape, pixels and labels: equal data, equal fingerprint, whatever the name.
+    /// SHA-256 in hexadecimal over shape, pixels and labels: equal data, equal fingerprint, whatever the name. Of stacks it is
+    /// over the gray images, the seed and which stacks there are.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let shape = [self.len(), self.channels, self.size, self.size].map(|side| (side as u64).to_le_bytes());
-        // The shape fixes where the pixels end, so what follows them can only be labels.
-        sha256::hex(&[shape.as_flattened(), &self.pixels, self.labels.as_deref().unwrap_or_default()])
+        match &self.images {
+            // The shape fixes where the pixels end, so what follows them can only be labels.
+            Images::Stored(pixels) => {
+                sha256::hex(&[shape.as_flattened(), pixels, self.labels.as_deref().unwrap_or_default()])
+            }
+            Images::Stacked(stacks) => stacks.fingerprint(shape.as_flattened()),
+        }
     }
 
     /// The same images at `size` x `size`: 28 to 32 by two black pixels on each side, so that digits keep their
@@ -146,10 +190,12 @@ impl Dataset {
     /// # Errors
     ///
     /// If `size` is not in `1..=4096`, or the result would not fit in memory's address range.
-    pub fn resize(mut self, size: usize) -> Result<Self> {
-        self.pixels = resize::planes(self.pixels, self.size, size)?;
-        self.size = size;
-        Ok(self)
+    pub fn resize(self, size: usize) -> Result<Self> {
+        let images = match self.images {
+            Images::Stored(pixels) => Images::Stored(resize::planes(pixels, self.size, size)?),
+            Images::Stacked(stacks) => Images::Stacked(stacks.resize(self.size, size)?),
+        };
+        Ok(Self { images, size, ..self })
     }
 
     /// The images of these indices: f32 `[n, channels, size, size]` in `range`. Gray images fill three channels alike.
@@ -163,14 +209,12 @@ impl Dataset {
     /// If an index is not below [`len`](Self::len).
     pub fn tensor(&self, indices: &[u32], channels: usize, range: Range, device: &Device) -> Result<Tensor> {
         check_channels("channels", channels)?;
-        if channels < self.channels {
-            let (field, expected) = ("channels", "3, as the data are RGB".to_owned());
-            return Err(DataError::Value { field, expected, found: channels.to_string() });
-        }
+        self.check_fits("channels", channels)?;
         let mut pixels = Vec::with_capacity(indices.len() * channels * self.size * self.size);
         for &index in indices {
+            let image = self.image(index as usize);
             for _ in 0..channels / self.channels {
-                pixels.extend_from_slice(self.image(index as usize));
+                pixels.extend_from_slice(&image);
             }
         }
         normalize::to_tensor(&pixels, (indices.len(), channels, self.size, self.size), range, device)
@@ -206,10 +250,29 @@ impl Dataset {
         [0, 1.min(all - 1)].map(|first| self.pick((first..all).step_by(2)))
     }
 
+    /// Refuses to show RGB images in gray.
+    ///
+    /// # Errors
+    ///
+    /// If `channels` are fewer than the data's.
+    pub(crate) fn check_fits(&self, field: &'static str, channels: usize) -> Result<()> {
+        if channels >= self.channels {
+            return Ok(());
+        }
+        let expected = "3, as the data are RGB (model.channels = 3)".to_owned();
+        Err(DataError::Value { field, expected, found: channels.to_string() })
+    }
+
     fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {
-        let pixels = indices.clone().flat_map(|index| self.image(index)).copied().collect();
-        let labels = self.labels.as_ref().map(|labels| indices.map(|index| labels[index]).collect());
-        Self { name: self.name.clone(), source: self.source.clone(), pixels, labels, ..*self }
+        let labels = self.labels.as_ref().map(|labels| indices.clone().map(|index| labels[index]).collect());
+        let images = match &self.images {
+            Images::Stored(pixels) => {
+                let image = |index| &pixels[index * self.area()..][..self.area()];
+                Images::Stored(indices.flat_map(image).copied().collect())
+            }
+            Images::Stacked(stacks) => Images::Stacked(stacks.pick(indices)),
+        };
+        Self { name: self.name.clone(), source: self.source.clone(), images, labels, ..*self }
     }
 
     fn area(&self) -> usize {
@@ -231,55 +294,4 @@ pub(crate) fn check_channels(field: &'static str, channels: usize) -> Result<()>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dataset(labels: Option<Vec<u8>>) -> Result<Dataset> {
-        Dataset::new("test", "nowhere", (0..24).collect(), 3, 2, labels)
-    }
-
-    #[test]
-    fn images_are_found_by_index() {
-        let data = dataset(Some(vec![7, 7])).unwrap();
-        assert_eq!((data.len(), data.channels(), data.size(), data.is_empty()), (2, 3, 2, false));
-        assert_eq!(data.image(1), (12..24).collect::<Vec<u8>>());
-        assert_eq!(data.class_counts(), Some([0, 0, 0, 0, 0, 0, 0, 2, 0, 0]));
-    }
-
-    #[test]
-    fn parts_keep_their_labels() {
-        let pixels = (0..5).flat_map(|i| [i * 10; 4]).collect();
-        let data = Dataset::new("test", "nowhere", pixels, 1, 2, Some(vec![0, 1, 2, 3, 4])).unwrap();
-        let parts = |data: &Dataset| (data.labels().unwrap().to_vec(), data.image(data.len() - 1)[0]);
-        assert_eq!(data.halves().map(|half| parts(&half)), [(vec![0, 2, 4], 40), (vec![1, 3], 30)]);
-        assert_eq!(parts(&data.clone().spread(2)), (vec![0, 2], 20));
-        assert_eq!(data.clone().spread(5), data);
-        assert_eq!(data.clone().spread(9), data);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        for (labels, part) in [(vec![1], "expected 2 in 0..=9, found 1"), (vec![1, 10], "a label 10")] {
-            let error = dataset(Some(labels)).unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
-        }
-        assert!(Dataset::new("t", "", vec![0; 8], 2, 2, None).is_err());
-        assert!(Dataset::new("t", "", vec![0; 5], 1, 2, None).is_err());
-        assert!(Dataset::new("t", "", vec![], 1, 2, None).is_err());
-        assert!(Dataset::new("t", "", vec![], 1, 0, None).is_err());
-    }
-
-    #[test]
-    fn the_fingerprint_covers_pixels_shape_and_labels_only() {
-        let data = |pixels, channels, size, labels| {
-            Dataset::new("a", "b", pixels, channels, size, labels).unwrap().fingerprint()
-        };
-        let base = data(vec![0; 12], 3, 2, None);
-        assert_eq!(base.len(), 64);
-        assert_ne!(base, data(vec![0; 12], 1, 2, None));
-        assert_ne!(base, data(vec![1; 12], 3, 2, None));
-        assert_ne!(base, data(vec![0; 12], 3, 2, Some(vec![0])));
-        let renamed = Dataset::new("x", "y", vec![0; 12], 3, 2, None).unwrap();
-        assert_eq!(base, renamed.fingerprint());
-    }
-}
+mod tests;

@@ -14,7 +14,9 @@ pub mod idx;
 pub mod mnist;
 pub mod normalize;
 mod resize;
+mod rng;
 mod sha256;
+mod stacked;
 
 pub use batches::{Batches, BatchesConfig, LastBatch};
 pub use config::{DataConfig, Source};

@@ -135,11 +135,16 @@ pub(crate) fn score(probabilities: &Rows) -> f64 {
 /// Images in each class by their most probable one.
 pub(crate) fn class_counts(probabilities: &Rows) -> Vec<u64> {
     let mut counts = vec![0; probabilities.width()];
-    for row in probabilities.values().chunks_exact(probabilities.width()) {
-        let best = (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
-        counts[best] += 1;
+    for class in classes(probabilities) {
+        counts[class] += 1;
     }
     counts
+}
+
+/// The most probable class of each row, the first of equals.
+pub(crate) fn classes(probabilities: &Rows) -> Vec<usize> {
+    let best = |row: &[f32]| (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+    probabilities.values().chunks_exact(probabilities.width()).map(best).collect()
 }
 
 /// `p ln(p / q)`.

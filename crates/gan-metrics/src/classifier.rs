@@ -146,6 +146,13 @@ impl Classifier {
         if data == "fashion-mnist" { Self::fashion_mnist(device) } else { Self::mnist(device) }
     }
 
+    /// Whether it learned on data of that name, or on what they are made of: `mnist-5k` and `stacked-mnist` are MNIST's digits.
+    #[must_use]
+    pub fn knows(&self, data: &str) -> bool {
+        let family = |name| if matches!(name, "mnist-5k" | "stacked-mnist") { "mnist" } else { name };
+        family(data) == family(self.record.data.as_str())
+    }
+
     /// Reads what [`Self::save`] wrote.
     ///
     /// # Errors

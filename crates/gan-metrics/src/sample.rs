@@ -1,6 +1,6 @@
 //! Images as the metrics see them.
 
-use crate::classes::probability_rows;
+use crate::classes::{classes, probability_rows};
 use crate::rows::Rows;
 use crate::{MetricsError, Result};
 use candle_core::Tensor;
@@ -50,6 +50,21 @@ impl Sample {
             return Err(MetricsError::input("digits", "0 to 9", digit));
         }
         Ok(Self { digits: Some(digits), ..self })
+    }
+
+    /// As [`Self::with_digits`], of images whose channels are digits each: the digit that the classifier takes it for.
+    ///
+    /// # Errors
+    /// Images of other than three channels; a classifier of other than ten classes.
+    pub fn with_seen_digits(self) -> Result<Self> {
+        let (rows, width) = (self.probabilities.count(), self.probabilities.width());
+        if (rows, width) != (3 * self.count(), 10) {
+            let expected = format!("10 for each of 3 channels of {} images", self.count());
+            return Err(MetricsError::input("probabilities", expected, format!("{rows} rows of {width}")));
+        }
+        let seen: Vec<u8> = classes(&self.probabilities).into_iter().map(|class| class as u8).collect();
+        let digits = seen.as_chunks().0.to_vec();
+        self.with_digits(digits)
     }
 
     /// The number of images.
@@ -134,6 +149,20 @@ mod tests {
         assert_eq!(taken.images.unwrap().values()[12..24], ramp(10, 12).to_vec2::<f32>()?[2]);
         assert_eq!(taken.digits.unwrap(), [[0, 0, 9], [2, 0, 9], [5, 0, 9], [7, 0, 9]]);
         assert!(sample.take(1).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn digits_are_what_the_classifier_sees_in_each_channel() -> Result<()> {
+        let seen = [[7u8, 0, 9], [1, 1, 2]];
+        let row = |digit: u8| (0..10).map(move |class| if class == digit { 0.55f32 } else { 0.05 });
+        let values: Vec<_> = seen.as_flattened().iter().flat_map(|&digit| row(digit)).collect();
+        let probabilities = Tensor::from_vec(values, (6, 10), &Device::Cpu)?;
+        assert_eq!(Sample::new(&ramp(2, 3), &probabilities)?.with_seen_digits()?.digits.unwrap(), seen);
+        let gray = Sample::new(&ramp(6, 3), &probabilities)?.with_seen_digits().unwrap_err().to_string();
+        let expected = "expected 10 for each of 3 channels of 6 images, found 6 rows of 10";
+        assert_eq!(gray, format!("probabilities: {expected}"));
+        assert!(Sample::new(&ramp(4, 2), &uniform(12))?.with_seen_digits().is_err());
         Ok(())
     }
 

@@ -51,6 +51,11 @@ fn data_have_the_classifier_of_their_name() {
         assert_eq!((data.as_str(), *classes), (named, 10));
         assert!(*test_accuracy >= least, "{test_accuracy}");
     }
+    let digits_only = Classifier::mnist(&Device::Cpu).unwrap();
+    for data in ["mnist", "mnist-5k", "stacked-mnist"] {
+        assert!(digits_only.knows(data) && !Classifier::fashion_mnist(&Device::Cpu).unwrap().knows(data));
+    }
+    assert!(!digits_only.knows("folder") && !digits_only.knows("fashion-mnist"));
     // Of other weights: what one names a digit, the other names a piece of clothing.
     let (images, _) = digits(50, 1, 28);
     let features = |data| Classifier::of(data, &Device::Cpu).unwrap().look(&images).unwrap().features;

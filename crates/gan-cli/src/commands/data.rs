@@ -30,11 +30,15 @@ fn info(name: Option<DataName>, dir: Option<PathBuf>) -> Result<()> {
     let dir = if source == Source::Mnist5k { None } else { dir };
     let config =
         DataConfig { name: source, batch_size: 1, dir: dir.clone(), range: Range::default(), limit: None };
-    let (size, channels) = if source == Source::Folder { (FOLDER_SIZE, 3) } else { (28, 1) };
+    let (size, channels) = match source {
+        Source::Folder => (FOLDER_SIZE, 3),
+        Source::StackedMnist => (28, 3),
+        Source::Mnist5k | Source::Mnist | Source::FashionMnist => (28, 1),
+    };
 
     let mut text = String::new();
     let splits: &[Split] = match source {
-        Source::Mnist | Source::FashionMnist => &[Split::Train, Split::Test],
+        Source::Mnist | Source::FashionMnist | Source::StackedMnist => &[Split::Train, Split::Test],
         Source::Mnist5k | Source::Folder => &[Split::Train],
     };
     for &split in splits {
@@ -46,7 +50,10 @@ fn info(name: Option<DataName>, dir: Option<PathBuf>) -> Result<()> {
             data => describe(&mut text, split, &data?)?,
         }
     }
-    if let (Source::Mnist, Some(dir)) = (source, &dir) {
+    if source == Source::StackedMnist {
+        writeln!(text, "An image is one of 1000 modes: a digit in each of red, green and blue.")?;
+    }
+    if let (Source::Mnist | Source::StackedMnist, Some(dir)) = (source, &dir) {
         text.push_str(&canonical(dir)?);
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)
@@ -91,7 +98,8 @@ fn download(name: HubName, out: &Path) -> Result<()> {
     for (split, prefix) in [(Split::Train, "train"), (Split::Test, "t10k")] {
         let data = gan_data::hub::load(name, split)?;
         std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-        let images = IdxImages { count: data.len(), rows: 28, cols: 28, pixels: data.pixels().to_vec() };
+        let pixels = (0..data.len()).flat_map(|index| data.image(index).into_owned()).collect();
+        let images = IdxImages { count: data.len(), rows: 28, cols: 28, pixels };
         idx::write_images_gz(out.join(format!("{prefix}-images-idx3-ubyte.gz")), &images)?;
         let labels = data.labels().unwrap_or_default();
         idx::write_labels_gz(out.join(format!("{prefix}-labels-idx1-ubyte.gz")), labels)?;

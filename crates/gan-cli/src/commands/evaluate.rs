@@ -19,6 +19,8 @@ use subject::Subject;
 
 /// Where there are so many held-out images.
 const DEFAULT_COUNT: usize = 10_000;
+/// Of stacked digits: what the papers count modes of.
+const STACKED_COUNT: usize = 26_000;
 
 /// What is printed.
 #[derive(Debug, Serialize)]
@@ -51,16 +53,19 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     if let Some(path) = paths.find(|path| !path.exists()) {
         return Err(usage(format!("{}: no such file or directory", path.display())));
     }
-    let subject = Subject::open(args)?;
     let data = data(args)?;
+    let subject = Subject::open(args, data.name)?;
     let (channels, size) = subject.shape();
     let real = Real::load(&data, size, channels)?;
     let classifier = judge::classifier(args.features.as_deref(), real.data())?;
     let features = classifier.record().data.clone();
-    if args.features.is_none() && real.data().trim_end_matches("-5k") != features {
+    if args.features.is_none() && !classifier.knows(real.data()) {
         judge::warn_of_features(&features);
     }
-    let generated = judge::sample(&classifier, subject.images(count(args, &subject, &real)?)?, Pixels::Kept)?;
+    let count = count(args, data.name, &subject, &real)?;
+    let real = real.for_judging(count);
+    let generated =
+        judge::sample(&classifier, subject.images(count)?, Pixels::Kept, real.modes(&classifier))?;
     let reference = real.reference(&classifier, Pixels::Kept)?;
     let report = Report {
         subject: subject.name(),
@@ -78,8 +83,9 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
 }
 
 /// Images to judge: no more than there are, nor than real ones are held out, for equal numbers are compared.
-fn count(args: &args::Evaluate, subject: &Subject, real: &Real) -> Result<usize> {
-    let wanted = args.count.map_or(DEFAULT_COUNT, |count| count as usize);
+fn count(args: &args::Evaluate, data: Source, subject: &Subject, real: &Real) -> Result<usize> {
+    let default = if data == Source::StackedMnist { STACKED_COUNT } else { DEFAULT_COUNT };
+    let wanted = args.count.map_or(default, |count| count as usize);
     let (held_out, images) = (real.held_out_count(), subject.count().unwrap_or(usize::MAX));
     let count = wanted.min(held_out).min(images);
     if count < MIN_JUDGED {

@@ -49,19 +49,22 @@ impl<'a> Evaluate<'a> {
     fn judge(&mut self, trainer: &Trainer) -> Result<()> {
         trainer.check_finite()?;
         let step = trainer.steps_done();
-        let Judges { classifier, reference, count } = self.judges;
+        let Judges { classifier, reference, modes, count } = self.judges;
         let sampler = trainer.sampler()?;
         let images = Images::seeded(&sampler, trainer.seed(), *count);
-        let evaluation = reference.evaluate(&judge::sample(classifier, images.chunks(), Pixels::Dropped)?)?;
+        let sample = judge::sample(classifier, images.chunks(), Pixels::Dropped, *modes)?;
+        let evaluation = reference.evaluate(&sample)?;
         self.write(step, &evaluation)?;
         let frechet_distance = evaluation.frechet_distance;
         let features = &classifier.record().data;
+        let covered = match evaluation.modes {
+            Some(modes) => format!("{} of {} modes (KL {:.3})", modes.covered, modes.of, modes.kl),
+            None => format!("{} of {} classes", evaluation.classes.covered, evaluation.classes.of),
+        };
         tracing::info!(
-            "step {step}: {features}-fd {frechet_distance:.2}, precision {:.3}, recall {:.3}, {} of {} classes",
+            "step {step}: {features}-fd {frechet_distance:.2}, precision {:.3}, recall {:.3}, {covered}",
             evaluation.precision,
             evaluation.recall,
-            evaluation.classes.covered,
-            evaluation.classes.of
         );
         if self.best.as_ref().is_none_or(|best| frechet_distance < best.frechet_distance) {
             let features = self.wanted.features.clone();

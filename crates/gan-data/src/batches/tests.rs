@@ -1,4 +1,7 @@
 use super::*;
+use crate::rng::below;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 fn dataset(count: usize, channels: usize) -> Dataset {
     let pixels = (0..count).flat_map(|image| (0..channels * 4).map(move |n| (image + n) as u8));
@@ -109,7 +112,7 @@ fn batches_hold_the_images_of_their_indices() {
     let (step, batch) = gray.iter_from(5, &Device::Cpu).next().unwrap().unwrap();
     assert_eq!((step, batch.dims()), (5, &[4, 1, 2, 2][..]));
     let expected: Vec<u8> =
-        gray.indices(5).iter().flat_map(|&index| gray.dataset().image(index as usize).to_vec()).collect();
+        gray.indices(5).iter().flat_map(|&index| gray.dataset().image(index as usize).into_owned()).collect();
     assert_eq!(crate::normalize::from_tensor(&batch).unwrap(), expected);
 
     let tripled = batches(9, BatchesConfig { channels: 3, ..config(4) }).batch(5, &Device::Cpu).unwrap();
@@ -125,7 +128,7 @@ fn impossible_batches_are_refused() {
     for (channels, config, part) in [
         (1, config(0), "data.batch-size: expected 1..=9 (the images in test), found 0"),
         (1, config(10), "data.batch-size: expected 1..=9 (the images in test), found 10"),
-        (3, config(4), "batch channels: expected 3, as the data are RGB, found 1"),
+        (3, config(4), "batch channels: expected 3, as the data are RGB (model.channels = 3), found 1"),
         (
             1,
             BatchesConfig { channels: 2, ..config(4) },

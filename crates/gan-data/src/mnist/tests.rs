@@ -19,19 +19,23 @@ fn load(dir: &tempfile::TempDir) -> Result<Dataset> {
     load_dir(dir.path(), Name::Mnist, Split::Train)
 }
 
+fn pixels(data: &Dataset) -> Vec<u8> {
+    (0..data.len()).flat_map(|index| data.image(index).into_owned()).collect()
+}
+
 #[test]
 fn all_spellings_are_found_and_raw_is_preferred() {
     let dir = directory(&digits(3), &[0, 9, 5]);
     let data = load(&dir).unwrap();
     assert_eq!((data.len(), data.channels(), data.size(), data.name()), (3, 1, 28, "mnist"));
     assert_eq!(data.labels(), Some(&[0, 9, 5][..]));
-    assert_eq!(data.pixels(), digits(3).pixels);
+    assert!(pixels(&data) == digits(3).pixels);
 
     let raw = [idx::header(idx::IMAGES_MAGIC, &[3, 28, 28]).unwrap(), vec![7; 3 * 784]].concat();
     std::fs::write(dir.path().join("train-images.idx3-ubyte"), &raw).unwrap();
     // As some archives have it: a directory of the file's name.
     std::fs::create_dir(dir.path().join("train-images-idx3-ubyte")).unwrap();
-    assert_eq!(load(&dir).unwrap().pixels(), [7; 3 * 784]);
+    assert!(pixels(&load(&dir).unwrap()) == [7; 3 * 784]);
 }
 
 #[test]
@@ -93,7 +97,7 @@ fn the_embedded_digits_are_500_of_each_class() {
     // As `make_mnist_5k.py` prints them and assets/README.md records them.
     let header = idx::header(idx::IMAGES_MAGIC, &[5000, 28, 28]).unwrap();
     assert_eq!(
-        sha256::hex(&[&header, data.pixels()]),
+        sha256::hex(&[&header, &pixels(&data)]),
         "a4a9358b9ba319305e7cd69b2c7410e463401e152d7e9e60189b94a3f159d012"
     );
 }

@@ -25,9 +25,11 @@ enum Source {
 }
 
 impl Subject {
-    pub(super) fn open(args: &args::Evaluate) -> Result<Self> {
+    /// To be judged beside `data`: RGB images that are gray are judged as gray, but stacks of three digits may be alike.
+    pub(super) fn open(args: &args::Evaluate, data: gan_data::Source) -> Result<Self> {
         if let Some(path) = &args.samples {
             let source = if path.is_dir() { files(path)? } else { Source::Tensor(array(path, args.range)?) };
+            let source = if data == gan_data::Source::StackedMnist { source } else { source.gray(path)? };
             return Ok(Self { name: path.display().to_string(), source });
         }
         let Some(from) = &args.from else {
@@ -87,17 +89,36 @@ impl Subject {
     }
 }
 
+impl Source {
+    /// RGB images whose channels are alike as what they are; `path` is where they are from.
+    fn gray(self, path: &Path) -> Result<Self> {
+        let gray = match &self {
+            Self::Tensor(images) if images.dim(1)? == 3 => {
+                let first = images.narrow(1, 0, 1)?;
+                let others = first.broadcast_ne(images)?.to_dtype(DType::F32)?.sum_all()?;
+                (others.to_scalar::<f32>()? == 0.).then(|| first.contiguous()).transpose()?.map(Self::Tensor)
+            }
+            Self::Files(data) if data.channels() == 3 => {
+                let area = data.size() * data.size();
+                let is_gray = |image: &[u8]| {
+                    image[..area] == image[area..2 * area] && image[..area] == image[2 * area..]
+                };
+                let all = (0..data.len()).all(|index| is_gray(&data.image(index)));
+                all.then(|| folder::load(path, data.size(), 1)).transpose()?.map(Self::Files)
+            }
+            _ => None,
+        };
+        if gray.is_some() {
+            tracing::info!("--samples {}: the RGB images are gray, and are judged as gray", path.display());
+        }
+        Ok(gray.unwrap_or(self))
+    }
+}
+
 /// Every PNG and JPEG file of a directory, of the size and kind of its first.
 fn files(path: &Path) -> Result<Source> {
     let (channels, size) = folder::shape(path)?;
-    let data = folder::load(path, size, channels)?;
-    let area = size * size;
-    let is_gray = |image: &[u8]| image[..area] == image[area..2 * area] && image[..area] == image[2 * area..];
-    if channels == 3 && (0..data.len()).all(|index| is_gray(data.image(index))) {
-        tracing::info!("the RGB files are gray, and are judged as gray");
-        return Ok(Source::Files(folder::load(path, size, 1)?));
-    }
-    Ok(Source::Files(data))
+    Ok(Source::Files(folder::load(path, size, channels)?))
 }
 
 /// Images of a `.npy` file: floats in the given range, or bytes; `[N, C, S, S]`, or `[N, S, S]` if gray.
@@ -124,13 +145,5 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     }
     // Floats as they are where they are right, and bytes as the data's bytes, to the last bit.
     let values = if low < 0. { values } else { values.iter().map(|v| v / (high / 2.) - 1.).collect() };
-    let images = Tensor::from_vec(values, &shape[..], &Device::Cpu)?;
-    if shape[1] == 3 {
-        let first = images.narrow(1, 0, 1)?;
-        if first.broadcast_ne(&images)?.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()? == 0. {
-            tracing::info!("{}: the RGB images are gray, and are judged as gray", at());
-            return Ok(first.contiguous()?);
-        }
-    }
-    Ok(images)
+    Ok(Tensor::from_vec(values, &shape[..], &Device::Cpu)?)
 }

@@ -34,6 +34,17 @@ pub(super) fn of(report: &Report) -> Result<String> {
     let covered = |e: &Evaluation| format!("{} of {}", e.classes.covered, e.classes.of);
     row("classes", &covered, "with a tenth of their share or more")?;
     row("class KL", &|e| format!("{:.4}", e.classes.kl), "0 where shares are the data's")?;
+    if generated.modes.is_some() {
+        let covered =
+            |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{} of {}", m.covered, m.of));
+        row("modes", &covered, "of three digits, with an image or more")?;
+        let kl = |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{:.4}", m.kl));
+        row(
+            "mode KL",
+            &kl,
+            &format!("0 where all are as frequent; {:.4} of it is chance", chance(generated)),
+        )?;
+    }
     if generated.memorisation.is_some() {
         let median = |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.3}", m.median));
         row("nearest training image", &median, "median distance; much less than the floor's: copies")?;
@@ -48,4 +59,10 @@ pub(super) fn of(report: &Report) -> Result<String> {
         writeln!(text, "{class:<26}{share:>COLUMN$} {real:>COLUMN$}")?;
     }
     Ok(text)
+}
+
+/// How much the KL of the modes of N images is above their distribution's own, on average: `(modes - 1) / 2N`, as 2N times the
+/// KL of samples is a chi-squared variable.
+fn chance(evaluation: &Evaluation) -> f64 {
+    evaluation.modes.map_or(0., |modes| (modes.of - 1) as f64 / (2 * evaluation.count) as f64)
 }

@@ -1,0 +1,28 @@
+//! Seeded random numbers that are the same for good.
+//!
+//! Written out because `rand` may change the values of its ranges and shuffles between versions, and a run must resume with
+//! the order it began with; the `ChaCha` stream itself is fixed.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// The stream of (seed, purpose, index): its own, whatever the others are.
+pub(crate) fn stream(seed: u64, purpose: u64, index: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&purpose.to_le_bytes());
+    key[16..24].copy_from_slice(&index.to_le_bytes());
+    ChaCha8Rng::from_seed(key)
+}
+
+/// A uniform number below `bound` (Lemire, arXiv 1805.10941, algorithm 5).
+pub(crate) fn below(bound: u32, rng: &mut ChaCha8Rng) -> u32 {
+    // 2^32 mod bound: products whose low half is under it would favour some results.
+    let biased = bound.wrapping_neg() % bound;
+    loop {
+        let product = u64::from(rng.next_u32()) * u64::from(bound);
+        if product as u32 >= biased {
+            return (product >> 32) as u32;
+        }
+    }
+}
