@@ -3,8 +3,8 @@
 use crate::golden::{Golden, fill, images, latents, networks};
 use candle_core::{Device, Tensor};
 use gan_models::{
-    Activation, Arch, Batch, Discriminator, DiscriminatorConfig, DiscriminatorNorm, GeneratorConfig, Gradients,
-    ModelConfig, Params, Wanted, preset,
+    Activation, Arch, Batch, Discriminator, DiscriminatorConfig, DiscriminatorNorm, GeneratorConfig,
+    Gradients, ModelConfig, Params, Wanted, preset,
 };
 use gan_ops::Gradient;
 use gan_train::penalty::zero_centered;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, Look, SIDE, at_side};
-use gan_metrics::{Classifier, Reference, Sample, TrainingImages};
+use gan_metrics::{Classifier, MetricsError, Reference, Sample, TrainingImages};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -178,7 +178,12 @@ impl Real {
     /// All that the metrics need of the real images.
     pub(crate) fn reference(&self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
         let look = |data| sample(classifier, self.chunks(data), Pixels::Dropped, self.modes(classifier));
-        let reference = Reference::new(look(&self.reference)?, look(&self.held_out)?)?;
+        let held_out = look(&self.held_out)?;
+        let held_out = match self.held_out.labels() {
+            Some(labels) => with_labels(held_out, labels.to_vec())?,
+            None => held_out,
+        };
+        let reference = Reference::new(look(&self.reference)?, held_out)?;
         if pixels == Pixels::Dropped {
             return Ok(reference);
         }
@@ -222,6 +227,18 @@ pub(crate) fn sample(
         Pixels::Kept => sample.with_images(&Tensor::cat(&pixels, 0)?)?,
         Pixels::Dropped => sample,
     })
+}
+
+/// With labels, unless the classifier knows other classes than these.
+pub(crate) fn with_labels(sample: Sample, labels: Vec<u8>) -> Result<Sample> {
+    match sample.clone().with_labels(labels) {
+        Ok(labelled) => Ok(labelled),
+        Err(error @ MetricsError::Input { .. }) => {
+            tracing::warn!("nothing is said about the accuracy of classes ({error})");
+            Ok(sample)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Calls the distance by the data of its features, `mnist_fd`, so that nobody takes it for another.

@@ -99,6 +99,13 @@ impl Batches {
         permutation[start..end].to_vec()
     }
 
+    /// The classes of the images in the batch of `step`, where classes are known.
+    #[must_use]
+    pub fn labels(&self, step: u64) -> Option<Vec<u8>> {
+        let labels = self.dataset.labels()?;
+        Some(self.indices(step).into_iter().map(|index| labels[index as usize]).collect())
+    }
+
     /// The batch of `step`: f32 `[B, channels, size, size]` in the configured range.
     ///
     /// # Errors

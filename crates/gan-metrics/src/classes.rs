@@ -63,6 +63,39 @@ impl Classes {
     }
 }
 
+/// How many images the classifier takes for what they are, or were asked to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// Share of all images.
+    pub overall: f64,
+    /// Share of the images of each class; none of a class that has no images.
+    pub of_classes: Vec<Option<f64>>,
+}
+
+impl Accuracy {
+    /// Of images with checked rows of probabilities, some for each of `labels`: the class with the largest sum over an image's
+    /// rows is what it is taken for.
+    pub(crate) fn of(probabilities: &Rows, labels: &[u8]) -> Self {
+        let width = probabilities.width();
+        let mut counts = vec![(0u64, 0u64); width];
+        let at_once = probabilities.values().len() / labels.len();
+        for (rows, label) in probabilities.values().chunks_exact(at_once).zip(labels) {
+            let mut sums = vec![0f32; width];
+            for row in rows.chunks_exact(width) {
+                sums.iter_mut().zip(row).for_each(|(sum, p)| *sum += p);
+            }
+            let best =
+                sums.iter().enumerate().fold(0, |best, (i, sum)| if *sum > sums[best] { i } else { best });
+            let (right, all) = &mut counts[usize::from(*label)];
+            *all += 1;
+            *right += u64::from(best == usize::from(*label));
+        }
+        let share = |&(right, all): &(u64, u64)| (all > 0).then(|| right as f64 / all as f64);
+        let right: u64 = counts.iter().map(|count| count.0).sum();
+        Self { overall: right as f64 / labels.len() as f64, of_classes: counts.iter().map(share).collect() }
+    }
+}
+
 /// Modes of stacked digits: an image of three channels, a digit in each, is one of 1000 (Metz et al. 2017, arXiv
 /// 1611.02163; as VEEGAN, arXiv 1705.07761, and `PacGAN`, arXiv 1712.04086, report it).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

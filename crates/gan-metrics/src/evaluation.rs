@@ -4,7 +4,9 @@ use crate::classes::{class_counts, score};
 use crate::frechet::{Moments, frechet_distance};
 use crate::kid::kid_of_rows;
 use crate::sample::evenly_spaced;
-use crate::{Classes, Kid, KidConfig, Manifold, Memorisation, Modes, Result, Sample, TrainingImages};
+use crate::{
+    Accuracy, Classes, Kid, KidConfig, Manifold, Memorisation, Modes, Result, Sample, TrainingImages,
+};
 use serde::{Deserialize, Serialize};
 
 /// Nearest neighbours that make up a [`Manifold`] here, as in Kynkäänniemi et al. 2019.
@@ -42,6 +44,9 @@ pub struct Evaluation {
     pub coverage: f64,
     /// Classes, beside those of the training images.
     pub classes: Classes,
+    /// How many images are what they are labelled as, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Accuracy>,
     /// Modes, if the digits of the images are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modes: Option<Modes>,
@@ -111,6 +116,7 @@ impl Reference {
             density: overlap.density,
             coverage: overlap.coverage,
             classes: Classes::compare(&class_counts(&sample.probabilities), &self.class_counts),
+            accuracy: sample.labels.as_deref().map(|labels| Accuracy::of(&sample.probabilities, labels)),
             modes: sample.digits.as_deref().map(Modes::of).transpose()?,
             memorisation,
         })
@@ -176,6 +182,19 @@ mod tests {
         assert_eq!(found, Evaluation { memorisation: None, ..reference.evaluate(&sample(2, 50))? });
         let digits = vec![[1, 2, 3]; 50];
         assert_eq!(reference.evaluate(&bare.clone().with_digits(digits)?)?.modes.unwrap().covered, 1);
+
+        let seen: Vec<u8> =
+            probabilities.argmax(1)?.to_vec1::<u32>()?.into_iter().map(|class| class as u8).collect();
+        let mut labels = seen.clone();
+        labels[7] = (seen[7] + 1) % 10;
+        let accuracy = reference.evaluate(&bare.clone().with_labels(labels)?)?.accuracy.unwrap();
+        assert!((accuracy.overall - 0.98).abs() < 1e-9, "{}", accuracy.overall);
+        let below_one = accuracy.of_classes.iter().flatten().filter(|share| **share < 1.).count();
+        assert_eq!(below_one, 1);
+        assert!(
+            bare.clone().with_labels(vec![10; 50]).is_err()
+                && bare.clone().with_labels(seen[1..].to_vec()).is_err()
+        );
 
         let json = serde_json::to_value(&found).unwrap();
         assert!(json.get("modes").is_none() && json["classifier_score"].is_f64());

@@ -13,7 +13,7 @@ mod neighbours;
 mod rows;
 mod sample;
 
-pub use classes::{Classes, Modes, classifier_score};
+pub use classes::{Accuracy, Classes, Modes, classifier_score};
 pub use classifier::Classifier;
 pub use error::{MetricsError, Result};
 pub use evaluation::{Evaluation, NEIGHBOURS, Reference};

@@ -12,6 +12,7 @@ pub struct Sample {
     pub(crate) probabilities: Rows,
     pub(crate) images: Option<Rows>,
     pub(crate) digits: Option<Vec<[u8; 3]>>,
+    pub(crate) labels: Option<Vec<u8>>,
 }
 
 impl Sample {
@@ -27,7 +28,7 @@ impl Sample {
             let expected = format!("rows for each of {} images", features.count());
             return Err(MetricsError::input("probabilities", expected, probabilities.count()));
         }
-        Ok(Self { features, probabilities, images: None, digits: None })
+        Ok(Self { features, probabilities, images: None, digits: None, labels: None })
     }
 
     /// With the images themselves, `[N, ...]` f32 in [-1, 1], without which nothing is said about memorisation.
@@ -67,6 +68,19 @@ impl Sample {
         self.with_digits(digits)
     }
 
+    /// With the class that each image is, or was asked to be, N of them, without which nothing is said about accuracy.
+    ///
+    /// # Errors
+    /// Another number of images; a class that the classifier does not know.
+    pub fn with_labels(self, labels: Vec<u8>) -> Result<Self> {
+        self.check_count("labels", labels.len())?;
+        let classes = self.probabilities.width();
+        if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+            return Err(MetricsError::input("labels", format!("0 to {}", classes - 1), label));
+        }
+        Ok(Self { labels: Some(labels), ..self })
+    }
+
     /// The number of images.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -96,6 +110,10 @@ impl Sample {
                 .digits
                 .as_ref()
                 .map(|digits| indices.iter().map(|&index| digits[index as usize]).collect()),
+            labels: self
+                .labels
+                .as_ref()
+                .map(|labels| indices.iter().map(|&index| labels[index as usize]).collect()),
         })
     }
 

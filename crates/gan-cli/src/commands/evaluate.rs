@@ -66,6 +66,10 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let real = real.for_judging(count);
     let generated =
         judge::sample(&classifier, subject.images(count)?, Pixels::Kept, real.modes(&classifier))?;
+    let generated = match subject.labels(count) {
+        Some(labels) => judge::with_labels(generated, labels)?,
+        None => generated,
+    };
     let reference = real.reference(&classifier, Pixels::Kept)?;
     let report = Report {
         subject: subject.name(),

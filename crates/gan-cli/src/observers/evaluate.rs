@@ -52,14 +52,20 @@ impl<'a> Evaluate<'a> {
         let Judges { classifier, reference, modes, count } = self.judges;
         let sampler = trainer.sampler()?;
         let images = Images::seeded(&sampler, trainer.seed(), *count);
+        let labels = images.labels().map(<[u8]>::to_vec);
         let sample = judge::sample(classifier, images.chunks(), Pixels::Dropped, *modes)?;
+        let sample = match labels {
+            Some(labels) => judge::with_labels(sample, labels)?,
+            None => sample,
+        };
         let evaluation = reference.evaluate(&sample)?;
         self.write(step, &evaluation)?;
         let frechet_distance = evaluation.frechet_distance;
         let features = &classifier.record().data;
-        let covered = match evaluation.modes {
-            Some(modes) => format!("{} of {} modes (KL {:.3})", modes.covered, modes.of, modes.kl),
-            None => format!("{} of {} classes", evaluation.classes.covered, evaluation.classes.of),
+        let covered = match (evaluation.modes, &evaluation.accuracy) {
+            (_, Some(accuracy)) => format!("{:.1}% of the classes asked for", accuracy.overall * 100.),
+            (Some(modes), _) => format!("{} of {} modes (KL {:.3})", modes.covered, modes.of, modes.kl),
+            (None, None) => format!("{} of {} classes", evaluation.classes.covered, evaluation.classes.of),
         };
         tracing::info!(
             "step {step}: {features}-fd {frechet_distance:.2}, precision {:.3}, recall {:.3}, {covered}",

@@ -66,6 +66,16 @@ impl Subject {
         }
     }
 
+    /// What each of `count` images was asked to be, where the generator has classes.
+    pub(super) fn labels(&self, count: usize) -> Option<Vec<u8>> {
+        match &self.source {
+            Source::Generator { generator, seed } => {
+                Images::seeded(generator, *seed, count).labels().map(<[u8]>::to_vec)
+            }
+            Source::Tensor(_) | Source::Files(_) => None,
+        }
+    }
+
     /// `count` images, some hundred at a time; of more, some at even distances.
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
         Ok(match &self.source {

@@ -34,6 +34,10 @@ pub(super) fn of(report: &Report) -> Result<String> {
     let covered = |e: &Evaluation| format!("{} of {}", e.classes.covered, e.classes.of);
     row("classes", &covered, "with a tenth of their share or more")?;
     row("class KL", &|e| format!("{:.4}", e.classes.kl), "0 where shares are the data's")?;
+    if generated.accuracy.is_some() {
+        let overall = |e: &Evaluation| e.accuracy.as_ref().map_or(String::new(), |a| percent(a.overall));
+        row("class accuracy", &overall, "images that are of the class they were asked to be")?;
+    }
     if generated.modes.is_some() {
         let covered =
             |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{} of {}", m.covered, m.of));
@@ -55,10 +59,23 @@ pub(super) fn of(report: &Report) -> Result<String> {
 
     writeln!(text, "\n{:26}{:>COLUMN$} {:>COLUMN$}", "share of class", "generated", "floor")?;
     for (class, (share, real)) in generated.classes.shares.iter().zip(&floor.classes.shares).enumerate() {
-        let [share, real] = [share, real].map(|share| format!("{:.1}%", share * 100.));
+        let [share, real] = [share, real].map(|share| percent(*share));
         writeln!(text, "{class:<26}{share:>COLUMN$} {real:>COLUMN$}")?;
     }
+    if let Some(accuracy) = &generated.accuracy {
+        let floor = floor.accuracy.as_ref().map_or(&[][..], |accuracy| &accuracy.of_classes);
+        writeln!(text, "\n{:26}{:>COLUMN$} {:>COLUMN$}", "accuracy of class", "generated", "floor")?;
+        let shown = |share: Option<f64>| share.map_or("none".to_owned(), percent);
+        for (class, share) in accuracy.of_classes.iter().enumerate() {
+            let real = shown(floor.get(class).copied().flatten());
+            writeln!(text, "{class:<26}{:>COLUMN$} {real:>COLUMN$}", shown(*share))?;
+        }
+    }
     Ok(text)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.)
 }
 
 /// How much the KL of the modes of N images is above their distribution's own, on average: `(modes - 1) / 2N`, as 2N times the
