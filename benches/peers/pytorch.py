@@ -2,7 +2,7 @@
 """The same networks in PyTorch, tuned as someone who knows it would for a CPU. `cargo xtask bench --peer` runs it.
 
   pip install torch                                  (for sample-process also safetensors and pillow)
-  python3 pytorch.py bench mlp-001 [--batch 64] [--steps 50] [--threads N] [--no-sampling]
+  python3 pytorch.py bench mlp-001 [--objective NAME] [--batch 64] [--steps 50] [--threads N] [--no-sampling]
   python3 pytorch.py sample-process mlp-001 --weights generator.safetensors --out grid.png [--threads N]
 
 bench           times training steps on random images in memory, then the drawing of 10,000 images in batches of
@@ -22,10 +22,11 @@ import sys
 import time
 
 import torch
+import torch.nn.functional as F
 
 # The networks that the golden values of the tests come from.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"))
-from seed_models import PRESETS
+from seed_models import PRESETS, dcgan_28_without_norm
 
 WARM_UP = 3
 SAMPLES, SAMPLES_AT_ONCE = 10_000, 256
@@ -33,8 +34,8 @@ LATENT = 100
 
 
 def bench(args):
-    generator, discriminator = networks(args.model)
-    step = training_step(generator, discriminator, args.batch)
+    generator, discriminator = networks(args.model, args.objective)
+    step = training_step(generator, discriminator, args.batch, OBJECTIVES[args.objective])
     for _ in range(WARM_UP):
         step()
     times = []
@@ -61,22 +62,61 @@ def bench(args):
     print(json.dumps(report))
 
 
-def networks(model):
+def networks(model, objective):
     """Channels last where there are convolutions: what oneDNN likes best."""
     torch.manual_seed(0)
-    players = PRESETS[model]()
+    # Batch norm would couple the samples whose gradients are penalised.
+    players = PRESETS[model]() if objective == "non-saturating" else dcgan_28_without_norm()
     if model.startswith("dcgan"):
         players = [player.to(memory_format=torch.channels_last) for player in players]
     return players
 
 
-def training_step(generator, discriminator, batch):
+def non_saturating(discriminator, real, fake):
+    ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
+    return F.binary_cross_entropy_with_logits(discriminator(real), ones) + F.binary_cross_entropy_with_logits(
+        discriminator(fake), zeros)
+
+
+def squared_gradients(logits, points):
+    (gradient,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
+    return gradient.square().sum([1, 2, 3])
+
+
+def wgan_gp(discriminator, real, fake):
+    place = torch.rand(len(real), 1, 1, 1)
+    points = (place * real + (1 - place) * fake).requires_grad_()
+    penalty = 10 * (squared_gradients(discriminator(points), points).sqrt() - 1).square().mean()
+    return discriminator(fake).mean() - discriminator(real).mean() + penalty
+
+
+def rpgan_r1_r2(discriminator, real, fake):
+    real, fake = real.detach().requires_grad_(), fake.requires_grad_()
+    of_real, of_fake = discriminator(real), discriminator(fake)
+    penalty = (squared_gradients(of_real, real) + squared_gradients(of_fake, fake)).mean() / 2
+    return F.softplus(of_fake - of_real).mean() + penalty
+
+
+def g_rpgan(discriminator, real, fake):
+    with torch.no_grad():
+        of_real = discriminator(real)
+    return F.softplus(of_real - discriminator(fake)).mean()
+
+
+# Losses of D and of G.
+OBJECTIVES = {
+    "non-saturating": (non_saturating, lambda discriminator, _, fake: F.softplus(-discriminator(fake)).mean()),
+    "wgan-gp": (wgan_gp, lambda discriminator, _, fake: -discriminator(fake).mean()),
+    "rpgan-r1-r2": (rpgan_r1_r2, g_rpgan),
+}
+
+
+def training_step(generator, discriminator, batch, objective):
     """D on a real batch and on fakes, then G through the updated D on the same fakes."""
     real = torch.rand(batch, *generator.image) * 2 - 1
     if generator.convolutional:
         real = real.contiguous(memory_format=torch.channels_last)
-    ones, zeros = torch.ones(batch), torch.zeros(batch)
-    bce = torch.nn.BCEWithLogitsLoss()
+    of_d, of_g = objective
     adam_g, adam_d = (
         torch.optim.Adam(player.parameters(), 2e-4, betas=(0.5, 0.999), fused=True)
         for player in (generator, discriminator)
@@ -86,13 +126,13 @@ def training_step(generator, discriminator, batch):
         fake = generator(torch.randn(batch, LATENT))
 
         adam_d.zero_grad()
-        d_loss = bce(discriminator(real), ones) + bce(discriminator(fake.detach()), zeros)
+        d_loss = of_d(discriminator, real, fake.detach())
         d_loss.backward()
         adam_d.step()
 
         discriminator.requires_grad_(False)
         adam_g.zero_grad()
-        g_loss = bce(discriminator(fake), ones)
+        g_loss = of_g(discriminator, real, fake)
         g_loss.backward()
         adam_g.step()
         discriminator.requires_grad_(True)
@@ -143,6 +183,8 @@ def main():
         command.add_argument("model", choices=["mlp-001", "dcgan-28", "dcgan-64"])
         command.add_argument("--threads", type=int)
         if run is bench:
+            command.add_argument("--objective", choices=OBJECTIVES, default="non-saturating",
+                                 help="others than the first take dcgan-28 without batch norm in its discriminator")
             command.add_argument("--batch", type=int, default=64)
             command.add_argument("--steps", type=int, default=50)
             command.add_argument("--no-sampling", action="store_true")

@@ -56,7 +56,8 @@ impl Peer {
         let steps = options.steps.unwrap_or(workload.steps).to_string();
         let mut command = self.command();
         if self.complete {
-            command.args(["bench", workload.name, "--threads", threads]);
+            command.args(["bench", workload.config, "--threads", threads]);
+            command.args(workload.objective.iter().flat_map(|(name, _)| ["--objective", name]));
         }
         command.args(["--batch", BATCH, "--steps", &steps]).args(no_sampling(workload));
         program::report(&mut command)
@@ -115,7 +116,9 @@ pub(super) fn run(shell: &Shell, gan_cli: &GanCli, peers: &[Peer], options: &Opt
     let mut rows = vec![];
     for workload in &options.workloads {
         let run = directory.path().join(workload.name);
-        train(gan_cli, workload, &run)?;
+        if workload.objective.is_none() {
+            train(gan_cli, workload, &run)?;
+        }
         for round in 1..=options.rounds {
             progress(&format!("{}: round {round} of {}", workload.name, options.rounds));
             let ours = gan_cli.bench(workload, options.steps, no_sampling(workload))?;
@@ -126,7 +129,7 @@ pub(super) fn run(shell: &Shell, gan_cli: &GanCli, peers: &[Peer], options: &Opt
                 for measure in &REPORTED {
                     push(&mut rows, name, workload, measure, [&ours, &theirs]);
                 }
-                if peer.complete {
+                if peer.complete && workload.objective.is_none() {
                     let ours = grid(gan_cli, &run)?.into();
                     let theirs = peer_grid(peer, workload, &run, &threads)?.into();
                     push(&mut rows, name, workload, &GRID, [&ours, &theirs]);

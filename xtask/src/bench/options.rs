@@ -18,17 +18,44 @@ pub(super) struct Options {
 #[derive(Debug, PartialEq)]
 pub(super) struct Workload {
     pub(super) name: &'static str,
+    /// Of gan-cli, and the network of its peers.
+    pub(super) config: &'static str,
+    /// Changes to the configuration, and what its peers call them.
+    pub(super) objective: Option<(&'static str, &'static [&'static str])>,
     /// Some seconds of them.
     pub(super) steps: u32,
     /// Whether sampling is compared: 10,000 large images would take longer than all the rest.
     pub(super) sampled: bool,
 }
 
-const WORKLOADS: [Workload; 3] = [
-    Workload { name: "mlp-001", steps: 300, sampled: true },
-    Workload { name: "dcgan-28", steps: 50, sampled: true },
-    Workload { name: "dcgan-64", steps: 10, sampled: false },
+const WORKLOADS: [Workload; 5] = [
+    plain("mlp-001", 300, true),
+    plain("dcgan-28", 50, true),
+    plain("dcgan-64", 10, false),
+    with_penalty(
+        "wgan-gp",
+        &["model.discriminator.norm=none", "train.loss=wasserstein", "train.gradient-penalty.weight=10"],
+    ),
+    with_penalty(
+        "rpgan-r1-r2",
+        &["model.discriminator.norm=none", "train.loss=relativistic", "train.r1.gamma=1", "train.r2.gamma=1"],
+    ),
 ];
+
+const fn plain(name: &'static str, steps: u32, sampled: bool) -> Workload {
+    Workload { name, config: name, objective: None, steps, sampled }
+}
+
+/// dcgan-28 with an objective whose penalty goes through the gradient of D.
+const fn with_penalty(objective: &'static str, sets: &'static [&'static str]) -> Workload {
+    Workload {
+        name: objective,
+        config: "dcgan-28",
+        objective: Some((objective, sets)),
+        steps: 50,
+        sampled: false,
+    }
+}
 
 impl Options {
     pub(super) fn parse(args: &[String]) -> Result<Self> {
@@ -62,7 +89,7 @@ fn workload(name: &str) -> Option<&'static Workload> {
     WORKLOADS.iter().find(|workload| workload.name == name)
 }
 
-fn names() -> [&'static str; 3] {
+fn names() -> [&'static str; 5] {
     WORKLOADS.each_ref().map(|workload| workload.name)
 }
 
@@ -112,7 +139,7 @@ mod tests {
     fn mistakes_are_named() {
         for (args, expected) in [
             ("--fast", "no option --fast"),
-            ("mlp-9", "expected mlp-001, dcgan-28, dcgan-64, found mlp-9"),
+            ("mlp-9", "expected mlp-001, dcgan-28, dcgan-64, wgan-gp, rpgan-r1-r2, found mlp-9"),
             ("--rounds", "--rounds needs a number"),
             ("--steps 0", "--steps: expected a number from 1, found 0"),
             ("--steps -3", "found -3"),

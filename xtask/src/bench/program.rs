@@ -45,8 +45,12 @@ impl GanCli {
     pub(super) fn bench(&self, workload: &Workload, steps: Option<u32>, more: &[&str]) -> Result<Value> {
         let steps = steps.unwrap_or(workload.steps).to_string();
         let mut command = self.command();
-        command.args(["bench", "--config", workload.name, "--batch", BATCH, "--steps", &steps, "--json"]);
-        report(command.args(more))
+        command.args(["bench", "--config", workload.config, "--batch", BATCH, "--steps", &steps, "--json"]);
+        let sets = workload.objective.map_or(&[][..], |(_, sets)| sets);
+        command.args(sets.iter().flat_map(|set| ["--set", set]));
+        let mut report = report(command.args(more))?;
+        report["config"] = workload.name.into();
+        Ok(report)
     }
 }
 

@@ -18,12 +18,12 @@ const COLUMNS: [(&str, &str, usize); 6] = [
 
 /// Our own numbers, and the parts of a step on all threads.
 pub(super) fn alone(reports: &[Value]) -> Result<String> {
-    let mut text = format!("\n{:<10} {:>7}", format!("batch {BATCH}"), "threads");
+    let mut text = format!("\n{:<11} {:>7}", format!("batch {BATCH}"), "threads");
     for (_, title, _) in COLUMNS {
         write!(text, " {title:>10}")?;
     }
     for report in reports {
-        write!(text, "\n{:<10} {:>7}", workload(report), report["threads"].to_string())?;
+        write!(text, "\n{:<11} {:>7}", workload(report), report["threads"].to_string())?;
         for (key, _, decimals) in COLUMNS {
             write!(text, " {:>10}", shown(number(report, key), decimals))?;
         }
@@ -58,7 +58,7 @@ fn phases(text: &mut String, reports: &[Value]) -> Result<()> {
 /// gan-cli beside its peers.
 pub(super) fn compared(rows: &[Row], rounds: u32) -> Result<String> {
     let mut text = format!(
-        "\n{:<9} {:<28} {:>14} {:>14}   {}\n",
+        "\n{:<11} {:<28} {:>14} {:>14}   {}\n",
         "", "all threads", "gan-cli", "the other", "the other / gan-cli"
     );
     for row in rows {
@@ -68,7 +68,7 @@ pub(super) fn compared(rows: &[Row], rounds: u32) -> Result<String> {
         let Row { peer, workload, what, .. } = row;
         writeln!(
             text,
-            "{workload:<9} {what:<28} {ours:>14} {theirs:>14}   {ratio:>5.2} ({least:.2} to {most:.2})  {peer}"
+            "{workload:<11} {what:<28} {ours:>14} {theirs:>14}   {ratio:>5.2} ({least:.2} to {most:.2})  {peer}"
         )?;
     }
     writeln!(
