@@ -42,13 +42,13 @@ fn phases(text: &mut String, reports: &[Value]) -> Result<()> {
     };
     write!(text, "{:<24}", "ms, all threads")?;
     for report in &reports {
-        write!(text, " {:>10}", workload(report))?;
+        write!(text, " {:>11}", workload(report))?;
     }
     writeln!(text)?;
     for phase in order.iter().filter_map(Value::as_str) {
         write!(text, "{phase:<24}")?;
         for report in &reports {
-            write!(text, " {:>10}", shown(number(&report["phases"], phase), 3))?;
+            write!(text, " {:>11}", shown(number(&report["phases"], phase), 3))?;
         }
         writeln!(text)?;
     }
