@@ -94,6 +94,11 @@ impl Config {
         Ok(())
     }
 
+    /// Real images in a step.
+    pub(crate) fn images_per_step(&self) -> usize {
+        self.train.images_per_step(self.data.batch_size)
+    }
+
     /// What a checkpoint of this experiment must agree in, by dotted key; the data's fingerprint comes later.
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut settings = BTreeMap::new();

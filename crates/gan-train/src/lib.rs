@@ -21,7 +21,7 @@ pub use fit::{Outcome, fit};
 pub use loss::Loss;
 pub use norms::Norms;
 pub use observer::{Observer, every};
-pub use optim::Adam;
+pub use optim::Optimizer;
 pub use phases::Phases;
 pub use trainer::{StepReport, Trainer};
 pub use watch::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure};

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// Adam (Kingma & Ba 2015, arXiv 1412.6980) over the trainable variables of one network, equal to
 /// PyTorch's `torch.optim.Adam` without weight decay.
 #[derive(Debug, Clone)]
-pub struct Adam {
+pub struct Optimizer {
     hyper: AdamHyper,
     step: u64,
     slots: Vec<Slot>,
@@ -22,7 +22,7 @@ struct Slot {
     second_moment: Var,
 }
 
-impl Adam {
+impl Optimizer {
     /// Moments of zero for each trainable variable.
     ///
     /// # Errors

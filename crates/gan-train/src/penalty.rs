@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct ZeroCentered {
     /// Weight.
     pub gamma: f64,
-    /// Only every so many steps, as many times stronger (lazy regularisation: Karras et al. 2020, arXiv 1912.04958,
+    /// Only every so many updates of D, as many times stronger (lazy regularisation: Karras et al. 2020, arXiv 1912.04958,
     /// section 3.1).
     #[serde(default = "one")]
     pub every: u64,
@@ -65,10 +65,10 @@ pub struct Penalty {
 }
 
 impl ZeroCentered {
-    /// How strong it is in the step after `steps` steps, if it is due.
+    /// How strong it is in D's update after `updates` updates, if it is due.
     #[must_use]
-    pub fn due(&self, steps: u64) -> Option<f64> {
-        steps.is_multiple_of(self.every).then_some(self.gamma * self.every as f64)
+    pub fn due(&self, updates: u64) -> Option<f64> {
+        updates.is_multiple_of(self.every).then_some(self.gamma * self.every as f64)
     }
 
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
@@ -85,12 +85,12 @@ impl OneCentered {
         positive(&format!("{field}.weight"), self.weight)
     }
 
-    /// The points of a step: `real, fake: [B, C, H, W]`; a pure function of them, the seed and the step.
+    /// The points of an update of D: `real, fake: [B, C, H, W]`; a pure function of them, the seed and the update, counted from 0.
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn points(&self, real: &Batch, fake: &Batch, seed: u64, step: u64) -> candle_core::Result<Batch> {
-        let mut stream = Stream::new(seed, "penalty", step);
+    pub fn points(&self, real: &Batch, fake: &Batch, seed: u64, update: u64) -> candle_core::Result<Batch> {
+        let mut stream = Stream::new(seed, "penalty", update);
         let count = real.samples()?;
         match self.at {
             Points::Interpolates => {

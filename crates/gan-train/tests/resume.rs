@@ -50,7 +50,7 @@ fn bits(trainer: &Trainer) -> Vec<(String, Vec<u32>)> {
     };
     let weights = trainer.generator().params().iter().chain(trainer.discriminator().params().iter());
     let mut all: Vec<_> = weights.map(|(name, var)| (name.to_owned(), of(var))).collect();
-    let moments = trainer.adam_g().moments().into_iter().chain(trainer.adam_d().moments());
+    let moments = trainer.optimizer_g().moments().into_iter().chain(trainer.optimizer_d().moments());
     all.extend(moments.map(|(name, tensor)| (name, of(&tensor))));
     all
 }

@@ -9,8 +9,8 @@ use std::time::Instant;
 /// Appends a line for each step it is shown.
 pub(crate) struct Metrics<'a> {
     journal: &'a Journal,
-    batch_size: u64,
-    steps_per_epoch: u64,
+    images_per_step: u64,
+    horizon: Horizon,
     lr: (f64, f64),
     /// Since when, and after how many seconds of training in earlier processes.
     clock: (Instant, f64),
@@ -42,15 +42,15 @@ impl<'a> Metrics<'a> {
     pub(crate) fn new(
         journal: &'a Journal,
         train: &TrainConfig,
-        batch_size: usize,
+        images_per_step: usize,
         horizon: &Horizon,
         step: u64,
         seconds: f64,
     ) -> Self {
         Self {
             journal,
-            batch_size: batch_size as u64,
-            steps_per_epoch: horizon.steps_per_epoch,
+            images_per_step: images_per_step as u64,
+            horizon: *horizon,
             lr: (train.generator.lr, train.discriminator.lr),
             clock: (Instant::now(), seconds),
             before: (step, seconds),
@@ -63,11 +63,11 @@ impl Observer for Metrics<'_> {
         trainer.check_finite()?;
         let seconds = self.clock.1 + self.clock.0.elapsed().as_secs_f64();
         let (step_before, seconds_before) = std::mem::replace(&mut self.before, (report.step, seconds));
-        let images = (report.step - step_before) * self.batch_size;
+        let images = (report.step - step_before) * self.images_per_step;
         let line = Line {
             step: report.step,
-            epoch: report.step as f64 / self.steps_per_epoch as f64,
-            images: report.step * self.batch_size,
+            epoch: self.horizon.epochs(report.step),
+            images: report.step * self.images_per_step,
             seconds: (seconds * 1e3).round() / 1e3,
             images_per_s: (images as f64 / (seconds - seconds_before).max(1e-9) * 10.).round() / 10.,
             d_loss: report.d_loss,
