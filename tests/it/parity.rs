@@ -107,7 +107,7 @@ fn objectives_penalties_and_steps_with_them() {
     steps(&golden, "mlp-002", Loss::Hinge, |_| ());
     for name in ["mlp-002", "dcgan-28-without-norm"] {
         steps(&golden, name, Loss::Relativistic, |train| {
-            let zero_centered = ZeroCentered { gamma: 30., every: 1 };
+            let zero_centered = ZeroCentered::new(30.);
             (train.r1, train.r2) = (Some(zero_centered), Some(zero_centered));
         });
     }
@@ -154,7 +154,7 @@ fn penalties(golden: &Golden, name: &str) {
 fn steps(golden: &Golden, name: &str, loss: Loss, change: impl Fn(&mut TrainConfig)) {
     let config = model(name);
     let (generator, discriminator) = networks(&config);
-    let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
+    let player = OptimizerConfig::new(2e-4, (0.5, 0.999));
     let mut train = TrainConfig { loss, ..TrainConfig::new(5, player) };
     change(&mut train);
     let mut trainer = Trainer::from_parts(generator, discriminator, &train, 0).unwrap();
@@ -185,7 +185,7 @@ fn ten_training_steps() {
     {
         let config = model(preset);
         let (generator, discriminator) = networks(&config);
-        let player = OptimizerConfig { lr: 2e-4, betas };
+        let player = OptimizerConfig::new(2e-4, betas);
         let train = TrainConfig::new(10, player);
         let mut trainer = Trainer::from_parts(generator, discriminator, &train, 0).unwrap();
         let mut losses = vec![];

@@ -29,8 +29,8 @@ pub struct TrainConfig {
     /// Real images count as 1 less this in D's cross-entropy; 0 for none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
-    /// Updates of D in a step, each on a batch of its own (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1: k; Arjovsky
-    /// et al. 2017, arXiv 1701.07875, algorithm 1: n_critic).
+    /// Updates of D in a step, each on a batch of its own (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1: `k`; Arjovsky
+    /// et al. 2017, arXiv 1701.07875, algorithm 1: `n_critic`).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub d_steps: u64,
     /// Updates of G in a step, each on latents of its own.

@@ -11,6 +11,7 @@ mod observer;
 mod optim;
 pub mod penalty;
 mod phases;
+mod schedule;
 mod trainer;
 mod watch;
 
@@ -23,5 +24,6 @@ pub use norms::Norms;
 pub use observer::{Observer, every};
 pub use optim::Optimizer;
 pub use phases::Phases;
+pub use schedule::{Schedule, Shape};
 pub use trainer::{StepReport, Trainer};
 pub use watch::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure};

@@ -48,14 +48,17 @@ impl Optimizer {
         })
     }
 
-    /// The same moments with another step size from here on.
-    #[must_use]
-    pub fn with_lr(mut self, lr: f64) -> Self {
-        self.hyper.lr = lr;
-        self
+    /// Moves every variable that has a gradient, with other settings from here on: the moments stay, and what corrects their
+    /// bias is computed from the present betas, as `torch.optim.Adam` does when `param_groups` change.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn step_with(&mut self, gradients: &Gradients, hyper: AdamHyper) -> Result<()> {
+        self.hyper = hyper;
+        self.step(gradients)
     }
 
-    /// The settings.
+    /// The settings; those of the last step, where they change.
     #[must_use]
     pub fn hyper(&self) -> &AdamHyper {
         &self.hyper

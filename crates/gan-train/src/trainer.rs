@@ -40,7 +40,7 @@ pub(crate) struct Learner {
 
 impl Learner {
     fn new(params: &Params, gradients: Gradients, config: &OptimizerConfig) -> Result<Self> {
-        Ok(Self { optimizer: Optimizer::new(params, config.adam())?, gradients })
+        Ok(Self { optimizer: Optimizer::new(params, config.hyper(0))?, gradients })
     }
 }
 
@@ -138,15 +138,17 @@ impl Trainer {
     /// # Errors
     /// As [`Self::step`].
     pub fn step_with(&mut self, real: &Tensor, z: &Tensor) -> Result<StepReport> {
-        let images = real.dim(0)?;
-        let batch = self.config.batch_size(images, z.dim(0)?)?;
+        let per_step = real.dim(0)?;
+        let batch = self.config.batch_size(per_step, z.dim(0)?)?;
         let part = |x: &Tensor, i: u64| x.narrow(0, i as usize * batch, batch);
         let before = self.step;
+        let images = before * per_step as u64;
         self.step += 1;
         let mut phases = Phases::new();
         let TrainConfig { d_steps, g_steps, .. } = self.config;
         let (generator, discriminator) = (&self.generator, &self.discriminator);
-        let game = Game { generator, discriminator, config: &self.config, seed: self.seed, step: self.step };
+        let game =
+            Game { generator, discriminator, config: &self.config, seed: self.seed, step: self.step, images };
 
         // D, to which the fake images are constants: nothing goes back into G.
         let prepared = generator.prepare();
@@ -176,7 +178,7 @@ impl Trainer {
             g_loss += game.update_g(&mut self.g, &opponent, &real, fake, &mut phases)?;
         }
         if let Some(ema) = &mut self.ema {
-            ema.update(generator, before * images as u64, images)?;
+            ema.update(generator, images, per_step)?;
         }
         phases.end("G update");
         self.phases = phases;

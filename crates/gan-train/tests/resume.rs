@@ -19,7 +19,7 @@ fn model() -> ModelConfig {
 }
 
 fn train() -> TrainConfig {
-    let player = OptimizerConfig { lr: 1e-3, betas: (0.5, 0.999) };
+    let player = OptimizerConfig::new(1e-3, (0.5, 0.999));
     TrainConfig::new(20, player)
 }
 
@@ -85,7 +85,7 @@ fn each_optimizer_moves_its_own_player_only() {
         params.trainable().map(|(_, v)| v.flatten_all().unwrap().to_vec1().unwrap()).collect()
     };
     // A learning rate so small that one player stands still, while the other takes a step.
-    let still = OptimizerConfig { lr: f64::MIN_POSITIVE, betas: (0.5, 0.999) };
+    let still = OptimizerConfig::new(f64::MIN_POSITIVE, (0.5, 0.999));
     for frozen_generator in [true, false] {
         let mut config = train();
         if frozen_generator {
@@ -243,7 +243,8 @@ fn healthy_states_are_kept_to_go_back_to() {
 fn an_average_and_penalties_go_on_bit_for_bit() {
     let directory = tempfile::tempdir().unwrap();
     let (mut model, mut train) = (model(), train());
-    let refused = TrainConfig { r1: Some(ZeroCentered { gamma: 1., every: 2 }), ..train.clone() };
+    let refused =
+        TrainConfig { r1: Some(ZeroCentered { every: 2, ..ZeroCentered::new(1.) }), ..train.clone() };
     let problem = Trainer::new(&model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
     assert!(problem.contains("train.r1: batch norm in the discriminator couples the samples"), "{problem}");
 
@@ -251,7 +252,7 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
     train.loss = Loss::Relativistic;
     train.r1 = refused.r1;
     train.gradient_penalty = Some(OneCentered { weight: 10., at: Points::Interpolates });
-    train.ema = Some(EmaConfig { half_life_kimg: 0.05, ramp_up: Some(0.05) });
+    train.ema = Some(EmaConfig { ramp_up: Some(0.05), ..EmaConfig::new(0.05) });
     let start = || Trainer::new(&model, &train, 3, &Device::Cpu).unwrap();
     let mut unbroken = start();
     let mut penalties = vec![];

@@ -1,7 +1,7 @@
 //! Losses in `metrics.jsonl`.
 
 use crate::journal::Journal;
-use gan_train::{Horizon, Observer, StepReport, TrainConfig, TrainError, Trainer};
+use gan_train::{Horizon, Observer, StepReport, TrainError, Trainer};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -11,7 +11,6 @@ pub(crate) struct Metrics<'a> {
     journal: &'a Journal,
     images_per_step: u64,
     horizon: Horizon,
-    lr: (f64, f64),
     /// Since when, and after how many seconds of training in earlier processes.
     clock: (Instant, f64),
     /// Step and time of the line before, for the rate.
@@ -41,7 +40,6 @@ impl<'a> Metrics<'a> {
     /// To go on after `step` steps and `seconds` seconds.
     pub(crate) fn new(
         journal: &'a Journal,
-        train: &TrainConfig,
         images_per_step: usize,
         horizon: &Horizon,
         step: u64,
@@ -51,7 +49,6 @@ impl<'a> Metrics<'a> {
             journal,
             images_per_step: images_per_step as u64,
             horizon: *horizon,
-            lr: (train.generator.lr, train.discriminator.lr),
             clock: (Instant::now(), seconds),
             before: (step, seconds),
         }
@@ -75,8 +72,8 @@ impl Observer for Metrics<'_> {
             penalty: Some(report.penalty).filter(|penalty| *penalty != 0.),
             d_real: report.certainty.map(|certainty| certainty[0]),
             d_fake: report.certainty.map(|certainty| certainty[1]),
-            lr_g: self.lr.0,
-            lr_d: self.lr.1,
+            lr_g: trainer.optimizer_g().hyper().lr,
+            lr_d: trainer.optimizer_d().hyper().lr,
         };
         self.journal.append(&line).map_err(TrainError::observer)?;
         Ok(ControlFlow::Continue(()))

@@ -1,30 +1,49 @@
 //! A player's optimizer.
 
 use crate::error::{Result, TrainError};
+use crate::schedule::{Range, Schedule, at};
 use gan_ops::AdamHyper;
 use serde::{Deserialize, Serialize};
 
 /// PyTorch's default; the paper's too.
 const ADAM_EPS: f64 = 1e-8;
 
-/// One player's Adam.
+/// One player's optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OptimizerConfig {
     /// Step size.
     pub lr: f64,
+    /// Where it goes from there; it stays if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr_schedule: Option<Schedule>,
     /// Decay of the first and of the second moment.
     pub betas: (f64, f64),
+    /// Where the second of them goes from there; it stays if absent. The correction of the second moment's bias is that of
+    /// the present value, as in PyTorch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta2_schedule: Option<Schedule>,
 }
 
 impl OptimizerConfig {
-    pub(crate) fn validate(&self, field: &str) -> Result<()> {
-        if !(self.lr > 0. && self.lr.is_finite()) {
-            return Err(TrainError::config(
-                format!("{field}.lr"),
-                format!("expected a positive number, found {}", self.lr),
-            ));
+    /// Adam with the same settings throughout.
+    #[must_use]
+    pub fn new(lr: f64, betas: (f64, f64)) -> Self {
+        Self { lr, lr_schedule: None, betas, beta2_schedule: None }
+    }
+
+    /// The same with another rate. Where that goes changes in proportion.
+    #[must_use]
+    pub fn with_lr(mut self, lr: f64) -> Self {
+        if let Some(schedule) = &mut self.lr_schedule {
+            schedule.to *= lr / self.lr;
         }
+        self.lr = lr;
+        self
+    }
+
+    pub(crate) fn validate(&self, field: &str) -> Result<()> {
+        Range::Positive.check(&format!("{field}.lr"), self.lr)?;
         for beta in [self.betas.0, self.betas.1] {
             if !(0. ..1.).contains(&beta) {
                 return Err(TrainError::config(
@@ -33,10 +52,46 @@ impl OptimizerConfig {
                 ));
             }
         }
+        if let Some(schedule) = &self.lr_schedule {
+            schedule.validate(&format!("{field}.lr-schedule"), Range::NotNegative)?;
+        }
+        if let Some(schedule) = &self.beta2_schedule {
+            schedule.validate(&format!("{field}.beta2-schedule"), Range::Decay)?;
+        }
         Ok(())
     }
 
-    pub(crate) fn adam(&self) -> AdamHyper {
-        AdamHyper { lr: self.lr, betas: self.betas, eps: ADAM_EPS }
+    /// The settings after `images` real images.
+    pub(crate) fn hyper(&self, images: u64) -> AdamHyper {
+        let (beta1, beta2) = self.betas;
+        AdamHyper {
+            lr: at(self.lr, self.lr_schedule, images),
+            betas: (beta1, at(beta2, self.beta2_schedule, images)),
+            eps: ADAM_EPS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+
+    #[test]
+    fn another_rate_goes_the_same_way() {
+        let schedule = Schedule { to: 1e-4, over_kimg: 1., shape: Shape::Linear, warm_up_kimg: 0. };
+        let player = OptimizerConfig {
+            lr_schedule: Some(schedule),
+            beta2_schedule: Some(Schedule { to: 0.99, ..schedule }),
+            ..OptimizerConfig::new(3e-4, (0.5, 0.9))
+        };
+        let halved = player.with_lr(player.lr / 2.);
+        for images in [0, 250, 1000, 5000] {
+            let (before, after) = (player.hyper(images), halved.hyper(images));
+            assert!((before.lr / 2. - after.lr).abs() < 1e-18 && before.betas == after.betas);
+        }
+        assert_eq!(player.hyper(500).betas, (0.5, f64::midpoint(0.9, 0.99)));
+        // Twice is as good as once: a crash may have left part of it done.
+        assert_eq!(halved.with_lr(halved.lr), halved);
     }
 }

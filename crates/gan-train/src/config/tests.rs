@@ -1,9 +1,10 @@
 //! What is refused, and how epochs become steps.
 
 use super::*;
+use crate::{Schedule, Shape};
 
 fn config() -> TrainConfig {
-    let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
+    let player = OptimizerConfig::new(2e-4, (0.5, 0.999));
     TrainConfig::new(10, player)
 }
 
@@ -27,6 +28,17 @@ fn every_bad_value_is_named_with_what_is_expected() {
     assert_eq!(problem(|c| c.steps = Some(0)), "train.steps: expected at least 1, found 0");
     assert_eq!(problem(|c| c.d_steps = 0), "train.d-steps: expected a whole number from 1 to 100, found 0");
     assert!(problem(|c| c.g_steps = 101).starts_with("train.g-steps: "));
+    let schedule = |to| Some(Schedule { to, over_kimg: 1., shape: Shape::Linear, warm_up_kimg: 0. });
+    assert_eq!(
+        problem(|c| c.generator.lr_schedule = schedule(-1.)),
+        "train.generator.lr-schedule.to: expected 0 or a positive number, found -1"
+    );
+    let problem_of = |to| problem(|c| c.discriminator.beta2_schedule = schedule(to));
+    assert!(problem_of(1.).starts_with("train.discriminator.beta2-schedule.to: "));
+    let fading = |gamma_schedule| Some(ZeroCentered { gamma_schedule, ..ZeroCentered::new(1.) });
+    assert!(problem(|c| c.r2 = fading(schedule(-1.))).starts_with("train.r2.gamma-schedule.to: "));
+    let ema = EmaConfig { half_life_schedule: schedule(0.), ..EmaConfig::new(1.) };
+    assert!(problem(|c| c.ema = Some(ema)).starts_with("train.ema.half-life-schedule.to: "));
     assert!(problem(|c| c.keep = 0).starts_with("train.keep"));
 }
 

@@ -6,7 +6,7 @@ use gan_models::preset;
 
 #[test]
 fn the_update_that_norms_tell_is_the_one_that_was_made() -> Result<()> {
-    let adam = OptimizerConfig { lr: 1e-2, betas: (0.5, 0.999) };
+    let adam = OptimizerConfig::new(1e-2, (0.5, 0.999));
     let mut trainer = Trainer::new(&preset::mlp_002(), &TrainConfig::new(1, adam), 0, &Device::Cpu)?;
     assert_eq!((trainer.norms_g()?.update, trainer.norms_g()?.gradient), (0., 0.));
     for step in 0..3 {
@@ -28,7 +28,7 @@ fn the_update_that_norms_tell_is_the_one_that_was_made() -> Result<()> {
 #[test]
 fn no_gradient_reaches_the_other_player() -> Result<()> {
     // A player whose rate is next to nothing stays where it is, whatever the other one does.
-    let still = OptimizerConfig { lr: 1e-30, betas: (0.5, 0.999) };
+    let still = OptimizerConfig::new(1e-30, (0.5, 0.999));
     let moving = OptimizerConfig { lr: 1e-3, ..still };
     let weights = |params: &Params| -> Result<Vec<f32>> {
         let flat = params.trainable().map(|(_, var)| var.flatten_all()?.to_vec1::<f32>());

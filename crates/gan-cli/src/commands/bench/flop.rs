@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn steps_of_the_presets_cost_what_they_do_by_hand() {
-        let mut train = TrainConfig::new(1, OptimizerConfig { lr: 1., betas: (0., 0.) });
+        let mut train = TrainConfig::new(1, OptimizerConfig::new(1., (0., 0.)));
         let gflop = |model: &ModelConfig| of_step(model, &train, 64) / 1e9;
         for (model, expected) in
             [(preset::mlp_001(), 0.663), (preset::dcgan_28(), 17.1), (preset::dcgan_64(), 146.)]

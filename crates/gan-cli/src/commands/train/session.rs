@@ -86,7 +86,7 @@ impl Session {
         let done = trainer.steps_done();
         let images_per_step = self.config.images_per_step();
         let journal = Journal::open(&run.metrics(), done)?;
-        let metrics = Metrics::new(&journal, train, images_per_step, horizon, done, seconds);
+        let metrics = Metrics::new(&journal, images_per_step, horizon, done, seconds);
         let samples = Samples::new(run, trainer, train.sample_count)?;
         let data = self.batches.dataset().name();
         let mut health = Health::open(&journal, train.health, &self.batches, trainer, watch)?;
