@@ -16,7 +16,7 @@ use gan_metrics::Classifier;
 use gan_metrics::classifier::{CHUNK, Record};
 use gan_models::{Batch, Wanted};
 use gan_ops::AdamHyper;
-use gan_train::Optimizer;
+use gan_train::{Algorithm, Optimizer};
 use options::Options;
 
 const BATCH: usize = 128;
@@ -67,7 +67,7 @@ fn fit(
     )?;
     let mut gradients = classifier.gradients()?;
     let hyper = AdamHyper { lr: LR, betas: (0.9, 0.999), eps: 1e-8 };
-    let mut adam = Optimizer::new(classifier.params(), hyper)?;
+    let mut adam = Optimizer::new(classifier.params(), Algorithm::Adam, hyper)?;
     let per_epoch = batches.batches_per_epoch();
     let steps = options.epochs * per_epoch;
     let mut sum = 0.;

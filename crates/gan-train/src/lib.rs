@@ -22,7 +22,7 @@ pub use fit::{Outcome, fit};
 pub use loss::Loss;
 pub use norms::Norms;
 pub use observer::{Observer, every};
-pub use optim::Optimizer;
+pub use optim::{Algorithm, Optimizer};
 pub use phases::Phases;
 pub use schedule::{Schedule, Shape};
 pub use trainer::{StepReport, Trainer};

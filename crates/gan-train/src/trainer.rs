@@ -40,7 +40,7 @@ pub(crate) struct Learner {
 
 impl Learner {
     fn new(params: &Params, gradients: Gradients, config: &OptimizerConfig) -> Result<Self> {
-        Ok(Self { optimizer: Optimizer::new(params, config.hyper(0))?, gradients })
+        Ok(Self { optimizer: Optimizer::new(params, config.optimizer, config.hyper(0))?, gradients })
     }
 }
 

@@ -1,23 +1,28 @@
 //! A player's optimizer.
 
+use super::is_default;
 use crate::error::{Result, TrainError};
+use crate::optim::Algorithm;
 use crate::schedule::{Range, Schedule, at};
 use gan_ops::AdamHyper;
 use serde::{Deserialize, Serialize};
 
-/// PyTorch's default; the paper's too.
-const ADAM_EPS: f64 = 1e-8;
+/// PyTorch's default for both algorithms; the paper's for Adam.
+const EPS: f64 = 1e-8;
 
 /// One player's optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OptimizerConfig {
+    /// How a gradient becomes a step.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub optimizer: Algorithm,
     /// Step size.
     pub lr: f64,
     /// Where it goes from there; it stays if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr_schedule: Option<Schedule>,
-    /// Decay of the first and of the second moment.
+    /// Decay of the first and of the second moment. `RMSprop` has no first moment, and PyTorch calls its second number alpha.
     pub betas: (f64, f64),
     /// Where the second of them goes from there; it stays if absent. The correction of the second moment's bias is that of
     /// the present value, as in PyTorch.
@@ -29,7 +34,7 @@ impl OptimizerConfig {
     /// Adam with the same settings throughout.
     #[must_use]
     pub fn new(lr: f64, betas: (f64, f64)) -> Self {
-        Self { lr, lr_schedule: None, betas, beta2_schedule: None }
+        Self { optimizer: Algorithm::Adam, lr, lr_schedule: None, betas, beta2_schedule: None }
     }
 
     /// The same with another rate. Where that goes changes in proportion.
@@ -52,6 +57,15 @@ impl OptimizerConfig {
                 ));
             }
         }
+        if self.optimizer == Algorithm::Rmsprop && self.betas.0 != 0. {
+            let (beta1, beta2) = self.betas;
+            return Err(TrainError::config(
+                format!("{field}.betas"),
+                format!(
+                    "expected [0, {beta2:?}] for rmsprop, which has no first moment, found [{beta1:?}, {beta2:?}]"
+                ),
+            ));
+        }
         if let Some(schedule) = &self.lr_schedule {
             schedule.validate(&format!("{field}.lr-schedule"), Range::NotNegative)?;
         }
@@ -67,7 +81,7 @@ impl OptimizerConfig {
         AdamHyper {
             lr: at(self.lr, self.lr_schedule, images),
             betas: (beta1, at(beta2, self.beta2_schedule, images)),
-            eps: ADAM_EPS,
+            eps: EPS,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is refused, and how epochs become steps.
 
 use super::*;
-use crate::{Schedule, Shape};
+use crate::{Algorithm, Schedule, Shape};
 
 fn config() -> TrainConfig {
     let player = OptimizerConfig::new(2e-4, (0.5, 0.999));
@@ -28,6 +28,10 @@ fn every_bad_value_is_named_with_what_is_expected() {
     assert_eq!(problem(|c| c.steps = Some(0)), "train.steps: expected at least 1, found 0");
     assert_eq!(problem(|c| c.d_steps = 0), "train.d-steps: expected a whole number from 1 to 100, found 0");
     assert!(problem(|c| c.g_steps = 101).starts_with("train.g-steps: "));
+    assert_eq!(
+        problem(|c| c.generator.optimizer = Algorithm::Rmsprop),
+        "train.generator.betas: expected [0, 0.999] for rmsprop, which has no first moment, found [0.5, 0.999]"
+    );
     let schedule = |to| Some(Schedule { to, over_kimg: 1., shape: Shape::Linear, warm_up_kimg: 0. });
     assert_eq!(
         problem(|c| c.generator.lr_schedule = schedule(-1.)),
