@@ -3,6 +3,7 @@
 mod length;
 mod optimizer;
 
+use crate::augment::Augment;
 use crate::ema::EmaConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
@@ -48,6 +49,9 @@ pub struct TrainConfig {
     /// Penalty on how far the norm of D's gradient is from 1; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_penalty: Option<OneCentered>,
+    /// What is done to every image before D sees it; nothing if absent. Penalties on D's gradient are taken at what D sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
     /// Average of the generator's weights, to draw from; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
@@ -130,6 +134,7 @@ impl TrainConfig {
             r1: None,
             r2: None,
             gradient_penalty: None,
+            augment: None,
             ema: None,
             log_every: default_log_every(),
             sample_every: default_sample_every(),
@@ -168,6 +173,7 @@ impl TrainConfig {
             }
         }
         self.validate_objective()?;
+        self.augment.iter().try_for_each(|augment| augment.validate("train.augment"))?;
         self.ema.iter().try_for_each(|ema| ema.validate("train.ema"))?;
         self.health.validate("train.health")?;
         if let Some(evaluate) = &self.evaluate {

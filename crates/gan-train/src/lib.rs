@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod augment;
 pub mod checkpoint;
 mod config;
 mod ema;
@@ -13,8 +14,10 @@ pub mod penalty;
 mod phases;
 mod schedule;
 mod trainer;
+mod views;
 mod watch;
 
+pub use augment::Augment;
 pub use config::{Horizon, Length, OptimizerConfig, TrainConfig};
 pub use ema::{Ema, EmaConfig};
 pub use error::{Result, TrainError};

@@ -10,6 +10,7 @@ use crate::loss::Loss;
 use crate::norms::Norms;
 use crate::optim::Optimizer;
 use crate::phases::Phases;
+use crate::views::Views;
 use candle_core::{Device, Tensor};
 use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
@@ -147,8 +148,9 @@ impl Trainer {
         let mut phases = Phases::new();
         let TrainConfig { d_steps, g_steps, .. } = self.config;
         let (generator, discriminator) = (&self.generator, &self.discriminator);
-        let game =
-            Game { generator, discriminator, config: &self.config, seed: self.seed, step: self.step, images };
+        let config = &self.config;
+        let views = Views { config, seed: self.seed, shape: generator.config().image_shape() };
+        let game = Game { generator, discriminator, config, views, step: self.step, images };
 
         // D, to which the fake images are constants: nothing goes back into G.
         let prepared = generator.prepare();
@@ -168,14 +170,15 @@ impl Trainer {
 
         // G, through the updated D, which takes no gradient itself.
         let opponent = discriminator.prepare();
-        let mut g_loss = game.update_g(&mut self.g, &opponent, &real, fake, &mut phases)?;
-        for i in d_steps..d_steps + g_steps - 1 {
-            let z = generator.latents(&part(z, i)?)?;
+        let mut g_loss = game.update_g(&mut self.g, &opponent, &real, fake, before * g_steps, &mut phases)?;
+        for i in 1..g_steps {
+            let z = generator.latents(&part(z, d_steps - 1 + i)?)?;
             phases.end("data");
             let prepared = generator.prepare();
             let fake = prepared.forward(&z)?;
             phases.end("G forward");
-            g_loss += game.update_g(&mut self.g, &opponent, &real, fake, &mut phases)?;
+            g_loss +=
+                game.update_g(&mut self.g, &opponent, &real, fake, before * g_steps + i, &mut phases)?;
         }
         if let Some(ema) = &mut self.ema {
             ema.update(generator, images, per_step)?;

@@ -5,6 +5,7 @@ use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::penalty::{self, ZeroCentered};
 use crate::phases::Phases;
+use crate::views::Views;
 use candle_core::{Tensor, Var};
 use gan_models::{Batch, Discriminator, Generator, Gradients, Pass, Prepared, Wanted};
 
@@ -13,7 +14,7 @@ pub(super) struct Game<'a> {
     pub(super) generator: &'a Generator,
     pub(super) discriminator: &'a Discriminator,
     pub(super) config: &'a TrainConfig,
-    pub(super) seed: u64,
+    pub(super) views: Views<'a>,
     /// Counted from 1.
     pub(super) step: u64,
     /// Real images before it.
@@ -39,6 +40,8 @@ impl Game<'_> {
         phases: &mut Phases,
     ) -> Result<Judged> {
         let TrainConfig { loss, label_smoothing, r1, r2, gradient_penalty, weight_clip, .. } = self.config;
+        let real = &*self.views.draw("D's real", update, real)?.show(real)?;
+        let fake = &*self.views.draw("D's fake", update, fake)?.show(fake)?;
         let discriminator = self.discriminator.prepare();
         let (on_real, on_fake) = (discriminator.forward(real)?, discriminator.forward(fake)?);
         let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
@@ -56,7 +59,7 @@ impl Game<'_> {
         penalty += backward(on_fake, &fake_slope, due(r2), sums)?;
         phases.end("D backward");
         if let Some(one_centered) = gradient_penalty {
-            let points = one_centered.points(real, fake, self.seed, update)?;
+            let points = one_centered.points(real, fake, self.views.seed, update)?;
             let slope = discriminator.forward(&points)?.slope()?;
             let found = penalty::one_centered(one_centered.weight, &slope.gradient().squares()?);
             let direction = slope.gradient().combine(&found.factors, None)?;
@@ -80,27 +83,35 @@ impl Game<'_> {
     }
 
     /// G learns from what D, which learns nothing, makes of its images `fake`; returns G's loss. `real` is for a loss of pairs.
+    /// `update` counts G's updates as [`Self::update_d`] does D's.
     pub(super) fn update_g(
         &self,
         learner: &mut Learner,
         discriminator: &Prepared<'_>,
         real: &Batch,
         fake: Pass<'_>,
+        update: u64,
         phases: &mut Phases,
     ) -> Result<f32> {
         let loss = self.config.loss;
-        let on_real = if loss.is_paired() { Some(discriminator.forward(real)?.logits()?) } else { None };
-        let on_fake = discriminator.forward(fake.output())?;
+        let on_real = if loss.is_paired() {
+            let real = self.views.draw("G's real", update, real)?.show(real)?;
+            Some(discriminator.forward(&real)?.logits()?)
+        } else {
+            None
+        };
+        let view = self.views.draw("G's fake", update, fake.output())?;
+        let on_fake = discriminator.forward(&*view.show(fake.output())?)?;
         phases.end("D forward in G's step");
         let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| {
             loss.generator(on_real.as_ref().unwrap_or(fake), fake)
         })?;
         self.check("g_loss", g_loss)?;
         learner.gradients.clear();
-        let to_images = on_fake.backward(&slope, None, Wanted::Input)?;
+        let to_seen = on_fake.backward(&slope, None, Wanted::Input)?;
         phases.end("D backward in G's step");
-        if let Some(to_images) = to_images {
-            fake.backward(&to_images, Some(&mut learner.gradients), Wanted::Nothing)?;
+        if let Some(to_seen) = to_seen {
+            fake.backward(&view.back(to_seen)?, Some(&mut learner.gradients), Wanted::Nothing)?;
         }
         phases.end("G backward");
         learner.optimizer.step_with(&learner.gradients, self.config.generator.hyper(self.images))?;
