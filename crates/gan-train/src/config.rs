@@ -8,6 +8,7 @@ use crate::ema::EmaConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::penalty::{OneCentered, ZeroCentered};
+use crate::views::InstanceNoise;
 use crate::watch::{EvaluateConfig, HealthConfig};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,9 @@ pub struct TrainConfig {
     /// What is done to every image before D sees it; nothing if absent. Penalties on D's gradient are taken at what D sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
+    /// Noise on every image that D sees, after that; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_noise: Option<InstanceNoise>,
     /// Average of the generator's weights, to draw from; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
@@ -135,6 +139,7 @@ impl TrainConfig {
             r2: None,
             gradient_penalty: None,
             augment: None,
+            instance_noise: None,
             ema: None,
             log_every: default_log_every(),
             sample_every: default_sample_every(),
@@ -174,6 +179,7 @@ impl TrainConfig {
         }
         self.validate_objective()?;
         self.augment.iter().try_for_each(|augment| augment.validate("train.augment"))?;
+        self.instance_noise.iter().try_for_each(|noise| noise.validate("train.instance-noise"))?;
         self.ema.iter().try_for_each(|ema| ema.validate("train.ema"))?;
         self.health.validate("train.health")?;
         if let Some(evaluate) = &self.evaluate {

@@ -29,4 +29,5 @@ pub use optim::{Algorithm, Optimizer};
 pub use phases::Phases;
 pub use schedule::{Schedule, Shape};
 pub use trainer::{StepReport, Trainer};
+pub use views::InstanceNoise;
 pub use watch::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure};

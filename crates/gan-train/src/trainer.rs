@@ -149,8 +149,8 @@ impl Trainer {
         let TrainConfig { d_steps, g_steps, .. } = self.config;
         let (generator, discriminator) = (&self.generator, &self.discriminator);
         let config = &self.config;
-        let views = Views { config, seed: self.seed, shape: generator.config().image_shape() };
-        let game = Game { generator, discriminator, config, views, step: self.step, images };
+        let views = Views { config, seed: self.seed, shape: generator.config().image_shape(), images };
+        let game = Game { generator, discriminator, config, views, step: self.step };
 
         // D, to which the fake images are constants: nothing goes back into G.
         let prepared = generator.prepare();

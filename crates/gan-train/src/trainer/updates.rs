@@ -17,8 +17,6 @@ pub(super) struct Game<'a> {
     pub(super) views: Views<'a>,
     /// Counted from 1.
     pub(super) step: u64,
-    /// Real images before it.
-    pub(super) images: u64,
 }
 
 /// What an update of D says of itself; [`StepReport`](super::StepReport) has the same.
@@ -53,8 +51,9 @@ impl Game<'_> {
         self.check("d_loss", d_loss)?;
         let sums = &mut learner.gradients;
         sums.clear();
-        let due =
-            |penalty: &Option<ZeroCentered>| penalty.and_then(|penalty| penalty.due(update, self.images));
+        let due = |penalty: &Option<ZeroCentered>| {
+            penalty.and_then(|penalty| penalty.due(update, self.views.images))
+        };
         let mut penalty = backward(on_real, &real_slope, due(r1), sums)?;
         penalty += backward(on_fake, &fake_slope, due(r2), sums)?;
         phases.end("D backward");
@@ -69,7 +68,9 @@ impl Game<'_> {
         }
         let penalty = penalty as f32;
         self.check("the penalty on D's gradient", penalty)?;
-        learner.optimizer.step_with(&learner.gradients, self.config.discriminator.hyper(self.images))?;
+        learner
+            .optimizer
+            .step_with(&learner.gradients, self.config.discriminator.hyper(self.views.images))?;
         if let Some(limit) = *weight_clip {
             self.discriminator.params().clamp(limit)?;
         }
@@ -114,7 +115,7 @@ impl Game<'_> {
             fake.backward(&view.back(to_seen)?, Some(&mut learner.gradients), Wanted::Nothing)?;
         }
         phases.end("G backward");
-        learner.optimizer.step_with(&learner.gradients, self.config.generator.hyper(self.images))?;
+        learner.optimizer.step_with(&learner.gradients, self.config.generator.hyper(self.views.images))?;
         phases.end("G update");
         Ok(g_loss)
     }
