@@ -1,7 +1,7 @@
 //! The committed configurations: valid, equal to the presets, and each of them trains.
 
 use crate::golden::model;
-use crate::program::{fail, succeed};
+use crate::program::{fail, small, small_with, succeed};
 use gan_models::ModelConfig;
 use std::path::{Path, PathBuf};
 
@@ -93,6 +93,22 @@ fn each_trains_and_samples_from_a_directory_of_mnist() {
     );
     let error = fail(at, &["train", "--config", "dcgan-64", "--out", "none"], 2);
     assert!(error.contains("data.dir") && error.contains("--data-dir"), "{error}");
+}
+
+#[test]
+fn what_is_counted_in_images_counts_every_batch_of_a_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    // 320 images are 20 batches of 16: three epochs are 60 batches, in steps of 4.
+    let sets =
+        ["data.limit=320", "train.epochs=3", "train.d-steps=4", "train.g-steps=2", "train.log-every=5"];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    succeed(at, &small_with(&small("run"), &sets));
+    let metrics = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
+    let mut lines = metrics.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let last = lines.rfind(|line| line.get("images").is_some()).unwrap();
+    assert!(last["step"] == 15 && last["epoch"] == 3. && last["images"] == 960, "{last}");
+    assert!(succeed(at, &["inspect", "run"]).contains("960"));
 }
 
 /// RGB images of odd sizes in a folder: what seed 000 trains on.

@@ -137,6 +137,7 @@ fn a_run_is_not_overwritten_and_not_resumed_with_other_settings() {
             "train.generator.lr was 0.0002 in the run to resume, the configuration says 0.5",
         ),
         ("seed=9", "seed was 0 in the run to resume, the configuration says 9"),
+        ("train.d-steps=2", "train.d-steps was unset in the run to resume, the configuration says 2"),
         ("model.latent-dim=9", "model.latent-dim was 8 in the run to resume, the configuration says 9"),
         ("data.batch-size=32", "data.batch-size was 16 in the run to resume, the configuration says 32"),
         (

@@ -109,7 +109,7 @@ fn compare(golden: &Golden, prefix: &str, sums: &Gradients, params: &Params) {
 fn steps_with_spectral_norm(golden: &Golden) {
     let config = config("spectral");
     let (generator, discriminator) = networks(&config);
-    let player = OptimizerConfig { lr: 2e-3, betas: (0.5, 0.999) };
+    let player = OptimizerConfig::new(2e-3, (0.5, 0.999));
     let train = TrainConfig { loss: Loss::Hinge, ..TrainConfig::new(5, player) };
     let mut trainer = Trainer::from_parts(generator, discriminator, &train, 0).unwrap();
     let mut losses = vec![];

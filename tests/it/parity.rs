@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor, Var};
 use gan_models::{Batch, Mode, Params};
 use gan_ops::Gradient;
 use gan_train::penalty::{ZeroCentered, one_centered, zero_centered};
-use gan_train::{Loss, OptimizerConfig, TrainConfig, Trainer};
+use gan_train::{Algorithm, Loss, OptimizerConfig, Schedule, Shape, TrainConfig, Trainer};
 
 const FORMS: [Loss; 2] = [Loss::NonSaturating, Loss::Minimax];
 
@@ -107,10 +107,11 @@ fn objectives_penalties_and_steps_with_them() {
     steps(&golden, "mlp-002", Loss::Hinge, |_| ());
     for name in ["mlp-002", "dcgan-28-without-norm"] {
         steps(&golden, name, Loss::Relativistic, |train| {
-            let zero_centered = ZeroCentered { gamma: 30., every: 1 };
+            let zero_centered = ZeroCentered::new(30.);
             (train.r1, train.r2) = (Some(zero_centered), Some(zero_centered));
         });
     }
+    ways_of_training(&golden);
 }
 
 /// Penalties on the gradient at given points, with the gradients of all weights.
@@ -150,32 +151,60 @@ fn penalties(golden: &Golden, name: &str) {
     }
 }
 
-/// Five training steps.
+/// Five training steps with Adam.
 fn steps(golden: &Golden, name: &str, loss: Loss, change: impl Fn(&mut TrainConfig)) {
-    let config = model(name);
-    let (generator, discriminator) = networks(&config);
-    let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
+    let player = OptimizerConfig::new(2e-4, (0.5, 0.999));
     let mut train = TrainConfig { loss, ..TrainConfig::new(5, player) };
     change(&mut train);
-    let mut trainer = Trainer::from_parts(generator, discriminator, &train, 0).unwrap();
+    // Where slopes cancel but for rounding, Adam makes a step of it: objectives.py says which.
+    let cancels = loss != Loss::LeastSquares;
+    compare_steps(golden, &format!("steps.{name}.{loss}"), name, &train, cancels);
+}
+
+fn compare_steps(golden: &Golden, prefix: &str, name: &str, train: &TrainConfig, without_biases_of_d: bool) {
+    let config = model(name);
+    let (generator, discriminator) = networks(&config);
+    let mut trainer = Trainer::from_parts(generator, discriminator, train, 0).unwrap();
+    let (d_steps, g_steps) = (train.d_steps as usize, train.g_steps as usize);
     let mut losses = vec![];
-    for step in 0..5 {
-        let real = images(&config, &format!("real.{step}"), 8);
-        let report = trainer.step_with(&real, &latents(&config, &format!("z.{step}"), 8)).unwrap();
+    for step in 0..train.steps.unwrap() {
+        let real = images(&config, &format!("real.{step}"), d_steps * 8);
+        let z = latents(&config, &format!("z.{step}"), (d_steps + g_steps - 1) * 8);
+        let report = trainer.step_with(&real, &z).unwrap();
         losses.extend([report.d_loss, report.g_loss]);
     }
-    let prefix = format!("steps.{name}.{loss}");
     golden.compare_values(&format!("{prefix}.losses"), &losses);
     let (generator, discriminator) = (trainer.generator(), trainer.discriminator());
     for (player, params) in [("generator", generator.params()), ("discriminator", discriminator.params())] {
         for (parameter, var) in params.trainable() {
-            // Where slopes cancel but for rounding, Adam makes a step of it: objectives.py says which.
-            let cancels = player == "discriminator" && parameter.ends_with("bias");
-            if !cancels || loss == Loss::LeastSquares {
+            if !(without_biases_of_d && player == "discriminator" && parameter.ends_with("bias")) {
                 golden.compare(&format!("{prefix}.{player}.{parameter}"), var);
             }
         }
     }
+}
+
+/// Other optimizers, settings that change, and several updates in a step.
+fn ways_of_training(golden: &Golden) {
+    let compare = |name: &str, train: &TrainConfig| compare_steps(golden, name, "mlp-002", train, true);
+    let rmsprop = OptimizerConfig { optimizer: Algorithm::Rmsprop, ..OptimizerConfig::new(1e-3, (0., 0.99)) };
+    let mut train = TrainConfig { loss: Loss::Wasserstein, ..TrainConfig::new(5, rmsprop) };
+    train.weight_clip = Some(0.05);
+    compare("rmsprop", &train);
+
+    let changing = |shape| {
+        let to = |to| Some(Schedule { to, over_kimg: 0.032, shape, warm_up_kimg: 0. });
+        let constant = OptimizerConfig::new(2e-4, (0.5, 0.9));
+        OptimizerConfig { lr_schedule: to(5e-5), beta2_schedule: to(0.99), ..constant }
+    };
+    let mut train = TrainConfig { loss: Loss::LeastSquares, ..TrainConfig::new(6, changing(Shape::Cosine)) };
+    train.discriminator = changing(Shape::Linear);
+    compare("schedules", &train);
+
+    let adam = OptimizerConfig::new(2e-4, (0.5, 0.999));
+    let mut train = TrainConfig { loss: Loss::Relativistic, ..TrainConfig::new(3, adam) };
+    (train.d_steps, train.g_steps) = (2, 2);
+    compare("several", &train);
 }
 
 #[test]
@@ -185,7 +214,7 @@ fn ten_training_steps() {
     {
         let config = model(preset);
         let (generator, discriminator) = networks(&config);
-        let player = OptimizerConfig { lr: 2e-4, betas };
+        let player = OptimizerConfig::new(2e-4, betas);
         let train = TrainConfig::new(10, player);
         let mut trainer = Trainer::from_parts(generator, discriminator, &train, 0).unwrap();
         let mut losses = vec![];

@@ -94,6 +94,11 @@ impl Config {
         Ok(())
     }
 
+    /// Real images in a step.
+    pub(crate) fn images_per_step(&self) -> usize {
+        self.train.images_per_step(self.data.batch_size)
+    }
+
     /// What a checkpoint of this experiment must agree in, by dotted key; the data's fingerprint comes later.
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut settings = BTreeMap::new();
@@ -198,6 +203,16 @@ mod tests {
             let again: Config = toml::from_str(&config.to_toml().unwrap()).unwrap();
             assert_eq!(config, again, "{name}");
         }
+        let schedule = "{ to = 0, over-kimg = 9, warm-up-kimg = 1 }";
+        let keys =
+            ["generator.lr-schedule", "r1.gamma=1", "r1.gamma-schedule", "discriminator.beta2-schedule"];
+        let sets = keys.map(|key| match key.split_once('=') {
+            Some(_) => format!("train.{key}"),
+            None => format!("train.{key}={schedule}"),
+        });
+        let config = Config::load(Path::new("mnist-5k"), &sets).unwrap();
+        assert_eq!(config, toml::from_str(&config.to_toml().unwrap()).unwrap());
+        assert_eq!(config.settings().unwrap()["train.r1.gamma-schedule.shape"], "\"cosine\"");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use gan_metrics::Classifier;
 use gan_metrics::classifier::{CHUNK, Record};
 use gan_models::{Batch, Wanted};
 use gan_ops::AdamHyper;
-use gan_train::Adam;
+use gan_train::{Algorithm, Optimizer};
 use options::Options;
 
 const BATCH: usize = 128;
@@ -67,13 +67,13 @@ fn fit(
     )?;
     let mut gradients = classifier.gradients()?;
     let hyper = AdamHyper { lr: LR, betas: (0.9, 0.999), eps: 1e-8 };
-    let mut adam = Adam::new(classifier.params(), hyper)?;
+    let mut adam = Optimizer::new(classifier.params(), Algorithm::Adam, hyper)?;
     let per_epoch = batches.batches_per_epoch();
     let steps = options.epochs * per_epoch;
     let mut sum = 0.;
     for step in 0..steps {
         let progress = step as f64 / steps as f64;
-        adam = adam.with_lr(LR * 0.5 * (1. + (std::f64::consts::PI * progress).cos()));
+        let lr = LR * 0.5 * (1. + (std::f64::consts::PI * progress).cos());
         let targets: Vec<u8> = batches.indices(step).iter().map(|&i| labels[i as usize]).collect();
         let images = Augment::new(options.seed, step).apply(&batches.batch(step, device)?)?;
         let prepared = classifier.prepare();
@@ -81,7 +81,7 @@ fn fit(
         let (loss, slope) = cross_entropy(&pass.output().to_tensor()?.flatten_from(1)?, &targets)?;
         gradients.clear();
         pass.backward(&Batch::new(&slope)?, Some(&mut gradients), Wanted::Nothing)?;
-        adam.step(&gradients)?;
+        adam.step_with(&gradients, AdamHyper { lr, ..hyper })?;
         sum += loss;
         if (step + 1) % per_epoch == 0 {
             let epoch = (step + 1) / per_epoch;

@@ -16,7 +16,7 @@ fn main() -> Result<()> {
     let mut model: ModelConfig = preset::mlp_002();
     (model.image_size, model.latent_dim) = (SIZE, 8);
     (model.generator.widths, model.discriminator.widths) = (vec![64], vec![64]);
-    let adam = OptimizerConfig { lr: 1e-3, betas: (0.5, 0.999) };
+    let adam = OptimizerConfig::new(1e-3, (0.5, 0.999));
     let train = TrainConfig::new(2000, adam);
     let mut trainer = Trainer::new(&model, &train, 0, &device)?;
     let real = stripes(&device)?;

@@ -127,8 +127,9 @@ pub fn load(
         let average = Generator::from_tensors(model, tensors(EMA)?, device).map_err(|e| problem(EMA, &e))?;
         trainer.ema = Some(Ema::from_parts(config, average));
     }
-    trainer.adam_g.restore(state.step, &of("generator.")).map_err(|e| problem(OPTIMIZER, &e))?;
-    trainer.adam_d.restore(state.step, &of("discriminator.")).map_err(|e| problem(OPTIMIZER, &e))?;
+    let (g, d) = (&mut trainer.g.optimizer, &mut trainer.d.optimizer);
+    g.restore(state.step * train.g_steps, &of("generator.")).map_err(|e| problem(OPTIMIZER, &e))?;
+    d.restore(state.step * train.d_steps, &of("discriminator.")).map_err(|e| problem(OPTIMIZER, &e))?;
     trainer.step = state.step;
     Ok((trainer, state))
 }
@@ -146,8 +147,8 @@ fn write(
     let prefixed = |player: &str, moments: Vec<(String, Tensor)>| -> Vec<_> {
         moments.into_iter().map(|(name, tensor)| (format!("{player}.{name}"), tensor)).collect()
     };
-    let mut moments = prefixed("generator", trainer.adam_g.moments());
-    moments.extend(prefixed("discriminator", trainer.adam_d.moments()));
+    let mut moments = prefixed("generator", trainer.g.optimizer.moments());
+    moments.extend(prefixed("discriminator", trainer.d.optimizer.moments()));
     write_tensors(&directory.join(OPTIMIZER), moments, None)?;
 
     if let Some(ema) = &trainer.ema {

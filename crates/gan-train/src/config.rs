@@ -1,12 +1,19 @@
 //! How a model is trained, as it stands in a TOML file under `[train]`.
 
+mod length;
+mod optimizer;
+
+use crate::augment::Augment;
 use crate::ema::EmaConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::penalty::{OneCentered, ZeroCentered};
+use crate::views::InstanceNoise;
 use crate::watch::{EvaluateConfig, HealthConfig};
-use gan_ops::AdamHyper;
 use serde::{Deserialize, Serialize};
+
+pub use length::{Horizon, Length};
+pub use optimizer::OptimizerConfig;
 
 /// The training of both players.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +31,13 @@ pub struct TrainConfig {
     /// Real images count as 1 less this in D's cross-entropy; 0 for none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
+    /// Updates of D in a step, each on a batch of its own (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1: `k`; Arjovsky
+    /// et al. 2017, arXiv 1701.07875, algorithm 1: `n_critic`).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub d_steps: u64,
+    /// Updates of G in a step, each on latents of its own.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub g_steps: u64,
     /// D's weights stay in `[-weight_clip, weight_clip]` (Arjovsky et al. 2017, arXiv 1701.07875); any size if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_clip: Option<f64>,
@@ -36,6 +50,12 @@ pub struct TrainConfig {
     /// Penalty on how far the norm of D's gradient is from 1; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_penalty: Option<OneCentered>,
+    /// What is done to every image before D sees it; nothing if absent. Penalties on D's gradient are taken at what D sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
+    /// Noise on every image that D sees, after that; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_noise: Option<InstanceNoise>,
     /// Average of the generator's weights, to draw from; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
@@ -66,37 +86,18 @@ pub struct TrainConfig {
     pub discriminator: OptimizerConfig,
 }
 
-/// One player's Adam.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct OptimizerConfig {
-    /// Step size.
-    pub lr: f64,
-    /// Decay of the first and of the second moment.
-    pub betas: (f64, f64),
-}
-
-/// Length of a run as the configuration has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
-    /// A number of steps.
-    Steps(u64),
-    /// A number of passes over the data.
-    Epochs(u64),
-}
-
-/// Length of a run once the data are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Horizon {
-    /// Steps in the run.
-    pub steps: u64,
-    /// Steps in a pass over the data.
-    pub steps_per_epoch: u64,
-}
-
 /// What a file need not say.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(value: &u64) -> bool {
+    *value == 1
 }
 
 fn default_log_every() -> u64 {
@@ -119,8 +120,8 @@ fn default_keep() -> usize {
     2
 }
 
-/// PyTorch's default; the paper's too.
-const ADAM_EPS: f64 = 1e-8;
+/// Of one player in a step, whose images are in memory at once: what the program of Arjovsky et al. 2017 does at its start.
+const MOST_UPDATES: u64 = 100;
 
 impl TrainConfig {
     /// `steps` steps with the same Adam for both players, all else by default.
@@ -131,10 +132,14 @@ impl TrainConfig {
             epochs: None,
             loss: Loss::default(),
             label_smoothing: 0.,
+            d_steps: 1,
+            g_steps: 1,
             weight_clip: None,
             r1: None,
             r2: None,
             gradient_penalty: None,
+            augment: None,
+            instance_noise: None,
             ema: None,
             log_every: default_log_every(),
             sample_every: default_sample_every(),
@@ -166,7 +171,15 @@ impl TrainConfig {
                 format!("expected a whole number from 1 to 4096, found {}", self.sample_count),
             ));
         }
+        for (field, updates) in [("train.d-steps", self.d_steps), ("train.g-steps", self.g_steps)] {
+            if !(1..=MOST_UPDATES).contains(&updates) {
+                let problem = format!("expected a whole number from 1 to {MOST_UPDATES}, found {updates}");
+                return Err(TrainError::config(field, problem));
+            }
+        }
         self.validate_objective()?;
+        self.augment.iter().try_for_each(|augment| augment.validate("train.augment"))?;
+        self.instance_noise.iter().try_for_each(|noise| noise.validate("train.instance-noise"))?;
         self.ema.iter().try_for_each(|ema| ema.validate("train.ema"))?;
         self.health.validate("train.health")?;
         if let Some(evaluate) = &self.evaluate {
@@ -205,105 +218,7 @@ impl TrainConfig {
         .into_iter()
         .find_map(|(field, is_set)| is_set.then_some(field))
     }
-
-    /// Length of the run.
-    ///
-    /// # Errors
-    /// Neither or both of `steps` and `epochs`, or zero of them.
-    pub fn length(&self) -> Result<Length> {
-        match (self.steps, self.epochs) {
-            (Some(0), _) | (_, Some(0)) => {
-                let field = if self.steps == Some(0) { "train.steps" } else { "train.epochs" };
-                Err(TrainError::config(field, "expected at least 1, found 0"))
-            }
-            (Some(steps), None) => Ok(Length::Steps(steps)),
-            (None, Some(epochs)) => Ok(Length::Epochs(epochs)),
-            (None, None) => {
-                Err(TrainError::config("train.steps", "expected train.steps or train.epochs, found neither"))
-            }
-            (Some(_), Some(_)) => {
-                Err(TrainError::config("train.steps", "expected train.steps or train.epochs, found both"))
-            }
-        }
-    }
-
-    /// Length of the run over data with `steps_per_epoch` batches.
-    ///
-    /// # Errors
-    /// Those of [`Self::length`]; a run longer than 2^64 steps.
-    pub fn horizon(&self, steps_per_epoch: u64) -> Result<Horizon> {
-        let steps = match self.length()? {
-            Length::Steps(steps) => steps,
-            Length::Epochs(epochs) => epochs
-                .checked_mul(steps_per_epoch)
-                .ok_or_else(|| TrainError::config("train.epochs", format!("{epochs} is too many")))?,
-        };
-        Ok(Horizon { steps, steps_per_epoch })
-    }
-}
-
-impl OptimizerConfig {
-    fn validate(&self, field: &str) -> Result<()> {
-        if !(self.lr > 0. && self.lr.is_finite()) {
-            return Err(TrainError::config(
-                format!("{field}.lr"),
-                format!("expected a positive number, found {}", self.lr),
-            ));
-        }
-        for beta in [self.betas.0, self.betas.1] {
-            if !(0. ..1.).contains(&beta) {
-                return Err(TrainError::config(
-                    format!("{field}.betas"),
-                    format!("expected two numbers from 0 up to but not 1, found {beta}"),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn adam(&self) -> AdamHyper {
-        AdamHyper { lr: self.lr, betas: self.betas, eps: ADAM_EPS }
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config() -> TrainConfig {
-        let player = OptimizerConfig { lr: 2e-4, betas: (0.5, 0.999) };
-        TrainConfig::new(10, player)
-    }
-
-    fn problem(change: impl Fn(&mut TrainConfig)) -> String {
-        let mut config = config();
-        change(&mut config);
-        config.validate().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn every_bad_value_is_named_with_what_is_expected() {
-        config().validate().unwrap();
-        assert_eq!(
-            problem(|c| c.generator.lr = -1.),
-            "train.generator.lr: expected a positive number, found -1"
-        );
-        assert!(problem(|c| c.discriminator.lr = f64::NAN).starts_with("train.discriminator.lr: "));
-        assert!(problem(|c| c.discriminator.betas.1 = 1.).ends_with("found 1"));
-        assert_eq!(
-            problem(|c| c.steps = None),
-            "train.steps: expected train.steps or train.epochs, found neither"
-        );
-        assert!(problem(|c| c.epochs = Some(1)).ends_with("found both"));
-        assert_eq!(problem(|c| c.steps = Some(0)), "train.steps: expected at least 1, found 0");
-        assert!(problem(|c| c.keep = 0).starts_with("train.keep"));
-    }
-
-    #[test]
-    fn epochs_become_steps() {
-        let mut config = config();
-        (config.steps, config.epochs) = (None, Some(3));
-        assert_eq!(config.horizon(78).unwrap(), Horizon { steps: 234, steps_per_epoch: 78 });
-        assert!(config.horizon(u64::MAX).is_err());
-    }
-}
+mod tests;

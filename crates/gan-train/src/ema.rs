@@ -1,6 +1,7 @@
 //! The generator's exponential moving average.
 
-use crate::error::{Result, TrainError};
+use crate::error::Result;
+use crate::schedule::{Range, Schedule, at};
 use candle_core::{Tensor, Var};
 use gan_models::{Generator, Params};
 use gan_ops::rng::Stream;
@@ -17,6 +18,9 @@ const BATCH: usize = 64;
 pub struct EmaConfig {
     /// Thousands of images after which a weight of then counts half.
     pub half_life_kimg: f64,
+    /// Where it goes from there, in the same unit; it stays if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_life_schedule: Option<Schedule>,
     /// In the beginning the half life is at most this share of the images seen so far (Karras et al. 2020, arXiv 2006.06676,
     /// table 5: 0.05), so that the first weights are soon forgotten; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,21 +28,24 @@ pub struct EmaConfig {
 }
 
 impl EmaConfig {
+    /// The same half life throughout.
+    #[must_use]
+    pub fn new(half_life_kimg: f64) -> Self {
+        Self { half_life_kimg, half_life_schedule: None, ramp_up: None }
+    }
+
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
-        let values = [("half-life-kimg", Some(self.half_life_kimg)), ("ramp-up", self.ramp_up)];
-        for (key, value) in values {
-            if let Some(value) = value.filter(|value| !(*value > 0. && value.is_finite())) {
-                let problem = format!("expected a positive number, found {value}");
-                return Err(TrainError::config(format!("{field}.{key}"), problem));
-            }
+        Range::Positive.check(&format!("{field}.half-life-kimg"), self.half_life_kimg)?;
+        if let Some(schedule) = &self.half_life_schedule {
+            schedule.validate(&format!("{field}.half-life-schedule"), Range::Positive)?;
         }
-        Ok(())
+        self.ramp_up.map_or(Ok(()), |share| Range::Positive.check(&format!("{field}.ramp-up"), share))
     }
 
     /// What remains of the average in a step on `batch` images, after `images` images.
     #[must_use]
     pub fn decay(&self, images: u64, batch: usize) -> f64 {
-        let half_life = self.half_life_kimg * 1000.;
+        let half_life = at(self.half_life_kimg, self.half_life_schedule, images) * 1000.;
         let half_life = self.ramp_up.map_or(half_life, |share| half_life.min(share * images as f64));
         if half_life > 0. { 0.5f64.powf(batch as f64 / half_life) } else { 0. }
     }
@@ -150,19 +157,25 @@ fn statistics(params: &Params) -> impl Iterator<Item = &Var> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Shape;
     use candle_core::Device;
     use gan_models::{Mode, preset};
 
     #[test]
     fn a_weight_of_then_counts_half_after_the_half_life() {
-        let config = EmaConfig { half_life_kimg: 2., ramp_up: None };
+        let config = EmaConfig::new(2.);
         assert!((config.decay(1_000_000, 2000) - 0.5).abs() < 1e-12);
         assert!((config.decay(0, 500).powi(4) - 0.5).abs() < 1e-12);
         let ramped = EmaConfig { ramp_up: Some(0.05), ..config };
         // After 1000 images the half life is 50.
         assert!((ramped.decay(1000, 50) - 0.5).abs() < 1e-12 && ramped.decay(0, 64) == 0.);
         assert!((ramped.decay(1_000_000, 64) - config.decay(0, 64)).abs() < 1e-12);
-        assert!(EmaConfig { half_life_kimg: 0., ramp_up: None }.validate("train.ema").is_err());
+        let schedule = Schedule { to: 4., over_kimg: 1., shape: Shape::Linear, warm_up_kimg: 0. };
+        let slower = EmaConfig { half_life_schedule: Some(schedule), ..config };
+        assert!(
+            (slower.decay(500, 3000) - 0.5).abs() < 1e-12 && (slower.decay(1000, 4000) - 0.5).abs() < 1e-12
+        );
+        assert!(EmaConfig::new(0.).validate("train.ema").is_err());
     }
 
     #[test]
@@ -171,7 +184,7 @@ mod tests {
             Generator::new(&preset::dcgan_28(), 1, &Device::Cpu)?,
             Generator::new(&preset::dcgan_28(), 2, &Device::Cpu)?,
         );
-        let mut ema = Ema::new(EmaConfig { half_life_kimg: 1., ramp_up: None }, &old)?;
+        let mut ema = Ema::new(EmaConfig::new(1.), &old)?;
         ema.update(&new, 0, 1000)?;
         let value = |generator: &Generator, name: &str| -> Vec<f32> {
             generator.params().get(name).unwrap().flatten_all().unwrap().to_vec1().unwrap()

@@ -15,6 +15,16 @@ pub enum TrainError {
         /// Expected and found.
         problem: String,
     },
+    /// Images or latents that are no whole number of batches.
+    #[error("{what}: expected {expected}, found {found}")]
+    Batch {
+        /// Real images or latents.
+        what: &'static str,
+        /// How many there should be.
+        expected: String,
+        /// How many there are.
+        found: usize,
+    },
     /// Training left the numbers.
     #[error("step {step}: {what} is not finite; {diagnosis}")]
     NonFinite {

@@ -15,20 +15,20 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Trains until `steps` steps are done, those before a resume included. `batch(step)` gives the real
-/// images of the step after `step` steps.
+/// Trains until `steps` steps are done, those before a resume included. `real(step)` gives the real
+/// images of the step after `step` steps: `[d_steps * B, C, H, W]`, those of [`TrainConfig::batches`](crate::TrainConfig::batches).
 ///
 /// # Errors
 /// Those of the data, of a step and of an observer; observers are not told to finish then.
 pub fn fit(
     trainer: &mut Trainer,
     steps: u64,
-    mut batch: impl FnMut(u64) -> Result<Tensor>,
+    mut real: impl FnMut(u64) -> Result<Tensor>,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Outcome> {
     let mut outcome = Outcome::Complete;
     while trainer.steps_done() < steps && outcome == Outcome::Complete {
-        let report = trainer.step(&batch(trainer.steps_done())?)?;
+        let report = trainer.step(&real(trainer.steps_done())?)?;
         for observer in observers.iter_mut() {
             if let ControlFlow::Break(()) = observer.on_step(trainer, &report)? {
                 outcome = Outcome::Stopped;

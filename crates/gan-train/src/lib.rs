@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod augment;
 pub mod checkpoint;
 mod config;
 mod ema;
@@ -11,9 +12,12 @@ mod observer;
 mod optim;
 pub mod penalty;
 mod phases;
+mod schedule;
 mod trainer;
+mod views;
 mod watch;
 
+pub use augment::Augment;
 pub use config::{Horizon, Length, OptimizerConfig, TrainConfig};
 pub use ema::{Ema, EmaConfig};
 pub use error::{Result, TrainError};
@@ -21,7 +25,9 @@ pub use fit::{Outcome, fit};
 pub use loss::Loss;
 pub use norms::Norms;
 pub use observer::{Observer, every};
-pub use optim::Adam;
+pub use optim::{Algorithm, Optimizer};
 pub use phases::Phases;
+pub use schedule::{Schedule, Shape};
 pub use trainer::{StepReport, Trainer};
+pub use views::InstanceNoise;
 pub use watch::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure};

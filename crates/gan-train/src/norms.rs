@@ -1,7 +1,7 @@
 //! How far a player moves, beside how large its weights are.
 
 use crate::error::Result;
-use crate::optim::Adam;
+use crate::optim::Optimizer;
 use gan_models::{Gradients, Params};
 
 /// Euclidean norms over all trainable parameters of one player.
@@ -16,7 +16,7 @@ pub struct Norms {
 }
 
 impl Norms {
-    pub(crate) fn new(params: &Params, gradients: &Gradients, adam: &Adam) -> Result<Self> {
-        Ok(Self { weight: params.norm()?, gradient: gradients.norm()?, update: adam.update_norm()? })
+    pub(crate) fn new(params: &Params, gradients: &Gradients, optimizer: &Optimizer) -> Result<Self> {
+        Ok(Self { weight: params.norm()?, gradient: gradients.norm()?, update: optimizer.update_norm()? })
     }
 }

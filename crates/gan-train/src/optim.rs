@@ -1,14 +1,29 @@
-//! Adam with named moments, so that a checkpoint holds them and a test compares them.
+//! Adam and `RMSprop` with named moments, so that a checkpoint holds them and a test compares them.
 
 use candle_core::{Result, Tensor, Var};
 use gan_models::{Gradients, Params};
 use gan_ops::{AdamHyper, adam_step};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// Adam (Kingma & Ba 2015, arXiv 1412.6980) over the trainable variables of one network, equal to
-/// PyTorch's `torch.optim.Adam` without weight decay.
+/// How a gradient becomes a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// Kingma & Ba 2015, arXiv 1412.6980, algorithm 1; equal to `torch.optim.Adam` without weight decay.
+    #[default]
+    Adam,
+    /// `p -= lr * g / (sqrt(v) + eps)`, `v` the average of the squared gradients `g`, from 0 (Tieleman and Hinton 2012, lecture
+    /// 6.5); equal to `torch.optim.RMSprop` without momentum. The optimizer of Arjovsky et al. 2017 (arXiv 1701.07875,
+    /// algorithm 1), whose critic did badly with momentum. It is Adam without a first moment and without a correction of the
+    /// bias.
+    Rmsprop,
+}
+
+/// An optimizer over the trainable variables of one network.
 #[derive(Debug, Clone)]
-pub struct Adam {
+pub struct Optimizer {
+    algorithm: Algorithm,
     hyper: AdamHyper,
     step: u64,
     slots: Vec<Slot>,
@@ -22,18 +37,18 @@ struct Slot {
     second_moment: Var,
 }
 
-impl Adam {
+impl Optimizer {
     /// Moments of zero for each trainable variable.
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn new(params: &Params, hyper: AdamHyper) -> Result<Self> {
+    pub fn new(params: &Params, algorithm: Algorithm, hyper: AdamHyper) -> Result<Self> {
         let slot = |(name, var): (&str, &Var)| {
             let zeros = || Var::zeros(var.shape(), var.dtype(), var.device());
             let (first_moment, second_moment) = (zeros()?, zeros()?);
             Ok(Slot { name: name.to_owned(), var: var.clone(), first_moment, second_moment })
         };
-        Ok(Self { hyper, step: 0, slots: params.trainable().map(slot).collect::<Result<_>>()? })
+        Ok(Self { algorithm, hyper, step: 0, slots: params.trainable().map(slot).collect::<Result<_>>()? })
     }
 
     /// Moves every variable that has a gradient.
@@ -42,20 +57,24 @@ impl Adam {
     /// Only those of the device.
     pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
         self.step += 1;
+        let age = self.age();
         gradients.each(|i, gradient| {
             let Slot { var, first_moment, second_moment, .. } = &self.slots[i];
-            adam_step(var, gradient, [first_moment, second_moment], &self.hyper, self.step)
+            adam_step(var, gradient, [first_moment, second_moment], &self.hyper, age)
         })
     }
 
-    /// The same moments with another step size from here on.
-    #[must_use]
-    pub fn with_lr(mut self, lr: f64) -> Self {
-        self.hyper.lr = lr;
-        self
+    /// Moves every variable that has a gradient, with other settings from here on: the moments stay, and what corrects their
+    /// bias is computed from the present betas, as `torch.optim.Adam` does when `param_groups` change.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn step_with(&mut self, gradients: &Gradients, hyper: AdamHyper) -> Result<()> {
+        self.hyper = hyper;
+        self.step(gradients)
     }
 
-    /// The settings.
+    /// The settings; those of the last step, where they change.
     #[must_use]
     pub fn hyper(&self) -> &AdamHyper {
         &self.hyper
@@ -70,7 +89,7 @@ impl Adam {
             return Ok(0.);
         }
         let AdamHyper { lr, betas, eps } = self.hyper;
-        let correction = |beta: f64| 1. - beta.powf(self.step as f64);
+        let correction = |beta: f64| 1. - beta.powf(self.age() as f64);
         let (first, second) = (correction(betas.0).recip() as f32, correction(betas.1).recip() as f32);
         let moved = |(m, v): (&f32, &f32)| (m * first / ((v * second).sqrt() + eps as f32)).powi(2);
         let mut sum = 0.;
@@ -83,6 +102,15 @@ impl Adam {
             }
         }
         Ok(lr * sum.sqrt())
+    }
+
+    /// The step by which the moments' bias is corrected.
+    fn age(&self) -> u64 {
+        match self.algorithm {
+            Algorithm::Adam => self.step,
+            // There `beta^step` is exactly 0 for every beta below 1, and nothing is corrected.
+            Algorithm::Rmsprop => u64::MAX,
+        }
     }
 
     /// Both moments of every variable: `model.0.weight.m`, `model.0.weight.v`. The next step changes them.
@@ -122,6 +150,32 @@ impl Adam {
             }
         }
         self.step = step;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use gan_ops::Gradient;
+
+    #[test]
+    fn rmsprop_is_adam_without_a_first_moment_and_a_correction() -> Result<()> {
+        // Every beta below 1 vanishes in the end, so that the kernel's factors are exactly those of RMSprop.
+        assert!((1. - f64::EPSILON / 2.).powf(u64::MAX as f64) == 0. && 0f64.powf(u64::MAX as f64) == 0.);
+        let hyper = AdamHyper { lr: 0.1, betas: (0., 0.99), eps: 1e-8 };
+        let var = |value: f32| Var::from_tensor(&Tensor::full(value, 21, &Device::Cpu)?);
+        let (param, first, second) = (var(1.)?, var(0.)?, var(0.)?);
+        let (mut expected, mut average) = (1f64, 0f64);
+        for gradient in [3f32, -0.5, 0.25] {
+            let (values, square) = (vec![gradient; 21], f64::from(gradient).powi(2));
+            adam_step(&param, Gradient::Slice(&values), [&first, &second], &hyper, u64::MAX)?;
+            average = 0.99 * average + 0.01 * square;
+            expected -= 0.1 * f64::from(gradient) / (average.sqrt() + 1e-8);
+            let found = param.to_vec1::<f32>()?;
+            assert!(found.iter().all(|found| (f64::from(*found) - expected).abs() < 1e-5), "{}", found[0]);
+        }
         Ok(())
     }
 }

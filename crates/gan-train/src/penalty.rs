@@ -4,6 +4,7 @@
 //! [`Slope::backward`](gan_models::Slope::backward) turns the latter into gradients of the weights, exactly.
 
 use crate::error::{Result, TrainError};
+use crate::schedule::{Range, Schedule, at};
 use candle_core::Device;
 use gan_models::Batch;
 use gan_ops::rng::Stream;
@@ -16,7 +17,10 @@ use serde::{Deserialize, Serialize};
 pub struct ZeroCentered {
     /// Weight.
     pub gamma: f64,
-    /// Only every so many steps, as many times stronger (lazy regularisation: Karras et al. 2020, arXiv 1912.04958,
+    /// Where it goes from there; it stays if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gamma_schedule: Option<Schedule>,
+    /// Only every so many updates of D, as many times stronger (lazy regularisation: Karras et al. 2020, arXiv 1912.04958,
     /// section 3.1).
     #[serde(default = "one")]
     pub every: u64,
@@ -65,14 +69,24 @@ pub struct Penalty {
 }
 
 impl ZeroCentered {
-    /// How strong it is in the step after `steps` steps, if it is due.
+    /// Every update, with the same weight throughout.
     #[must_use]
-    pub fn due(&self, steps: u64) -> Option<f64> {
-        steps.is_multiple_of(self.every).then_some(self.gamma * self.every as f64)
+    pub fn new(gamma: f64) -> Self {
+        Self { gamma, gamma_schedule: None, every: 1 }
+    }
+
+    /// How strong it is in D's update after `updates` updates and `images` real images, if it is due and is not 0.
+    #[must_use]
+    pub fn due(&self, updates: u64, images: u64) -> Option<f64> {
+        let gamma = at(self.gamma, self.gamma_schedule, images) * self.every as f64;
+        (gamma > 0. && updates.is_multiple_of(self.every)).then_some(gamma)
     }
 
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
-        positive(&format!("{field}.gamma"), self.gamma)?;
+        Range::Positive.check(&format!("{field}.gamma"), self.gamma)?;
+        if let Some(schedule) = &self.gamma_schedule {
+            schedule.validate(&format!("{field}.gamma-schedule"), Range::NotNegative)?;
+        }
         if self.every == 0 {
             return Err(TrainError::config(format!("{field}.every"), "expected at least 1, found 0"));
         }
@@ -82,15 +96,15 @@ impl ZeroCentered {
 
 impl OneCentered {
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
-        positive(&format!("{field}.weight"), self.weight)
+        Range::Positive.check(&format!("{field}.weight"), self.weight)
     }
 
-    /// The points of a step: `real, fake: [B, C, H, W]`; a pure function of them, the seed and the step.
+    /// The points of an update of D: `real, fake: [B, C, H, W]`; a pure function of them, the seed and the update, counted from 0.
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn points(&self, real: &Batch, fake: &Batch, seed: u64, step: u64) -> candle_core::Result<Batch> {
-        let mut stream = Stream::new(seed, "penalty", step);
+    pub fn points(&self, real: &Batch, fake: &Batch, seed: u64, update: u64) -> candle_core::Result<Batch> {
+        let mut stream = Stream::new(seed, "penalty", update);
         let count = real.samples()?;
         match self.at {
             Points::Interpolates => {
@@ -136,16 +150,10 @@ pub fn one_centered(weight: f64, squares: &[f64]) -> Penalty {
     }
 }
 
-fn positive(field: &str, value: f64) -> Result<()> {
-    if value > 0. && value.is_finite() {
-        return Ok(());
-    }
-    Err(TrainError::config(field, format!("expected a positive number, found {value}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Shape;
     use candle_core::Tensor;
 
     #[test]
@@ -169,9 +177,13 @@ mod tests {
 
     #[test]
     fn lazy_penalties_are_as_strong_on_average() {
-        let lazy = ZeroCentered { gamma: 2., every: 4 };
-        let due: Vec<f64> = (0..8).map(|step| lazy.due(step).unwrap_or_default()).collect();
+        let lazy = ZeroCentered { every: 4, ..ZeroCentered::new(2.) };
+        let due: Vec<f64> = (0..8).map(|update| lazy.due(update, 0).unwrap_or_default()).collect();
         assert_eq!(due, [8., 0., 0., 0., 8., 0., 0., 0.]);
+        // Once it has faded there is nothing to compute.
+        let schedule = Schedule { to: 0., over_kimg: 1., shape: Shape::Linear, warm_up_kimg: 0. };
+        let fading = ZeroCentered { gamma_schedule: Some(schedule), ..lazy };
+        assert_eq!([fading.due(0, 500), fading.due(4, 1000)], [Some(4.), None]);
     }
 
     #[test]

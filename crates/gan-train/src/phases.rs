@@ -14,9 +14,13 @@ impl Phases {
         Self { last: Instant::now(), durations: vec![] }
     }
 
+    /// A phase that a step comes to several times is counted as one.
     pub(crate) fn end(&mut self, phase: &'static str) {
         let now = Instant::now();
-        self.durations.push((phase, now - self.last));
+        match self.durations.iter_mut().find(|(name, _)| *name == phase) {
+            Some((_, duration)) => *duration += now - self.last,
+            None => self.durations.push((phase, now - self.last)),
+        }
         self.last = now;
     }
 

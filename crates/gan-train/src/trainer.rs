@@ -1,28 +1,30 @@
 //! One step of the game.
 
-use crate::config::TrainConfig;
+mod finite;
+mod updates;
+
+use crate::config::{OptimizerConfig, TrainConfig};
 use crate::ema::Ema;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::norms::Norms;
-use crate::optim::Adam;
-use crate::penalty::{self, ZeroCentered};
+use crate::optim::Optimizer;
 use crate::phases::Phases;
-use candle_core::{Device, Tensor, Var};
-use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params, Pass, Wanted};
+use crate::views::Views;
+use candle_core::{Device, Tensor};
+use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
 use std::borrow::Cow;
+use updates::{Game, Judged};
 
 /// Two networks, their optimizers, and how often they have moved.
 #[derive(Debug)]
 pub struct Trainer {
     pub(crate) generator: Generator,
     pub(crate) discriminator: Discriminator,
-    pub(crate) adam_g: Adam,
-    pub(crate) adam_d: Adam,
+    pub(crate) g: Learner,
+    pub(crate) d: Learner,
     pub(crate) ema: Option<Ema>,
-    gradients_g: Gradients,
-    gradients_d: Gradients,
     config: TrainConfig,
     seed: u64,
     pub(crate) step: u64,
@@ -30,7 +32,20 @@ pub struct Trainer {
     phases: Phases,
 }
 
-/// What one step says of itself.
+/// What a player learns with.
+#[derive(Debug)]
+pub(crate) struct Learner {
+    pub(crate) optimizer: Optimizer,
+    gradients: Gradients,
+}
+
+impl Learner {
+    fn new(params: &Params, gradients: Gradients, config: &OptimizerConfig) -> Result<Self> {
+        Ok(Self { optimizer: Optimizer::new(params, config.optimizer, config.hyper(0))?, gradients })
+    }
+}
+
+/// What one step says of itself; where a player makes several updates, as means over them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// The step, counted from 1.
@@ -44,8 +59,24 @@ pub struct StepReport {
     /// How sure D is of the real and of the fake images before its update ([`Loss::certainty`]); for cross-entropy the
     /// means of `sigmoid(D(x))` and `sigmoid(D(G(z)))`.
     pub certainty: Option<[f32; 2]>,
-    /// Largest magnitude of D's logits on both batches, before its update.
+    /// Largest magnitude of D's logits on its batches, before its updates.
     pub largest_logit: f32,
+}
+
+impl StepReport {
+    fn new(step: u64, judged: &[Judged], g_loss: f32) -> Self {
+        let mean = |of: &dyn Fn(&Judged) -> f32| judged.iter().map(of).sum::<f32>() / judged.len() as f32;
+        let certainty = |i: usize| mean(&|one| one.certainty.map_or(f32::NAN, |certainty| certainty[i]));
+        let is_sure = judged.iter().all(|one| one.certainty.is_some());
+        Self {
+            step,
+            d_loss: mean(&|one| one.loss),
+            penalty: mean(&|one| one.penalty),
+            g_loss,
+            certainty: is_sure.then(|| [certainty(0), certainty(1)]),
+            largest_logit: judged.iter().fold(0., |most, one| one.largest_logit.max(most)),
+        }
+    }
 }
 
 impl Trainer {
@@ -77,10 +108,8 @@ impl Trainer {
         }
         Ok(Self {
             ema: train.ema.map(|config| Ema::new(config, &generator)).transpose()?,
-            gradients_g: generator.gradients()?,
-            gradients_d: discriminator.gradients()?,
-            adam_g: Adam::new(generator.params(), train.generator.adam())?,
-            adam_d: Adam::new(discriminator.params(), train.discriminator.adam())?,
+            g: Learner::new(generator.params(), generator.gradients()?, &train.generator)?,
+            d: Learner::new(discriminator.params(), discriminator.gradients()?, &train.discriminator)?,
             device: generator.device().clone(),
             generator,
             discriminator,
@@ -91,99 +120,72 @@ impl Trainer {
         })
     }
 
-    /// Algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661) with one update of D per update of G:
-    /// D on a real batch and on fakes, then G through the updated D on the same fakes.
+    /// Algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661): `d-steps` updates of D, each on a real batch and on fakes of
+    /// its own; then `g-steps` updates of G through the updated D, the first on the fakes that D saw last, the others on fresh
+    /// ones.
     ///
-    /// `real: [B, C, H, W]` in [-1, 1].
+    /// `real: [d_steps * B, C, H, W]` in [-1, 1].
     ///
     /// # Errors
     /// Another shape; a loss that is not finite, with a diagnosis.
     pub fn step(&mut self, real: &Tensor) -> Result<StepReport> {
-        let z = self.noise(self.step, real.dim(0)?)?;
+        let latents = self.config.latent_batches() * real.dim(0)? / self.config.d_steps as usize;
+        let z = self.noise(self.step, latents)?;
         self.step_with(real, &z)
     }
 
-    /// [`Self::step`] with the latents given: `z: [B, latent_dim]`.
+    /// [`Self::step`] with the latents given: `z: [(d_steps + g_steps - 1) * B, latent_dim]`, those of D's updates first.
     ///
     /// # Errors
     /// As [`Self::step`].
     pub fn step_with(&mut self, real: &Tensor, z: &Tensor) -> Result<StepReport> {
+        let per_step = real.dim(0)?;
+        let batch = self.config.batch_size(per_step, z.dim(0)?)?;
+        let part = |x: &Tensor, i: u64| x.narrow(0, i as usize * batch, batch);
+        let before = self.step;
+        let images = before * per_step as u64;
         self.step += 1;
         let mut phases = Phases::new();
-        let (real, z) = (Batch::new(real)?, self.generator.latents(z)?);
-        phases.end("data");
-        let generator = self.generator.prepare();
-        let fake = generator.forward(&z)?;
-        phases.end("G forward");
+        let TrainConfig { d_steps, g_steps, .. } = self.config;
+        let (generator, discriminator) = (&self.generator, &self.discriminator);
+        let config = &self.config;
+        let views = Views { config, seed: self.seed, shape: generator.config().image_shape(), images };
+        let game = Game { generator, discriminator, config, views, step: self.step };
 
         // D, to which the fake images are constants: nothing goes back into G.
-        self.discriminator.iterate_power()?;
-        let discriminator = self.discriminator.prepare();
-        let on_real = discriminator.forward(&real)?;
-        let on_fake = discriminator.forward(fake.output())?;
-        let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
-        phases.end("D forward");
-        let TrainConfig { loss, label_smoothing, r1, r2, gradient_penalty, weight_clip, .. } = &self.config;
-        let (d_loss, [real_slope, fake_slope]) =
-            with_slopes([&real_logits, &fake_logits], |[real, fake]| {
-                loss.discriminator(real, fake, *label_smoothing)
-            })?;
-        self.check("d_loss", d_loss)?;
-        let sums = &mut self.gradients_d;
-        sums.clear();
-        let due = |penalty: &Option<ZeroCentered>| penalty.and_then(|penalty| penalty.due(self.step - 1));
-        let mut penalty = backward(on_real, &real_slope, due(r1), sums)?;
-        penalty += backward(on_fake, &fake_slope, due(r2), sums)?;
-        phases.end("D backward");
-        if let Some(one_centered) = gradient_penalty {
-            let points = one_centered.points(&real, fake.output(), self.seed, self.step - 1)?;
-            let slope = discriminator.forward(&points)?.slope()?;
-            let found = penalty::one_centered(one_centered.weight, &slope.gradient().squares()?);
-            let direction = slope.gradient().combine(&found.factors, None)?;
-            slope.backward(&direction, None, sums)?;
-            penalty += found.value;
-            phases.end("D gradient penalty");
-        }
-        let penalty = penalty as f32;
-        self.check("the penalty on D's gradient", penalty)?;
-        self.adam_d.step(&self.gradients_d)?;
-        if let Some(limit) = *weight_clip {
-            self.discriminator.params().clamp(limit)?;
-        }
-        phases.end("D update");
+        let prepared = generator.prepare();
+        let mut judged = vec![];
+        let (real, fake) = loop {
+            let i = judged.len() as u64;
+            let (real, z) = (Batch::new(&part(real, i)?)?, generator.latents(&part(z, i)?)?);
+            phases.end("data");
+            let fake = prepared.forward(&z)?;
+            phases.end("G forward");
+            let update = before * d_steps + i;
+            judged.push(game.update_d(&mut self.d, &real, fake.output(), update, &mut phases)?);
+            if i + 1 == d_steps {
+                break (real, fake);
+            }
+        };
 
         // G, through the updated D, which takes no gradient itself.
-        let discriminator = self.discriminator.prepare();
-        let again = if loss.is_paired() { Some(discriminator.forward(&real)?.logits()?) } else { None };
-        let on_fake = discriminator.forward(fake.output())?;
-        phases.end("D forward in G's step");
-        let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| {
-            loss.generator(again.as_ref().unwrap_or(&real_logits), fake)
-        })?;
-        self.check("g_loss", g_loss)?;
-        self.gradients_g.clear();
-        let to_images = on_fake.backward(&slope, None, Wanted::Input)?;
-        phases.end("D backward in G's step");
-        if let Some(to_images) = to_images {
-            fake.backward(&to_images, Some(&mut self.gradients_g), Wanted::Nothing)?;
+        let opponent = discriminator.prepare();
+        let mut g_loss = game.update_g(&mut self.g, &opponent, &real, fake, before * g_steps, &mut phases)?;
+        for i in 1..g_steps {
+            let z = generator.latents(&part(z, d_steps - 1 + i)?)?;
+            phases.end("data");
+            let prepared = generator.prepare();
+            let fake = prepared.forward(&z)?;
+            phases.end("G forward");
+            g_loss +=
+                game.update_g(&mut self.g, &opponent, &real, fake, before * g_steps + i, &mut phases)?;
         }
-        phases.end("G backward");
-        self.adam_g.step(&self.gradients_g)?;
         if let Some(ema) = &mut self.ema {
-            let batch = real.samples()?;
-            ema.update(&self.generator, (self.step - 1) * batch as u64, batch)?;
+            ema.update(generator, images, per_step)?;
         }
         phases.end("G update");
         self.phases = phases;
-
-        Ok(StepReport {
-            step: self.step,
-            d_loss: d_loss + penalty,
-            penalty,
-            g_loss,
-            certainty: self.config.loss.certainty(&real_logits.to_vec1()?, &fake_logits.to_vec1()?),
-            largest_logit: largest(&real_logits)?.max(largest(&fake_logits)?),
-        })
+        Ok(StepReport::new(self.step, &judged, g_loss / g_steps as f32))
     }
 
     /// The latents of the step after `step` steps: standard normal, `[batch, latent_dim]`, a pure
@@ -201,39 +203,7 @@ impl Trainer {
     /// # Errors
     /// The first tensor that holds NaN or infinity.
     pub fn check_finite(&self) -> Result<()> {
-        match self.first_non_finite()? {
-            None => Ok(()),
-            Some(what) => Err(TrainError::NonFinite {
-                step: self.step,
-                what,
-                diagnosis: "an update broke it: try a lower lr".into(),
-            }),
-        }
-    }
-
-    fn check(&self, name: &str, value: f32) -> Result<()> {
-        if value.is_finite() {
-            return Ok(());
-        }
-        let diagnosis = match self.first_non_finite()? {
-            Some(tensor) => format!("the first broken tensor is {tensor}: try a lower lr"),
-            None => "every weight is finite: the images hold NaN, or the logits overflowed (try a lower lr)"
-                .into(),
-        };
-        Err(TrainError::NonFinite { step: self.step, what: format!("{name} = {value}"), diagnosis })
-    }
-
-    fn first_non_finite(&self) -> Result<Option<String>> {
-        for (player, params) in self.players() {
-            if let Some(name) = params.first_non_finite()? {
-                return Ok(Some(format!("{player} {name}")));
-            }
-        }
-        Ok(None)
-    }
-
-    fn players(&self) -> [(&'static str, &Params); 2] {
-        [("generator", self.generator.params()), ("discriminator", self.discriminator.params())]
+        finite::check(&self.generator, &self.discriminator, self.step)
     }
 
     /// How long each part of the last step took; none before the first.
@@ -247,7 +217,7 @@ impl Trainer {
     /// # Errors
     /// Only those of the device.
     pub fn norms_g(&self) -> Result<Norms> {
-        Norms::new(self.generator.params(), &self.gradients_g, &self.adam_g)
+        Norms::new(self.generator.params(), &self.g.gradients, &self.g.optimizer)
     }
 
     /// The discriminator's weights, last gradient and last update.
@@ -255,7 +225,7 @@ impl Trainer {
     /// # Errors
     /// Only those of the device.
     pub fn norms_d(&self) -> Result<Norms> {
-        Norms::new(self.discriminator.params(), &self.gradients_d, &self.adam_d)
+        Norms::new(self.discriminator.params(), &self.d.gradients, &self.d.optimizer)
     }
 
     /// Steps done.
@@ -289,14 +259,14 @@ impl Trainer {
 
     /// The generator's optimizer.
     #[must_use]
-    pub fn adam_g(&self) -> &Adam {
-        &self.adam_g
+    pub fn optimizer_g(&self) -> &Optimizer {
+        &self.g.optimizer
     }
 
     /// The discriminator's optimizer.
     #[must_use]
-    pub fn adam_d(&self) -> &Adam {
-        &self.adam_d
+    pub fn optimizer_d(&self) -> &Optimizer {
+        &self.d.optimizer
     }
 
     /// Seed of the run.
@@ -310,43 +280,6 @@ impl Trainer {
     pub fn loss(&self) -> Loss {
         self.config.loss
     }
-}
-
-/// A loss of logits, and its gradient with respect to each of them.
-fn with_slopes<const N: usize>(
-    logits: [&Tensor; N],
-    loss: impl FnOnce([&Tensor; N]) -> candle_core::Result<Tensor>,
-) -> Result<(f32, [Batch; N])> {
-    let vars = logits.iter().map(|l| Var::from_tensor(l)).collect::<candle_core::Result<Vec<_>>>()?;
-    let loss = loss(std::array::from_fn(|i| vars[i].as_tensor()))?;
-    let value = loss.to_scalar()?;
-    let mut slopes = loss.backward()?;
-    let slope = |var: &Var| match slopes.remove(var) {
-        Some(slope) => Batch::new(&slope.reshape(((), 1))?),
-        None => Batch::new(&var.zeros_like()?.reshape(((), 1))?),
-    };
-    let slopes = vars.iter().map(slope).collect::<candle_core::Result<Vec<_>>>()?;
-    let slopes =
-        slopes.try_into().map_err(|_| candle_core::Error::Msg("one gradient for each tensor".into()))?;
-    Ok((value, slopes))
-}
-
-/// Adds the gradients of a loss, whose gradient with respect to the logits is `results`, and of a penalty with that weight
-/// if there is one; returns the penalty.
-fn backward(pass: Pass<'_>, results: &Batch, gamma: Option<f64>, sums: &mut Gradients) -> Result<f64> {
-    let Some(gamma) = gamma else {
-        pass.backward(results, Some(sums), Wanted::Nothing)?;
-        return Ok(0.);
-    };
-    let slope = pass.slope()?;
-    let penalty = penalty::zero_centered(gamma, &slope.gradient().squares()?);
-    let direction = slope.gradient().combine(&penalty.factors, None)?;
-    slope.backward(&direction, Some(results), sums)?;
-    Ok(penalty.value)
-}
-
-fn largest(logits: &Tensor) -> Result<f32> {
-    Ok(logits.to_vec1::<f32>()?.into_iter().fold(0., |most, logit| logit.abs().max(most)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use gan_models::{Discriminator, DiscriminatorNorm, Generator, ModelConfig, Prove
 use gan_ops::rng::Stream;
 use gan_train::penalty::{OneCentered, Points, ZeroCentered};
 use gan_train::{
-    EmaConfig, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, checkpoint, fit,
+    Algorithm, Augment, EmaConfig, InstanceNoise, Loss, OptimizerConfig, Outcome, Schedule, Shape,
+    TrainConfig, TrainError, Trainer, checkpoint, fit,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ fn model() -> ModelConfig {
 }
 
 fn train() -> TrainConfig {
-    let player = OptimizerConfig { lr: 1e-3, betas: (0.5, 0.999) };
+    let player = OptimizerConfig::new(1e-3, (0.5, 0.999));
     TrainConfig::new(20, player)
 }
 
@@ -50,7 +51,7 @@ fn bits(trainer: &Trainer) -> Vec<(String, Vec<u32>)> {
     };
     let weights = trainer.generator().params().iter().chain(trainer.discriminator().params().iter());
     let mut all: Vec<_> = weights.map(|(name, var)| (name.to_owned(), of(var))).collect();
-    let moments = trainer.adam_g().moments().into_iter().chain(trainer.adam_d().moments());
+    let moments = trainer.optimizer_g().moments().into_iter().chain(trainer.optimizer_d().moments());
     all.extend(moments.map(|(name, tensor)| (name, of(&tensor))));
     all
 }
@@ -85,7 +86,7 @@ fn each_optimizer_moves_its_own_player_only() {
         params.trainable().map(|(_, v)| v.flatten_all().unwrap().to_vec1().unwrap()).collect()
     };
     // A learning rate so small that one player stands still, while the other takes a step.
-    let still = OptimizerConfig { lr: f64::MIN_POSITIVE, betas: (0.5, 0.999) };
+    let still = OptimizerConfig::new(f64::MIN_POSITIVE, (0.5, 0.999));
     for frozen_generator in [true, false] {
         let mut config = train();
         if frozen_generator {
@@ -243,7 +244,8 @@ fn healthy_states_are_kept_to_go_back_to() {
 fn an_average_and_penalties_go_on_bit_for_bit() {
     let directory = tempfile::tempdir().unwrap();
     let (mut model, mut train) = (model(), train());
-    let refused = TrainConfig { r1: Some(ZeroCentered { gamma: 1., every: 2 }), ..train.clone() };
+    let refused =
+        TrainConfig { r1: Some(ZeroCentered { every: 2, ..ZeroCentered::new(1.) }), ..train.clone() };
     let problem = Trainer::new(&model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
     assert!(problem.contains("train.r1: batch norm in the discriminator couples the samples"), "{problem}");
 
@@ -251,7 +253,7 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
     train.loss = Loss::Relativistic;
     train.r1 = refused.r1;
     train.gradient_penalty = Some(OneCentered { weight: 10., at: Points::Interpolates });
-    train.ema = Some(EmaConfig { half_life_kimg: 0.05, ramp_up: Some(0.05) });
+    train.ema = Some(EmaConfig { ramp_up: Some(0.05), ..EmaConfig::new(0.05) });
     let start = || Trainer::new(&model, &train, 3, &Device::Cpu).unwrap();
     let mut unbroken = start();
     let mut penalties = vec![];
@@ -277,4 +279,56 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
     assert!(drawn(&unbroken) != last);
     std::fs::remove_file(path.join("ema.safetensors")).unwrap();
     assert!(checkpoint::load(&path, &model, &train, 3, &BTreeMap::new(), &Device::Cpu).is_err());
+}
+
+#[test]
+fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut model, mut train) = (model(), train());
+    model.discriminator.norm = Some(DiscriminatorNorm::None);
+    // Steps of 6 images: the schedules end in the fifth, the warm-up in the second.
+    let to = |to| Some(Schedule { to, over_kimg: 0.024, shape: Shape::Cosine, warm_up_kimg: 0. });
+    train.loss = Loss::Relativistic;
+    (train.d_steps, train.g_steps) = (2, 2);
+    train.r1 = Some(ZeroCentered { gamma_schedule: to(0.1), every: 3, ..ZeroCentered::new(1.) });
+    train.ema = Some(EmaConfig { half_life_schedule: to(0.2), ..EmaConfig::new(0.05) });
+    train.augment = Some(Augment { translation: Some(0.125), cutout: Some(0.5) });
+    train.instance_noise = Some(InstanceNoise { deviation: 0.1, schedule: to(0.) });
+    let warm_up = Schedule { to: 1e-4, over_kimg: 0.02, shape: Shape::Linear, warm_up_kimg: 0.01 };
+    train.generator.lr_schedule = Some(warm_up);
+    train.generator.beta2_schedule = to(0.99);
+    train.discriminator = OptimizerConfig {
+        optimizer: Algorithm::Rmsprop,
+        lr_schedule: to(1e-4),
+        beta2_schedule: to(0.9),
+        ..OptimizerConfig::new(1e-3, (0., 0.99))
+    };
+    let start = || Trainer::new(&model, &train, 3, &Device::Cpu).unwrap();
+    let mut unbroken = start();
+    let mut rates = vec![];
+    for step in 0..8 {
+        unbroken.step(&batch(step).unwrap()).unwrap();
+        let hyper = unbroken.optimizer_g().hyper();
+        rates.push((hyper.lr, hyper.betas.1));
+    }
+    assert_eq!((rates[0], rates[7]), ((0., 0.999), (1e-4, 0.99)));
+    assert!(rates[1].0 > rates[0].0 && rates[2].0 > rates[3].0 && rates[3].1 < rates[2].1);
+
+    for broken_after in [1, 3] {
+        let mut first = start();
+        fit(&mut first, broken_after, batch, &mut []).unwrap();
+        let path = save(directory.path(), &first, 2);
+        let (mut second, _) =
+            checkpoint::load(&path, &model, &train, 3, &BTreeMap::new(), &Device::Cpu).unwrap();
+        fit(&mut second, 8, batch, &mut []).unwrap();
+        assert!(bits(&unbroken) == bits(&second), "after {broken_after}");
+    }
+    // Three batches of latents a step, of three images each; no other number will do.
+    let real = batch(0).unwrap();
+    assert!(unbroken.step_with(&real, &unbroken.noise(9, 9).unwrap()).is_ok());
+    let error = unbroken.step_with(&real, &unbroken.noise(9, 6).unwrap()).unwrap_err().to_string();
+    assert!(error.starts_with("latents: expected 3 for each of 3"), "{error}");
+    let odd = unbroken.step(&real.narrow(0, 0, 5).unwrap()).unwrap_err().to_string();
+    assert_eq!(odd, "real images: expected a positive multiple of train.d-steps = 2, found 5");
+    assert_eq!(unbroken.steps_done(), 9);
 }

@@ -29,8 +29,9 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
     tracing::info!("timing {} steps of {name}, batch {batch}, threads {threads}", args.steps);
 
     let [channels, height, width] = config.model.image_shape();
+    let images = config.train.images_per_step(batch);
     let real =
-        Stream::new(config.seed, "bench", 0).uniform(-1., 1., (batch, channels, height, width), &device)?;
+        Stream::new(config.seed, "bench", 0).uniform(-1., 1., (images, channels, height, width), &device)?;
     let mut trainer = Trainer::new(&config.model, &config.train, config.seed, &device)?;
     let steps = timing::steps(&mut trainer, &real, args.steps)?;
     // Before anything that is no part of training could raise it.
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
         if args.no_sampling { None } else { Some(timing::sampled_per_second(trainer.generator())?) };
 
     let step_s = steps.median_ms / 1e3;
-    let gflop = flop::of_step(&config.model, batch) / 1e9;
+    let gflop = flop::of_step(&config.model, &config.train, batch) / 1e9;
     let report = Report {
         config: name,
         batch,
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
         threads,
         step_ms: round(steps.median_ms),
         step_ms_min: round(steps.min_ms),
-        images_per_s: round(batch as f64 / step_s),
+        images_per_s: round(images as f64 / step_s),
         gflop: round(gflop),
         gflops: round(gflop / step_s),
         sgemm_gflops: sgemm.map(round),

@@ -13,7 +13,7 @@ pub(crate) struct Checkpoints<'a> {
     pub(crate) run: &'a RunDir,
     /// Name of the training data.
     pub(crate) data: String,
-    pub(crate) batch_size: usize,
+    pub(crate) images_per_step: usize,
     /// What a resume may not change.
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) keep: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Checkpoints<'a> {
 impl Checkpoints<'_> {
     fn save(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
         let step = trainer.steps_done();
-        let provenance = provenance(trainer, &self.data, self.batch_size);
+        let provenance = provenance(trainer, &self.data, self.images_per_step);
         if self.saved != Some(step) {
             let seconds = self.clock.1 + self.clock.0.elapsed().as_secs_f64();
             let directory = self.run.checkpoints();

@@ -18,7 +18,7 @@ pub(crate) struct Evaluate<'a> {
     run: &'a RunDir,
     judges: &'a Judges,
     wanted: &'a EvaluateConfig,
-    /// Name of the training data, and images in a batch.
+    /// Name of the training data, and real images in a step.
     data: (&'a str, usize),
     /// The run's last step, which is judged in any case.
     steps: u64,
@@ -38,7 +38,7 @@ impl<'a> Evaluate<'a> {
         let (wanted, judges) = (config.train.evaluate.as_ref()?, judges?);
         let is_comparable = |best: &Best| best.count == judges.count && best.features == wanted.features;
         let best = run_dir::best(run.path()).filter(is_comparable);
-        Some(Self { journal, run, judges, wanted, data: (data, config.data.batch_size), steps, best })
+        Some(Self { journal, run, judges, wanted, data: (data, config.images_per_step()), steps, best })
     }
 
     /// Steps between two evaluations.

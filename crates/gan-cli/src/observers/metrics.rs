@@ -1,7 +1,7 @@
 //! Losses in `metrics.jsonl`.
 
 use crate::journal::Journal;
-use gan_train::{Horizon, Observer, StepReport, TrainConfig, TrainError, Trainer};
+use gan_train::{Horizon, Observer, StepReport, TrainError, Trainer};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -9,9 +9,8 @@ use std::time::Instant;
 /// Appends a line for each step it is shown.
 pub(crate) struct Metrics<'a> {
     journal: &'a Journal,
-    batch_size: u64,
-    steps_per_epoch: u64,
-    lr: (f64, f64),
+    images_per_step: u64,
+    horizon: Horizon,
     /// Since when, and after how many seconds of training in earlier processes.
     clock: (Instant, f64),
     /// Step and time of the line before, for the rate.
@@ -41,17 +40,15 @@ impl<'a> Metrics<'a> {
     /// To go on after `step` steps and `seconds` seconds.
     pub(crate) fn new(
         journal: &'a Journal,
-        train: &TrainConfig,
-        batch_size: usize,
+        images_per_step: usize,
         horizon: &Horizon,
         step: u64,
         seconds: f64,
     ) -> Self {
         Self {
             journal,
-            batch_size: batch_size as u64,
-            steps_per_epoch: horizon.steps_per_epoch,
-            lr: (train.generator.lr, train.discriminator.lr),
+            images_per_step: images_per_step as u64,
+            horizon: *horizon,
             clock: (Instant::now(), seconds),
             before: (step, seconds),
         }
@@ -63,11 +60,11 @@ impl Observer for Metrics<'_> {
         trainer.check_finite()?;
         let seconds = self.clock.1 + self.clock.0.elapsed().as_secs_f64();
         let (step_before, seconds_before) = std::mem::replace(&mut self.before, (report.step, seconds));
-        let images = (report.step - step_before) * self.batch_size;
+        let images = (report.step - step_before) * self.images_per_step;
         let line = Line {
             step: report.step,
-            epoch: report.step as f64 / self.steps_per_epoch as f64,
-            images: report.step * self.batch_size,
+            epoch: self.horizon.epochs(report.step),
+            images: report.step * self.images_per_step,
             seconds: (seconds * 1e3).round() / 1e3,
             images_per_s: (images as f64 / (seconds - seconds_before).max(1e-9) * 10.).round() / 10.,
             d_loss: report.d_loss,
@@ -75,8 +72,8 @@ impl Observer for Metrics<'_> {
             penalty: Some(report.penalty).filter(|penalty| *penalty != 0.),
             d_real: report.certainty.map(|certainty| certainty[0]),
             d_fake: report.certainty.map(|certainty| certainty[1]),
-            lr_g: self.lr.0,
-            lr_d: self.lr.1,
+            lr_g: trainer.optimizer_g().hyper().lr,
+            lr_d: trainer.optimizer_d().hyper().lr,
         };
         self.journal.append(&line).map_err(TrainError::observer)?;
         Ok(ControlFlow::Continue(()))

@@ -19,13 +19,13 @@ pub(crate) use samples::Samples;
 use gan_models::Provenance;
 use gan_train::Trainer;
 
-/// Where a generator's weights come from, at this step of its training on batches of the data of that name.
-fn provenance(trainer: &Trainer, data: &str, batch_size: usize) -> Provenance {
+/// Where a generator's weights come from, at this step of its training on the data of that name.
+fn provenance(trainer: &Trainer, data: &str, images_per_step: usize) -> Provenance {
     let step = trainer.steps_done();
     Provenance {
         data: data.to_owned(),
         step,
-        images: step * batch_size as u64,
+        images: step * images_per_step as u64,
         seed: trainer.seed(),
         loss: trainer.loss().to_string(),
     }

@@ -12,13 +12,13 @@ pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     steps: u64,
     log_every: u64,
-    batch_size: usize,
+    images_per_step: usize,
     start: (Instant, u64),
 }
 
 impl Progress {
     /// For a run of `steps` steps of which `done` are done.
-    pub(crate) fn new(steps: u64, done: u64, log_every: u64, batch_size: usize) -> Self {
+    pub(crate) fn new(steps: u64, done: u64, log_every: u64, images_per_step: usize) -> Self {
         let shown = std::io::stderr().is_terminal() && tracing::enabled!(tracing::Level::INFO);
         let bar = shown.then(|| {
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {eta} left  {msg}");
@@ -28,14 +28,14 @@ impl Progress {
             bar.reset_eta();
             BARS.add(bar)
         });
-        Self { bar, steps, log_every, batch_size, start: (Instant::now(), done) }
+        Self { bar, steps, log_every, images_per_step, start: (Instant::now(), done) }
     }
 
     fn log(&self, report: &StepReport) {
         let step = report.step;
         let (start, done) = self.start;
         let per_step = start.elapsed().as_secs_f64() / (step - done) as f64;
-        let rate = self.batch_size as f64 / per_step;
+        let rate = self.images_per_step as f64 / per_step;
         let left = per_step * (self.steps - step) as f64;
         tracing::info!(
             "step {step}/{}  {rate:.0} images/s  {left:.0} s left  {}",
@@ -56,7 +56,7 @@ impl Observer for Progress {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(report.step);
-                let rate = bar.per_sec() * self.batch_size as f64;
+                let rate = bar.per_sec() * self.images_per_step as f64;
                 bar.set_message(format!("{rate:.0} images/s  {}", losses(report)));
             }
             None if report.step.is_multiple_of(self.log_every) => self.log(report),

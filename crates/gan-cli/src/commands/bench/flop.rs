@@ -1,15 +1,9 @@
 //! How many floating-point operations a training step asks for, whoever computes it.
 
 use gan_models::{Convolution, Layer, ModelConfig};
+use gan_train::TrainConfig;
 
-/// Passes over each layer of the generator: forward, gradient of the weights, gradient of the input. The
-/// latents are no function of anything, so that the first layer has no use for the last of them.
-const GENERATOR: Passes = Passes { all: 2, but_first: 1 };
-/// Of the discriminator. In its own step: forward and gradient of the weights on real and on fake images,
-/// and the gradient of the input in every layer but the first. In the generator's step: forward, and the
-/// gradient of the input in every layer, down to the images.
-const DISCRIMINATOR: Passes = Passes { all: 2 + 2 + 2, but_first: 2 };
-
+/// Over a network's layers in a step.
 struct Passes {
     /// Over every layer.
     all: usize,
@@ -19,11 +13,17 @@ struct Passes {
 
 /// Operations of the matrix products and convolutions in one step; a multiplication and its addition are two.
 /// Batch norm, activations, the loss and Adam, some percent more, are not counted.
-pub(super) fn of_step(model: &ModelConfig, batch: usize) -> f64 {
+pub(super) fn of_step(model: &ModelConfig, train: &TrainConfig, batch: usize) -> f64 {
     let generator = products(&model.generator_layers(), model.generator_input());
     let discriminator = products(&model.discriminator_layers(), model.discriminator_input());
-    let players = [(generator, GENERATOR), (discriminator, DISCRIMINATOR)];
-    let multiplications: usize = players.iter().map(|(products, passes)| passes.over(products)).sum();
+    let (d, g) = (train.d_steps as usize, train.g_steps as usize);
+    // Forward for each batch of latents; gradients of the weights and of the input in G's own updates. The latents are no
+    // function of anything, so that the first layer has no use for the last of them.
+    let of_g = Passes { all: d + g - 1 + g, but_first: g };
+    // In each of D's updates: forward and gradient of the weights on real and on fake images, and the gradient of the input in
+    // every layer but the first. In each of G's: forward, and the gradient of the input in every layer, down to the images.
+    let of_d = Passes { all: 4 * d + 2 * g, but_first: 2 * d };
+    let multiplications = of_g.over(&generator) + of_d.over(&discriminator);
     2. * batch as f64 * multiplications as f64
 }
 
@@ -73,10 +73,12 @@ fn products(layers: &[Layer], input: Vec<usize>) -> Vec<usize> {
 mod tests {
     use super::*;
     use gan_models::preset;
+    use gan_train::OptimizerConfig;
 
     #[test]
     fn steps_of_the_presets_cost_what_they_do_by_hand() {
-        let gflop = |model: &ModelConfig| of_step(model, 64) / 1e9;
+        let mut train = TrainConfig::new(1, OptimizerConfig::new(1., (0., 0.)));
+        let gflop = |model: &ModelConfig| of_step(model, &train, 64) / 1e9;
         for (model, expected) in
             [(preset::mlp_001(), 0.663), (preset::dcgan_28(), 17.1), (preset::dcgan_64(), 146.)]
         {
@@ -87,7 +89,11 @@ mod tests {
         let generator = 12_800 + 32_768 + 131_072 + 401_408;
         let discriminator = 401_408 + 131_072 + 256;
         let by_hand = 3 * generator - 12_800 + 8 * discriminator - 2 * 401_408;
-        assert!((of_step(&preset::mlp_001(), 1) - 2. * f64::from(by_hand)).abs() < 0.5);
+        assert!((of_step(&preset::mlp_001(), &train, 1) - 2. * f64::from(by_hand)).abs() < 0.5);
+        // Two more updates of D: a forward pass of G, and six passes over D but for two over its first layer.
+        train.d_steps = 3;
+        let by_hand = by_hand + 2 * (generator + 6 * discriminator - 2 * 401_408);
+        assert!((of_step(&preset::mlp_001(), &train, 1) - 2. * f64::from(by_hand)).abs() < 0.5);
     }
 
     #[test]

@@ -13,6 +13,14 @@ use gan_models::write_atomically;
 use gan_train::checkpoint;
 use std::path::{Path, PathBuf};
 
+/// What going back changes: the rates, and where they go.
+const RATES: [&str; 4] = [
+    "train.generator.lr",
+    "train.generator.lr-schedule.to",
+    "train.discriminator.lr",
+    "train.discriminator.lr-schedule.to",
+];
+
 /// Where a run can go back to.
 pub(super) enum Way {
     /// A checkpoint.
@@ -42,8 +50,9 @@ pub(super) fn go_back(
 ) -> Result<()> {
     let step = healthy.and_then(checkpoint::step_of).unwrap_or_default();
     let (generator, discriminator) = (&mut config.train.generator, &mut config.train.discriminator);
-    generator.lr /= 2.;
-    discriminator.lr /= 2.;
+    for player in [&mut *generator, &mut *discriminator] {
+        *player = player.with_lr(player.lr / 2.);
+    }
     let (lr_g, lr_d) = (generator.lr, discriminator.lr);
     tracing::warn!(
         "going back to step {step} with lr {lr_g} for the generator, {lr_d} for the discriminator"
@@ -62,9 +71,10 @@ pub(super) fn finish(run: &RunDir) -> Result<()> {
     }
     let mut config = Config::load(&run.config(), &[])?;
     let train = &mut config.train;
-    (train.generator.lr, train.discriminator.lr) = (rollback.lr_g, rollback.lr_d);
+    train.generator = train.generator.with_lr(rollback.lr_g);
+    train.discriminator = train.discriminator.with_lr(rollback.lr_d);
     let mut rates = config.settings()?;
-    rates.retain(|key, _| ["train.generator.lr", "train.discriminator.lr"].contains(&key.as_str()));
+    rates.retain(|key, _| RATES.contains(&key.as_str()));
     checkpoint::go_back(&run.checkpoints(), step, &rates)?;
     run.forget_after(step)?;
     let at = || run.generator().display().to_string();

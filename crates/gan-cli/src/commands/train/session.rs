@@ -9,7 +9,7 @@ use crate::observers::{Checkpoints, Evaluate, Health, Interrupt, Metrics, Progre
 use crate::records::{self, Acted, ActedLine};
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use gan_data::Batches;
 use gan_metrics::health::{Failure, Verdict};
 use gan_models::write_atomically;
@@ -84,9 +84,9 @@ impl Session {
         let seconds = *seconds;
         let (train, horizon, run) = (&self.config.train, &self.horizon, &self.run);
         let done = trainer.steps_done();
-        let batch_size = self.config.data.batch_size;
+        let images_per_step = self.config.images_per_step();
         let journal = Journal::open(&run.metrics(), done)?;
-        let metrics = Metrics::new(&journal, train, batch_size, horizon, done, seconds);
+        let metrics = Metrics::new(&journal, images_per_step, horizon, done, seconds);
         let samples = Samples::new(run, trainer, train.sample_count)?;
         let data = self.batches.dataset().name();
         let mut health = Health::open(&journal, train.health, &self.batches, trainer, watch)?;
@@ -100,7 +100,7 @@ impl Session {
         let checkpoints = Checkpoints {
             run,
             data: data.to_owned(),
-            batch_size,
+            images_per_step,
             settings: self.settings()?,
             keep: train.keep,
             watch,
@@ -109,7 +109,7 @@ impl Session {
             saved: (done > 0).then_some(done),
         };
         let mut metrics = every(train.log_every, metrics);
-        let mut progress = Progress::new(horizon.steps, done, train.log_every, batch_size);
+        let mut progress = Progress::new(horizon.steps, done, train.log_every, images_per_step);
         let mut samples = every(train.sample_every, samples);
         let mut observers: Vec<&mut dyn Observer> = vec![&mut metrics, &mut progress, &mut samples];
         observers.extend(health.as_mut().map(|health| health as &mut dyn Observer));
@@ -118,8 +118,12 @@ impl Session {
         let mut checkpoints = every(train.checkpoint_every, checkpoints);
         observers.push(&mut checkpoints);
         observers.push(&mut self.interrupt);
-        let batch = |step| self.batches.batch(step, &self.device).map_err(TrainError::observer);
-        let outcome = fit(trainer, horizon.steps, batch, &mut observers);
+        let real = |step| {
+            let batches = train.batches(step).map(|i| self.batches.batch(i, &self.device));
+            let batches: Vec<_> = batches.collect::<Result<_, _>>().map_err(TrainError::observer)?;
+            Ok(Tensor::cat(&batches, 0)?)
+        };
+        let outcome = fit(trainer, horizon.steps, real, &mut observers);
 
         let healthy_until = watch.healthy_until();
         let broken = match &outcome {

@@ -1,0 +1,195 @@
+//! Differentiable augmentation: D sees every image, real or fake, moved and with a hole, and the gradient goes back through
+//! that (Zhao et al. 2020, arXiv 2006.10738). As in the authors' program, what moves in from outside and what fills a hole is
+//! 0, the middle of the images' range.
+
+use crate::error::{Result, TrainError};
+use gan_ops::rng::Stream;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Which augmentations, in the order of their application.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Augment {
+    /// Each image moves up or down and left or right by up to this share of its side, in whole pixels; 0.125 in the authors'
+    /// program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translation: Option<f64>,
+    /// A square hole whose side is this share of the image's, anywhere, in part outside; 0.5 in the authors' program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutout: Option<f64>,
+}
+
+/// What becomes of one image: a linear map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// What is shown in row `y` and column `x` stands in row `y + shift[0]` and column `x + shift[1]`.
+    shift: [isize; 2],
+    /// Rows and columns of the hole.
+    hole: [Range<usize>; 2],
+}
+
+impl Augment {
+    pub(crate) fn validate(&self, field: &str) -> Result<()> {
+        let shares = [("translation", self.translation), ("cutout", self.cutout)];
+        if shares.iter().all(|(_, share)| share.is_none()) {
+            return Err(TrainError::config(field, "expected translation, cutout or both, found neither"));
+        }
+        for (key, share) in shares {
+            if let Some(share) = share.filter(|share| !(*share > 0. && *share <= 1.)) {
+                let problem = format!("expected a number over 0 and up to 1, found {share}");
+                return Err(TrainError::config(format!("{field}.{key}"), problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// A place for each of `samples` images of `height` and `width`.
+    pub(crate) fn places(
+        &self,
+        stream: &mut Stream,
+        samples: usize,
+        [height, width]: [usize; 2],
+    ) -> Result<Vec<Place>> {
+        let device = candle_core::Device::Cpu;
+        // As many for each image whatever is wanted, so that one augmentation does not move the other.
+        let draws = stream.uniform(0., 1., (samples, 4), &device)?.to_vec2::<f32>()?;
+        let pixels = |side: usize, share: f64| (side as f64 * share + 0.5) as usize;
+        // A whole number below `count`.
+        let below = |draw: f32, count: usize| ((f64::from(draw) * count as f64) as usize).min(count - 1);
+        let shift = |draw: f32, side: usize| {
+            let most = self.translation.map_or(0, |share| pixels(side, share));
+            below(draw, 2 * most + 1).cast_signed() - most.cast_signed()
+        };
+        let hole = |draw: f32, side: usize| {
+            let size = self.cutout.map_or(0, |share| pixels(side, share));
+            if size == 0 {
+                return 0..0;
+            }
+            // The middle of a hole of an even size lies between pixels, or on either edge.
+            let middle = below(draw, side + 1 - size % 2);
+            middle.saturating_sub(size / 2)..(middle + size - size / 2).min(side)
+        };
+        let place = |draws: &Vec<f32>| Place {
+            shift: [shift(draws[0], height), shift(draws[1], width)],
+            hole: [hole(draws[2], height), hole(draws[3], width)],
+        };
+        Ok(draws.iter().map(place).collect())
+    }
+}
+
+/// What D sees of `images`, `[B, C, H, W]` in a row, at a place each.
+pub(crate) fn show(places: &[Place], images: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
+    let mut shown = vec![0.; images.len()];
+    each(places, [channels, height, width], |seen, stands| shown[seen] = images[stands]);
+    shown
+}
+
+/// The gradient of images, from that of what [`show`] made of them: its transpose.
+pub(crate) fn back(places: &[Place], gradient: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
+    let mut of_images = vec![0.; gradient.len()];
+    each(places, [channels, height, width], |seen, stands| of_images[stands] = gradient[seen]);
+    of_images
+}
+
+/// Calls `f` with where a pixel is seen and where it stands, for each that is seen. No pixel is seen twice.
+fn each(places: &[Place], [channels, height, width]: [usize; 3], mut f: impl FnMut(usize, usize)) {
+    for (sample, Place { shift: [down, right], hole: [rows, columns] }) in places.iter().enumerate() {
+        for channel in 0..channels {
+            let start = (sample * channels + channel) * height * width;
+            for y in 0..height {
+                let Some(from) = y.checked_add_signed(*down).filter(|from| *from < height) else { continue };
+                let in_rows = rows.contains(&y);
+                for x in 0..width {
+                    let from_x = x.checked_add_signed(*right).filter(|from| *from < width);
+                    if let (Some(from_x), false) = (from_x, in_rows && columns.contains(&x)) {
+                        f(start + y * width + x, start + from * width + from_x);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    const BOTH: Augment = Augment { translation: Some(0.25), cutout: Some(0.5) };
+
+    fn values(purpose: &str, count: usize) -> Vec<f32> {
+        let tensor = Stream::new(5, purpose, 0).uniform(-1., 1., count, &Device::Cpu).unwrap();
+        tensor.to_vec1().unwrap()
+    }
+
+    #[test]
+    fn a_place_is_what_the_authors_program_makes_of_it() {
+        let image: Vec<f32> = (1..=12).map(|i| i as f32).collect();
+        // One down, one to the left; the hole is the last row's first two pixels.
+        let place = Place { shift: [-1, 1], hole: [2..3, 0..2] };
+        let shown = show(std::slice::from_ref(&place), &image, [1, 3, 4]);
+        assert!(shown == [0., 0., 0., 0., 2., 3., 4., 0., 0., 0., 8., 0.], "{shown:?}");
+    }
+
+    #[test]
+    fn the_way_back_is_the_transpose() {
+        let shape = [3, 7, 5];
+        let places = BOTH.places(&mut Stream::new(1, "places", 0), 9, [7, 5]).unwrap();
+        let (x, y) = (values("x", 9 * 105), values("y", 9 * 105));
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let (there, and_back) = (dot(&show(&places, &x, shape), &y), dot(&x, &back(&places, &y, shape)));
+        assert!((there - and_back).abs() < 1e-12 && there != 0., "{there} {and_back}");
+    }
+
+    #[test]
+    fn shifts_and_holes_reach_as_far_as_the_configuration_says() {
+        let places = BOTH.places(&mut Stream::new(1, "places", 0), 4000, [8, 7]).unwrap();
+        // A quarter of 8 and of 7 is 2 pixels each.
+        for axis in 0..2 {
+            let shifts: Vec<isize> = places.iter().map(|place| place.shift[axis]).collect();
+            for shift in -2..=2 {
+                let count = shifts.iter().filter(|found| **found == shift).count();
+                assert!((650..950).contains(&count), "{shift}: {count} of 4000");
+            }
+            assert!(shifts.iter().all(|shift| shift.abs() <= 2));
+        }
+        // A hole of 4: from -2..2, half outside, to 6..10.
+        let rows =
+            |hole: Range<usize>| -> usize { places.iter().filter(|place| place.hole[0] == hole).count() };
+        for hole in [0..2, 0..3, 0..4, 1..5, 4..8, 5..8, 6..8] {
+            let count = rows(hole.clone());
+            assert!((330..560).contains(&count), "{hole:?}: {count} of 4000");
+        }
+        assert_eq!(rows(0..1) + rows(7..8), 0);
+        // 7 * 0.5 + 0.5 is 4, too.
+        assert!(places.iter().all(|place| (2..=4).contains(&place.hole[1].len()) && place.hole[1].end <= 7));
+    }
+
+    #[test]
+    fn one_augmentation_does_not_move_the_other() {
+        let draw = |augment: Augment| augment.places(&mut Stream::new(1, "places", 0), 5, [8, 8]).unwrap();
+        let (both, moved) = (draw(BOTH), draw(Augment { cutout: None, ..BOTH }));
+        for (both, moved) in both.iter().zip(&moved) {
+            assert!(both.shift == moved.shift && moved.hole == [0..0, 0..0]);
+        }
+        let cut = draw(Augment { translation: None, ..BOTH });
+        assert!(both.iter().zip(&cut).all(|(both, cut)| both.hole == cut.hole && cut.shift == [0, 0]));
+    }
+
+    #[test]
+    fn every_bad_value_is_named_with_what_is_expected() {
+        BOTH.validate("x").unwrap();
+        let problem = |augment: Augment| augment.validate("x").unwrap_err().to_string();
+        let neither = Augment { translation: None, cutout: None };
+        assert_eq!(problem(neither), "x: expected translation, cutout or both, found neither");
+        assert_eq!(
+            problem(Augment { cutout: Some(0.), ..BOTH }),
+            "x.cutout: expected a number over 0 and up to 1, found 0"
+        );
+        assert!(problem(Augment { translation: Some(1.5), ..BOTH }).starts_with("x.translation: "));
+        assert!(problem(Augment { translation: Some(f64::NAN), ..BOTH }).ends_with("found NaN"));
+    }
+}

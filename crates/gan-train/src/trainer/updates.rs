@@ -1,0 +1,168 @@
+//! One update of each player.
+
+use super::{Learner, finite};
+use crate::config::TrainConfig;
+use crate::error::{Result, TrainError};
+use crate::penalty::{self, ZeroCentered};
+use crate::phases::Phases;
+use crate::views::Views;
+use candle_core::{Tensor, Var};
+use gan_models::{Batch, Discriminator, Generator, Gradients, Pass, Prepared, Wanted};
+
+/// Both players and the rules in one step.
+pub(super) struct Game<'a> {
+    pub(super) generator: &'a Generator,
+    pub(super) discriminator: &'a Discriminator,
+    pub(super) config: &'a TrainConfig,
+    pub(super) views: Views<'a>,
+    /// Counted from 1.
+    pub(super) step: u64,
+}
+
+/// What an update of D says of itself; [`StepReport`](super::StepReport) has the same.
+pub(super) struct Judged {
+    pub(super) loss: f32,
+    pub(super) penalty: f32,
+    pub(super) certainty: Option<[f32; 2]>,
+    pub(super) largest_logit: f32,
+}
+
+impl Game<'_> {
+    /// D learns to tell `real` from `fake`; `update` counts its updates from 0, those of earlier steps included.
+    pub(super) fn update_d(
+        &self,
+        learner: &mut Learner,
+        real: &Batch,
+        fake: &Batch,
+        update: u64,
+        phases: &mut Phases,
+    ) -> Result<Judged> {
+        let TrainConfig { loss, label_smoothing, r1, r2, gradient_penalty, weight_clip, .. } = self.config;
+        let real = &*self.views.draw("D's real", update, real)?.show(real)?;
+        let fake = &*self.views.draw("D's fake", update, fake)?.show(fake)?;
+        self.discriminator.iterate_power()?;
+        let discriminator = self.discriminator.prepare();
+        let (on_real, on_fake) = (discriminator.forward(real)?, discriminator.forward(fake)?);
+        let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
+        phases.end("D forward");
+        let (d_loss, [real_slope, fake_slope]) =
+            with_slopes([&real_logits, &fake_logits], |[real, fake]| {
+                loss.discriminator(real, fake, *label_smoothing)
+            })?;
+        self.check("d_loss", d_loss)?;
+        let sums = &mut learner.gradients;
+        sums.clear();
+        let due = |penalty: &Option<ZeroCentered>| {
+            penalty.and_then(|penalty| penalty.due(update, self.views.images))
+        };
+        let mut penalty = backward(on_real, &real_slope, due(r1), sums)?;
+        penalty += backward(on_fake, &fake_slope, due(r2), sums)?;
+        phases.end("D backward");
+        if let Some(one_centered) = gradient_penalty {
+            let points = one_centered.points(real, fake, self.views.seed, update)?;
+            let slope = discriminator.forward(&points)?.slope()?;
+            let found = penalty::one_centered(one_centered.weight, &slope.gradient().squares()?);
+            let direction = slope.gradient().combine(&found.factors, None)?;
+            slope.backward(&direction, None, sums)?;
+            penalty += found.value;
+            phases.end("D gradient penalty");
+        }
+        let penalty = penalty as f32;
+        self.check("the penalty on D's gradient", penalty)?;
+        learner
+            .optimizer
+            .step_with(&learner.gradients, self.config.discriminator.hyper(self.views.images))?;
+        if let Some(limit) = *weight_clip {
+            self.discriminator.params().clamp(limit)?;
+        }
+        phases.end("D update");
+        Ok(Judged {
+            loss: d_loss + penalty,
+            penalty,
+            certainty: loss.certainty(&real_logits.to_vec1()?, &fake_logits.to_vec1()?),
+            largest_logit: largest(&real_logits)?.max(largest(&fake_logits)?),
+        })
+    }
+
+    /// G learns from what D, which learns nothing, makes of its images `fake`; returns G's loss. `real` is for a loss of pairs.
+    /// `update` counts G's updates as [`Self::update_d`] does D's.
+    pub(super) fn update_g(
+        &self,
+        learner: &mut Learner,
+        discriminator: &Prepared<'_>,
+        real: &Batch,
+        fake: Pass<'_>,
+        update: u64,
+        phases: &mut Phases,
+    ) -> Result<f32> {
+        let loss = self.config.loss;
+        let on_real = if loss.is_paired() {
+            let real = self.views.draw("G's real", update, real)?.show(real)?;
+            Some(discriminator.forward(&real)?.logits()?)
+        } else {
+            None
+        };
+        let view = self.views.draw("G's fake", update, fake.output())?;
+        let on_fake = discriminator.forward(&*view.show(fake.output())?)?;
+        phases.end("D forward in G's step");
+        let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| {
+            loss.generator(on_real.as_ref().unwrap_or(fake), fake)
+        })?;
+        self.check("g_loss", g_loss)?;
+        learner.gradients.clear();
+        let to_seen = on_fake.backward(&slope, None, Wanted::Input)?;
+        phases.end("D backward in G's step");
+        if let Some(to_seen) = to_seen {
+            fake.backward(&view.back(to_seen)?, Some(&mut learner.gradients), Wanted::Nothing)?;
+        }
+        phases.end("G backward");
+        learner.optimizer.step_with(&learner.gradients, self.config.generator.hyper(self.views.images))?;
+        phases.end("G update");
+        Ok(g_loss)
+    }
+
+    fn check(&self, name: &str, value: f32) -> Result<()> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let diagnosis = finite::diagnosis(self.generator, self.discriminator)?;
+        Err(TrainError::NonFinite { step: self.step, what: format!("{name} = {value}"), diagnosis })
+    }
+}
+
+/// A loss of logits, and its gradient with respect to each of them.
+fn with_slopes<const N: usize>(
+    logits: [&Tensor; N],
+    loss: impl FnOnce([&Tensor; N]) -> candle_core::Result<Tensor>,
+) -> Result<(f32, [Batch; N])> {
+    let vars = logits.iter().map(|l| Var::from_tensor(l)).collect::<candle_core::Result<Vec<_>>>()?;
+    let loss = loss(std::array::from_fn(|i| vars[i].as_tensor()))?;
+    let value = loss.to_scalar()?;
+    let mut slopes = loss.backward()?;
+    let slope = |var: &Var| match slopes.remove(var) {
+        Some(slope) => Batch::new(&slope.reshape(((), 1))?),
+        None => Batch::new(&var.zeros_like()?.reshape(((), 1))?),
+    };
+    let slopes = vars.iter().map(slope).collect::<candle_core::Result<Vec<_>>>()?;
+    let slopes =
+        slopes.try_into().map_err(|_| candle_core::Error::Msg("one gradient for each tensor".into()))?;
+    Ok((value, slopes))
+}
+
+/// Adds the gradients of a loss, whose gradient with respect to the logits is `results`, and of a penalty with that weight
+/// if there is one; returns the penalty.
+fn backward(pass: Pass<'_>, results: &Batch, gamma: Option<f64>, sums: &mut Gradients) -> Result<f64> {
+    let Some(gamma) = gamma else {
+        pass.backward(results, Some(sums), Wanted::Nothing)?;
+        return Ok(0.);
+    };
+    let slope = pass.slope()?;
+    let penalty = penalty::zero_centered(gamma, &slope.gradient().squares()?);
+    let direction = slope.gradient().combine(&penalty.factors, None)?;
+    slope.backward(&direction, Some(results), sums)?;
+    Ok(penalty.value)
+}
+
+fn largest(logits: &Tensor) -> Result<f32> {
+    Ok(logits.to_vec1::<f32>()?.into_iter().fold(0., |most, logit| logit.abs().max(most)))
+}
