@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bench;
+mod classes;
 mod cli;
 mod configs;
 mod evaluate;

@@ -76,16 +76,25 @@ impl Latents {
         Tensor::from_vec(rows, (count, self.width()), device)
     }
 
+    /// The next `count` rows of a stream without labels, `[count, latent_dim]`.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn draw_z(&self, stream: &mut Stream, count: usize, device: &Device) -> Result<Tensor> {
+        let mut rows = Vec::with_capacity(count * self.latent_dim);
+        for _ in 0..count {
+            self.push_z(stream, &mut rows)?;
+        }
+        Tensor::from_vec(rows, (count, self.latent_dim), device)
+    }
+
     /// The next rows of a stream, one of each label.
     ///
     /// # Errors
     /// A model without classes, or a label of none.
     pub fn draw_of(&self, stream: &mut Stream, labels: &[u8], device: &Device) -> Result<Tensor> {
-        let mut z = vec![];
-        for _ in labels {
-            self.push_z(stream, &mut z)?;
-        }
-        self.with_labels(&Tensor::from_vec(z, (labels.len(), self.latent_dim), device)?, labels)
+        let z = self.draw_z(stream, labels.len(), device)?;
+        self.with_labels(&z, labels)
     }
 
     /// Appends labels to `z: [B, latent_dim]`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// A stage with the weights of this moment.
 #[derive(Debug)]
 pub(crate) enum Part {
-    Layer { layer: fused::Prepared, normalised: Option<Arc<Normalised>> },
+    Layer { layer: Box<fused::Prepared>, normalised: Option<Arc<Normalised>> },
     Flatten,
     Upsample,
     AvgPool2d,
@@ -57,10 +57,10 @@ pub(crate) fn parts(stages: &[Stage]) -> Result<Vec<Part>> {
                 (Some(spectral), Some((product, weight, bias))) => {
                     let normalised = spectral.normalise(weight)?;
                     let product = Some((*product, normalised.weight.clone(), bias.clone()));
-                    let layer = fused::Layer { product, ..layer.clone() }.prepare();
+                    let layer = Box::new(fused::Layer { product, ..layer.clone() }.prepare());
                     Part::Layer { layer, normalised: Some(Arc::new(normalised)) }
                 }
-                _ => Part::Layer { layer: layer.prepare(), normalised: None },
+                _ => Part::Layer { layer: Box::new(layer.prepare()), normalised: None },
             },
             Stage::Flatten => Part::Flatten,
             Stage::Upsample => Part::Upsample,
@@ -129,7 +129,7 @@ pub(crate) fn forward(parts: &[Part], x: &Maps) -> Result<(Maps, Vec<Step>)> {
             Part::Residual { body, shortcut } => {
                 let (y, body) = forward(body, &x)?;
                 let (other, shortcut) = forward(shortcut, &x)?;
-                (y.add(&other)?, Step::Residual { body, shortcut })
+                (y.plus(&other)?, Step::Residual { body, shortcut })
             }
         };
         steps.push(step);
@@ -146,7 +146,7 @@ pub(crate) fn evaluate(parts: &[Part], x: Maps) -> Result<Maps> {
         Part::Upsample => x.enlarge(1.),
         Part::AvgPool2d => x.reduce(0.25),
         Part::MinibatchStd(group) => Ok(x.with_deviation(*group)),
-        Part::Residual { body, shortcut } => evaluate(body, x.clone())?.add(&evaluate(shortcut, x)?),
+        Part::Residual { body, shortcut } => evaluate(body, x.clone())?.plus(&evaluate(shortcut, x)?),
     })
 }
 
@@ -164,7 +164,7 @@ pub(crate) fn backward(
         let sum = sums.as_deref_mut().and_then(|sums| sums.get_mut(i));
         let below = match (part, step) {
             (Part::Layer { layer, normalised }, Step::Layer(saved)) => {
-                layer.backward(saved, gradient, of_layer(sum, normalised), wanted)?
+                layer.backward(saved, gradient, of_layer(sum, normalised.as_ref()), wanted)?
             }
             (Part::Upsample, _) => Some(gradient.reduce(1.)?),
             (Part::AvgPool2d, _) => Some(gradient.enlarge(0.25)?),
@@ -175,7 +175,7 @@ pub(crate) fn backward(
                 let (of_body, of_shortcut) = of_residual(sum).unzip();
                 let below = backward(body, steps, gradient.clone(), of_body, wanted)?;
                 let other = backward(shortcut, others, gradient, of_shortcut, wanted)?;
-                below.zip(other).map(|(below, other)| below.add(&other)).transpose()?
+                below.zip(other).map(|(below, other)| below.plus(&other)).transpose()?
             }
             (_, Step::View(shape)) => Some(gradient.reshape(shape)?),
             _ => candle_core::bail!("a pass of another network"),
@@ -191,11 +191,11 @@ pub(crate) fn backward(
 /// The sums of a layer, which are to be those of the weight that is in use.
 pub(crate) fn of_layer<'a>(
     sum: Option<&'a mut Sum>,
-    in_use: &Option<Arc<Normalised>>,
+    in_use: Option<&Arc<Normalised>>,
 ) -> Option<&'a mut fused::Gradient> {
     match sum {
         Some(Sum::Layer { sums, normalised }) => {
-            normalised.clone_from(in_use);
+            *normalised = in_use.cloned();
             Some(sums)
         }
         _ => None,

@@ -102,7 +102,7 @@ impl<'a> Prepared<'a> {
     }
 }
 
-impl<'a> Pass<'a> {
+impl Pass<'_> {
     /// The results for samples of these classes, where the network has one result for every class after the first: the first
     /// and that of the sample's class, added (the projection of Miyato and Koyama 2018, arXiv 1802.05637, equation 6, whose
     /// embedding of classes are the last layer's further rows).

@@ -52,7 +52,7 @@ impl Sequential {
     /// # Errors
     /// Only those of the device.
     pub fn begin_power_iterations(&self) -> Result<()> {
-        self.each_spectral(|spectral, weight| spectral.begin(weight))
+        self.each_spectral(Spectral::begin)
     }
 
     /// One power iteration of every spectral norm, to be done before each step on the weights.
@@ -60,7 +60,7 @@ impl Sequential {
     /// # Errors
     /// Only those of the device.
     pub fn iterate_power(&self) -> Result<()> {
-        self.each_spectral(|spectral, weight| spectral.iterate(weight))
+        self.each_spectral(Spectral::iterate)
     }
 
     fn each_spectral(&self, f: impl Fn(&Spectral, &Tensor) -> Result<()>) -> Result<()> {

@@ -142,7 +142,7 @@ fn slope(parts: &[Part], steps: Vec<Step>, mut gradient: Maps) -> Result<(Maps, 
             (Part::Residual { body, shortcut }, Step::Residual { body: steps, shortcut: others }) => {
                 let (below, body) = slope(body, steps, gradient.clone())?;
                 let (other, shortcut) = slope(shortcut, others, gradient)?;
-                (below.add(&other)?, Sloped::Residual { body, shortcut })
+                (below.plus(&other)?, Sloped::Residual { body, shortcut })
             }
             (_, Step::View(below)) => (gradient.reshape(below)?, Sloped::View(above)),
             _ => candle_core::bail!("a pass of another network"),
@@ -212,7 +212,7 @@ fn tangent(
     for ((part, sloped), sum) in parts.iter().zip(kept).zip(sums) {
         moved = match (part, sloped) {
             (Part::Layer { layer, normalised }, Sloped::Layer(sloped)) => {
-                let Some(sums) = of_layer(Some(sum), normalised) else {
+                let Some(sums) = of_layer(Some(sum), normalised.as_ref()) else {
                     candle_core::bail!("gradients of another network")
                 };
                 layer.tangent(sloped, &moved, factors, sums)?
@@ -224,7 +224,7 @@ fn tangent(
                     candle_core::bail!("gradients of another network")
                 };
                 let y = tangent(body, kept, moved.clone(), factors, of_body)?;
-                y.add(&tangent(shortcut, others, moved, factors, of_shortcut)?)?
+                y.plus(&tangent(shortcut, others, moved, factors, of_shortcut)?)?
             }
             (_, Sloped::View(shape)) => moved.reshape(*shape)?,
             _ => candle_core::bail!("a pass of another network"),

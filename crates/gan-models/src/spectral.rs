@@ -78,7 +78,7 @@ impl Spectral {
         let (u, v) = (self.u.to_vec1::<f32>()?, self.v.to_vec1::<f32>()?);
         let mut values = weight.flatten_all()?.to_vec1::<f32>()?;
         let sigma = dot(&u, &product(&values, &v));
-        values.iter_mut().for_each(|w| *w /= sigma);
+        scale(&mut values, sigma.recip());
         let weight = Tensor::from_vec(values.clone(), weight.shape(), weight.device())?;
         Ok(Normalised { weight, values, sigma, u, v })
     }
@@ -108,5 +108,11 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 fn normalise(vector: &mut [f32]) {
     let norm = f64::from(dot(vector, vector)).sqrt().max(EPS) as f32;
-    vector.iter_mut().for_each(|x| *x /= norm);
+    scale(vector, norm.recip());
+}
+
+fn scale(values: &mut [f32], factor: f32) {
+    for value in values {
+        *value *= factor;
+    }
 }

@@ -126,8 +126,8 @@ fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
     }
     let mut sums: Vec<Option<Tensor>> = vec![None; running.len()];
     for batch in 0..BATCHES {
-        let shape = (BATCH, generator.config().latent_dim);
-        let z = Stream::new(seed, "statistics", batch).normal(shape, generator.device())?;
+        let mut stream = Stream::new(seed, "statistics", batch);
+        let z = generator.config().latents().draw(&mut stream, BATCH, generator.device())?;
         for var in &running {
             var.set(&var.zeros_like()?)?;
         }

@@ -1,9 +1,9 @@
 //! The loop around the step.
 
 use crate::error::Result;
+use crate::examples::Examples;
 use crate::observer::Observer;
 use crate::trainer::Trainer;
-use candle_core::Tensor;
 use std::ops::ControlFlow;
 
 /// How a run ended.
@@ -20,15 +20,15 @@ pub enum Outcome {
 ///
 /// # Errors
 /// Those of the data, of a step and of an observer; observers are not told to finish then.
-pub fn fit(
+pub fn fit<E: Into<Examples>>(
     trainer: &mut Trainer,
     steps: u64,
-    mut real: impl FnMut(u64) -> Result<Tensor>,
+    mut real: impl FnMut(u64) -> Result<E>,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Outcome> {
     let mut outcome = Outcome::Complete;
     while trainer.steps_done() < steps && outcome == Outcome::Complete {
-        let report = trainer.step(&real(trainer.steps_done())?)?;
+        let report = trainer.step(real(trainer.steps_done())?)?;
         for observer in observers.iter_mut() {
             if let ControlFlow::Break(()) = observer.on_step(trainer, &report)? {
                 outcome = Outcome::Stopped;

@@ -6,6 +6,7 @@ mod updates;
 use crate::config::{OptimizerConfig, TrainConfig};
 use crate::ema::Ema;
 use crate::error::{Result, TrainError};
+use crate::examples::Examples;
 use crate::loss::Loss;
 use crate::norms::Norms;
 use crate::optim::Optimizer;
@@ -15,7 +16,7 @@ use candle_core::{Device, Tensor};
 use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
 use std::borrow::Cow;
-use updates::{Game, Judged};
+use updates::{Game, Judged, Seen};
 
 /// Two networks, their optimizers, and how often they have moved.
 #[derive(Debug)]
@@ -102,8 +103,8 @@ impl Trainer {
     ) -> Result<Self> {
         train.validate()?;
         if let Some(field) = train.needs_lone_samples().filter(|_| discriminator.couples_samples()) {
-            let problem = "batch norm in the discriminator couples the samples, so that there is no gradient of one \
-                           sample's logit: model.discriminator.norm = \"none\"";
+            let problem = "batch norm or minibatch standard deviation in the discriminator couples the samples, so that there \
+                           is no gradient of one sample's logit: model.discriminator.norm = \"none\" and no minibatch-std";
             return Err(TrainError::config(field, problem));
         }
         Ok(Self {
@@ -124,12 +125,14 @@ impl Trainer {
     /// its own; then `g-steps` updates of G through the updated D, the first on the fakes that D saw last, the others on fresh
     /// ones.
     ///
-    /// `real: [d_steps * B, C, H, W]` in [-1, 1].
+    /// `real: [d_steps * B, C, H, W]` in [-1, 1], with labels where the model has classes: fakes are of the classes of the real
+    /// images beside them.
     ///
     /// # Errors
-    /// Another shape; a loss that is not finite, with a diagnosis.
-    pub fn step(&mut self, real: &Tensor) -> Result<StepReport> {
-        let latents = self.config.latent_batches() * real.dim(0)? / self.config.d_steps as usize;
+    /// Another shape; labels that are missing or of no class; a loss that is not finite, with a diagnosis.
+    pub fn step(&mut self, real: impl Into<Examples>) -> Result<StepReport> {
+        let real = real.into();
+        let latents = self.config.latent_batches() * real.images.dim(0)? / self.config.d_steps as usize;
         let z = self.noise(self.step, latents)?;
         self.step_with(real, &z)
     }
@@ -138,8 +141,10 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Self::step`].
-    pub fn step_with(&mut self, real: &Tensor, z: &Tensor) -> Result<StepReport> {
-        let per_step = real.dim(0)?;
+    pub fn step_with(&mut self, real: impl Into<Examples>, z: &Tensor) -> Result<StepReport> {
+        let examples = real.into();
+        examples.check(self.generator.config().classes)?;
+        let per_step = examples.images.dim(0)?;
         let batch = self.config.batch_size(per_step, z.dim(0)?)?;
         let part = |x: &Tensor, i: u64| x.narrow(0, i as usize * batch, batch);
         let before = self.step;
@@ -150,6 +155,10 @@ impl Trainer {
         let (generator, discriminator) = (&self.generator, &self.discriminator);
         let config = &self.config;
         let views = Views { config, seed: self.seed, shape: generator.config().image_shape(), images };
+        let latents = |z: &Tensor, labels: Option<&[u8]>| match labels {
+            Some(labels) => generator.latents(&generator.config().latents().with_labels(z, labels)?),
+            None => generator.latents(z),
+        };
         let game = Game { generator, discriminator, config, views, step: self.step };
 
         // D, to which the fake images are constants: nothing goes back into G.
@@ -157,7 +166,9 @@ impl Trainer {
         let mut judged = vec![];
         let (real, fake) = loop {
             let i = judged.len() as u64;
-            let (real, z) = (Batch::new(&part(real, i)?)?, generator.latents(&part(z, i)?)?);
+            let labels = examples.labels_of(i as usize, batch);
+            let real = Seen { images: Batch::new(&part(&examples.images, i)?)?, labels };
+            let z = latents(&part(z, i)?, labels)?;
             phases.end("data");
             let fake = prepared.forward(&z)?;
             phases.end("G forward");
@@ -172,7 +183,7 @@ impl Trainer {
         let opponent = discriminator.prepare();
         let mut g_loss = game.update_g(&mut self.g, &opponent, &real, fake, before * g_steps, &mut phases)?;
         for i in 1..g_steps {
-            let z = generator.latents(&part(z, d_steps - 1 + i)?)?;
+            let z = latents(&part(z, d_steps - 1 + i)?, real.labels)?;
             phases.end("data");
             let prepared = generator.prepare();
             let fake = prepared.forward(&z)?;
@@ -188,14 +199,14 @@ impl Trainer {
         Ok(StepReport::new(self.step, &judged, g_loss / g_steps as f32))
     }
 
-    /// The latents of the step after `step` steps: standard normal, `[batch, latent_dim]`, a pure
+    /// The latents of the step after `step` steps, without labels: `[batch, latent_dim]` of the model's distribution, a pure
     /// function of the seed and `step`.
     ///
     /// # Errors
     /// Only those of the device.
     pub fn noise(&self, step: u64, batch: usize) -> Result<Tensor> {
-        let shape = (batch, self.generator.config().latent_dim);
-        Ok(Stream::new(self.seed, "noise", step).normal(shape, &self.device)?)
+        let mut stream = Stream::new(self.seed, "noise", step);
+        Ok(self.generator.config().latents().draw_z(&mut stream, batch, &self.device)?)
     }
 
     /// Checks every weight and running statistic of both networks.

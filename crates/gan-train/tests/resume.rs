@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{Device, Tensor};
-use gan_models::{Discriminator, DiscriminatorNorm, Generator, ModelConfig, Provenance, preset};
+use gan_models::{
+    Discriminator, DiscriminatorNorm, Distribution, Generator, ModelConfig, Provenance, preset,
+};
 use gan_ops::rng::Stream;
 use gan_train::penalty::{OneCentered, Points, ZeroCentered};
 use gan_train::{
-    Algorithm, Augment, EmaConfig, InstanceNoise, Loss, OptimizerConfig, Outcome, Schedule, Shape,
+    Algorithm, Augment, EmaConfig, Examples, InstanceNoise, Loss, OptimizerConfig, Outcome, Schedule, Shape,
     TrainConfig, TrainError, Trainer, checkpoint, fit,
 };
 use serde_json::Value;
@@ -96,7 +98,7 @@ fn each_optimizer_moves_its_own_player_only() {
         }
         let mut trainer = Trainer::from_parts(generator.clone(), discriminator.clone(), &config, 1).unwrap();
         let (g, d) = (weights(generator.params()), weights(discriminator.params()));
-        trainer.step(&batch(0).unwrap()).unwrap();
+        trainer.step(batch(0).unwrap()).unwrap();
         assert_eq!(g == weights(generator.params()), frozen_generator);
         assert_eq!(d == weights(discriminator.params()), !frozen_generator);
     }
@@ -181,7 +183,7 @@ fn numbers_that_left_the_finite_are_named_and_never_saved() {
     );
     assert!(matches!(&saved, Err(TrainError::NonFinite { what, .. }) if what == "generator model.3.weight"));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-    let error = trainer.step(&batch(0).unwrap()).unwrap_err().to_string();
+    let error = trainer.step(batch(0).unwrap()).unwrap_err().to_string();
     assert!(error.contains("the first broken tensor is generator model.3.weight"), "{error}");
 }
 
@@ -216,7 +218,7 @@ fn healthy_states_are_kept_to_go_back_to() {
         steps
     };
     for step in 0..6 {
-        trainer.step(&batch(step).unwrap()).unwrap();
+        trainer.step(batch(step).unwrap()).unwrap();
         let settings = BTreeMap::from([("lr".to_owned(), "1".to_owned())]);
         let provenance = Provenance::default();
         let path =
@@ -247,7 +249,7 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
     let refused =
         TrainConfig { r1: Some(ZeroCentered { every: 2, ..ZeroCentered::new(1.) }), ..train.clone() };
     let problem = Trainer::new(&model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
-    assert!(problem.contains("train.r1: batch norm in the discriminator couples the samples"), "{problem}");
+    assert!(problem.contains("train.r1: batch norm or minibatch standard deviation in the discriminator couples"), "{problem}");
 
     model.discriminator.norm = Some(DiscriminatorNorm::None);
     train.loss = Loss::Relativistic;
@@ -258,7 +260,7 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
     let mut unbroken = start();
     let mut penalties = vec![];
     for step in 0..6 {
-        penalties.push(unbroken.step(&batch(step).unwrap()).unwrap().penalty);
+        penalties.push(unbroken.step(batch(step).unwrap()).unwrap().penalty);
     }
     assert!(penalties.iter().all(|penalty| *penalty > 0.), "{penalties:?}");
 
@@ -307,7 +309,7 @@ fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
     let mut unbroken = start();
     let mut rates = vec![];
     for step in 0..8 {
-        unbroken.step(&batch(step).unwrap()).unwrap();
+        unbroken.step(batch(step).unwrap()).unwrap();
         let hyper = unbroken.optimizer_g().hyper();
         rates.push((hyper.lr, hyper.betas.1));
     }
@@ -328,7 +330,51 @@ fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
     assert!(unbroken.step_with(&real, &unbroken.noise(9, 9).unwrap()).is_ok());
     let error = unbroken.step_with(&real, &unbroken.noise(9, 6).unwrap()).unwrap_err().to_string();
     assert!(error.starts_with("latents: expected 3 for each of 3"), "{error}");
-    let odd = unbroken.step(&real.narrow(0, 0, 5).unwrap()).unwrap_err().to_string();
+    let odd = unbroken.step(real.narrow(0, 0, 5).unwrap()).unwrap_err().to_string();
     assert_eq!(odd, "real images: expected a positive multiple of train.d-steps = 2, found 5");
     assert_eq!(unbroken.steps_done(), 9);
+}
+
+#[test]
+fn classes_spectral_norm_and_coupled_samples_go_on_bit_for_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let labelled = |step| Ok(Examples { images: batch(step)?, labels: Some(vec![0, 1, 2, 0, 1, 2]) });
+    let plain = |step| Ok(Examples::from(batch(step)?));
+    let mut conditional = model();
+    conditional.classes = Some(3);
+    conditional.latent = Distribution::Uniform;
+    conditional.discriminator.norm = Some(DiscriminatorNorm::Spectral);
+    conditional.discriminator.minibatch_std = Some(3);
+    let mut packed = model();
+    packed.discriminator.norm = Some(DiscriminatorNorm::None);
+    packed.discriminator.pack = 2;
+    let mut train = train();
+    train.loss = Loss::Hinge;
+    type Real<'a> = &'a dyn Fn(u64) -> gan_train::Result<Examples>;
+    for (model, real) in [(conditional.clone(), &labelled as Real<'_>), (packed, &plain)] {
+        let start = || Trainer::new(&model, &train, 3, &Device::Cpu).unwrap();
+        let mut unbroken = start();
+        fit(&mut unbroken, 6, real, &mut []).unwrap();
+        let mut first = start();
+        fit(&mut first, 3, real, &mut []).unwrap();
+        let path = save(directory.path(), &first, 2);
+        let (mut second, _) =
+            checkpoint::load(&path, &model, &train, 3, &BTreeMap::new(), &Device::Cpu).unwrap();
+        fit(&mut second, 6, real, &mut []).unwrap();
+        assert!(bits(&unbroken) == bits(&second));
+    }
+
+    let problem = |labels: Option<Vec<u8>>, model: &ModelConfig| {
+        let mut trainer = Trainer::new(model, &train, 3, &Device::Cpu).unwrap();
+        trainer.step(Examples { images: batch(0).unwrap(), labels }).unwrap_err().to_string()
+    };
+    assert_eq!(problem(None, &conditional), "model.classes: the images have no labels");
+    assert_eq!(problem(Some(vec![0; 5]), &conditional), "model.classes: expected 6 labels, found 5");
+    let strange = problem(Some(vec![0, 0, 3, 0, 0, 0]), &conditional);
+    assert_eq!(strange, "model.classes: expected labels of 3 classes, found 3");
+    assert!(problem(Some(vec![0; 6]), &model()).starts_with("model.classes: expected a number"));
+    // Minibatch standard deviation leaves no gradient of one sample's logit.
+    train.r1 = Some(ZeroCentered::new(1.));
+    let error = Trainer::new(&conditional, &train, 3, &Device::Cpu).unwrap_err().to_string();
+    assert!(error.starts_with("train.r1: ") && error.contains("minibatch-std"), "{error}");
 }

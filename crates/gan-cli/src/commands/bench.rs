@@ -10,7 +10,7 @@ use crate::device;
 use crate::exit::{End, usage};
 use anyhow::Result;
 use gan_ops::rng::Stream;
-use gan_train::Trainer;
+use gan_train::{Examples, Trainer};
 use report::{Report, round};
 use std::io::Write as _;
 
@@ -32,6 +32,8 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
     let images = config.train.images_per_step(batch);
     let real =
         Stream::new(config.seed, "bench", 0).uniform(-1., 1., (images, channels, height, width), &device)?;
+    let labels = config.model.classes.map(|classes| (0..images).map(|i| (i % classes) as u8).collect());
+    let real = Examples { images: real, labels };
     let mut trainer = Trainer::new(&config.model, &config.train, config.seed, &device)?;
     let steps = timing::steps(&mut trainer, &real, args.steps)?;
     // Before anything that is no part of training could raise it.

@@ -13,7 +13,8 @@ use crate::observers::Interrupt;
 use crate::run_dir::{self, RunDir};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use gan_data::{Batches, BatchesConfig, LastBatch, Split};
+use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Split};
+use gan_models::ModelConfig;
 use gan_train::{Outcome, Trainer, checkpoint};
 use session::{Ended, Session};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
         checkpoint::check(newest, &settings)?;
     }
     let data = config.data.load(Split::Train, model.image_size, model.channels)?;
+    check_classes(model, &data).with_context(|| file.display().to_string())?;
     let (fingerprint, source) = (data.fingerprint(), data.source().to_owned());
     let batches = Batches::new(
         data,
@@ -74,6 +76,27 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
                 None => return Ok(End::Failing),
             },
         }
+    }
+}
+
+/// A model with classes needs images of these.
+fn check_classes(model: &ModelConfig, data: &Dataset) -> Result<()> {
+    let Some(classes) = model.classes else { return Ok(()) };
+    let Some(labels) = data.labels() else {
+        return Err(usage(format!(
+            "model.classes: expected none, as the images of {} have no labels",
+            data.name()
+        )));
+    };
+    match labels.iter().max() {
+        Some(&largest) if usize::from(largest) >= classes => {
+            let least = usize::from(largest) + 1;
+            Err(usage(format!(
+                "model.classes: expected {least} or more, as {} has so many, found {classes}",
+                data.name()
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

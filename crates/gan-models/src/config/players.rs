@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Above this, residual blocks at one size are a mistake.
 const MAX_BLOCKS: usize = 16;
-/// As many samples as PacGAN was tried with (Lin et al. 2018, arXiv 1712.04086).
+/// As many samples as `PacGAN` was tried with (Lin et al. 2018, arXiv 1712.04086).
 const MAX_PACK: usize = 4;
 /// Above this, a group of minibatch standard deviation is a mistake.
 const MAX_GROUP: usize = 1024;
@@ -50,7 +50,7 @@ pub struct DiscriminatorConfig {
     /// Samples in a group of minibatch standard deviation, before the last layer; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minibatch_std: Option<usize>,
-    /// Images that it sees at once, as the channels of one (PacGAN: Lin et al. 2018, arXiv 1712.04086).
+    /// Images that it sees at once, as the channels of one (`PacGAN`: Lin et al. 2018, arXiv 1712.04086).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub pack: usize,
     /// Residual blocks at each size of the image.

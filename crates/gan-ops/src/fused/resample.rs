@@ -51,7 +51,7 @@ impl Maps {
     ///
     /// # Errors
     /// Another shape.
-    pub fn add(self, other: &Self) -> Result<Self> {
+    pub fn plus(self, other: &Self) -> Result<Self> {
         if (self.image, self.batch) != (other.image, other.batch) {
             candle_core::bail!("adding {:?} and {:?}", self.dims(), other.dims())
         }
@@ -82,7 +82,7 @@ mod tests {
         let maps = Maps::from_tensor(&x)?;
         let large = maps.enlarge(1.)?;
         assert_eq!(large.image(), [2, 6, 10]);
-        let expected: Vec<f32> = x.upsample_nearest2d(6, 10)?.flatten_all()?.to_vec1()?;
+        let expected: Vec<f32> = crate::upsample(&x)?.flatten_all()?.to_vec1()?;
         assert!(values(&large) == expected);
         assert!(values(&large.reduce(0.25)?) == values(&maps));
         let expected: Vec<f32> = x.avg_pool2d(2)?.flatten_all()?.to_vec1()?;
@@ -96,8 +96,8 @@ mod tests {
     fn sums_are_of_one_shape() -> Result<()> {
         let x = Tensor::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?;
         let maps = Maps::from_tensor(&x)?;
-        assert_eq!(values(&maps.clone().add(&maps)?), [2., 4., 6., 8.]);
-        assert!(maps.clone().add(&Maps::from_tensor(&x.narrow(0, 0, 1)?)?).is_err());
+        assert_eq!(values(&maps.clone().plus(&maps)?), [2., 4., 6., 8.]);
+        assert!(maps.clone().plus(&Maps::from_tensor(&x.narrow(0, 0, 1)?)?).is_err());
         Ok(())
     }
 }

@@ -57,11 +57,13 @@ mod tests {
     use crate::rng::Stream;
     use candle_core::{Device, Var};
 
+    /// On the tape, in maps, and the way back.
+    type Pair<'a> = (Tensor, Maps, &'a dyn Fn(&Maps) -> Result<Maps>);
+
     #[test]
     fn equal_to_the_maps_in_value_and_gradient() -> Result<()> {
         let x = Var::from_tensor(&Stream::new(0, "x", 0).normal((6, 2, 4, 6), &Device::Cpu)?)?;
         let maps = Maps::from_tensor(&x)?;
-        type Pair<'a> = (Tensor, Maps, &'a dyn Fn(&Maps) -> Result<Maps>);
         let pairs: [Pair<'_>; 3] = [
             (upsample(&x)?, maps.enlarge(1.)?, &|g| g.reduce(1.)),
             (average_pool(&x)?, maps.reduce(0.25)?, &|g| g.enlarge(0.25)),

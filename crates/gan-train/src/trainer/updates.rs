@@ -19,6 +19,12 @@ pub(super) struct Game<'a> {
     pub(super) step: u64,
 }
 
+/// Real images as D gets them, with their classes where there are any.
+pub(super) struct Seen<'a> {
+    pub(super) images: Batch,
+    pub(super) labels: Option<&'a [u8]>,
+}
+
 /// What an update of D says of itself; [`StepReport`](super::StepReport) has the same.
 pub(super) struct Judged {
     pub(super) loss: f32,
@@ -32,7 +38,7 @@ impl Game<'_> {
     pub(super) fn update_d(
         &self,
         learner: &mut Learner,
-        real: &Batch,
+        Seen { images: real, labels }: &Seen<'_>,
         fake: &Batch,
         update: u64,
         phases: &mut Phases,
@@ -42,7 +48,8 @@ impl Game<'_> {
         let fake = &*self.views.draw("D's fake", update, fake)?.show(fake)?;
         self.discriminator.iterate_power()?;
         let discriminator = self.discriminator.prepare();
-        let (on_real, on_fake) = (discriminator.forward(real)?, discriminator.forward(fake)?);
+        let on = |images: &Batch| forward(&discriminator, images, *labels);
+        let (on_real, on_fake) = (on(real)?, on(fake)?);
         let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
         phases.end("D forward");
         let (d_loss, [real_slope, fake_slope]) =
@@ -60,7 +67,7 @@ impl Game<'_> {
         phases.end("D backward");
         if let Some(one_centered) = gradient_penalty {
             let points = one_centered.points(real, fake, self.views.seed, update)?;
-            let slope = discriminator.forward(&points)?.slope()?;
+            let slope = on(&points)?.slope()?;
             let found = penalty::one_centered(one_centered.weight, &slope.gradient().squares()?);
             let direction = slope.gradient().combine(&found.factors, None)?;
             slope.backward(&direction, None, sums)?;
@@ -90,7 +97,7 @@ impl Game<'_> {
         &self,
         learner: &mut Learner,
         discriminator: &Prepared<'_>,
-        real: &Batch,
+        Seen { images: real, labels }: &Seen<'_>,
         fake: Pass<'_>,
         update: u64,
         phases: &mut Phases,
@@ -98,12 +105,13 @@ impl Game<'_> {
         let loss = self.config.loss;
         let on_real = if loss.is_paired() {
             let real = self.views.draw("G's real", update, real)?.show(real)?;
-            Some(discriminator.forward(&real)?.logits()?)
+            Some(forward(discriminator, &real, *labels)?.logits()?)
         } else {
             None
         };
         let view = self.views.draw("G's fake", update, fake.output())?;
-        let on_fake = discriminator.forward(&*view.show(fake.output())?)?;
+        let shown = view.show(fake.output())?;
+        let on_fake = forward(discriminator, &shown, *labels)?;
         phases.end("D forward in G's step");
         let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| {
             loss.generator(on_real.as_ref().unwrap_or(fake), fake)
@@ -127,6 +135,19 @@ impl Game<'_> {
         }
         let diagnosis = finite::diagnosis(self.generator, self.discriminator)?;
         Err(TrainError::NonFinite { step: self.step, what: format!("{name} = {value}"), diagnosis })
+    }
+}
+
+/// D's pass over images of those classes, or of none.
+fn forward<'a>(
+    discriminator: &'a Prepared<'a>,
+    images: &Batch,
+    labels: Option<&[u8]>,
+) -> candle_core::Result<Pass<'a>> {
+    let pass = discriminator.forward(images)?;
+    match labels {
+        Some(labels) => pass.of_classes(labels),
+        None => Ok(pass),
     }
 }
 

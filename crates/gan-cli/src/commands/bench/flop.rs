@@ -3,12 +3,12 @@
 use gan_models::{Convolution, Layer, ModelConfig};
 use gan_train::TrainConfig;
 
-/// Over a network's layers in a step.
+/// Over a network's layers in a step; fractions are of what is done in some steps only.
 struct Passes {
     /// Over every layer.
-    all: usize,
+    all: f64,
     /// Over every layer but the first with weights.
-    but_first: usize,
+    but_first: f64,
 }
 
 /// Operations of the matrix products and convolutions in one step; a multiplication and its addition are two.
@@ -16,21 +16,32 @@ struct Passes {
 pub(super) fn of_step(model: &ModelConfig, train: &TrainConfig, batch: usize) -> f64 {
     let generator = products(&model.generator_layers(), model.generator_input());
     let discriminator = products(&model.discriminator_layers(), model.discriminator_input());
-    let (d, g) = (train.d_steps as usize, train.g_steps as usize);
+    let (d, g) = (train.d_steps as f64, train.g_steps as f64);
     // Forward for each batch of latents; gradients of the weights and of the input in G's own updates. The latents are no
     // function of anything, so that the first layer has no use for the last of them.
-    let of_g = Passes { all: d + g - 1 + g, but_first: g };
+    let of_g = Passes { all: d + g - 1. + g, but_first: g };
     // In each of D's updates: forward and gradient of the weights on real and on fake images, and the gradient of the input in
-    // every layer but the first. In each of G's: forward, and the gradient of the input in every layer, down to the images.
-    let of_d = Passes { all: 4 * d + 2 * g, but_first: 2 * d };
-    let multiplications = of_g.over(&generator) + of_d.over(&discriminator);
-    2. * batch as f64 * multiplications as f64
+    // every layer but the first. In each of G's: forward, and the gradient of the input in every layer, down to the images; and
+    // forward on real images for a loss of pairs.
+    let paired = if train.loss.is_paired() { g } else { 0. };
+    let mut of_d = Passes { all: 4. * d + 2. * g + paired, but_first: 2. * d };
+    // A penalty on the gradient takes that of the input in the first layer too, and a tangent's way up.
+    for penalty in train.r1.iter().chain(&train.r2) {
+        of_d.all += 2. * d / penalty.every as f64;
+        of_d.but_first -= d / penalty.every as f64;
+    }
+    // At points of its own: forward, back, up, and the gradient of the weights.
+    of_d.all += if train.gradient_penalty.is_some() { 4. * d } else { 0. };
+    // Some images are one for D.
+    let multiplications = of_g.over(&generator) + of_d.over(&discriminator) / model.discriminator.pack as f64;
+    2. * batch as f64 * multiplications
 }
 
 impl Passes {
-    fn over(&self, products: &[usize]) -> usize {
+    fn over(&self, products: &[usize]) -> f64 {
         let all: usize = products.iter().sum();
-        self.all * all + self.but_first * (all - products.first().unwrap_or(&0))
+        let but_first = all - products.first().unwrap_or(&0);
+        self.all * all as f64 + self.but_first * but_first as f64
     }
 }
 

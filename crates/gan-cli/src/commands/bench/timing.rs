@@ -3,13 +3,13 @@
 use super::report::{Phases, round};
 use crate::config::Config;
 use anyhow::Result;
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, Dataset, LastBatch};
 use gan_models::Generator;
 use gan_ops::Activation;
 use gan_ops::fused::{Layer, Maps, Product};
 use gan_ops::rng::Stream;
-use gan_train::{StepReport, Trainer};
+use gan_train::{Examples, StepReport, Trainer};
 use std::time::{Duration, Instant};
 
 /// Steps before the clock runs: threads start, memory is claimed, weights and moments become warm.
@@ -33,12 +33,12 @@ pub(super) struct Steps {
     pub(super) last: StepReport,
 }
 
-/// Times `count` steps, at least one, on the same `real: [B, C, H, W]`.
-pub(super) fn steps(trainer: &mut Trainer, real: &Tensor, count: u32) -> Result<Steps> {
-    let device = real.device();
-    let mut last = trainer.step(real)?;
+/// Times `count` steps, at least one, on the same `real` images.
+pub(super) fn steps(trainer: &mut Trainer, real: &Examples, count: u32) -> Result<Steps> {
+    let device = real.images.device();
+    let mut last = trainer.step(real.clone())?;
     for _ in 1..WARM_UP {
-        last = trainer.step(real)?;
+        last = trainer.step(real.clone())?;
     }
     device.synchronize()?;
     let mut whole = vec![];
@@ -46,7 +46,7 @@ pub(super) fn steps(trainer: &mut Trainer, real: &Tensor, count: u32) -> Result<
         trainer.phases().iter().map(|(name, _)| name).chain([REST]).map(|name| (name, vec![])).collect();
     for _ in 0..count {
         let start = Instant::now();
-        last = trainer.step(real)?;
+        last = trainer.step(real.clone())?;
         // A GPU may still be at work.
         device.synchronize()?;
         let total = start.elapsed();

@@ -13,7 +13,9 @@ use candle_core::{Device, Tensor};
 use gan_data::Batches;
 use gan_metrics::health::{Failure, Verdict};
 use gan_models::write_atomically;
-use gan_train::{Horizon, Observer, OnFailure, Outcome, TrainError, Trainer, checkpoint, every, fit};
+use gan_train::{
+    Examples, Horizon, Observer, OnFailure, Outcome, TrainError, Trainer, checkpoint, every, fit,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -118,10 +120,16 @@ impl Session {
         let mut checkpoints = every(train.checkpoint_every, checkpoints);
         observers.push(&mut checkpoints);
         observers.push(&mut self.interrupt);
+        let has_classes = self.config.model.classes.is_some();
         let real = |step| {
             let batches = train.batches(step).map(|i| self.batches.batch(i, &self.device));
             let batches: Vec<_> = batches.collect::<Result<_, _>>().map_err(TrainError::observer)?;
-            Ok(Tensor::cat(&batches, 0)?)
+            let labels = if has_classes {
+                train.batches(step).map(|i| self.batches.labels(i)).collect::<Option<Vec<_>>>()
+            } else {
+                None
+            };
+            Ok(Examples { images: Tensor::cat(&batches, 0)?, labels: labels.map(|labels| labels.concat()) })
         };
         let outcome = fit(trainer, horizon.steps, real, &mut observers);
 
