@@ -16,7 +16,10 @@ fn a_conditional_run_is_drawn_and_judged_by_class() {
     let (width, height) = size("all.png");
     assert!(width < height / 3 + 10, "{width} {height}");
     succeed(at, &["sample", "run", "--class", "7", "--count", "4", "--out", "sevens.npy"]);
-    succeed(at, &["sample", "run", "--class", "7", "--count", "4", "--truncation", "0.5", "--out", "typical.npy"]);
+    succeed(
+        at,
+        &["sample", "run", "--class", "7", "--count", "4", "--truncation", "0.5", "--out", "typical.npy"],
+    );
     let bytes = |name: &str| std::fs::read(at.join(name)).unwrap();
     assert!(bytes("sevens.npy") != bytes("typical.npy"));
 
@@ -26,7 +29,12 @@ fn a_conditional_run_is_drawn_and_judged_by_class() {
     let accuracy = |side: &str| report[side]["accuracy"].clone();
     let overall = |side: &str| accuracy(side)["overall"].as_f64().unwrap();
     // Forty steps of training draw noise; real digits are what they are.
-    assert!(overall("generated") < 0.5 && overall("floor") > 0.97, "{} {}", overall("generated"), overall("floor"));
+    assert!(
+        overall("generated") < 0.5 && overall("floor") > 0.97,
+        "{} {}",
+        overall("generated"),
+        overall("floor")
+    );
     assert_eq!(accuracy("generated")["of_classes"].as_array().unwrap().len(), 10);
     let table = succeed(at, &["evaluate", "run", "--count", "200"]);
     assert!(table.contains("class accuracy") && table.contains("accuracy of class"), "{table}");

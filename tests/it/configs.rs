@@ -5,8 +5,24 @@ use crate::program::{fail, small, small_with, succeed};
 use gan_models::ModelConfig;
 use std::path::{Path, PathBuf};
 
-const ALL: [&str; 7] =
-    ["mnist-5k", "mlp-001", "mlp-001-verbatim", "mlp-002", "mlp-003", "dcgan-28", "dcgan-64"];
+const ALL: [&str; 16] = [
+    "mnist-5k",
+    "mnist-fast",
+    "mnist-best",
+    "mnist-conditional",
+    "fashion",
+    "stacked-mnist",
+    "r3gan",
+    "wgan-gp",
+    "hinge-sn",
+    "lsgan",
+    "mlp-001",
+    "mlp-001-verbatim",
+    "mlp-002",
+    "mlp-003",
+    "dcgan-28",
+    "dcgan-64",
+];
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../configs/{name}.toml"))
@@ -65,7 +81,11 @@ fn each_trains_and_samples_from_a_directory_of_mnist() {
         succeed(at, &args);
         let images = format!("{name}.npy");
         succeed(at, &["sample", name, "--count", "3", "--out", &images]);
-        let (channels, size) = if name == "dcgan-64" { (3, 64) } else { (1, 28) };
+        let (channels, size) = match name {
+            "dcgan-64" => (3, 64),
+            "stacked-mnist" => (3, 28),
+            _ => (1, 28),
+        };
         let bytes = std::fs::read(at.join(images)).unwrap();
         let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
         assert_eq!(npy.shape(), [3, channels, size, size]);

@@ -46,8 +46,8 @@ pub(crate) enum Command {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = TRAIN_EXAMPLES)]
 pub(crate) struct Train {
-    /// A TOML file, or the name of a built-in configuration: mnist-5k, mlp-001, mlp-001-verbatim,
-    /// mlp-002, mlp-003, dcgan-28, dcgan-64. [default: mnist-5k; with --resume, the run's own]
+    /// A TOML file, or the name of a built-in configuration: mnist-5k, mnist-fast, mnist-best, mnist-conditional, fashion,
+    /// stacked-mnist, r3gan, wgan-gp, hinge-sn, lsgan, dcgan-28, dcgan-64, mlp-001, mlp-001-verbatim, mlp-002, mlp-003. [default: mnist-5k; with --resume, the run's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Change a key of the configuration; may be repeated.

@@ -249,7 +249,10 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
     let refused =
         TrainConfig { r1: Some(ZeroCentered { every: 2, ..ZeroCentered::new(1.) }), ..train.clone() };
     let problem = Trainer::new(&model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
-    assert!(problem.contains("train.r1: batch norm or minibatch standard deviation in the discriminator couples"), "{problem}");
+    assert!(
+        problem.contains("train.r1: batch norm or minibatch standard deviation in the discriminator couples"),
+        "{problem}"
+    );
 
     model.discriminator.norm = Some(DiscriminatorNorm::None);
     train.loss = Loss::Relativistic;
