@@ -338,6 +338,9 @@ fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
     assert_eq!(unbroken.steps_done(), 9);
 }
 
+/// The images of a step.
+type Real<'a> = &'a dyn Fn(u64) -> gan_train::Result<Examples>;
+
 #[test]
 fn classes_spectral_norm_and_coupled_samples_go_on_bit_for_bit() {
     let directory = tempfile::tempdir().unwrap();
@@ -353,7 +356,6 @@ fn classes_spectral_norm_and_coupled_samples_go_on_bit_for_bit() {
     packed.discriminator.pack = 2;
     let mut train = train();
     train.loss = Loss::Hinge;
-    type Real<'a> = &'a dyn Fn(u64) -> gan_train::Result<Examples>;
     for (model, real) in [(conditional.clone(), &labelled as Real<'_>), (packed, &plain)] {
         let start = || Trainer::new(&model, &train, 3, &Device::Cpu).unwrap();
         let mut unbroken = start();
