@@ -34,6 +34,8 @@ LATENT = 100
 
 
 def bench(args):
+    if args.objective != "non-saturating" and args.model != "dcgan-28":
+        sys.exit(f"--objective {args.objective}: of dcgan-28 only")
     generator, discriminator = networks(args.model, args.objective)
     step = training_step(generator, discriminator, args.batch, OBJECTIVES[args.objective])
     for _ in range(WARM_UP):

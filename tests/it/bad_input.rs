@@ -19,7 +19,7 @@ fn configurations() {
         (
             "arch = \"dcgan\"",
             "arch = \"vae\"",
-            "model.arch: unknown variant `vae`, expected `mlp` or `dcgan`",
+            "model.arch: unknown variant `vae`, expected one of `mlp`, `dcgan`, `residual`",
         ),
         ("seed = 0", "seed = \"zero\"", "seed: invalid type: string \"zero\", expected u64"),
         ("[train]", "[train", "line "),

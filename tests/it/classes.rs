@@ -59,8 +59,17 @@ fn classes_need_labels_and_all_of_them() {
         let args = small_with(&args, sets);
         fail(at, &args, 2)
     };
-    let few = train(&["--set", "model.classes=9"]);
-    assert!(few.contains("model.classes: expected 10 or more, as mnist-5k has so many, found 9"), "{few}");
+    for classes in [9, 11] {
+        let other = train(&["--set", &format!("model.classes={classes}")]);
+        assert!(other.contains("model.classes: expected 10, the classes of mnist-5k, found "), "{other}");
+    }
+    let missing = train(&["--set", "model.classes=9", "--set", "data.limit=5", "--set", "data.batch-size=4"]);
+    assert!(missing.contains("model.classes: the training images hold none of class 1"), "{missing}");
+    let pack = train(&["--set", "model.discriminator.pack=3"]);
+    assert!(
+        pack.contains("model.discriminator.pack: expected a divisor of the 16 images in a batch"),
+        "{pack}"
+    );
     let both = train(&["--set", "model.classes=10", "--set", "model.discriminator.pack=2"]);
     assert!(both.contains("model.discriminator.pack: expected 1"), "{both}");
     assert!(!at.join("run").exists());

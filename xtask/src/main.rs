@@ -18,7 +18,7 @@ cargo xtask train-classifier --data-dir DIR [OPTIONS]
                                train the classifier whose features `evaluate` uses; --help says more
 cargo xtask test               everything that CI runs: formatting, lints, tests, documentation
 cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64|wgan-gp|rpgan-r1-r2 ..]
-                               time training and sampling of those, or of all three, on 1 thread and on all
+                               time training of those, or of all, on 1 thread and on all, and sampling of the small ones
   --steps N                    steps that are timed, in place of as many as take some seconds
   --peer [PYTHON]              then compare with PyTorch, and with JAX if it is there, in turn; PYTHON
                                (python3 if not given) needs torch, safetensors and pillow

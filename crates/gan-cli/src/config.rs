@@ -81,6 +81,7 @@ impl Config {
             }
         })?;
         config.model.validate().with_context(|| file.display().to_string())?;
+        config.model.validate_batch(config.data.batch_size).with_context(|| file.display().to_string())?;
         config.train.validate().with_context(|| file.display().to_string())?;
         Ok(config)
     }

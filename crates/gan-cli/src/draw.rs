@@ -15,8 +15,29 @@ pub(crate) struct Images<'a> {
     generator: &'a Generator,
     source: Source,
     count: usize,
-    /// Of each image, where the generator has classes.
-    labels: Option<Vec<u8>>,
+    /// Where the generator has classes.
+    labels: Option<Labels>,
+}
+
+/// Which class each image is to be of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Labels {
+    /// Of so many classes, one after the other.
+    InTurn(usize),
+    /// All of one.
+    One(u8),
+    /// So many of the first, as many of the next.
+    Rows(usize),
+}
+
+impl Labels {
+    fn of(self, index: usize) -> u8 {
+        match self {
+            Self::InTurn(classes) => (index % classes) as u8,
+            Self::One(class) => class,
+            Self::Rows(each) => (index / each) as u8,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -29,7 +50,7 @@ impl<'a> Images<'a> {
     /// `count` images from the latents of `seed`; of a generator with classes, one of each in turn.
     pub(crate) fn seeded(generator: &'a Generator, seed: u64, count: usize) -> Self {
         let latents = generator.config().latents();
-        let labels = latents.classes().map(|classes| (0..count).map(|i| (i % classes) as u8).collect());
+        let labels = latents.classes().map(Labels::InTurn);
         let source = Source::Seeded(Box::new(Stream::new(seed, "sample", 0)), latents);
         Self { generator, source, count, labels }
     }
@@ -39,17 +60,17 @@ impl<'a> Images<'a> {
         Ok(Self { generator, count: latents.dim(0)?, source: Source::Given(latents), labels: None })
     }
 
-    /// The same seed's images of these labels.
-    pub(crate) fn of_classes(self, labels: Vec<u8>) -> Self {
-        Self { count: labels.len(), labels: Some(labels), ..self }
+    /// The same seed's images of these classes.
+    pub(crate) fn of_classes(self, labels: Labels) -> Self {
+        Self { labels: Some(labels), ..self }
     }
 
     /// No element of a seed's latents farther from 0 than `limit`.
-    pub(crate) fn truncated(mut self, limit: f64) -> Self {
+    pub(crate) fn truncated(mut self, limit: f64) -> Result<Self> {
         if let Source::Seeded(_, latents) = &mut self.source {
-            *latents = latents.truncated(limit);
+            *latents = latents.truncated(limit)?;
         }
-        self
+        Ok(self)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -57,8 +78,8 @@ impl<'a> Images<'a> {
     }
 
     /// What each image was asked to be, where the generator has classes and chose the latents.
-    pub(crate) fn labels(&self) -> Option<&[u8]> {
-        self.labels.as_deref()
+    pub(crate) fn labels(&self) -> Option<Vec<u8>> {
+        self.labels.map(|labels| (0..self.count).map(|index| labels.of(index)).collect())
     }
 
     /// `[N, C, H, W]`.
@@ -71,10 +92,11 @@ impl<'a> Images<'a> {
     pub(crate) fn chunks(mut self) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
         (0..self.count).step_by(CHUNK).map(move |start| {
             let n = CHUNK.min(self.count - start);
-            let z = match (&mut self.source, &self.labels) {
+            let z = match (&mut self.source, self.labels) {
                 (Source::Given(latents), _) => latents.narrow(0, start, n)?,
                 (Source::Seeded(stream, latents), Some(labels)) => {
-                    latents.draw_of(stream, &labels[start..start + n], self.generator.device())?
+                    let labels: Vec<u8> = (start..start + n).map(|index| labels.of(index)).collect();
+                    latents.draw_of(stream, &labels, self.generator.device())?
                 }
                 (Source::Seeded(stream, latents), None) => {
                     latents.draw(stream, n, self.generator.device())?

@@ -5,7 +5,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, Look, SIDE, at_side};
-use gan_metrics::{Classifier, MetricsError, Reference, Sample, TrainingImages};
+use gan_metrics::{Classifier, Reference, Sample, TrainingImages};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,6 +35,8 @@ pub(crate) struct Judges {
     pub(crate) reference: Reference,
     /// Of the images to be judged.
     pub(crate) modes: Modes,
+    /// Whether the classifier's classes are the data's.
+    pub(crate) tells_classes: bool,
     /// Images to draw, as many as real ones are held out or fewer.
     pub(crate) count: usize,
 }
@@ -62,7 +64,8 @@ impl Judges {
             warn_of_features(data);
         }
         let modes = real.modes(&classifier);
-        Ok(Some(Self { classifier, reference, modes, count }))
+        let tells_classes = classifier.knows(real.data());
+        Ok(Some(Self { classifier, reference, modes, tells_classes, count }))
     }
 }
 
@@ -179,8 +182,8 @@ impl Real {
     pub(crate) fn reference(&self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
         let look = |data| sample(classifier, self.chunks(data), Pixels::Dropped, self.modes(classifier));
         let held_out = look(&self.held_out)?;
-        let held_out = match self.held_out.labels() {
-            Some(labels) => with_labels(held_out, labels.to_vec())?,
+        let held_out = match self.held_out.labels().filter(|_| classifier.knows(self.data())) {
+            Some(labels) => held_out.with_labels(labels.to_vec())?,
             None => held_out,
         };
         let reference = Reference::new(look(&self.reference)?, held_out)?;
@@ -227,18 +230,6 @@ pub(crate) fn sample(
         Pixels::Kept => sample.with_images(&Tensor::cat(&pixels, 0)?)?,
         Pixels::Dropped => sample,
     })
-}
-
-/// With labels, unless the classifier knows other classes than these.
-pub(crate) fn with_labels(sample: Sample, labels: Vec<u8>) -> Result<Sample> {
-    match sample.clone().with_labels(labels) {
-        Ok(labelled) => Ok(labelled),
-        Err(error @ MetricsError::Input { .. }) => {
-            tracing::warn!("nothing is said about the accuracy of classes ({error})");
-            Ok(sample)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Calls the distance by the data of its features, `mnist_fd`, so that nobody takes it for another.

@@ -86,23 +86,25 @@ impl Batch {
     ///
     /// # Errors
     /// A number of samples that is no multiple of `count`; no images.
-    pub fn packed(&self, count: usize) -> Result<Self> {
-        let (b, c, h, w) = self.to_tensor()?.dims4()?;
+    pub(crate) fn packed(&self, count: usize) -> Result<Self> {
+        let images = self.to_tensor()?;
+        let (b, c, h, w) = images.dims4()?;
         if !b.is_multiple_of(count) {
             candle_core::bail!(
                 "expected a multiple of {count} images, as many as the discriminator sees at once, found {b}"
             )
         }
-        Self::new(&self.to_tensor()?.reshape((b / count, c * count, h, w))?)
+        Self::new(&images.reshape((b / count, c * count, h, w))?)
     }
 
     /// The inverse of [`Self::packed`].
     ///
     /// # Errors
     /// A number of channels that is no multiple of `count`; no images.
-    pub fn unpacked(&self, count: usize) -> Result<Self> {
-        let (b, c, h, w) = self.to_tensor()?.dims4()?;
-        Self::new(&self.to_tensor()?.reshape((b * count, c / count, h, w))?)
+    pub(crate) fn unpacked(&self, count: usize) -> Result<Self> {
+        let images = self.to_tensor()?;
+        let (b, c, h, w) = images.dims4()?;
+        Self::new(&images.reshape((b * count, c / count, h, w))?)
     }
 
     /// The values of a batch of one each.

@@ -100,6 +100,23 @@ impl ModelConfig {
         }
     }
 
+    /// Checks that the discriminator can take batches of so many images.
+    ///
+    /// # Errors
+    /// A `pack` or a group of `minibatch-std` that does not divide them.
+    pub fn validate_batch(&self, batch: usize) -> Result<()> {
+        let DiscriminatorConfig { pack, minibatch_std, .. } = self.discriminator;
+        if !batch.is_multiple_of(pack) {
+            let problem = format!("expected a divisor of the {batch} images in a batch, found {pack}");
+            return Err(ModelError::config("model.discriminator.pack", problem));
+        }
+        if let Some(group) = minibatch_std.filter(|group| !(batch / pack).is_multiple_of(*group)) {
+            let problem = format!("expected a divisor of the {} in a batch, found {group}", batch / pack);
+            return Err(ModelError::config("model.discriminator.minibatch-std", problem));
+        }
+        Ok(())
+    }
+
     fn validate_convolutional(&self) -> Result<()> {
         let Some(doublings) = dcgan::doublings(self.image_size) else {
             return Err(ModelError::config(
@@ -245,6 +262,14 @@ mod tests {
             problem(|c| c.classes = Some(1)).contains("model.classes: expected a whole number from 2 to 256")
         );
         assert!(problem(|c| (c.classes, c.discriminator.pack) = (Some(10), 2)).contains("expected 1"));
+        let mut packed = preset::dcgan_28();
+        (packed.discriminator.pack, packed.discriminator.minibatch_std) = (2, Some(4));
+        let batch = |size| packed.validate_batch(size).map_err(|e| e.to_string());
+        assert_eq!(batch(64), Ok(()));
+        assert!(
+            batch(63).unwrap_err().contains("pack: expected a divisor of the 63 images in a batch, found 2")
+        );
+        assert!(batch(60).unwrap_err().contains("minibatch-std: expected a divisor of the 30"));
         assert!(problem(|c| c.arch = Arch::Residual).contains("expected 3 widths for residual and 28x28"));
         assert_eq!(
             problem(|c| (c.arch, c.discriminator.norm) = (Arch::Mlp, Some(DiscriminatorNorm::Batch))),

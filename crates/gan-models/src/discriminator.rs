@@ -3,6 +3,7 @@
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gradients::Gradients;
+use crate::latents::check_labels;
 use crate::params::Params;
 use crate::pass::Prepared;
 use crate::sequential::{Mode, Sequential};
@@ -70,15 +71,13 @@ impl Discriminator {
 
     /// [`Self::forward`] of a model with classes: whether `x` are real images of their `labels`, by the projection of Miyato and
     /// Koyama 2018 (arXiv 1802.05637, equation 6). The embedding of the classes are the rows after the first of the last
-    /// layer's weight.
+    /// layer's weight; unlike there, they have a bias each where that layer has one, and spectral norm takes all rows together.
     ///
     /// # Errors
     /// As [`Self::forward`]; another number of labels, or one of no class.
     pub fn forward_of(&self, x: &Tensor, labels: &[u8], mode: Mode) -> candle_core::Result<Tensor> {
         let (results, classes) = (self.results(x, mode)?, self.config.classes.unwrap_or(0));
-        if labels.len() != results.dim(0)? || labels.iter().any(|&label| usize::from(label) >= classes) {
-            candle_core::bail!("expected {} labels of {classes} classes, found {labels:?}", results.dim(0)?)
-        }
+        check_labels(labels, results.dim(0)?, classes)?;
         let places: Vec<u32> = labels.iter().map(|&label| 1 + u32::from(label)).collect();
         let places = Tensor::new(places, x.device())?.unsqueeze(1)?;
         let of_class = results.gather(&places, 1)?;

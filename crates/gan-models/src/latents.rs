@@ -42,9 +42,14 @@ impl ModelConfig {
 impl Latents {
     /// No element of `z` farther from 0 than `limit`: those that are, are drawn again (the truncation trick of Brock et al.
     /// 2019, arXiv 1809.11096, section 3.1), or, of the uniform distribution, all are scaled.
-    #[must_use]
-    pub fn truncated(self, limit: f64) -> Self {
-        Self { truncation: Some(limit as f32), ..self }
+    ///
+    /// # Errors
+    /// A limit below 0.01, for which nearly every draw would be drawn again, or none.
+    pub fn truncated(self, limit: f64) -> Result<Self> {
+        if !(limit >= 0.01 && limit.is_finite()) {
+            candle_core::bail!("truncation: expected a number from 0.01, found {limit}")
+        }
+        Ok(Self { truncation: Some(limit as f32), ..self })
     }
 
     /// Elements of a row.
@@ -103,9 +108,7 @@ impl Latents {
     /// A model without classes, or a label of none; another number of labels.
     pub fn with_labels(&self, z: &Tensor, labels: &[u8]) -> Result<Tensor> {
         let Some(classes) = self.classes else { candle_core::bail!("labels for a model without classes") };
-        if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
-            candle_core::bail!("a label {label} of {classes} classes")
-        }
+        check_labels(labels, z.dim(0)?, classes)?;
         let mut rows = vec![];
         for label in labels {
             push_label(&mut rows, usize::from(*label), classes);
@@ -134,6 +137,17 @@ impl Latents {
     }
 }
 
+/// Refuses another number of labels than samples, and a label of no class.
+pub(crate) fn check_labels(labels: &[u8], samples: usize, classes: usize) -> Result<()> {
+    if labels.len() != samples {
+        candle_core::bail!("expected {samples} labels, found {}", labels.len())
+    }
+    match labels.iter().find(|&&label| usize::from(label) >= classes) {
+        Some(label) => candle_core::bail!("expected labels of {classes} classes, found {label}"),
+        None => Ok(()),
+    }
+}
+
 fn push_label(rows: &mut Vec<f32>, label: usize, classes: usize) {
     rows.extend((0..classes).map(|class| if class == label { 1. } else { 0. }));
 }
@@ -157,7 +171,7 @@ mod tests {
         let stream = Stream::new(3, "latents", 0).normal((7, 100), &Device::Cpu).unwrap();
         assert!(plain == stream.to_vec2::<f32>().unwrap());
         config.classes = Some(10);
-        let truncated = config.latents().truncated(0.7);
+        let truncated = config.latents().truncated(0.7).unwrap();
         assert!(rows(&truncated, &[7]) == rows(&truncated, &[3, 4]));
     }
 
@@ -190,8 +204,13 @@ mod tests {
                 rows(&latents, &[50]).concat().into_iter().map(f32::abs).fold(0., f32::max)
             };
             assert!(largest(config.latents()) > 0.9);
-            let bounded = largest(config.latents().truncated(0.5));
+            let bounded = largest(config.latents().truncated(0.5).unwrap());
             assert!(bounded <= 0.5 && bounded > 0.45, "{bounded}");
+            assert!(
+                [0., -1., f64::NAN, f64::INFINITY]
+                    .iter()
+                    .all(|limit| config.latents().truncated(*limit).is_err())
+            );
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum Layer {
     Flatten,
     /// `nn.Upsample(scale_factor=2)`: each pixel as 2x2.
     Upsample,
-    /// `nn.AvgPool2d(2)`.
+    /// `nn.AvgPool2d(2)` of an even size.
     AvgPool2d,
     /// One more channel with the samples' standard deviation (Karras et al. 2018, arXiv 1710.10196, section 3).
     MinibatchStd {
@@ -112,7 +112,7 @@ impl Layer {
             (Self::Relu | Self::LeakyRelu(_) | Self::Tanh, _) => Some(input.to_vec()),
             (Self::Flatten, _) => Some(vec![input.iter().product()]),
             (Self::Upsample, &[n, h, w]) => Some(vec![n, 2 * h, 2 * w]),
-            (Self::AvgPool2d, &[n, h, w]) if h > 1 && w > 1 => Some(vec![n, h / 2, w / 2]),
+            (Self::AvgPool2d, &[n, h, w]) if h % 2 == 0 && w % 2 == 0 => Some(vec![n, h / 2, w / 2]),
             (Self::MinibatchStd { .. }, &[n, ..]) => Some([&[n + 1], &input[1..]].concat()),
             (Self::SpectralNorm(layer), _) => layer.output_shape(input),
             (Self::Residual { body, shortcut }, _) => {

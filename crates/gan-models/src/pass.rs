@@ -2,6 +2,7 @@
 
 use crate::batch::{Batch, Form, image};
 use crate::gradients::Gradients;
+use crate::latents::check_labels;
 use crate::part::{self, Part, Step};
 use crate::sequential::{Mode, Sequential};
 use crate::stage;
@@ -111,12 +112,7 @@ impl Pass<'_> {
     /// Another number of labels than samples; a label of no class.
     pub fn of_classes(self, labels: &[u8]) -> Result<Self> {
         let classes = self.prepared.output.iter().product::<usize>() - 1;
-        if labels.len() != self.output.samples()? {
-            candle_core::bail!("{} labels for {} samples", labels.len(), self.output.samples()?)
-        }
-        if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
-            candle_core::bail!("a label {label} of {classes} classes")
-        }
+        check_labels(labels, self.output.samples()?, classes)?;
         Ok(Self { labels: Some(labels.to_vec()), ..self })
     }
 
@@ -134,7 +130,8 @@ impl Pass<'_> {
         let all = self.output.to_tensor()?.flatten_from(1)?;
         match &self.labels {
             Some(_) => (all * self.chosen(&vec![1.; self.output.samples()?])?)?.sum(1),
-            None => all.squeeze(1),
+            None if all.dim(1)? == 1 => all.squeeze(1),
+            None => candle_core::bail!("expected labels: there are {} results for each sample", all.dim(1)?),
         }
     }
 

@@ -44,6 +44,10 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
             "spectral-residual",
             with(residual(28, 1), &|c| c.discriminator.norm = Some(DiscriminatorNorm::Spectral)),
         ),
+        (
+            "spectral-mlp",
+            with(preset::mlp_002(), &|c| c.discriminator.norm = Some(DiscriminatorNorm::Spectral)),
+        ),
         ("minibatch-std", with(dcgan(), &|c| c.discriminator.minibatch_std = Some(3))),
         ("minibatch-std-mlp", with(preset::mlp_002(), &|c| c.discriminator.minibatch_std = Some(2))),
         ("classes", with(residual(28, 1), &|c| c.classes = Some(4))),

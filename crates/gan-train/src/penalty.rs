@@ -99,16 +99,28 @@ impl OneCentered {
         Range::Positive.check(&format!("{field}.weight"), self.weight)
     }
 
-    /// The points of an update of D: `real, fake: [B, C, H, W]`; a pure function of them, the seed and the update, counted from 0.
+    /// The points of an update of D: `real, fake: [B, C, H, W]`, of which D sees `pack` at once; a pure function of them, the seed
+    /// and the update, counted from 0.
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn points(&self, real: &Batch, fake: &Batch, seed: u64, update: u64) -> candle_core::Result<Batch> {
+    pub fn points(
+        &self,
+        [real, fake]: [&Batch; 2],
+        pack: usize,
+        seed: u64,
+        update: u64,
+    ) -> candle_core::Result<Batch> {
         let mut stream = Stream::new(seed, "penalty", update);
         let count = real.samples()?;
+        // A place for all that D sees at once: between two of those, and not beside the line.
+        let draw_places = |stream: &mut Stream| -> candle_core::Result<Vec<f32>> {
+            let places: Vec<f32> = stream.uniform(0., 1., count / pack, &Device::Cpu)?.to_vec1()?;
+            Ok(places.into_iter().flat_map(|place| vec![place; pack]).collect())
+        };
         match self.at {
             Points::Interpolates => {
-                let places: Vec<f32> = stream.uniform(0., 1., count, &Device::Cpu)?.to_vec1()?;
+                let places = draw_places(&mut stream)?;
                 let rests: Vec<f32> = places.iter().map(|place| 1. - place).collect();
                 real.combine(&places, Some((fake, &rests)))
             }
@@ -118,7 +130,7 @@ impl OneCentered {
                 let deviation = images.broadcast_sub(&mean)?.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?;
                 let noise = stream.uniform(0., 1., images.shape(), images.device())?;
                 let noise = Batch::new(&(noise * f64::from(deviation / 2.))?)?;
-                let places: Vec<f32> = stream.uniform(0., 1., count, &Device::Cpu)?.to_vec1()?;
+                let places = draw_places(&mut stream)?;
                 real.combine(&vec![1.; count], Some((&noise, &places)))
             }
         }
@@ -191,16 +203,21 @@ mod tests {
         let image = |value: f32| Batch::new(&Tensor::full(value, (64, 1, 2, 2), &Device::Cpu)?);
         let (real, fake) = (image(1.)?, image(-1.)?);
         let at = |at| OneCentered { weight: 10., at };
-        let points = at(Points::Interpolates).points(&real, &fake, 3, 5)?.to_tensor()?.flatten_from(1)?;
+        let points =
+            at(Points::Interpolates).points([&real, &fake], 1, 3, 5)?.to_tensor()?.flatten_from(1)?;
         let points = points.to_vec2::<f32>()?;
         // A place for each pair, the same for all its pixels.
         assert!(
             points.iter().all(|p| (-1. ..=1.).contains(&p[0]) && p.iter().all(|x| (x - p[0]).abs() < 1e-6))
         );
+        let packed =
+            at(Points::Interpolates).points([&real, &fake], 2, 3, 5)?.to_tensor()?.flatten_from(1)?;
+        let packed = packed.to_vec2::<f32>()?;
+        assert!(packed.chunks(2).all(|pair| pair[0] == pair[1]) && packed[0] != packed[2]);
         let mean = points.iter().map(|p| p[0]).sum::<f32>() / 64.;
         assert!(mean.abs() < 0.2 && points[0] != points[1], "{mean}");
         let mixed = Tensor::cat(&[real.to_tensor()?, fake.to_tensor()?], 0)?;
-        let around = at(Points::AroundReal).points(&Batch::new(&mixed)?, &fake, 3, 5)?.to_tensor()?;
+        let around = at(Points::AroundReal).points([&Batch::new(&mixed)?, &fake], 1, 3, 5)?.to_tensor()?;
         let moved = (around - mixed)?.flatten_all()?.to_vec1::<f32>()?;
         // The deviation is 1, so up to a half.
         assert!(moved.iter().all(|by| (0. ..0.5).contains(by)) && moved.iter().any(|by| *by > 0.3));

@@ -13,7 +13,7 @@ use crate::optim::Optimizer;
 use crate::phases::Phases;
 use crate::views::Views;
 use candle_core::{Device, Tensor};
-use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params};
+use gan_models::{Batch, Discriminator, DiscriminatorNorm, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
 use std::borrow::Cow;
 use updates::{Game, Judged, Seen};
@@ -106,6 +106,11 @@ impl Trainer {
             let problem = "batch norm or minibatch standard deviation in the discriminator couples the samples, so that there \
                            is no gradient of one sample's logit: model.discriminator.norm = \"none\" and no minibatch-std";
             return Err(TrainError::config(field, problem));
+        }
+        let norm = discriminator.config().discriminator.norm;
+        if train.weight_clip.is_some() && norm == Some(DiscriminatorNorm::Spectral) {
+            let problem = "expected none with model.discriminator.norm = \"spectral\", which undoes it";
+            return Err(TrainError::config("train.weight-clip", problem));
         }
         Ok(Self {
             ema: train.ema.map(|config| Ema::new(config, &generator)).transpose()?,

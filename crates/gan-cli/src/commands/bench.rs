@@ -25,11 +25,12 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
         Some(batch) => checked("--batch", batch)?,
         None => checked(&format!("{name}: data.batch-size"), config.data.batch_size)?,
     };
+    config.model.validate_batch(batch)?;
+    let images = checked(&format!("{name}: images in a step"), config.train.images_per_step(batch))?;
     let threads = candle_core::utils::get_num_threads();
     tracing::info!("timing {} steps of {name}, batch {batch}, threads {threads}", args.steps);
 
     let [channels, height, width] = config.model.image_shape();
-    let images = config.train.images_per_step(batch);
     let real =
         Stream::new(config.seed, "bench", 0).uniform(-1., 1., (images, channels, height, width), &device)?;
     let labels = config.model.classes.map(|classes| (0..images).map(|i| (i % classes) as u8).collect());

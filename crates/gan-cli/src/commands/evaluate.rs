@@ -66,12 +66,12 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let real = real.for_judging(count);
     let generated =
         judge::sample(&classifier, subject.images(count)?, Pixels::Kept, real.modes(&classifier))?;
-    let generated = match subject.labels(count) {
-        Some(labels) => judge::with_labels(generated, labels)?,
+    let generated = match subject.labels(count).filter(|_| classifier.knows(real.data())) {
+        Some(labels) => generated.with_labels(labels)?,
         None => generated,
     };
     let reference = real.reference(&classifier, Pixels::Kept)?;
-    let report = Report {
+    let mut report = Report {
         subject: subject.name(),
         features,
         reference: Set { name: real.names.reference.clone(), count: real.reference_count() },
@@ -81,6 +81,10 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         floor: reference.floor(generated.count())?,
         generated: reference.evaluate(&generated)?,
     };
+    if report.generated.accuracy.is_none() {
+        // Of real images it is worth knowing beside that of a generator with classes.
+        report.floor.accuracy = None;
+    }
     let text = if args.json { report.json()? } else { table::of(&report)? };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(End::Done)

@@ -1,7 +1,7 @@
 //! `gan-cli sample`.
 
 use crate::args;
-use crate::draw::Images;
+use crate::draw::{Images, Labels};
 use crate::exit::{End, usage};
 use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
@@ -27,27 +27,29 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     }
     let (generator, _) = Generator::load(&file, &device)?;
     let latents = args.latents.as_deref().map(|path| read_latents(path, &generator, &device)).transpose()?;
-    let wanted = args.class.map(|class| class.labels(args.count, &generator)).transpose()?;
-    let count = match (args.count.map(|count| count as usize), &latents) {
-        (None, None) => DEFAULT_COUNT,
-        (None, Some(latents)) => latents.dim(0)?,
-        (Some(count), None) => count,
-        (Some(count), Some(latents)) if latents.dim(0)? == count => count,
-        (Some(count), Some(latents)) => {
+    let wanted = args.class.map(|class| class.wanted(args.count, &generator)).transpose()?;
+    let count = match (args.count.map(|count| count as usize), &latents, &wanted) {
+        (_, _, Some(wanted)) => wanted.count,
+        (None, None, _) => DEFAULT_COUNT,
+        (None, Some(latents), _) => latents.dim(0)?,
+        (Some(count), None, _) => count,
+        (Some(count), Some(latents), _) if latents.dim(0)? == count => count,
+        (Some(count), Some(latents), _) => {
             return Err(usage(format!("--count {count}, but --latents holds {}", latents.dim(0)?)));
         }
     };
-    let images = match latents {
+    let mut images = match latents {
         Some(latents) => Images::of_latents(&generator, latents)?,
         None => Images::seeded(&generator, args.seed, count),
     };
-    let columns = args.columns.map(std::num::NonZero::get);
-    let (images, columns) = match wanted {
-        Some(Wanted { labels, columns: own }) => (images.of_classes(labels), columns.or(own)),
-        None => (images, columns),
-    };
-    let images = args.truncation.into_iter().fold(images, Images::truncated);
-    let count = images.count();
+    let mut columns = args.columns.map(std::num::NonZero::get);
+    if let Some(wanted) = wanted {
+        images = images.of_classes(wanted.labels);
+        columns = columns.or(wanted.columns);
+    }
+    if let Some(limit) = args.truncation {
+        images = images.truncated(limit)?;
+    }
     let out = &args.out;
     match kind(out)? {
         Kind::Grid => grid(images, columns)?.save_png(out)?,
@@ -59,30 +61,30 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     Ok(End::Done)
 }
 
-/// Labels of the images that are wanted, and columns of their grid if these say so.
+/// Which images of which classes are wanted, and columns of their grid if these say so.
 struct Wanted {
-    labels: Vec<u8>,
+    labels: Labels,
+    count: usize,
     columns: Option<usize>,
 }
 
 impl args::Class {
     /// `count` images of one class, or of each: a row of the grid for each class.
-    fn labels(self, count: Option<u32>, generator: &Generator) -> Result<Wanted> {
+    fn wanted(self, count: Option<u32>, generator: &Generator) -> Result<Wanted> {
         let Some(classes) = generator.config().latents().classes() else {
             return Err(usage("--class: this generator was trained without classes (model.classes)"));
         };
+        let count = count.map(|count| count as usize);
         Ok(match self {
             Self::One(class) if usize::from(class) < classes => {
-                let count = count.map_or(DEFAULT_COUNT, |count| count as usize);
-                Wanted { labels: vec![class; count], columns: None }
+                Wanted { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
             }
             Self::One(class) => {
                 return Err(usage(format!("--class {class}: the generator knows 0 to {}", classes - 1)));
             }
             Self::All => {
-                let each = count.map_or(DEFAULT_OF_EACH, |count| count as usize);
-                let labels = (0..classes).flat_map(|class| vec![class as u8; each]).collect();
-                Wanted { labels, columns: Some(each) }
+                let each = count.unwrap_or(DEFAULT_OF_EACH);
+                Wanted { labels: Labels::Rows(each), count: classes * each, columns: Some(each) }
             }
         })
     }
@@ -154,7 +156,7 @@ fn write_npy(images: Images<'_>, out: &Path) -> Result<()> {
 /// padded with spaces to a multiple of 8, the bytes.
 fn safetensors(images: Images<'_>, out: &Path) -> Result<()> {
     let shape = images.shape();
-    // Fits: --count has 32 bits, an image at most 18.
+    // Fits: --count has 32 bits, classes 8, an image at most 18.
     let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * size_of::<f32>() as u64;
     let header =
         serde_json::json!({ "images": { "dtype": "F32", "shape": shape, "data_offsets": [0, bytes] } });

@@ -88,15 +88,23 @@ fn check_classes(model: &ModelConfig, data: &Dataset) -> Result<()> {
             data.name()
         )));
     };
-    match labels.iter().max() {
-        Some(&largest) if usize::from(largest) >= classes => {
-            let least = usize::from(largest) + 1;
-            Err(usage(format!(
-                "model.classes: expected {least} or more, as {} has so many, found {classes}",
-                data.name()
-            )))
+    // A class that never comes would be drawn and judged all the same.
+    let mut found = [false; 256];
+    for &label in labels {
+        found[usize::from(label)] = true;
+    }
+    let expected = found.iter().rposition(|&found| found).map_or(0, |largest| largest + 1);
+    if classes != expected {
+        let name = data.name();
+        return Err(usage(format!(
+            "model.classes: expected {expected}, the classes of {name}, found {classes}"
+        )));
+    }
+    match found[..classes].iter().position(|&found| !found) {
+        Some(missing) => {
+            Err(usage(format!("model.classes: the training images hold none of class {missing}")))
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

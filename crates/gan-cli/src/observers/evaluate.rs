@@ -49,13 +49,13 @@ impl<'a> Evaluate<'a> {
     fn judge(&mut self, trainer: &Trainer) -> Result<()> {
         trainer.check_finite()?;
         let step = trainer.steps_done();
-        let Judges { classifier, reference, modes, count } = self.judges;
+        let Judges { classifier, reference, modes, tells_classes, count } = self.judges;
         let sampler = trainer.sampler()?;
         let images = Images::seeded(&sampler, trainer.seed(), *count);
-        let labels = images.labels().map(<[u8]>::to_vec);
+        let labels = images.labels().filter(|_| *tells_classes);
         let sample = judge::sample(classifier, images.chunks(), Pixels::Dropped, *modes)?;
         let sample = match labels {
-            Some(labels) => judge::with_labels(sample, labels)?,
+            Some(labels) => sample.with_labels(labels)?,
             None => sample,
         };
         let evaluation = reference.evaluate(&sample)?;

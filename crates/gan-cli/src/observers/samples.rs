@@ -23,7 +23,8 @@ impl<'a> Samples<'a> {
             // Each column of a square grid is of one class, if there are as many.
             Some(classes) => {
                 let columns = columns(count);
-                let labels: Vec<u8> = (0..count).map(|i| (i % columns % classes) as u8).collect();
+                let in_turn = if columns < classes { count } else { columns };
+                let labels: Vec<u8> = (0..count).map(|i| (i % in_turn % classes) as u8).collect();
                 latents.draw_of(&mut stream, &labels, device)?
             }
             None => latents.draw(&mut stream, count, device)?,

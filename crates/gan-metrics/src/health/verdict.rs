@@ -101,7 +101,7 @@ impl Failure {
         match self {
             Self::ModeCollapse | Self::MissingModes => {
                 "the generator moves to whatever fools the discriminator at the moment, which nothing holds against it \
-                 as long as the discriminator sees one image at a time"
+                 where the discriminator sees one image at a time and its gradient is not penalised"
             }
             Self::DiscriminatorWon => {
                 "the discriminator learns faster than the generator: too large, too high an lr, or too few images"
@@ -135,8 +135,8 @@ impl Failure {
         match self {
             Self::ModeCollapse => {
                 "model.generator.activation = \"leaky-relu\" in an MLP, a lower train.generator.lr and \
-                 train.discriminator.lr, train.generator.betas = [0.5, 0.999], or a network with batch norm (the \
-                 configuration dcgan-28)"
+                 train.discriminator.lr, train.generator.betas = [0.5, 0.999], train.loss = \"relativistic\" with train.r1 and \
+                 train.r2 (the configuration mnist-fast), or model.discriminator.pack = 2"
             }
             Self::MissingModes => {
                 "train longer first (train.steps, train.epochs); then lower train.generator.lr, or widen \
@@ -144,7 +144,7 @@ impl Failure {
             }
             Self::DiscriminatorWon => {
                 "model.generator.activation = \"leaky-relu\" in an MLP, a train.discriminator.lr of a half or a quarter of \
-                 train.generator.lr, narrower model.discriminator.widths, or more data"
+                 train.generator.lr, narrower model.discriminator.widths, train.r1, train.instance-noise, or more data"
             }
             Self::VanishingGradients => {
                 "train.loss = \"non-saturating\"; then a lower train.discriminator.lr"
@@ -164,7 +164,7 @@ impl Failure {
             Self::Divergence => "lower train.generator.lr and train.discriminator.lr (2e-4 is usual)",
             Self::RangeMismatch => "data.range = \"minus-one-one\"",
             Self::Memorisation => {
-                "use more images, narrow model.generator.widths, or stop earlier (train.steps)"
+                "use more images, train.augment, narrower model.generator.widths, or stop earlier (train.steps)"
             }
         }
     }

@@ -24,14 +24,14 @@ impl Maps {
     }
 
     /// The sum of each 2x2 pixels, times `factor`: with 1/4, average pooling; with 1, the gradient of the input of
-    /// nearest-neighbour upsampling. The last row or column of an odd number is left out.
+    /// nearest-neighbour upsampling.
     ///
     /// # Errors
-    /// Maps of less than 2x2.
+    /// An odd size.
     pub fn reduce(&self, factor: f32) -> Result<Self> {
         let Image { channels, height, width } = self.image;
-        if height < 2 || width < 2 {
-            candle_core::bail!("pooling of 2x2 needs as much, found {height}x{width}")
+        if !height.is_multiple_of(2) || !width.is_multiple_of(2) {
+            candle_core::bail!("pooling of 2x2 needs even sizes, found {height}x{width}")
         }
         let image = Image { channels, height: height / 2, width: width / 2 };
         let at_once = channels * kernels::padded(self.batch);
@@ -85,9 +85,11 @@ mod tests {
         let expected: Vec<f32> = crate::upsample(&x)?.flatten_all()?.to_vec1()?;
         assert!(values(&large) == expected);
         assert!(values(&large.reduce(0.25)?) == values(&maps));
-        let expected: Vec<f32> = x.avg_pool2d(2)?.flatten_all()?.to_vec1()?;
-        let pooled = values(&maps.reduce(0.25)?);
+        let even = x.narrow(2, 0, 2)?.narrow(3, 0, 4)?.contiguous()?;
+        let expected: Vec<f32> = even.avg_pool2d(2)?.flatten_all()?.to_vec1()?;
+        let pooled = values(&Maps::from_tensor(&even)?.reduce(0.25)?);
         assert!(pooled.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6) && expected.len() == 12);
+        assert!(maps.reduce(1.).is_err());
         assert!(Maps::from_tensor(&x.flatten_from(1)?)?.reduce(1.).is_err());
         Ok(())
     }

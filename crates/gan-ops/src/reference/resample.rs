@@ -18,17 +18,16 @@ pub fn upsample(x: &Tensor) -> Result<Tensor> {
     doubled.reshape((b, c, 2 * h, 2 * w))
 }
 
-/// The mean of each 2x2 pixels, PyTorch's `nn.AvgPool2d(2)`. `x: [B, C, H, W]`; returns `[B, C, H / 2, W / 2]`, rounded down.
+/// The mean of each 2x2 pixels, PyTorch's `nn.AvgPool2d(2)`. `x: [B, C, H, W]`; returns `[B, C, H / 2, W / 2]`.
 ///
 /// # Errors
-/// Another rank; images of less than 2x2.
+/// Another rank; an odd size.
 pub fn average_pool(x: &Tensor) -> Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
-    if h < 2 || w < 2 {
-        candle_core::bail!("pooling of 2x2 needs as much, found {h}x{w}")
+    if !h.is_multiple_of(2) || !w.is_multiple_of(2) {
+        candle_core::bail!("pooling of 2x2 needs even sizes, found {h}x{w}")
     }
-    let even = x.narrow(2, 0, h / 2 * 2)?.narrow(3, 0, w / 2 * 2)?.contiguous()?;
-    even.reshape((b * c, h / 2, 2, w / 2, 2))?.mean(4)?.mean(2)?.reshape((b, c, h / 2, w / 2))
+    x.reshape((b * c, h / 2, 2, w / 2, 2))?.mean(4)?.mean(2)?.reshape((b, c, h / 2, w / 2))
 }
 
 /// Appends minibatch standard deviation as one more channel; see [`crate::fused::Maps::with_deviation`].

@@ -66,7 +66,8 @@ impl Game<'_> {
         penalty += backward(on_fake, &fake_slope, due(r2), sums)?;
         phases.end("D backward");
         if let Some(one_centered) = gradient_penalty {
-            let points = one_centered.points(real, fake, self.views.seed, update)?;
+            let pack = self.discriminator.config().discriminator.pack;
+            let points = one_centered.points([real, fake], pack, self.views.seed, update)?;
             let slope = on(&points)?.slope()?;
             let found = penalty::one_centered(one_centered.weight, &slope.gradient().squares()?);
             let direction = slope.gradient().combine(&found.factors, None)?;

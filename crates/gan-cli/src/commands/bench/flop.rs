@@ -3,7 +3,7 @@
 use gan_models::{Convolution, Layer, ModelConfig};
 use gan_train::TrainConfig;
 
-/// Over a network's layers in a step; fractions are of what is done in some steps only.
+/// Over a network's layers in a step.
 struct Passes {
     /// Over every layer.
     all: f64,
@@ -25,10 +25,11 @@ pub(super) fn of_step(model: &ModelConfig, train: &TrainConfig, batch: usize) ->
     // forward on real images for a loss of pairs.
     let paired = if train.loss.is_paired() { g } else { 0. };
     let mut of_d = Passes { all: 4. * d + 2. * g + paired, but_first: 2. * d };
-    // A penalty on the gradient takes that of the input in the first layer too, and a tangent's way up.
-    for penalty in train.r1.iter().chain(&train.r2) {
-        of_d.all += 2. * d / penalty.every as f64;
-        of_d.but_first -= d / penalty.every as f64;
+    // A penalty on the gradient takes that of the input in the first layer too, and a tangent's way up. A lazy one is not due in
+    // most updates, and a step's time is that of most steps.
+    for _ in train.r1.iter().chain(&train.r2).filter(|penalty| penalty.every == 1) {
+        of_d.all += 2. * d;
+        of_d.but_first -= d;
     }
     // At points of its own: forward, back, up, and the gradient of the weights.
     of_d.all += if train.gradient_penalty.is_some() { 4. * d } else { 0. };
@@ -83,8 +84,9 @@ fn products(layers: &[Layer], input: Vec<usize>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gan_models::preset;
-    use gan_train::OptimizerConfig;
+    use gan_models::{DiscriminatorNorm, preset};
+    use gan_train::penalty::ZeroCentered;
+    use gan_train::{Loss, OptimizerConfig};
 
     #[test]
     fn steps_of_the_presets_cost_what_they_do_by_hand() {
@@ -105,6 +107,32 @@ mod tests {
         train.d_steps = 3;
         let by_hand = by_hand + 2 * (generator + 6 * discriminator - 2 * 401_408);
         assert!((of_step(&preset::mlp_001(), &train, 1) - 2. * f64::from(by_hand)).abs() < 0.5);
+    }
+
+    #[test]
+    fn penalties_pairs_and_packs_cost_what_they_do_by_hand() {
+        let mut model = preset::mlp_001();
+        let (g, d) = (12_800 + 32_768 + 131_072 + 401_408, [401_408, 131_072 + 256]);
+        let of_g = 3 * g - 12_800;
+        let adam = OptimizerConfig::new(2e-4, (0.5, 0.999));
+        let mut train = TrainConfig::new(1, adam);
+        let check = |model: &ModelConfig, train: &TrainConfig, by_hand: usize| {
+            assert!((of_step(model, train, 4) - 8. * by_hand as f64).abs() < 0.5);
+        };
+        // Forward, back to the images, up and weights, for real and for fake images; then forward and back in G's update, where
+        // real images go forward too.
+        train.loss = Loss::Relativistic;
+        (train.r1, train.r2) = (Some(ZeroCentered::new(1.)), Some(ZeroCentered::new(1.)));
+        check(&model, &train, of_g + (4 + 4 + 3) * (d[0] + d[1]));
+        // Lazy penalties are not due in most steps.
+        (train.r1, train.r2) = (Some(ZeroCentered { every: 16, ..ZeroCentered::new(1.) }), None);
+        check(&model, &train, of_g + (4 + 3) * d[0] + (6 + 3) * d[1]);
+        // Half as many samples of twice the channels.
+        (train.r1, train.loss) = (None, Loss::NonSaturating);
+        model.discriminator.pack = 2;
+        check(&model, &train, of_g + 6 * d[0] + 8 * d[1] / 2);
+        model.discriminator.norm = Some(DiscriminatorNorm::Spectral);
+        check(&model, &train, of_g + 6 * d[0] + 8 * d[1] / 2);
     }
 
     #[test]

@@ -69,9 +69,7 @@ impl Subject {
     /// What each of `count` images was asked to be, where the generator has classes.
     pub(super) fn labels(&self, count: usize) -> Option<Vec<u8>> {
         match &self.source {
-            Source::Generator { generator, seed } => {
-                Images::seeded(generator, *seed, count).labels().map(<[u8]>::to_vec)
-            }
+            Source::Generator { generator, seed } => Images::seeded(generator, *seed, count).labels(),
             Source::Tensor(_) | Source::Files(_) => None,
         }
     }

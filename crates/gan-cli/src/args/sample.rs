@@ -1,0 +1,67 @@
+//! The arguments of `gan-cli sample`.
+
+use super::Device;
+use clap::Args as ClapArgs;
+use std::num::NonZero;
+use std::path::PathBuf;
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SAMPLE_EXAMPLES)]
+pub(crate) struct Sample {
+    /// A generator.safetensors, or the directory of a run.
+    #[arg(value_name = "FILE_OR_RUN")]
+    pub(crate) from: PathBuf,
+    /// Number of images. [default: 64, or as many as --latents has]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
+    /// Seed of the latents.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// X.png: one grid. X.npy or X.safetensors: f32 [N, C, H, W] in [-1, 1]. DIR/: a PNG for each image.
+    #[arg(long, short, value_name = "PATH", default_value = "samples.png")]
+    pub(crate) out: PathBuf,
+    /// Columns of the grid. [default: as square as it gets]
+    #[arg(long, value_name = "C")]
+    pub(crate) columns: Option<NonZero<usize>>,
+    /// Only images of this class, or `all`: a row of the grid for each class, --count images in it [default: 10].
+    #[arg(long, value_name = "CLASS", value_parser = parse_class, conflicts_with = "latents")]
+    pub(crate) class: Option<Class>,
+    /// No element of a latent farther from 0 than this: closer to the mean, so less varied and more typical.
+    #[arg(long, value_name = "LIMIT", value_parser = parse_truncation, conflicts_with = "latents")]
+    pub(crate) truncation: Option<f64>,
+    /// Latents from a .npy file, f32 [N, latent], in place of the seed's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latents: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: Device,
+}
+
+/// What `--class` asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Class {
+    One(u8),
+    All,
+}
+
+fn parse_class(text: &str) -> Result<Class, String> {
+    match text {
+        "all" => Ok(Class::All),
+        text => text.parse().map(Class::One).map_err(|_| "expected a class from 0 on, or `all`".to_owned()),
+    }
+}
+
+fn parse_truncation(text: &str) -> Result<f64, String> {
+    // Below, nearly every draw would be drawn again.
+    match text.parse() {
+        Ok(limit) if (0.01..=100.).contains(&limit) => Ok(limit),
+        _ => Err("expected a number from 0.01 to 100".to_owned()),
+    }
+}
+
+const SAMPLE_EXAMPLES: &str = "\
+Examples:
+  gan-cli sample runs/mnist-5k --count 64 --out digits.png
+  gan-cli sample runs/mnist-5k --count 10000 --seed 1 --out digits.npy
+  gan-cli sample generator.safetensors --latents z.npy --columns 8 --out grid.png
+  gan-cli sample runs/mnist-conditional --class all     a row of each digit
+  gan-cli sample runs/mnist-5k --count 100 --out digits/";

@@ -1,0 +1,174 @@
+//! Second order against finite differences, and kernels against the tape.
+
+use super::*;
+use crate::{Convolution, Layer, Params};
+use candle_core::{Device, Var};
+use candle_nn::VarBuilder;
+use gan_ops::rng::Stream;
+
+const SHAPE: [usize; 3] = [2, 9, 9];
+
+fn mlp() -> Vec<Layer> {
+    vec![
+        Layer::Flatten,
+        Layer::Linear { inputs: 162, outputs: 24 },
+        Layer::LeakyRelu(0.2),
+        Layer::Linear { inputs: 24, outputs: 10 },
+        Layer::Relu,
+        Layer::Linear { inputs: 10, outputs: 1 },
+    ]
+}
+
+fn convolutions() -> Vec<Layer> {
+    let conv = |inputs, outputs, kernel, stride, padding, bias| {
+        Layer::Conv2d(Convolution { inputs, outputs, kernel, stride, padding, bias, deviation: 0.02 })
+    };
+    vec![
+        conv(2, 5, 4, 2, 1, true),
+        Layer::LeakyRelu(0.2),
+        conv(5, 7, 3, 1, 1, false),
+        Layer::LeakyRelu(0.1),
+        Layer::Flatten,
+        Layer::Linear { inputs: 7 * 16, outputs: 1 },
+    ]
+}
+
+fn network(layers: &[Layer]) -> (Sequential, Params) {
+    let build = |vb: VarBuilder<'static>| Sequential::new(layers, vb.pp("model"));
+    Params::seeded(3, "test", &Device::Cpu, build).unwrap()
+}
+
+fn normal(name: &str, shape: &[usize]) -> Tensor {
+    Stream::new(1, name, 0).normal(shape, &Device::Cpu).unwrap()
+}
+
+/// The gradients of all weights, one after the other.
+fn flat(gradients: &Gradients, params: &Params) -> Vec<f32> {
+    let mut all: Vec<Vec<f32>> = params.trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
+    gradients
+        .each(|i, gradient| {
+            all[i] = match gradient {
+                gan_ops::Gradient::Slice(values) => values.to_vec(),
+                gan_ops::Gradient::Tensor(values) => values.flatten_all()?.to_vec1()?,
+            };
+            Ok(())
+        })
+        .unwrap();
+    all.concat()
+}
+
+fn close(a: &[f32], b: &[f32], tolerance: f32) {
+    assert_eq!(a.len(), b.len());
+    let largest = b.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0., f32::max);
+    assert!(apart <= tolerance * largest && largest > 0., "{apart} of {largest}");
+}
+
+/// `sum of c (|g|^2 - 1)^2 / 4`, whose gradient with respect to g is `c (|g|^2 - 1) g`, and the gradient of the weights;
+/// with a loss `sum of r D(x)` beside it if asked for.
+fn penalty(network: &Sequential, params: &Params, x: &Tensor, with_loss: bool) -> (f64, Vec<f32>) {
+    let prepared = network.prepare(&SHAPE, &[1]);
+    let pass = prepared.forward(&Batch::new(x).unwrap()).unwrap();
+    let results: Vec<f32> = (0..x.dims()[0]).map(|i| i as f32 - 1.5).collect();
+    let logits = pass.logits().unwrap().to_vec1::<f32>().unwrap();
+    let slope = pass.slope().unwrap();
+    let squares = slope.gradient().squares().unwrap();
+    let factors: Vec<f32> = squares.iter().map(|s| (0.7 * (s - 1.)) as f32).collect();
+    let direction = slope.gradient().combine(&factors, None).unwrap();
+    let mut sums = Gradients::new(&prepared, params).unwrap();
+    let of_results = Batch::new(&Tensor::new(&results[..], &Device::Cpu).unwrap()).unwrap();
+    slope.backward(&direction, with_loss.then_some(&of_results), &mut sums).unwrap();
+    let value = squares.iter().map(|s| 0.7 * (s - 1.).powi(2) / 4.).sum::<f64>();
+    let loss = logits.iter().zip(&results).map(|(d, r)| f64::from(d * r)).sum::<f64>();
+    (value + if with_loss { loss } else { 0. }, flat(&sums, params))
+}
+
+#[test]
+fn gradients_of_a_penalty_are_those_of_finite_differences() {
+    for layers in [mlp(), convolutions()] {
+        let (network, params) = network(&layers);
+        // Larger weights than fresh ones, so that the penalty is no small number.
+        for (_, var) in params.trainable() {
+            var.set(&(var.as_detached_tensor() * 3.).unwrap()).unwrap();
+        }
+        let x = normal("x", &[3, 2, 9, 9]);
+        for with_loss in [false, true] {
+            let (_, found) = penalty(&network, &params, &x, with_loss);
+            let scale = f64::from(found.iter().fold(0f32, |m, v| m.max(v.abs())));
+            let (mut at, mut checked, mut apart) = (0, 0, vec![]);
+            for (name, var) in params.trainable() {
+                let count = var.elem_count();
+                let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                for i in (0..count).step_by(count.div_ceil(7)) {
+                    let moved = |by: f32| {
+                        let mut values = values.clone();
+                        values[i] += by;
+                        var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu).unwrap()).unwrap();
+                        penalty(&network, &params, &x, with_loss).0
+                    };
+                    let expected = (moved(3e-4) - moved(-3e-4)) / 6e-4;
+                    moved(0.);
+                    checked += 1;
+                    if (f64::from(found[at + i]) - expected).abs() > 5e-3 * scale {
+                        apart.push(format!("{name}[{i}]: {} {expected}", found[at + i]));
+                    }
+                }
+                at += count;
+            }
+            // Where an activation changes sides between the two points, the penalty jumps: seldom, and not never.
+            assert!(checked > 25 && apart.len() * 8 < checked, "of {checked}: {apart:?}");
+        }
+    }
+}
+
+#[test]
+fn layers_and_tape_agree() {
+    for layers in [mlp(), convolutions()] {
+        let (network, params) = network(&layers);
+        let x = normal("x", &[5, 2, 9, 9]);
+        let v = normal("v", &[5, 2, 9, 9]);
+        let prepared = network.prepare(&SHAPE, &[1]);
+        let slope = prepared.forward(&Batch::new(&x).unwrap()).unwrap().slope().unwrap();
+        let input = Var::from_tensor(&x).unwrap();
+        let sum = network.forward(&input, crate::Mode::Train).unwrap().sum_all().unwrap();
+        let on_tape = sum.backward().unwrap().get(&input).unwrap().flatten_all().unwrap();
+        let gradient = slope.gradient().to_tensor().unwrap().flatten_all().unwrap();
+        close(&gradient.to_vec1().unwrap(), &on_tape.to_vec1().unwrap(), 1e-5);
+        let mut sums = Gradients::new(&prepared, &params).unwrap();
+        slope.backward(&Batch::new(&v).unwrap(), None, &mut sums).unwrap();
+        let grads = network.directional(&x, &v).unwrap().sum_all().unwrap().backward().unwrap();
+        let expected: Vec<Vec<f32>> = params
+            .trainable()
+            .map(|(_, var)| match grads.get(var) {
+                Some(gradient) => gradient.flatten_all().unwrap().to_vec1().unwrap(),
+                None => vec![0.; var.elem_count()],
+            })
+            .collect();
+        close(&flat(&sums, &params), &expected.concat(), 1e-5);
+    }
+}
+
+#[test]
+fn a_tanh_has_a_second_derivative_and_batch_norm_is_refused() {
+    let layers = [
+        Layer::Flatten,
+        Layer::Linear { inputs: 162, outputs: 3 },
+        Layer::Tanh,
+        Layer::Linear { inputs: 3, outputs: 1 },
+    ];
+    let (smooth, params) = network(&layers);
+    let x = normal("x", &[3, 2, 9, 9]);
+    let result = smooth.prepare(&SHAPE, &[1]).forward(&Batch::new(&x).unwrap()).unwrap().slope().map(|_| ());
+    // The kernels have none for it, and say so.
+    assert_eq!(result.is_err(), cfg!(feature = "fused"));
+    assert!(!smooth.couples_samples() && params.count() > 0);
+    let (coupled, _) = network(&[
+        Layer::BatchNorm2d { channels: 2 },
+        Layer::Flatten,
+        Layer::Linear { inputs: 162, outputs: 1 },
+    ]);
+    assert!(coupled.couples_samples());
+    let prepared = coupled.prepare(&SHAPE, &[1]);
+    let problem = prepared.forward(&Batch::new(&x).unwrap()).unwrap().slope().unwrap_err().to_string();
+    assert!(problem.contains("couples the samples"), "{problem}");
+}
