@@ -40,7 +40,7 @@ fn configurations() {
         ),
         ("train.generator.lr=-0.1", "train.generator.lr: expected a positive number, found -0.1"),
         ("train.steps=0", "train.steps: expected at least 1, found 0"),
-        ("model.image-size=27", "model.image-size: expected 28, 32, 64 or 128 for a dcgan, found 27"),
+        ("model.image-size=27", "model.image-size: expected 28, 32, 64 or 128 for dcgan, found 27"),
         ("model.latent-dim=99999999", "model.latent-dim: expected a whole number from 1 to 16384"),
         ("data.name=mnist-6k", "data.name: unknown variant `mnist-6k`"),
     ] {
