@@ -121,9 +121,9 @@ def weights(prefix, generator, discriminator, kept):
 
 
 def rmsprop(fill, kept, networks):
-    """Five steps of a clipped Wasserstein GAN by its own optimizer, twenty times faster than the paper's."""
+    """Five steps of a clipped Wasserstein GAN by its own optimizer, four times faster than the paper's."""
     generator, discriminator = networks("mlp-002")
-    rms_g, rms_d = (torch.optim.RMSprop(m.parameters(), 1e-3, alpha=0.99, eps=1e-8) for m in (generator, discriminator))
+    rms_g, rms_d = (torch.optim.RMSprop(m.parameters(), 2e-4, alpha=0.99, eps=1e-8) for m in (generator, discriminator))
     of_d, of_g = LOSSES["wasserstein"]
     losses = []
     for step in range(5):

@@ -187,7 +187,7 @@ fn compare_steps(golden: &Golden, prefix: &str, name: &str, train: &TrainConfig,
 /// Other optimizers, settings that change, and several updates in a step.
 fn ways_of_training(golden: &Golden) {
     let compare = |name: &str, train: &TrainConfig| compare_steps(golden, name, "mlp-002", train, true);
-    let rmsprop = OptimizerConfig { optimizer: Algorithm::Rmsprop, ..OptimizerConfig::new(1e-3, (0., 0.99)) };
+    let rmsprop = OptimizerConfig { optimizer: Algorithm::Rmsprop, ..OptimizerConfig::new(2e-4, (0., 0.99)) };
     let mut train = TrainConfig { loss: Loss::Wasserstein, ..TrainConfig::new(5, rmsprop) };
     train.weight_clip = Some(0.05);
     compare("rmsprop", &train);
