@@ -97,14 +97,14 @@ impl Batch {
         Self::new(&images.reshape((b / count, c * count, h, w))?)
     }
 
-    /// The inverse of [`Self::packed`].
+    /// The inverse of [`Self::packed`]; of flat images too.
     ///
     /// # Errors
-    /// A number of channels that is no multiple of `count`; no images.
+    /// A number of channels that is no multiple of `count`.
     pub(crate) fn unpacked(&self, count: usize) -> Result<Self> {
-        let images = self.to_tensor()?;
-        let (b, c, h, w) = images.dims4()?;
-        Self::new(&images.reshape((b * count, c / count, h, w))?)
+        let packed = self.to_tensor()?;
+        let (samples, channels) = (packed.dim(0)?, packed.dim(1)?);
+        Self::new(&packed.reshape([&[samples * count, channels / count], &packed.dims()[2..]].concat())?)
     }
 
     /// The values of a batch of one each.
