@@ -60,6 +60,18 @@ fn models_are_the_presets() {
     assert_eq!(faithful["data"].get("range"), None);
 }
 
+#[test]
+fn what_the_guide_shows_is_a_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let shown = guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    std::fs::write(at.join("shown.toml"), shown).unwrap();
+    let sets = ["--set", "data.batch-size=4", "--steps", "1", "--no-sampling", "--json"];
+    succeed(at, &[&["bench", "--config", "shown.toml"], &sets[..]].concat());
+}
+
 /// Two steps of every configuration on a directory of IDX files, then an image from each.
 #[test]
 fn each_trains_and_samples_from_a_directory_of_mnist() {

@@ -2,7 +2,10 @@
 //! comparison with what PyTorch made of them.
 
 use candle_core::{Device, Tensor};
-use gan_models::{Discriminator, DiscriminatorNorm, Generator, Layer, ModelConfig, preset};
+use gan_models::{
+    Discriminator, DiscriminatorNorm, Generator, Gradients, Layer, ModelConfig, Params, preset,
+};
+use gan_ops::Gradient;
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 
@@ -57,7 +60,7 @@ pub(crate) fn model(name: &str) -> ModelConfig {
 pub(crate) fn networks(config: &ModelConfig) -> (Generator, Discriminator) {
     let generator = Generator::new(config, 0, &Device::Cpu).unwrap();
     let discriminator = Discriminator::new(config, 0, &Device::Cpu).unwrap();
-    let weights = |player: &str, layers: &[Layer], params: &gan_models::Params| -> HashMap<String, Tensor> {
+    let weights = |player: &str, layers: &[Layer], params: &Params| -> HashMap<String, Tensor> {
         params.iter().map(|(name, var)| (name.to_owned(), weight(player, layers, name, var.dims()))).collect()
     };
     let g = weights("generator", &config.generator_layers(), generator.params());
@@ -106,6 +109,22 @@ impl Golden {
         let mut kept: Vec<f32> = flat.iter().copied().step_by(flat.len().div_ceil(KEPT)).collect();
         kept.push(norm as f32);
         self.compare_values(name, &kept);
+    }
+
+    /// Compares the gradient of each trainable parameter; `prefix` comes before their names.
+    pub(crate) fn compare_gradients(&self, prefix: &str, sums: &Gradients, params: &Params) {
+        let mut found: Vec<_> = params.trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
+        sums.each(|i, gradient| {
+            found[i] = match gradient {
+                Gradient::Slice(values) => values.to_vec(),
+                Gradient::Tensor(values) => values.flatten_all()?.to_vec1()?,
+            };
+            Ok(())
+        })
+        .unwrap();
+        for ((parameter, _), values) in params.trainable().zip(found) {
+            self.compare(&format!("{prefix}.{parameter}"), &Tensor::new(values, &Device::Cpu).unwrap());
+        }
     }
 
     pub(crate) fn compare_values(&self, name: &str, found: &[f32]) {

@@ -1,12 +1,10 @@
 //! Networks beyond the presets against PyTorch's values: `tests/golden/networks.py`.
 
 use crate::golden::{Golden, fill, images, latents, networks};
-use candle_core::{Device, Tensor};
 use gan_models::{
     Activation, Arch, Batch, Discriminator, DiscriminatorConfig, DiscriminatorNorm, GeneratorConfig,
-    Gradients, ModelConfig, Params, Wanted, preset,
+    ModelConfig, Wanted, preset,
 };
-use gan_ops::Gradient;
 use gan_train::penalty::zero_centered;
 use gan_train::{Loss, OptimizerConfig, TrainConfig, Trainer};
 
@@ -56,7 +54,7 @@ fn passes_and_penalties_of_further_networks() {
         let mut sums = generator.gradients().unwrap();
         let gradient = Batch::new(&images(&config, "to images", 4)).unwrap();
         pass.backward(&gradient, Some(&mut sums), Wanted::Nothing).unwrap();
-        compare(&golden, &format!("{name}.generator"), &sums, generator.params());
+        golden.compare_gradients(&format!("{name}.generator"), &sums, generator.params());
 
         discriminator.iterate_power().unwrap();
         of_discriminator(&golden, name, &discriminator);
@@ -78,7 +76,7 @@ fn of_discriminator(golden: &Golden, name: &str, discriminator: &Discriminator) 
     let mut sums = discriminator.gradients().unwrap();
     let gradient = Batch::new(&fill("to logits", &[logits.len()], 1., 0.)).unwrap();
     pass.backward(&gradient, Some(&mut sums), Wanted::Nothing).unwrap();
-    compare(golden, &format!("{name}.discriminator"), &sums, discriminator.params());
+    golden.compare_gradients(&format!("{name}.discriminator"), &sums, discriminator.params());
     if discriminator.couples_samples() {
         return;
     }
@@ -88,22 +86,7 @@ fn of_discriminator(golden: &Golden, name: &str, discriminator: &Discriminator) 
     let direction = slope.gradient().combine(&penalty.factors, None).unwrap();
     sums.clear();
     slope.backward(&direction, None, &mut sums).unwrap();
-    compare(golden, &format!("{name}.penalty"), &sums, discriminator.params());
-}
-
-fn compare(golden: &Golden, prefix: &str, sums: &Gradients, params: &Params) {
-    let mut found: Vec<_> = params.trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
-    sums.each(|i, gradient| {
-        found[i] = match gradient {
-            Gradient::Slice(values) => values.to_vec(),
-            Gradient::Tensor(values) => values.flatten_all()?.to_vec1()?,
-        };
-        Ok(())
-    })
-    .unwrap();
-    for ((parameter, _), values) in params.trainable().zip(found) {
-        golden.compare(&format!("{prefix}.{parameter}"), &Tensor::new(values, &Device::Cpu).unwrap());
-    }
+    golden.compare_gradients(&format!("{name}.penalty"), &sums, discriminator.params());
 }
 
 fn steps_with_spectral_norm(golden: &Golden) {

@@ -4,7 +4,6 @@
 use crate::golden::{Golden, images, latents, model, networks};
 use candle_core::{Device, Tensor, Var};
 use gan_models::{Batch, Mode, Params};
-use gan_ops::Gradient;
 use gan_train::penalty::{ZeroCentered, one_centered, zero_centered};
 use gan_train::{Algorithm, Loss, OptimizerConfig, Schedule, Shape, TrainConfig, Trainer};
 
@@ -134,20 +133,7 @@ fn penalties(golden: &Golden, name: &str) {
         let direction = slope.gradient().combine(&found.factors, None).unwrap();
         let mut sums = discriminator.gradients().unwrap();
         slope.backward(&direction, None, &mut sums).unwrap();
-        let mut gradients: Vec<Vec<f32>> =
-            discriminator.params().trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
-        sums.each(|i, gradient| {
-            gradients[i] = match gradient {
-                Gradient::Slice(values) => values.to_vec(),
-                Gradient::Tensor(values) => values.flatten_all()?.to_vec1()?,
-            };
-            Ok(())
-        })
-        .unwrap();
-        for ((parameter, _), gradient) in discriminator.params().trainable().zip(gradients) {
-            let gradient = Tensor::new(gradient, &Device::Cpu).unwrap();
-            golden.compare(&format!("{name}.{penalty}.{parameter}"), &gradient);
-        }
+        golden.compare_gradients(&format!("{name}.{penalty}"), &sums, discriminator.params());
     }
 }
 
