@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::schedule::{Range, Schedule, at};
 use candle_core::{Tensor, Var};
 use gan_models::{Generator, Params};
-use gan_ops::rng::Stream;
+use gan_ops::{ema_step, rng::Stream};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -81,7 +81,7 @@ impl Ema {
         let decay = self.config.decay(images, batch);
         for ((_, average), (_, now)) in self.average.params().trainable().zip(generator.params().trainable())
         {
-            lerp(average, now, decay)?;
+            ema_step(average, &now.as_detached_tensor(), decay)?;
         }
         Ok(())
     }
@@ -101,12 +101,6 @@ impl Ema {
         estimate_statistics(&sampler, seed)?;
         Ok(sampler)
     }
-}
-
-/// `average = decay * average + (1 - decay) * now`.
-fn lerp(average: &Var, now: &Var, decay: f64) -> Result<()> {
-    let (old, new) = (average.as_detached_tensor(), now.as_detached_tensor());
-    Ok(average.set(&((&old * decay)? + (new * (1. - decay))?)?)?)
 }
 
 fn copy(generator: &Generator) -> Result<Generator> {

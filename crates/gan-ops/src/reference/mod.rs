@@ -8,6 +8,7 @@ mod adam;
 mod batch_norm;
 mod bce;
 mod conv;
+mod ema;
 mod linear;
 mod resample;
 
@@ -16,5 +17,6 @@ pub use adam::adam_step;
 pub use batch_norm::{batch_norm_eval, batch_norm_train};
 pub use bce::{bce_with_logits, softplus};
 pub use conv::{conv_transpose2d, conv2d};
+pub use ema::ema_step;
 pub use linear::linear;
 pub use resample::{average_pool, minibatch_std, upsample};

@@ -88,6 +88,24 @@ fn adam_step() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn ema_step() -> Result<()> {
+    let mut choices = Choices(8);
+    let shapes: [&[usize]; 3] = [&[1], &[3, 1, 5, 7], &[200, 200]];
+    for dims in shapes {
+        let average = Var::from_tensor(&choices.values(dims)?)?;
+        let shared = average.detach();
+        let mut expected = average.copy()?;
+        for decay in [0., 0.5, 0.999, 1.] {
+            let now = choices.argument(dims)?.view;
+            gan_ops::ema_step(&average, &now, decay)?;
+            expected = reference::ema_step(&expected, &now, decay)?;
+            close(&format!("{dims:?}, {decay}"), &shared, &expected);
+        }
+    }
+    Ok(())
+}
+
 /// The sign of the output does not tell the side there.
 #[test]
 fn leaky_relu_with_a_negative_slope() -> Result<()> {

@@ -172,6 +172,18 @@ fn adam_with_the_same_tensor_twice() {
 }
 
 #[test]
+fn ema() {
+    let average = Var::from_tensor(&zeros(&[2, 3])).unwrap();
+    let run = |now: &Tensor| gan_ops::ema_step(&average, now, 0.9);
+    assert!(run(&zeros(&[2, 3])).is_ok());
+    assert!(run(&zeros(&[3, 2])).is_err());
+    assert!(run(&zeros(&[2, 3]).to_dtype(DType::F64).unwrap()).is_err());
+    if gan_ops::fused::serves(&Device::Cpu, DType::F32) {
+        assert!(run(&average.as_detached_tensor()).is_err());
+    }
+}
+
+#[test]
 fn a_layer_whose_parts_do_not_fit() {
     let x = Maps::from_tensor(&zeros(&[2, 3, 4, 4])).unwrap();
     let conv = Product::Conv2d { stride: 1, padding: 1 };
