@@ -22,6 +22,10 @@ fn config(name: &str) -> ModelConfig {
             discriminator: DiscriminatorConfig::new(&[8, 8, 16]),
             ..config
         },
+        "deep" => {
+            (config.generator.widths, config.discriminator.widths) = (vec![16, 12, 8], vec![8, 12, 16]);
+            config
+        }
         "spectral" => {
             config.discriminator.norm = Some(DiscriminatorNorm::Spectral);
             config
@@ -41,7 +45,7 @@ fn config(name: &str) -> ModelConfig {
 #[test]
 fn passes_and_penalties_of_further_networks() {
     let golden = Golden::open("networks");
-    for name in ["residual", "spectral", "minibatch-std", "pack"] {
+    for name in ["deep", "residual", "spectral", "minibatch-std", "pack"] {
         let config = config(name);
         let (generator, discriminator) = networks(&config);
         let mut z = latents(&config, "z.0", 4);

@@ -118,20 +118,25 @@ impl ModelConfig {
     }
 
     fn validate_convolutional(&self) -> Result<()> {
-        let Some(doublings) = dcgan::doublings(self.image_size) else {
+        let Some(dcgan) = dcgan::numbers_of_widths(self.image_size) else {
             return Err(ModelError::config(
                 "model.image-size",
                 format!("expected 28, 32, 64 or 128 for {}, found {}", self.arch, self.image_size),
             ));
         };
-        let expected = doublings + usize::from(self.arch == Arch::Residual);
+        let (expected, numbers) = match (self.arch, dcgan.into_inner()) {
+            // One for each size, from that of the fewest doublings.
+            (Arch::Residual, (fewest, _)) => (fewest + 1..=fewest + 1, (fewest + 1).to_string()),
+            (_, (fewest, most)) if fewest == most => (fewest..=most, fewest.to_string()),
+            (_, (fewest, most)) => (fewest..=most, format!("{fewest} or {most}")),
+        };
         for (field, widths) in
             [("model.generator", &self.generator.widths), ("model.discriminator", &self.discriminator.widths)]
         {
-            if widths.len() != expected {
+            if !expected.contains(&widths.len()) {
                 let (size, found) = (self.image_size, widths.len());
                 let problem = format!(
-                    "expected {expected} widths for {} and {size}x{size} images, found {found}",
+                    "expected {numbers} widths for {} and {size}x{size} images, found {found}",
                     self.arch
                 );
                 return Err(ModelError::config(format!("{field}.widths"), problem));
@@ -250,7 +255,7 @@ mod tests {
         );
         assert_eq!(
             problem(|c| c.generator.widths = vec![8]),
-            "model.generator.widths: expected 2 widths for dcgan and 28x28 images, found 1"
+            "model.generator.widths: expected 2 or 3 widths for dcgan and 28x28 images, found 1"
         );
         assert!(problem(|c| c.discriminator.widths[0] = 0).starts_with("model.discriminator.widths: "));
         assert!(problem(|c| c.generator.negative_slope = f64::NAN).contains("from 0 to 1, found NaN"));

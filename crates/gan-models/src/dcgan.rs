@@ -1,26 +1,32 @@
 //! DCGAN: Radford, Metz & Chintala 2016, "Unsupervised representation learning with deep
 //! convolutional generative adversarial networks" (arXiv 1511.06434), as the PyTorch tutorial has it.
 //!
-//! Kernels are 4 with stride 2 and padding 1, which doubles or halves the image; the layer at the
+//! Kernels are 4 with stride 2 and padding 1, which doubles or halves the image (3 between 4x4 and 7x7); the layer at the
 //! 1x1 end has a kernel as large as its image. No layer has a bias: a batch norm follows, or, at the
 //! two image ends, the tutorial leaves it out too. Only a discriminator without batch norm has biases.
 
 use crate::config::{DiscriminatorNorm, ModelConfig};
 use crate::init::DCGAN_DEVIATION;
 use crate::layer::{Convolution, Layer};
+use std::ops::RangeInclusive;
 
 /// `[z, 1, 1]` to an image: one transposed convolution to the smallest image, one for each doubling;
 /// batch norm and the activation after all but the last, which has Tanh.
 #[must_use]
 pub fn dcgan_generator(config: &ModelConfig) -> Vec<Layer> {
+    let widths = &config.generator.widths;
+    let smallest = smallest(config.image_size, widths);
     let mut inputs = config.latents().width();
     let mut layers = vec![];
-    for (i, &outputs) in config.generator.widths.iter().enumerate() {
+    for (i, &outputs) in widths.iter().enumerate() {
         layers.extend([
-            Layer::ConvTranspose2d(if i == 0 {
-                whole_image(inputs, outputs, smallest(config.image_size))
-            } else {
-                by_two(inputs, outputs)
+            Layer::ConvTranspose2d(match i {
+                0 => whole_image(inputs, outputs, smallest),
+                1 => Convolution {
+                    kernel: next_kernel(config.image_size, smallest),
+                    ..by_two(inputs, outputs)
+                },
+                _ => by_two(inputs, outputs),
             }),
             Layer::BatchNorm2d { channels: outputs },
             config.generator.activation(),
@@ -36,10 +42,13 @@ pub fn dcgan_generator(config: &ModelConfig) -> Vec<Layer> {
 #[must_use]
 pub fn dcgan_discriminator(config: &ModelConfig) -> Vec<Layer> {
     let bias = !matches!(config.discriminator.norm, None | Some(DiscriminatorNorm::Batch));
+    let widths = &config.discriminator.widths;
+    let smallest = smallest(config.image_size, widths);
     let mut inputs = config.seen_channels();
     let mut layers = vec![];
-    for (i, &outputs) in config.discriminator.widths.iter().enumerate() {
-        layers.push(Layer::Conv2d(Convolution { bias, ..by_two(inputs, outputs) }));
+    for (i, &outputs) in widths.iter().enumerate() {
+        let kernel = if i + 1 == widths.len() { next_kernel(config.image_size, smallest) } else { 4 };
+        layers.push(Layer::Conv2d(Convolution { kernel, bias, ..by_two(inputs, outputs) }));
         if i > 0 && !bias {
             layers.push(Layer::BatchNorm2d { channels: outputs });
         }
@@ -47,26 +56,31 @@ pub fn dcgan_discriminator(config: &ModelConfig) -> Vec<Layer> {
         inputs = outputs;
     }
     config.discriminator.add_minibatch_std(&mut layers, &mut inputs);
-    let last = whole_image(inputs, config.discriminator_results(), smallest(config.image_size));
+    let last = whole_image(inputs, config.discriminator_results(), smallest);
     layers.push(Layer::Conv2d(Convolution { bias, ..last }));
     layers
 }
 
-/// How often the smallest image (7x7 for 28, else 4x4) doubles to `image_size`: also the number of
-/// widths. `None` for a size that a DCGAN cannot have.
-pub(crate) fn doublings(image_size: usize) -> Option<usize> {
+/// Numbers of widths for `image_size`, of which all but the first double: 28x28 comes from 7x7 by way of 14x14, or with one width more
+/// from 4x4; the others come from 4x4. `None` for a size that a DCGAN cannot have.
+pub(crate) fn numbers_of_widths(image_size: usize) -> Option<RangeInclusive<usize>> {
     match image_size {
-        28 => Some(2),
-        32 => Some(3),
-        64 => Some(4),
-        128 => Some(5),
+        28 => Some(2..=3),
+        32 => Some(3..=3),
+        64 => Some(4..=4),
+        128 => Some(5..=5),
         _ => None,
     }
 }
 
 /// Side of the smallest image.
-pub(crate) fn smallest(image_size: usize) -> usize {
-    if image_size == 28 { 7 } else { 4 }
+fn smallest(image_size: usize, widths: &[usize]) -> usize {
+    if (image_size, widths.len()) == (28, 2) { 7 } else { 4 }
+}
+
+/// Kernel between the smallest image and the next: twice 4 less 1 is 7.
+fn next_kernel(image_size: usize, smallest: usize) -> usize {
+    if (image_size, smallest) == (28, 4) { 3 } else { 4 }
 }
 
 fn by_two(inputs: usize, outputs: usize) -> Convolution {

@@ -9,7 +9,6 @@
 //! Tanh ends the generator.
 
 use crate::config::ModelConfig;
-use crate::dcgan::smallest;
 use crate::layer::{Convolution, Layer};
 
 /// `[latents, 1, 1]` to an image.
@@ -22,7 +21,7 @@ pub fn residual_generator(config: &ModelConfig) -> Vec<Layer> {
     let first = Convolution {
         bias: true,
         deviation: deviation(latents),
-        ..product(latents, channels, smallest(config.image_size))
+        ..product(latents, channels, smallest(config))
     };
     let mut layers = vec![Layer::ConvTranspose2d(first)];
     for (i, &width) in widths.iter().enumerate() {
@@ -36,6 +35,11 @@ pub fn residual_generator(config: &ModelConfig) -> Vec<Layer> {
     let last = Convolution { bias: true, ..product(channels, config.channels, 1) };
     layers.extend([Layer::Conv2d(last), Layer::Tanh]);
     layers
+}
+
+/// Side of the smallest image.
+fn smallest(config: &ModelConfig) -> usize {
+    if config.image_size == 28 { 7 } else { 4 }
 }
 
 /// An image to a logit `[1, 1, 1]`, and further results for classes.
@@ -54,7 +58,7 @@ pub fn residual_discriminator(config: &ModelConfig) -> Vec<Layer> {
         channels = width;
     }
     config.discriminator.add_minibatch_std(&mut layers, &mut channels);
-    let last = product(channels, config.discriminator_results(), smallest(config.image_size));
+    let last = product(channels, config.discriminator_results(), smallest(config));
     layers.push(Layer::Conv2d(Convolution { bias: true, ..last }));
     layers
 }
