@@ -1,6 +1,7 @@
 //! One step of the game.
 
 mod finite;
+mod report;
 mod updates;
 
 use crate::config::{OptimizerConfig, TrainConfig};
@@ -16,7 +17,9 @@ use candle_core::{Device, Tensor};
 use gan_models::{Batch, Discriminator, DiscriminatorNorm, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
 use std::borrow::Cow;
-use updates::{Game, Judged, Seen};
+use updates::{Game, Seen};
+
+pub use report::StepReport;
 
 /// Two networks, their optimizers, and how often they have moved.
 #[derive(Debug)]
@@ -43,40 +46,6 @@ pub(crate) struct Learner {
 impl Learner {
     fn new(params: &Params, gradients: Gradients, config: &OptimizerConfig) -> Result<Self> {
         Ok(Self { optimizer: Optimizer::new(params, config.optimizer, config.hyper(0))?, gradients })
-    }
-}
-
-/// What one step says of itself; where a player makes several updates, as means over them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepReport {
-    /// The step, counted from 1.
-    pub step: u64,
-    /// What D minimised, penalties included.
-    pub d_loss: f32,
-    /// The penalties' part of it.
-    pub penalty: f32,
-    /// What G minimised, through the updated D.
-    pub g_loss: f32,
-    /// How sure D is of the real and of the fake images before its update ([`Loss::certainty`]); for cross-entropy the
-    /// means of `sigmoid(D(x))` and `sigmoid(D(G(z)))`.
-    pub certainty: Option<[f32; 2]>,
-    /// Largest magnitude of D's logits on its batches, before its updates.
-    pub largest_logit: f32,
-}
-
-impl StepReport {
-    fn new(step: u64, judged: &[Judged], g_loss: f32) -> Self {
-        let mean = |of: &dyn Fn(&Judged) -> f32| judged.iter().map(of).sum::<f32>() / judged.len() as f32;
-        let certainty = |i: usize| mean(&|one| one.certainty.map_or(f32::NAN, |certainty| certainty[i]));
-        let is_sure = judged.iter().all(|one| one.certainty.is_some());
-        Self {
-            step,
-            d_loss: mean(&|one| one.loss),
-            penalty: mean(&|one| one.penalty),
-            g_loss,
-            certainty: is_sure.then(|| [certainty(0), certainty(1)]),
-            largest_logit: judged.iter().fold(0., |most, one| one.largest_logit.max(most)),
-        }
     }
 }
 

@@ -1,0 +1,37 @@
+//! What a step says of itself.
+
+use super::updates::Judged;
+
+/// What one step says of itself; where a player makes several updates, as means over them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// The step, counted from 1.
+    pub step: u64,
+    /// What D minimised, penalties included.
+    pub d_loss: f32,
+    /// The penalties' part of it.
+    pub penalty: f32,
+    /// What G minimised, through the updated D.
+    pub g_loss: f32,
+    /// How sure D is of the real and of the fake images before its update ([`Loss::certainty`](crate::Loss::certainty)); for cross-entropy the
+    /// means of `sigmoid(D(x))` and `sigmoid(D(G(z)))`.
+    pub certainty: Option<[f32; 2]>,
+    /// Largest magnitude of D's logits on its batches, before its updates.
+    pub largest_logit: f32,
+}
+
+impl StepReport {
+    pub(super) fn new(step: u64, judged: &[Judged], g_loss: f32) -> Self {
+        let mean = |of: &dyn Fn(&Judged) -> f32| judged.iter().map(of).sum::<f32>() / judged.len() as f32;
+        let certainty = |i: usize| mean(&|one| one.certainty.map_or(f32::NAN, |certainty| certainty[i]));
+        let is_sure = judged.iter().all(|one| one.certainty.is_some());
+        Self {
+            step,
+            d_loss: mean(&|one| one.loss),
+            penalty: mean(&|one| one.penalty),
+            g_loss,
+            certainty: is_sure.then(|| [certainty(0), certainty(1)]),
+            largest_logit: judged.iter().fold(0., |most, one| one.largest_logit.max(most)),
+        }
+    }
+}

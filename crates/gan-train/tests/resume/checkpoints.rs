@@ -1,0 +1,117 @@
+//! Which checkpoints there are, and which are refused.
+
+use super::*;
+
+#[test]
+fn old_checkpoints_go_and_damaged_ones_are_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(3);
+    assert_eq!(checkpoint::newest(directory.path()).unwrap(), None);
+    let mut paths = vec![];
+    for steps in 1..=4 {
+        fit(&mut trainer, steps, batch, &mut []).unwrap();
+        paths.push(save(directory.path(), &trainer, 2));
+    }
+    assert!(!paths[0].exists() && !paths[1].exists() && paths[2].exists());
+    assert_eq!(checkpoint::newest(directory.path()).unwrap().as_ref(), Some(&paths[3]));
+
+    // What a crash leaves is swept; a file that lost its end makes its checkpoint a damaged one.
+    let leftover = directory.path().join(".tmp-crash");
+    std::fs::create_dir(&leftover).unwrap();
+    let file = paths[3].join("optimizer.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 4]).unwrap();
+    assert_eq!(checkpoint::newest(directory.path()).unwrap().as_ref(), Some(&paths[2]));
+    assert!(!leftover.exists());
+    let message = load(&paths[3]).unwrap_err().to_string();
+    assert!(message.contains("optimizer.safetensors: damaged: expected SHA-256"), "{message}");
+
+    // Step 4 is written again over the damaged one, and step 3 is not lost for it.
+    let (mut again, _) = load(&paths[2]).unwrap();
+    fit(&mut again, 4, batch, &mut []).unwrap();
+    save(directory.path(), &again, 2);
+    assert_eq!(checkpoint::newest(directory.path()).unwrap().as_ref(), Some(&paths[3]));
+    assert!(paths[2].exists());
+
+    for path in &paths[2..] {
+        std::fs::remove_file(path.join("state.json")).unwrap();
+    }
+    assert!(checkpoint::newest(directory.path()).is_err());
+}
+
+#[test]
+fn another_runs_checkpoint_is_refused_by_the_key_that_differs() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = |lr: &str| BTreeMap::from([("train.generator.lr".to_owned(), lr.to_owned())]);
+    let path = checkpoint::save(
+        directory.path(),
+        &trainer(3),
+        &Provenance::default(),
+        &settings("0.0002"),
+        0.,
+        Value::Null,
+    )
+    .unwrap();
+    let error = checkpoint::load(&path, &model(), &train(), 3, &settings("0.1"), &Device::Cpu)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("train.generator.lr was 0.0002 in the run to resume, the configuration says 0.1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("in-the-way");
+    std::fs::write(&file, "").unwrap();
+    let error = checkpoint::save(
+        &file.join("checkpoints"),
+        &trainer(3),
+        &Provenance::default(),
+        &BTreeMap::new(),
+        0.,
+        Value::Null,
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(error.contains("in-the-way/checkpoints/step-00000000"), "{error}");
+}
+
+#[test]
+fn healthy_states_are_kept_to_go_back_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(3);
+    let steps = || {
+        let names = std::fs::read_dir(directory.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut steps: Vec<u64> = names.map(|n| n.trim_start_matches("step-").parse().unwrap()).collect();
+        steps.sort_unstable();
+        steps
+    };
+    for step in 0..6 {
+        trainer.step(batch(step).unwrap()).unwrap();
+        let settings = BTreeMap::from([("lr".to_owned(), "1".to_owned())]);
+        let provenance = Provenance::default();
+        let path =
+            checkpoint::save(directory.path(), &trainer, &provenance, &settings, 0., Value::Null).unwrap();
+        // 1 is the way back to 1 and, as nothing is nearer, to 0 there is none.
+        checkpoint::prune(&path, 2, &[0, 1, 3, 4]).unwrap();
+    }
+    assert_eq!(steps(), [1, 3, 4, 5, 6]);
+    let at = |step: u64| Some(directory.path().join(format!("step-{step:08}")));
+    let newest = |until| checkpoint::newest_until(directory.path(), until).unwrap();
+    assert_eq!((newest(2), newest(4)), (at(1), at(4)));
+    // The run goes on with other settings, and only with those; twice is as good as once.
+    let settings = |lr: &str| BTreeMap::from([("lr".to_owned(), lr.to_owned())]);
+    for _ in 0..2 {
+        checkpoint::go_back(directory.path(), 3, &settings("0.5")).unwrap();
+        assert_eq!(steps(), [1, 3]);
+        for path in [at(1).unwrap(), at(3).unwrap()] {
+            assert!(checkpoint::check(&path, &settings("0.5")).is_ok());
+            assert!(matches!(checkpoint::check(&path, &settings("1")), Err(TrainError::Mismatch { .. })));
+        }
+    }
+}
