@@ -242,7 +242,8 @@ fn what_cannot_be_watched_is_said_before_anything_is_written() {
     assert!(fail(at, &small_with(&args, &blind), 2).contains("train.health.every: expected above 0"));
     assert!(!at.join("run").exists());
     // Nor does a network that cannot be trained so leave what would count as a run.
-    let coupled = ["train", "--out", "run", "--set", "train.r1.gamma=1", "--set", "train.steps=1"];
+    let coupled =
+        ["train", "--out", "run", "--set", "model.discriminator.norm=batch", "--set", "train.steps=1"];
     for _ in 0..2 {
         assert!(
             fail(at, &coupled, 2).contains(

@@ -11,7 +11,7 @@ use xshell::Shell;
 
 const HELP: &str = "\
 cargo xtask train [OPTIONS]    train, with the options of `gan-cli train`; without any: real digits,
-                               no download, about 40 seconds
+                               no download, about 50 seconds
 cargo xtask sample|evaluate|diagnose|inspect|data ARGS
                                the other commands of gan-cli, built the same way
 cargo xtask train-classifier --data-dir DIR [OPTIONS]
