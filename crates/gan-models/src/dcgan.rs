@@ -61,7 +61,7 @@ pub fn dcgan_discriminator(config: &ModelConfig) -> Vec<Layer> {
     layers
 }
 
-/// Numbers of widths for `image_size`, of which all but the first double: 28x28 comes from 7x7 by way of 14x14, or with one width more
+/// Numbers of widths for `image_size`, one for each doubling: 28x28 comes from 7x7 by two, or with one width more
 /// from 4x4; the others come from 4x4. `None` for a size that a DCGAN cannot have.
 pub(crate) fn numbers_of_widths(image_size: usize) -> Option<RangeInclusive<usize>> {
     match image_size {
