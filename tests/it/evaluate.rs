@@ -70,6 +70,13 @@ fn a_run_its_samples_and_their_pictures_are_judged_alike() {
     let of_files = report(at, &["--samples", "fakes"]);
     // Pictures have 256 shades.
     assert!((ratio(&of_files) - 1.).abs() < 0.02, "{}", ratio(&of_files));
+
+    let limit = ["--count", "200", "--truncation", "0.5"];
+    succeed(at, &[&["-q", "sample", "run", "--out", "typical.npy"][..], &limit].concat());
+    let typical = report(at, &["--samples", "typical.npy"]);
+    let of_run = report(at, &[&["run"][..], &limit].concat());
+    assert!((ratio(&of_run) / ratio(&typical) - 1.).abs() < 1e-6 && (ratio(&of_run) - 1.).abs() > 1e-3);
+    assert_eq!(of_run["subject"], "run/generator.safetensors (step 40, truncation 0.5)");
 }
 
 #[test]

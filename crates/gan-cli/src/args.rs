@@ -102,6 +102,9 @@ pub(crate) struct Evaluate {
     /// Seed of the latents.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// No element of a latent farther from 0 than this, as in `sample`: more precision, less recall.
+    #[arg(long, value_name = "LIMIT", value_parser = sample::parse_truncation, conflicts_with = "samples")]
+    pub(crate) truncation: Option<f64>,
     /// A classifier of your own, from `cargo xtask train-classifier` in the program's repository.
     #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,

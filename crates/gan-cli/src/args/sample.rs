@@ -50,7 +50,7 @@ fn parse_class(text: &str) -> Result<Class, String> {
     }
 }
 
-fn parse_truncation(text: &str) -> Result<f64, String> {
+pub(super) fn parse_truncation(text: &str) -> Result<f64, String> {
     // Below, nearly every draw would be drawn again.
     match text.parse() {
         Ok(limit) if (0.01..=100.).contains(&limit) => Ok(limit),

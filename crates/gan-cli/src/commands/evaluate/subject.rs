@@ -19,7 +19,7 @@ pub(super) struct Subject {
 }
 
 enum Source {
-    Generator { generator: Box<Generator>, seed: u64 },
+    Generator { generator: Box<Generator>, seed: u64, truncation: Option<f64> },
     Tensor(Tensor),
     Files(Dataset),
 }
@@ -37,8 +37,10 @@ impl Subject {
         };
         let file = locate(from)?;
         let (generator, trained) = Generator::load(&file, &device::open(&args.device.device)?)?;
-        let name = format!("{} (step {})", file.display(), trained.step);
-        Ok(Self { name, source: Source::Generator { generator: Box::new(generator), seed: args.seed } })
+        let (seed, truncation) = (args.seed, args.truncation);
+        let how = truncation.map_or_else(String::new, |limit| format!(", truncation {limit}"));
+        let name = format!("{} (step {}{how})", file.display(), trained.step);
+        Ok(Self { name, source: Source::Generator { generator: Box::new(generator), seed, truncation } })
     }
 
     pub(super) fn name(&self) -> String {
@@ -69,7 +71,7 @@ impl Subject {
     /// What each of `count` images was asked to be, where the generator has classes.
     pub(super) fn labels(&self, count: usize) -> Option<Vec<u8>> {
         match &self.source {
-            Source::Generator { generator, seed } => Images::seeded(generator, *seed, count).labels(),
+            Source::Generator { generator, seed, .. } => Images::seeded(generator, *seed, count).labels(),
             Source::Tensor(_) | Source::Files(_) => None,
         }
     }
@@ -77,8 +79,13 @@ impl Subject {
     /// `count` images, some hundred at a time; of more, some at even distances.
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
         Ok(match &self.source {
-            Source::Generator { generator, seed } => {
-                Box::new(Images::seeded(generator, *seed, count).chunks())
+            Source::Generator { generator, seed, truncation } => {
+                let images = Images::seeded(generator, *seed, count);
+                let images = match truncation {
+                    Some(limit) => images.truncated(*limit)?,
+                    None => images,
+                };
+                Box::new(images.chunks())
             }
             Source::Tensor(images) => {
                 let indices: Vec<u32> = evenly_spaced(images.dim(0)?, count).map(|i| i as u32).collect();

@@ -112,6 +112,14 @@ fn each_symptom_leads_to_its_verdict_and_no_other() {
     let round = |_: usize, v: &mut Vitals| (v.losses.swing, v.losses.rhythm) = (0.6, 0.8);
     assert_eq!(failures(6, round), [(Failure::Oscillation, 500)]);
     assert_eq!(failures(6, |_, v| v.losses.rhythm = 0.8), []);
+    let critic = |swing: f64| {
+        let of = move |_: usize, v: &mut Vitals| {
+            (v.losses.d_real, v.losses.d_fake) = (None, None);
+            (v.losses.g_loss, v.losses.largest_logit, v.losses.swing) = (-0.1, 8., swing);
+        };
+        failures(6, of)
+    };
+    assert_eq!((critic(1.2), critic(4.)), (vec![], vec![(Failure::Oscillation, 500)]));
     assert_eq!(failures(2, |_, v| v.images.copied = 0.5), [(Failure::Memorisation, 500)]);
 }
 

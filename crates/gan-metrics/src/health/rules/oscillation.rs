@@ -85,7 +85,11 @@ pub(super) fn oscillating_losses(_: &Baseline, history: &[Check]) -> Option<Symp
     let mean =
         |value: &dyn Fn(&Vitals) -> f64| recent.iter().map(|(_, v)| value(v)).sum::<f64>() / LOSSES as f64;
     // The minimax loss passes 0: there the loss of an undecided discriminator is the measure.
-    let level = mean(&|v| v.losses.g_loss.abs()).max(std::f64::consts::LN_2);
+    let mut level = mean(&|v| v.losses.g_loss.abs()).max(std::f64::consts::LN_2);
+    if recent.iter().all(|(_, vitals)| vitals.losses.d_real.is_none()) {
+        // A critic's logits mean differences: where their 0 is drifts freely, and the loss with it.
+        level = level.max(mean(&|v| v.losses.largest_logit));
+    }
     let (swing, rhythm) = (mean(&|v| v.losses.swing) / level, mean(&|v| v.losses.rhythm));
     if swing <= WILD && (swing <= SWING || rhythm <= RHYTHM) {
         return None;
