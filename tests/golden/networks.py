@@ -89,21 +89,22 @@ def dcgan(normalise=lambda layer: layer, pack=1, std=()):
     return Generator(generator), discriminator
 
 
-def deep():
+def deep(classes=0):
     """28x28 from 4x4."""
     generator = nn.Sequential(
-        nn.ConvTranspose2d(20, 16, 4, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.ConvTranspose2d(20 + classes, 16, 4, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
         nn.ConvTranspose2d(16, 12, 3, 2, 1, bias=False), nn.BatchNorm2d(12), nn.ReLU(),
         nn.ConvTranspose2d(12, 8, 4, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
         nn.ConvTranspose2d(8, 1, 4, 2, 1, bias=False), nn.Tanh())
     discriminator = Discriminator(
         nn.Conv2d(1, 8, 4, 2, 1), leaky(), nn.Conv2d(8, 12, 4, 2, 1), leaky(), nn.Conv2d(12, 16, 3, 2, 1), leaky(),
-        nn.Conv2d(16, 1, 4))
+        nn.Conv2d(16, 1 + classes, 4))
     return Generator(generator), discriminator
 
 
 NETWORKS = {
     "deep": (deep, False),
+    "deep-classes": (lambda: deep(CLASSES), True),
     "residual": (residual, True),
     "spectral": (lambda: dcgan(normalise=spectral_norm), False),
     "minibatch-std": (lambda: dcgan(std=[MinibatchStd(2)]), False),

@@ -26,6 +26,8 @@ fn config(name: &str) -> ModelConfig {
             (config.generator.widths, config.discriminator.widths) = (vec![16, 12, 8], vec![8, 12, 16]);
             config
         }
+        // The network of most recipes.
+        "deep-classes" => ModelConfig { classes: Some(4), ..self::config("deep") },
         "spectral" => {
             config.discriminator.norm = Some(DiscriminatorNorm::Spectral);
             config
@@ -45,7 +47,7 @@ fn config(name: &str) -> ModelConfig {
 #[test]
 fn passes_and_penalties_of_further_networks() {
     let golden = Golden::open("networks");
-    for name in ["deep", "residual", "spectral", "minibatch-std", "pack"] {
+    for name in ["deep", "deep-classes", "residual", "spectral", "minibatch-std", "pack"] {
         let config = config(name);
         let (generator, discriminator) = networks(&config);
         let mut z = latents(&config, "z.0", 4);
