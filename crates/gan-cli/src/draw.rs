@@ -65,9 +65,9 @@ impl<'a> Images<'a> {
         Self { labels: Some(labels), ..self }
     }
 
-    /// No element of a seed's latents farther from 0 than `limit`.
-    pub(crate) fn truncated(mut self, limit: f64) -> Result<Self> {
-        if let Source::Seeded(_, latents) = &mut self.source {
+    /// No element of a seed's latents farther from 0 than `limit`, if there is one.
+    pub(crate) fn truncated(mut self, limit: Option<f64>) -> Result<Self> {
+        if let (Source::Seeded(_, latents), Some(limit)) = (&mut self.source, limit) {
             *latents = latents.truncated(limit)?;
         }
         Ok(self)

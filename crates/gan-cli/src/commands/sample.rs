@@ -47,9 +47,7 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
         images = images.of_classes(wanted.labels);
         columns = columns.or(wanted.columns);
     }
-    if let Some(limit) = args.truncation {
-        images = images.truncated(limit)?;
-    }
+    images = images.truncated(args.truncation)?;
     let out = &args.out;
     match kind(out)? {
         Kind::Grid => grid(images, columns)?.save_png(out)?,

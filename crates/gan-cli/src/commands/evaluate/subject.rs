@@ -80,12 +80,7 @@ impl Subject {
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
         Ok(match &self.source {
             Source::Generator { generator, seed, truncation } => {
-                let images = Images::seeded(generator, *seed, count);
-                let images = match truncation {
-                    Some(limit) => images.truncated(*limit)?,
-                    None => images,
-                };
-                Box::new(images.chunks())
+                Box::new(Images::seeded(generator, *seed, count).truncated(*truncation)?.chunks())
             }
             Source::Tensor(images) => {
                 let indices: Vec<u32> = evenly_spaced(images.dim(0)?, count).map(|i| i as u32).collect();
