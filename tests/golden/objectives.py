@@ -4,6 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from chacha import Stream
 from seed_models import dcgan_28_without_norm, mlp_002
 
 NETWORKS = {"mlp-002": mlp_002, "dcgan-28-without-norm": dcgan_28_without_norm}
@@ -106,6 +107,8 @@ def golden(fill, kept, set_weights, stay_away_from_kinks, logits):
                     continue
                 out[f"steps.{name}.{loss}.{player}.{parameter}"] = kept(tensor)
 
+    out.update(wgan_gp(fill, kept, networks))
+    out.update(dragan(fill, kept, networks))
     out.update(rmsprop(fill, kept, networks))
     out.update(schedules(fill, kept, networks))
     out.update(several_updates(fill, kept, networks))
@@ -118,6 +121,50 @@ def weights(prefix, generator, discriminator, kept):
             for parameter, tensor in module.named_parameters()
             # As above.
             if not (player == "discriminator" and parameter.endswith("bias"))}
+
+
+def penalised(prefix, fill, kept, networks, of_d, of_g, points):
+    """Five steps with a penalty of weight 10 at `points(stream, real, fake)`."""
+    generator, discriminator = networks("mlp-002")
+    adam_g, adam_d = (torch.optim.Adam(m.parameters(), 2e-4, betas=(0.5, 0.9)) for m in (generator, discriminator))
+    losses = []
+    for step in range(5):
+        real = fill(f"real.{step}", (8, 1, 28, 28))
+        fake = generator(fill(f"z.{step}", (8, 100), 1.7))
+        adam_d.zero_grad()
+        at = points(Stream(0, "penalty", step), real, fake.detach())
+        d = of_d(discriminator(real), discriminator(fake.detach())) + one_centered(discriminator, at, 10.0)
+        d.backward()
+        adam_d.step()
+        adam_g.zero_grad()
+        g = of_g(None, discriminator(fake))
+        g.backward()
+        adam_g.step()
+        losses += [d.item(), g.item()]
+    return {f"{prefix}.losses": np.array(losses, dtype=np.float32), **weights(prefix, generator, discriminator, kept)}
+
+
+def places(stream, images):
+    return torch.from_numpy(stream.uniform((len(images), 1, 1, 1)))
+
+
+def wgan_gp(fill, kept, networks):
+    """Gulrajani et al. 2017, algorithm 1."""
+    def points(stream, real, fake):
+        place = places(stream, real)
+        return place * real + (1 - place) * fake
+
+    return penalised("wgan-gp", fill, kept, networks, *LOSSES["wasserstein"], points)
+
+
+def dragan(fill, kept, networks):
+    """Kodali et al. 2017 as their program has it: real + U[0, 1) * half the deviation of the batch * U[0, 1)."""
+    def points(stream, real, fake):
+        noise = torch.from_numpy(stream.uniform(real.shape)) * (real.std(unbiased=False) / 2)
+        return real + places(stream, real) * noise
+
+    of_d = LOSSES["smoothed"][0]
+    return penalised("dragan", fill, kept, networks, of_d, lambda _, f: F.softplus(-f).mean(), points)
 
 
 def rmsprop(fill, kept, networks):

@@ -4,7 +4,7 @@
 use crate::golden::{Golden, images, latents, model, networks};
 use candle_core::{Device, Tensor, Var};
 use gan_models::{Batch, Mode, Params};
-use gan_train::penalty::{ZeroCentered, one_centered, zero_centered};
+use gan_train::penalty::{OneCentered, Points, ZeroCentered, one_centered, zero_centered};
 use gan_train::{Algorithm, Loss, OptimizerConfig, Schedule, Shape, TrainConfig, Trainer};
 
 const FORMS: [Loss; 2] = [Loss::NonSaturating, Loss::Minimax];
@@ -110,6 +110,7 @@ fn objectives_penalties_and_steps_with_them() {
             (train.r1, train.r2) = (Some(zero_centered), Some(zero_centered));
         });
     }
+    gradient_penalties(&golden);
     ways_of_training(&golden);
 }
 
@@ -168,6 +169,17 @@ fn compare_steps(golden: &Golden, prefix: &str, name: &str, train: &TrainConfig,
             }
         }
     }
+}
+
+/// Five steps of WGAN-GP and of DRAGAN, at the points that the trainer draws.
+fn gradient_penalties(golden: &Golden) {
+    let train = TrainConfig::new(5, OptimizerConfig::new(2e-4, (0.5, 0.9)));
+    let compare = |name: &str, at, train: TrainConfig| {
+        let train = TrainConfig { gradient_penalty: Some(OneCentered { weight: 10., at }), ..train };
+        compare_steps(golden, name, "mlp-002", &train, true);
+    };
+    compare("wgan-gp", Points::Interpolates, TrainConfig { loss: Loss::Wasserstein, ..train.clone() });
+    compare("dragan", Points::AroundReal, TrainConfig { label_smoothing: 0.1, ..train });
 }
 
 /// Other optimizers, settings that change, and several updates in a step.
