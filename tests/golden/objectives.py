@@ -109,6 +109,7 @@ def golden(fill, kept, set_weights, stay_away_from_kinks, logits):
 
     out.update(wgan_gp(fill, kept, networks))
     out.update(dragan(fill, kept, networks))
+    out.update(lazy(fill, kept, networks))
     out.update(rmsprop(fill, kept, networks))
     out.update(schedules(fill, kept, networks))
     out.update(several_updates(fill, kept, networks))
@@ -126,7 +127,7 @@ def weights(prefix, generator, discriminator, kept):
 def penalised(prefix, fill, kept, networks, of_d, of_g, points):
     """Five steps with a penalty of weight 10 at `points(stream, real, fake)`."""
     generator, discriminator = networks("mlp-002")
-    adam_g, adam_d = (torch.optim.Adam(m.parameters(), 2e-4, betas=(0.5, 0.9)) for m in (generator, discriminator))
+    adam_g, adam_d = (torch.optim.Adam(m.parameters(), 2e-4, betas=(0.0, 0.9)) for m in (generator, discriminator))
     losses = []
     for step in range(5):
         real = fill(f"real.{step}", (8, 1, 28, 28))
@@ -165,6 +166,33 @@ def dragan(fill, kept, networks):
 
     of_d = LOSSES["smoothed"][0]
     return penalised("dragan", fill, kept, networks, of_d, lambda _, f: F.softplus(-f).mean(), points)
+
+
+def lazy(fill, kept, networks):
+    """Seven steps, R1 every second time, R2 every third, as many times stronger (Karras et al. 2020, section 3.1)."""
+    generator, discriminator = networks("mlp-002")
+    adam_g, adam_d = (torch.optim.Adam(m.parameters(), 2e-4, betas=(0.0, 0.99)) for m in (generator, discriminator))
+    of_d, of_g = LOSSES["relativistic"]
+    losses = []
+    for step in range(7):
+        real = fill(f"real.{step}", (8, 1, 28, 28))
+        fake = generator(fill(f"z.{step}", (8, 100), 1.7))
+        adam_d.zero_grad()
+        d = of_d(discriminator(real), discriminator(fake.detach()))
+        if step % 2 == 0:
+            d = d + zero_centered(discriminator, real, 2 * 30.0)
+        if step % 3 == 0:
+            d = d + zero_centered(discriminator, fake, 3 * 10.0)
+        d.backward()
+        adam_d.step()
+        adam_g.zero_grad()
+        with torch.no_grad():
+            real_logits = discriminator(real)
+        g = of_g(real_logits, discriminator(fake))
+        g.backward()
+        adam_g.step()
+        losses += [d.item(), g.item()]
+    return {"lazy.losses": np.array(losses, dtype=np.float32), **weights("lazy", generator, discriminator, kept)}
 
 
 def rmsprop(fill, kept, networks):
