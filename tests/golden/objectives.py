@@ -124,21 +124,22 @@ def weights(prefix, generator, discriminator, kept):
             if not (player == "discriminator" and parameter.endswith("bias"))}
 
 
-def penalised(prefix, fill, kept, networks, of_d, of_g, points):
-    """Five steps with a penalty of weight 10 at `points(stream, real, fake)`."""
+def penalised(prefix, fill, kept, networks, steps, beta2, of_d, of_g, penalty):
+    """Steps with what `penalty(step, discriminator, real, fake)` adds to D's loss."""
     generator, discriminator = networks("mlp-002")
-    adam_g, adam_d = (torch.optim.Adam(m.parameters(), 2e-4, betas=(0.0, 0.9)) for m in (generator, discriminator))
+    adam_g, adam_d = (torch.optim.Adam(m.parameters(), 2e-4, betas=(0.0, beta2)) for m in (generator, discriminator))
     losses = []
-    for step in range(5):
+    for step in range(steps):
         real = fill(f"real.{step}", (8, 1, 28, 28))
         fake = generator(fill(f"z.{step}", (8, 100), 1.7))
         adam_d.zero_grad()
-        at = points(Stream(0, "penalty", step), real, fake.detach())
-        d = of_d(discriminator(real), discriminator(fake.detach())) + one_centered(discriminator, at, 10.0)
+        d = of_d(discriminator(real), discriminator(fake.detach())) + penalty(step, discriminator, real, fake.detach())
         d.backward()
         adam_d.step()
         adam_g.zero_grad()
-        g = of_g(None, discriminator(fake))
+        with torch.no_grad():
+            real_logits = discriminator(real)
+        g = of_g(real_logits, discriminator(fake))
         g.backward()
         adam_g.step()
         losses += [d.item(), g.item()]
@@ -151,48 +152,32 @@ def places(stream, images):
 
 def wgan_gp(fill, kept, networks):
     """Gulrajani et al. 2017, algorithm 1."""
-    def points(stream, real, fake):
-        place = places(stream, real)
-        return place * real + (1 - place) * fake
+    def penalty(step, discriminator, real, fake):
+        place = places(Stream(0, "penalty", step), real)
+        return one_centered(discriminator, place * real + (1 - place) * fake, 10.0)
 
-    return penalised("wgan-gp", fill, kept, networks, *LOSSES["wasserstein"], points)
+    return penalised("wgan-gp", fill, kept, networks, 5, 0.9, *LOSSES["wasserstein"], penalty)
 
 
 def dragan(fill, kept, networks):
     """Kodali et al. 2017 as their program has it: real + U[0, 1) * half the deviation of the batch * U[0, 1)."""
-    def points(stream, real, fake):
+    def penalty(step, discriminator, real, fake):
+        stream = Stream(0, "penalty", step)
         noise = torch.from_numpy(stream.uniform(real.shape)) * (real.std(unbiased=False) / 2)
-        return real + places(stream, real) * noise
+        return one_centered(discriminator, real + places(stream, real) * noise, 10.0)
 
     of_d = LOSSES["smoothed"][0]
-    return penalised("dragan", fill, kept, networks, of_d, lambda _, f: F.softplus(-f).mean(), points)
+    return penalised("dragan", fill, kept, networks, 5, 0.9, of_d, lambda _, f: F.softplus(-f).mean(), penalty)
 
 
 def lazy(fill, kept, networks):
-    """Seven steps, R1 every second time, R2 every third, as many times stronger (Karras et al. 2020, section 3.1)."""
-    generator, discriminator = networks("mlp-002")
-    adam_g, adam_d = (torch.optim.Adam(m.parameters(), 2e-4, betas=(0.0, 0.99)) for m in (generator, discriminator))
-    of_d, of_g = LOSSES["relativistic"]
-    losses = []
-    for step in range(7):
-        real = fill(f"real.{step}", (8, 1, 28, 28))
-        fake = generator(fill(f"z.{step}", (8, 100), 1.7))
-        adam_d.zero_grad()
-        d = of_d(discriminator(real), discriminator(fake.detach()))
-        if step % 2 == 0:
-            d = d + zero_centered(discriminator, real, 2 * 30.0)
-        if step % 3 == 0:
-            d = d + zero_centered(discriminator, fake, 3 * 10.0)
-        d.backward()
-        adam_d.step()
-        adam_g.zero_grad()
-        with torch.no_grad():
-            real_logits = discriminator(real)
-        g = of_g(real_logits, discriminator(fake))
-        g.backward()
-        adam_g.step()
-        losses += [d.item(), g.item()]
-    return {"lazy.losses": np.array(losses, dtype=np.float32), **weights("lazy", generator, discriminator, kept)}
+    """R1 every second time, R2 every third, as many times stronger (Karras et al. 2020, section 3.1)."""
+    def penalty(step, discriminator, real, fake):
+        r1 = zero_centered(discriminator, real, 2 * 30.0) if step % 2 == 0 else 0
+        r2 = zero_centered(discriminator, fake, 3 * 10.0) if step % 3 == 0 else 0
+        return r1 + r2
+
+    return penalised("lazy", fill, kept, networks, 7, 0.99, *LOSSES["relativistic"], penalty)
 
 
 def rmsprop(fill, kept, networks):
