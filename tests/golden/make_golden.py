@@ -2,7 +2,8 @@
 """Reference values from PyTorch for tests/it/parity.rs, and from scipy for gan-metrics (metrics.py).
 
   pip install torch safetensors numpy scipy
-  python3 make_golden.py            writes forward, loss, steps, objectives, networks and metrics .safetensors beside this file
+  python3 make_golden.py            writes forward, loss, steps, objectives, networks, layers and metrics
+                                    .safetensors beside this file
   python3 make_golden.py metrics    writes that one
   python3 make_golden.py --check    computes them again and compares with those that are there
 
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+import layers
 import metrics
 import networks as other_networks
 import objectives
@@ -205,6 +207,7 @@ def main():
         "objectives": (
             lambda: objectives.golden(fill, kept, set_weights, stay_away_from_kinks, torch.tensor(LOGITS)), torch_version),
         "networks": (lambda: other_networks.golden(fill, kept, set_weights, stay_away_from_kinks), torch_version),
+        "layers": (lambda: layers.golden(fill, kept, set_weights, stay_away_from_kinks), torch_version),
         "metrics": (lambda: metrics.golden(fill), metrics.VERSIONS),
     }
     parser = argparse.ArgumentParser()

@@ -5,7 +5,6 @@ use candle_core::{Device, Tensor};
 use gan_models::{
     Discriminator, DiscriminatorNorm, Generator, Gradients, Layer, ModelConfig, Params, preset,
 };
-use gan_ops::Gradient;
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 
@@ -48,7 +47,7 @@ pub(crate) fn model(name: &str) -> ModelConfig {
         "dcgan-28" => preset::dcgan_28(),
         "dcgan-28-without-norm" => {
             let mut config = preset::dcgan_28();
-            config.discriminator.norm = Some(DiscriminatorNorm::None);
+            config.discriminator.norm = DiscriminatorNorm::None;
             config
         }
         "dcgan-64" => preset::dcgan_64(),
@@ -113,17 +112,12 @@ impl Golden {
 
     /// Compares the gradient of each trainable parameter; `prefix` comes before their names.
     pub(crate) fn compare_gradients(&self, prefix: &str, sums: &Gradients, params: &Params) {
-        let mut found: Vec<_> = params.trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
-        sums.each(|i, gradient| {
-            found[i] = match gradient {
-                Gradient::Slice(values) => values.to_vec(),
-                Gradient::Tensor(values) => values.flatten_all()?.to_vec1()?,
-            };
-            Ok(())
-        })
-        .unwrap();
-        for ((parameter, _), values) in params.trainable().zip(found) {
-            self.compare(&format!("{prefix}.{parameter}"), &Tensor::new(values, &Device::Cpu).unwrap());
+        params.layout().check_same(sums.layout()).unwrap();
+        let mut flat = vec![0.; params.count()];
+        sums.read_flat(&mut flat).unwrap();
+        for entry in params.layout().iter() {
+            let values = Tensor::new(&flat[entry.range()], &Device::Cpu).unwrap();
+            self.compare(&format!("{prefix}.{}", entry.name()), &values);
         }
     }
 

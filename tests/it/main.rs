@@ -12,6 +12,7 @@ mod golden;
 mod health;
 mod kill;
 mod layering;
+mod layers;
 mod networks;
 mod parity;
 mod program;

@@ -2,8 +2,8 @@
 
 use crate::golden::{Golden, fill, images, latents, networks};
 use gan_models::{
-    Activation, Arch, Batch, Discriminator, DiscriminatorConfig, DiscriminatorNorm, GeneratorConfig,
-    ModelConfig, Wanted, preset,
+    Arch, Batch, Discriminator, DiscriminatorConfig, DiscriminatorNorm, Draws, GeneratorConfig,
+    HiddenActivation, ModelConfig, Wanted, preset,
 };
 use gan_train::penalty::zero_centered;
 use gan_train::{Loss, OptimizerConfig, TrainConfig, Trainer};
@@ -13,12 +13,12 @@ const LABELS: [u8; 4] = [0, 1, 2, 3];
 fn config(name: &str) -> ModelConfig {
     let mut config = ModelConfig { latent_dim: 20, ..preset::dcgan_28() };
     (config.generator.widths, config.discriminator.widths) = (vec![16, 8], vec![8, 16]);
-    config.discriminator.norm = Some(DiscriminatorNorm::None);
+    config.discriminator.norm = DiscriminatorNorm::None;
     match name {
         "residual" => ModelConfig {
             arch: Arch::Residual,
             classes: Some(4),
-            generator: GeneratorConfig::new(&[16, 8, 8], Activation::LeakyRelu),
+            generator: GeneratorConfig::new(&[16, 8, 8], HiddenActivation::LeakyRelu),
             discriminator: DiscriminatorConfig::new(&[8, 8, 16]),
             ..config
         },
@@ -29,7 +29,7 @@ fn config(name: &str) -> ModelConfig {
         // The network of most recipes.
         "deep-classes" => ModelConfig { classes: Some(4), ..self::config("deep") },
         "spectral" => {
-            config.discriminator.norm = Some(DiscriminatorNorm::Spectral);
+            config.discriminator.norm = DiscriminatorNorm::Spectral;
             config
         }
         "minibatch-std" => {
@@ -54,10 +54,10 @@ fn passes_and_penalties_of_further_networks() {
         if config.classes.is_some() {
             z = config.latents().with_labels(&z, &LABELS).unwrap();
         }
-        let prepared = generator.prepare();
-        let pass = prepared.forward(&generator.latents(&z).unwrap()).unwrap();
+        let prepared = generator.prepare().unwrap();
+        let pass = prepared.forward(&generator.latents(&z).unwrap(), Draws::default()).unwrap();
         golden.compare(&format!("{name}.images"), &pass.output().to_tensor().unwrap());
-        let mut sums = generator.gradients().unwrap();
+        let mut sums = generator.gradients();
         let gradient = Batch::new(&images(&config, "to images", 4)).unwrap();
         pass.backward(&gradient, Some(&mut sums), Wanted::Nothing).unwrap();
         golden.compare_gradients(&format!("{name}.generator"), &sums, generator.params());
@@ -70,16 +70,16 @@ fn passes_and_penalties_of_further_networks() {
 
 fn of_discriminator(golden: &Golden, name: &str, discriminator: &Discriminator) {
     let config = discriminator.config();
-    let prepared = discriminator.prepare();
+    let prepared = discriminator.prepare().unwrap();
     let x = Batch::new(&images(config, "x.0", 4)).unwrap();
     let forward = || {
-        let pass = prepared.forward(&x).unwrap();
+        let pass = prepared.forward(&x, Draws::default()).unwrap();
         if config.classes.is_some() { pass.of_classes(&LABELS).unwrap() } else { pass }
     };
     let pass = forward();
     let logits: Vec<f32> = pass.logits().unwrap().to_vec1().unwrap();
     golden.compare_values(&format!("{name}.logits"), &[&logits[..], &[0.]].concat());
-    let mut sums = discriminator.gradients().unwrap();
+    let mut sums = discriminator.gradients();
     let gradient = Batch::new(&fill("to logits", &[logits.len()], 1., 0.)).unwrap();
     pass.backward(&gradient, Some(&mut sums), Wanted::Nothing).unwrap();
     golden.compare_gradients(&format!("{name}.discriminator"), &sums, discriminator.params());

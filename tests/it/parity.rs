@@ -3,7 +3,7 @@
 
 use crate::golden::{Golden, images, latents, model, networks};
 use candle_core::{Device, Tensor, Var};
-use gan_models::{Batch, Mode, Params};
+use gan_models::{Batch, Draws, Mode, Params};
 use gan_train::penalty::{OneCentered, Points, ZeroCentered, one_centered, zero_centered};
 use gan_train::{Algorithm, Loss, OptimizerConfig, Schedule, Shape, TrainConfig, Trainer};
 
@@ -16,7 +16,7 @@ fn forward_passes_of_every_preset() {
         let config = model(preset);
         let (generator, discriminator) = networks(&config);
         let (z, x) = (latents(&config, "z", 4), images(&config, "x", 4));
-        for (mode, name) in [(Mode::Eval, "eval"), (Mode::Train, "train")] {
+        for (mode, name) in [(Mode::Eval, "eval"), (Mode::Train(Draws::default()), "train")] {
             golden.compare(&format!("{preset}.generator.{name}"), &generator.forward(&z, mode).unwrap());
             golden.compare(
                 &format!("{preset}.discriminator.{name}"),
@@ -33,14 +33,14 @@ fn losses_and_every_gradient() {
     for preset in ["mlp-001", "mlp-002", "dcgan-28"] {
         let config = model(preset);
         let (generator, discriminator) = networks(&config);
-        let fake = generator.forward(&latents(&config, "z", 4), Mode::Train).unwrap();
-        let real_logits = discriminator.forward(&images(&config, "x", 4), Mode::Train).unwrap();
-        let fake_logits = discriminator.forward(&fake.detach(), Mode::Train).unwrap();
+        let fake = generator.forward(&latents(&config, "z", 4), Mode::Train(Draws::default())).unwrap();
+        let real_logits =
+            discriminator.forward(&images(&config, "x", 4), Mode::Train(Draws::default())).unwrap();
+        let fake_logits = discriminator.forward(&fake.detach(), Mode::Train(Draws::default())).unwrap();
         let d_loss = Loss::NonSaturating.discriminator(&real_logits, &fake_logits, 0.).unwrap();
         gradients(&golden, &format!("{preset}.discriminator"), &d_loss, discriminator.params());
-        let frozen = discriminator.frozen().unwrap();
         for form in FORMS {
-            let logits = frozen.forward(&fake, Mode::Train).unwrap();
+            let logits = discriminator.forward(&fake, Mode::Train(Draws::default())).unwrap();
             let g_loss = form.generator(&real_logits, &logits).unwrap();
             gradients(&golden, &format!("{preset}.generator.{form}"), &g_loss, generator.params());
         }
@@ -49,7 +49,7 @@ fn losses_and_every_gradient() {
 
 fn gradients(golden: &Golden, name: &str, loss: &Tensor, params: &Params) {
     let grads = loss.backward().unwrap();
-    for (parameter, var) in params.trainable() {
+    for (parameter, var) in params.trained() {
         golden.compare(&format!("{name}.{parameter}"), grads.get(var).unwrap());
     }
 }
@@ -118,13 +118,13 @@ fn objectives_penalties_and_steps_with_them() {
 fn penalties(golden: &Golden, name: &str) {
     let config = model(name);
     let (_, discriminator) = networks(&config);
-    let prepared = discriminator.prepare();
+    let prepared = discriminator.prepare().unwrap();
     let batch = |name: &str| Batch::new(&images(&config, name, 4)).unwrap();
     let places = [0.05, 0.3, 0.55, 0.85];
     let interpolates =
         batch("x").combine(&places, Some((&batch("y"), &places.map(|place| 1. - place)))).unwrap();
     for (penalty, points) in [("zero-centered", batch("x")), ("one-centered", interpolates)] {
-        let slope = prepared.forward(&points).unwrap().slope().unwrap();
+        let slope = prepared.forward(&points, Draws::default()).unwrap().slope().unwrap();
         let squares = slope.gradient().squares().unwrap();
         let found = match penalty {
             "zero-centered" => zero_centered(300., &squares),
@@ -132,7 +132,7 @@ fn penalties(golden: &Golden, name: &str) {
         };
         golden.compare_values(&format!("{name}.{penalty}.value"), &[found.value as f32, 0.]);
         let direction = slope.gradient().combine(&found.factors, None).unwrap();
-        let mut sums = discriminator.gradients().unwrap();
+        let mut sums = discriminator.gradients();
         slope.backward(&direction, None, &mut sums).unwrap();
         golden.compare_gradients(&format!("{name}.{penalty}"), &sums, discriminator.params());
     }
@@ -163,7 +163,7 @@ fn compare_steps(golden: &Golden, prefix: &str, name: &str, train: &TrainConfig,
     golden.compare_values(&format!("{prefix}.losses"), &losses);
     let (generator, discriminator) = (trainer.generator(), trainer.discriminator());
     for (player, params) in [("generator", generator.params()), ("discriminator", discriminator.params())] {
-        for (parameter, var) in params.trainable() {
+        for (parameter, var) in params.trained() {
             if !(without_biases_of_d && player == "discriminator" && parameter.ends_with("bias")) {
                 golden.compare(&format!("{prefix}.{player}.{parameter}"), var);
             }

@@ -14,7 +14,7 @@ use candle_core::{Device, Tensor};
 use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range, Split, mnist};
 use gan_metrics::Classifier;
 use gan_metrics::classifier::{CHUNK, Record};
-use gan_models::{Batch, Wanted};
+use gan_models::{Batch, Draws, Wanted};
 use gan_ops::AdamHyper;
 use gan_train::{Algorithm, Optimizer};
 use options::Options;
@@ -65,7 +65,7 @@ fn fit(
             keep_last: LastBatch::Drop,
         },
     )?;
-    let mut gradients = classifier.gradients()?;
+    let mut gradients = classifier.gradients();
     let hyper = AdamHyper { lr: LR, betas: (0.9, 0.999), eps: 1e-8 };
     let mut adam = Optimizer::new(classifier.params(), Algorithm::Adam, hyper)?;
     let per_epoch = batches.batches_per_epoch();
@@ -76,8 +76,8 @@ fn fit(
         let lr = LR * 0.5 * (1. + (std::f64::consts::PI * progress).cos());
         let targets: Vec<u8> = batches.indices(step).iter().map(|&i| labels[i as usize]).collect();
         let images = Augment::new(options.seed, step).apply(&batches.batch(step, device)?)?;
-        let prepared = classifier.prepare();
-        let pass = prepared.forward(&Batch::new(&images)?)?;
+        let prepared = classifier.prepare()?;
+        let pass = prepared.forward(&Batch::new(&images)?, Draws::default())?;
         let (loss, slope) = cross_entropy(&pass.output().to_tensor()?.flatten_from(1)?, &targets)?;
         gradients.clear();
         pass.backward(&Batch::new(&slope)?, Some(&mut gradients), Wanted::Nothing)?;

@@ -5,7 +5,6 @@
 
 use crate::error::{MetricsError, Result};
 use candle_core::{D, Device, Tensor};
-use candle_nn::VarBuilder;
 use gan_models::{
     Batch, Convolution, Gradients, Layer, ModelError, Params, Prepared, Sequential, parse_tensors,
     read_tensors, write_tensors,
@@ -71,6 +70,9 @@ struct Description {
     record: Record,
 }
 
+/// Position of the last product in [`layers`], whose input are the features.
+const HEAD: usize = 18;
+
 /// Convolutions in place of pooling, so that the project's own layers serve.
 fn layers(classes: usize) -> Vec<Layer> {
     let conv = |inputs, outputs, kernel, stride| {
@@ -114,8 +116,8 @@ impl Classifier {
     /// # Errors
     /// None in practice.
     pub fn new(record: Record, device: &Device) -> Result<Self> {
-        let (network, params) = Params::seeded(record.seed, KIND, device, build(record.classes))?;
-        Ok(Self::from_parts(record, network, params, device))
+        let (network, params) = Sequential::seeded(&layers(record.classes), record.seed, KIND, device)?;
+        Self::from_parts(record, network, params, device)
     }
 
     /// The digits' classifier inside this crate; `assets/README.md` says how it was trained.
@@ -183,14 +185,15 @@ impl Classifier {
             description.filter(|d| d.kind == KIND && d.record.classes > 0).ok_or_else(|| {
                 ModelError::file(path, "is no classifier: expected a file that `train-classifier` wrote")
             })?;
-        let (network, params) = Params::from_tensors(tensors, device, build(description.record.classes))
-            .map_err(|e| ModelError::file(path, e))?;
-        Ok(Self::from_parts(description.record, network, params, device))
+        let layers = layers(description.record.classes);
+        let (network, params) =
+            Sequential::from_tensors(&layers, tensors, device).map_err(|e| ModelError::file(path, e))?;
+        Self::from_parts(description.record, network, params, device)
     }
 
-    fn from_parts(record: Record, network: Sequential, params: Params, device: &Device) -> Self {
-        let (features, head) = network.split_head();
-        Self { record, network, features, head, params, device: device.clone() }
+    fn from_parts(record: Record, network: Sequential, params: Params, device: &Device) -> Result<Self> {
+        let (features, head) = network.split_at(HEAD)?;
+        Ok(Self { record, network, features, head, params, device: device.clone() })
     }
 
     /// What the metrics compare of `images: [N, C, H, W]` in [-1, 1], of which some hundred at a time are enough: their
@@ -221,24 +224,24 @@ impl Classifier {
         if planes.dims().get(1..) != Some(&shape) {
             return Err(MetricsError::input("images", "[N, 1, 28, 28]", format!("{:?}", planes.dims())));
         }
-        let features = self.features.prepare(&shape, &[FEATURES]).evaluate(&Batch::new(planes)?)?;
-        let logits = self.head.prepare(&[FEATURES], &[self.record.classes]).evaluate(&features)?;
+        let features = self.features.prepare(&shape, &[FEATURES])?.evaluate(&Batch::new(planes)?)?;
+        let logits = self.head.prepare(&[FEATURES], &[self.record.classes])?.evaluate(&features)?;
         let flat = |batch: &Batch| batch.to_tensor()?.flatten_from(1);
         Ok((flat(&features)?, flat(&logits)?))
     }
 
     /// The whole network, images `[N, 1, 28, 28]` in and logits out: for training it.
-    #[must_use]
-    pub fn prepare(&self) -> Prepared<'_> {
-        self.network.prepare(&[1, SIDE, SIDE], &[self.record.classes])
-    }
-
-    /// Gradients of zero for its parameters.
     ///
     /// # Errors
     /// None in practice.
-    pub fn gradients(&self) -> Result<Gradients> {
-        Ok(Gradients::new(&self.prepare(), &self.params)?)
+    pub fn prepare(&self) -> Result<Prepared<'_>> {
+        Ok(self.network.prepare(&[1, SIDE, SIDE], &[self.record.classes])?)
+    }
+
+    /// Gradients of zero for its parameters.
+    #[must_use]
+    pub fn gradients(&self) -> Gradients {
+        Gradients::new(&self.params)
     }
 
     /// Its weights and running statistics.
@@ -258,10 +261,6 @@ impl Classifier {
     pub fn with_record(self, record: Record) -> Self {
         Self { record, ..self }
     }
-}
-
-fn build(classes: usize) -> impl FnOnce(VarBuilder<'static>) -> candle_core::Result<Sequential> {
-    move |vb| Sequential::new(&layers(classes), vb.pp("model"))
 }
 
 /// Rows sum to 1. `logits: [N, K]`.

@@ -2,13 +2,13 @@
 
 mod players;
 
-pub use players::{Activation, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig};
+pub use players::{
+    DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig, GeneratorNorm,
+    HiddenActivation, Upsampling,
+};
 
 use crate::error::{ModelError, Result};
-use crate::init::DCGAN_DEVIATION;
 use crate::latents::Distribution;
-use crate::layer::{Convolution, Layer};
-use crate::{dcgan, mlp, residual};
 use serde::{Deserialize, Serialize};
 
 /// Above this, a width in a file is a mistake or an attack, and would only exhaust the memory.
@@ -69,11 +69,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl ModelConfig {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// The first value that cannot be used: its key, what is expected, what was found.
-    pub fn validate(&self) -> Result<()> {
+    /// Checks what every architecture has in common.
+    pub(crate) fn validate_values(&self) -> Result<()> {
         at_most("model.latent-dim", self.latent_dim, MAX_WIDTH)?;
         if ![1, 3].contains(&self.channels) {
             return Err(ModelError::config(
@@ -92,12 +89,8 @@ impl ModelConfig {
                 return Err(ModelError::config("model.discriminator.pack", problem));
             }
         }
-        self.generator.validate(self.arch)?;
-        self.discriminator.validate(self.arch)?;
-        match self.arch {
-            Arch::Mlp => at_most("model.image-size", self.image_size, 256),
-            Arch::Dcgan | Arch::Residual => self.validate_convolutional(),
-        }
+        self.generator.validate()?;
+        self.discriminator.validate()
     }
 
     /// Checks that the discriminator can take batches of so many images.
@@ -115,68 +108,6 @@ impl ModelConfig {
             return Err(ModelError::config("model.discriminator.minibatch-std", problem));
         }
         Ok(())
-    }
-
-    fn validate_convolutional(&self) -> Result<()> {
-        let Some(dcgan) = dcgan::numbers_of_widths(self.image_size) else {
-            return Err(ModelError::config(
-                "model.image-size",
-                format!("expected 28, 32, 64 or 128 for {}, found {}", self.arch, self.image_size),
-            ));
-        };
-        let (expected, numbers) = match (self.arch, dcgan.into_inner()) {
-            // One for each size, from that of the fewest doublings.
-            (Arch::Residual, (fewest, _)) => (fewest + 1..=fewest + 1, (fewest + 1).to_string()),
-            (_, (fewest, most)) if fewest == most => (fewest..=most, fewest.to_string()),
-            (_, (fewest, most)) => (fewest..=most, format!("{fewest} or {most}")),
-        };
-        for (field, widths) in
-            [("model.generator", &self.generator.widths), ("model.discriminator", &self.discriminator.widths)]
-        {
-            if !expected.contains(&widths.len()) {
-                let (size, found) = (self.image_size, widths.len());
-                let problem = format!(
-                    "expected {numbers} widths for {} and {size}x{size} images, found {found}",
-                    self.arch
-                );
-                return Err(ModelError::config(format!("{field}.widths"), problem));
-            }
-        }
-        if self.discriminator.input != DiscriminatorInput::Image {
-            let problem = format!("expected \"image\" for {}, found \"flat\"", self.arch);
-            return Err(ModelError::config("model.discriminator.input", problem));
-        }
-        Ok(())
-    }
-
-    /// The generator's `nn.Sequential`.
-    #[must_use]
-    pub fn generator_layers(&self) -> Vec<Layer> {
-        match self.arch {
-            Arch::Mlp => mlp::mlp_generator(self),
-            Arch::Dcgan => dcgan::dcgan_generator(self),
-            Arch::Residual => residual::residual_generator(self),
-        }
-    }
-
-    /// The discriminator's `nn.Sequential`.
-    #[must_use]
-    pub fn discriminator_layers(&self) -> Vec<Layer> {
-        let layers = match self.arch {
-            Arch::Mlp => mlp::mlp_discriminator(self),
-            Arch::Dcgan => dcgan::dcgan_discriminator(self),
-            Arch::Residual => residual::residual_discriminator(self),
-        };
-        if self.discriminator.norm == Some(DiscriminatorNorm::Spectral) { normalised(layers) } else { layers }
-    }
-
-    /// Shape of one input of [`Self::generator_layers`]: `[latents]`, or `[latents, 1, 1]` where they are convolutions.
-    #[must_use]
-    pub fn generator_input(&self) -> Vec<usize> {
-        match self.arch {
-            Arch::Mlp => vec![self.latents().width()],
-            Arch::Dcgan | Arch::Residual => vec![self.latents().width(), 1, 1],
-        }
     }
 
     /// Shape of one input of [`Self::discriminator_layers`]: of as many images as it sees at once.
@@ -208,23 +139,8 @@ impl ModelConfig {
     }
 }
 
-/// Every product with spectral norm, which a weight of zeros cannot have: how large a weight begins does not matter then.
-fn normalised(layers: Vec<Layer>) -> Vec<Layer> {
-    let each = |layer| match layer {
-        Layer::Linear { .. } => Layer::SpectralNorm(Box::new(layer)),
-        Layer::Conv2d(c) => {
-            let deviation = if c.deviation > 0. { c.deviation } else { DCGAN_DEVIATION };
-            Layer::SpectralNorm(Box::new(Layer::Conv2d(Convolution { deviation, ..c })))
-        }
-        Layer::Residual { body, shortcut } => {
-            Layer::Residual { body: normalised(body), shortcut: normalised(shortcut) }
-        }
-        layer => layer,
-    };
-    layers.into_iter().map(each).collect()
-}
-
-fn at_most(field: &str, value: usize, max: usize) -> Result<()> {
+/// Refuses 0 and what is above `max`.
+pub(crate) fn at_most(field: &str, value: usize, max: usize) -> Result<()> {
     if (1..=max).contains(&value) {
         return Ok(());
     }
@@ -277,7 +193,28 @@ mod tests {
         assert!(batch(60).unwrap_err().contains("minibatch-std: expected a divisor of the 30"));
         assert!(problem(|c| c.arch = Arch::Residual).contains("expected 3 widths for residual and 28x28"));
         assert_eq!(
-            problem(|c| (c.arch, c.discriminator.norm) = (Arch::Mlp, Some(DiscriminatorNorm::Batch))),
+            problem(|c| c.discriminator.dropout = Some(1.)),
+            "model.discriminator.dropout: expected a number above 0 and below 1, found 1"
+        );
+        // From 4x4 to 7x7 is no doubling.
+        let deep = |c: &mut ModelConfig| {
+            (c.generator.widths, c.generator.upsample) = (vec![8, 8, 8], Upsampling::Nearest);
+        };
+        assert!(problem(deep).contains("expected 2 widths for dcgan and 28x28 images, found 3"));
+        for (arch, part) in [(Arch::Mlp, "no such key for mlp"), (Arch::Residual, "grow by nearest")] {
+            let problem = problem(|c| (c.arch, c.generator.upsample) = (arch, Upsampling::Nearest));
+            assert!(problem.starts_with("model.generator.upsample: ") && problem.contains(part), "{problem}");
+        }
+        assert!(
+            problem(|c| (c.arch, c.generator.norm) = (Arch::Mlp, GeneratorNorm::Batch))
+                .contains("model.generator.norm: expected \"none\" or \"pixel\" for mlp")
+        );
+        assert!(
+            problem(|c| (c.arch, c.discriminator.dropout) = (Arch::Residual, Some(0.5)))
+                .contains("model.discriminator.dropout: expected no such key for residual, found 0.5")
+        );
+        assert_eq!(
+            problem(|c| (c.arch, c.discriminator.norm) = (Arch::Mlp, DiscriminatorNorm::Batch)),
             "model.discriminator.norm: expected \"none\" or \"spectral\" for mlp, found \"batch\""
         );
     }

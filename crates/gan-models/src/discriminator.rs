@@ -4,11 +4,11 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gradients::Gradients;
 use crate::latents::check_labels;
+use crate::mode::Mode;
 use crate::params::Params;
 use crate::pass::Prepared;
-use crate::sequential::{Mode, Sequential};
+use crate::sequential::Sequential;
 use candle_core::{Device, Tensor};
-use candle_nn::VarBuilder;
 use std::collections::HashMap;
 
 /// `D(x)` before its sigmoid.
@@ -17,7 +17,6 @@ pub struct Discriminator {
     config: ModelConfig,
     network: Sequential,
     params: Params,
-    device: Device,
 }
 
 impl Discriminator {
@@ -27,9 +26,9 @@ impl Discriminator {
     /// A configuration that [`ModelConfig::validate`] refuses.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Result<Self> {
         config.validate()?;
-        let (network, params) = Params::seeded(seed, "discriminator", device, build(config))?;
-        network.begin_power_iterations()?;
-        Ok(Self { config: config.clone(), network, params, device: device.clone() })
+        let (network, params) =
+            Sequential::seeded(&config.discriminator_layers(), seed, "discriminator", device)?;
+        Ok(Self { config: config.clone(), network, params })
     }
 
     /// The weights of a PyTorch state dict (`model.0.weight`, ...).
@@ -43,18 +42,8 @@ impl Discriminator {
         device: &Device,
     ) -> Result<Self> {
         config.validate()?;
-        let (network, params) = Params::from_tensors(tensors, device, build(config))?;
-        Ok(Self { config: config.clone(), network, params, device: device.clone() })
-    }
-
-    /// The same network over the same weights, which it takes as constants: what the generator's step
-    /// goes through. It follows every update of the original and shares its running statistics.
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn frozen(&self) -> Result<Self> {
-        let network = build(&self.config)(self.params.frozen(&self.device))?;
-        Ok(Self { network, ..self.clone() })
+        let (network, params) = Sequential::from_tensors(&config.discriminator_layers(), tensors, device)?;
+        Ok(Self { config: config.clone(), network, params })
     }
 
     /// `x: [B, C, H, W]` in [-1, 1]; returns logits `[B]`, or one for as many images as it sees at once.
@@ -115,11 +104,13 @@ impl Discriminator {
     }
 
     /// Its weights as they are now, for passes off candle's tape: images in, logits out.
-    #[must_use]
-    pub fn prepare(&self) -> Prepared<'_> {
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn prepare(&self) -> candle_core::Result<Prepared<'_>> {
         let results = [self.config.discriminator_results()];
-        let prepared = self.network.prepare(&self.config.discriminator_input(), &results);
-        prepared.packed(self.config.discriminator.pack)
+        let prepared = self.network.prepare(&self.config.discriminator_input(), &results)?;
+        Ok(prepared.packed(self.config.discriminator.pack))
     }
 
     /// One power iteration of every spectral norm, to be done before each update; PyTorch does it in each forward pass in
@@ -137,12 +128,16 @@ impl Discriminator {
         self.network.couples_samples()
     }
 
+    /// Why no penalty on its gradient can be had, with the name of the layer that has no second order; `None` if one can.
+    #[must_use]
+    pub fn refuses_penalties(&self) -> Option<&str> {
+        self.network.refuses_penalties()
+    }
+
     /// Gradients of zero for its trainable parameters.
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn gradients(&self) -> candle_core::Result<Gradients> {
-        Gradients::new(&self.prepare(), &self.params)
+    #[must_use]
+    pub fn gradients(&self) -> Gradients {
+        Gradients::new(&self.params)
     }
 
     /// The configuration it was built from.
@@ -158,49 +153,21 @@ impl Discriminator {
     }
 }
 
-fn build(config: &ModelConfig) -> impl FnOnce(VarBuilder<'static>) -> candle_core::Result<Sequential> {
-    let layers = config.discriminator_layers();
-    move |vb| Sequential::new(&layers, vb.pp("model"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Generator, preset};
-    use gan_ops::rng::Stream;
-
-    #[test]
-    fn a_frozen_view_passes_gradients_on_and_takes_none() {
-        let device = Device::Cpu;
-        let config = preset::dcgan_28();
-        let generator = Generator::new(&config, 1, &device).unwrap();
-        let discriminator = Discriminator::new(&config, 1, &device).unwrap();
-        let frozen = discriminator.frozen().unwrap();
-        let z = Stream::new(0, "z", 0).normal((2, 100), &device).unwrap();
-        let fake = generator.forward(&z, Mode::Train).unwrap();
-        let grads = frozen.forward(&fake, Mode::Train).unwrap().sum_all().unwrap().backward().unwrap();
-        assert!(generator.params().trainable().all(|(_, var)| grads.get(var).is_some()));
-        assert!(discriminator.params().iter().all(|(_, var)| grads.get(var).is_none()));
-
-        // It follows updates and shares the statistics.
-        let weight = discriminator.params().get("model.0.weight").unwrap();
-        weight.set(&(weight.as_detached_tensor() * 2.).unwrap()).unwrap();
-        let x = fake.detach();
-        let logits = |d: &Discriminator| d.forward(&x, Mode::Eval).unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(logits(&discriminator), logits(&frozen));
-        let before = discriminator.params().get("model.3.running_mean").unwrap().to_vec1::<f32>().unwrap();
-        frozen.forward(&x, Mode::Train).unwrap();
-        let after = discriminator.params().get("model.3.running_mean").unwrap().to_vec1::<f32>().unwrap();
-        assert_ne!(before, after);
-    }
+    use crate::mode::Draws;
+    use crate::preset;
 
     #[test]
     fn logits_are_one_per_image() {
         for config in [preset::mlp_001(), preset::mlp_003(9), preset::dcgan_28()] {
             let discriminator = Discriminator::new(&config, 1, &Device::Cpu).unwrap();
             let x = Tensor::zeros((3, 1, 28, 28), candle_core::DType::F32, &Device::Cpu).unwrap();
-            assert_eq!(discriminator.forward(&x, Mode::Train).unwrap().dims(), [3]);
-            assert!(discriminator.forward(&x.flatten_from(1).unwrap(), Mode::Train).is_err());
+            assert_eq!(discriminator.forward(&x, Mode::Train(Draws::default())).unwrap().dims(), [3]);
+            assert!(
+                discriminator.forward(&x.flatten_from(1).unwrap(), Mode::Train(Draws::default())).is_err()
+            );
         }
     }
 }

@@ -4,11 +4,11 @@ use crate::batch::Batch;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gradients::Gradients;
+use crate::mode::Mode;
 use crate::params::Params;
 use crate::pass::Prepared;
-use crate::sequential::{Mode, Sequential};
+use crate::sequential::Sequential;
 use candle_core::{Device, Tensor};
-use candle_nn::VarBuilder;
 use std::collections::HashMap;
 
 /// `G(z)`: its layers, weights and configuration.
@@ -27,7 +27,7 @@ impl Generator {
     /// A configuration that [`ModelConfig::validate`] refuses.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Result<Self> {
         config.validate()?;
-        let (network, params) = Params::seeded(seed, "generator", device, build(config))?;
+        let (network, params) = Sequential::seeded(&config.generator_layers(), seed, "generator", device)?;
         Ok(Self { config: config.clone(), network, params, device: device.clone() })
     }
 
@@ -42,7 +42,7 @@ impl Generator {
         device: &Device,
     ) -> Result<Self> {
         config.validate()?;
-        let (network, params) = Params::from_tensors(tensors, device, build(config))?;
+        let (network, params) = Sequential::from_tensors(&config.generator_layers(), tensors, device)?;
         Ok(Self { config: config.clone(), network, params, device: device.clone() })
     }
 
@@ -61,7 +61,7 @@ impl Generator {
     /// # Errors
     /// Another shape of `z`.
     pub fn generate(&self, z: &Tensor) -> candle_core::Result<Tensor> {
-        let images = self.prepare().evaluate(&self.latents(z)?)?.to_tensor()?;
+        let images = self.prepare()?.evaluate(&self.latents(z)?)?.to_tensor()?;
         let [channels, height, width] = self.config.image_shape();
         images.reshape(((), channels, height, width))
     }
@@ -98,17 +98,17 @@ impl Generator {
     }
 
     /// Its weights as they are now, for passes off candle's tape: latents in, images out.
-    #[must_use]
-    pub fn prepare(&self) -> Prepared<'_> {
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn prepare(&self) -> candle_core::Result<Prepared<'_>> {
         self.network.prepare(&self.config.generator_input(), &self.config.image_shape())
     }
 
     /// Gradients of zero for its trainable parameters.
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn gradients(&self) -> candle_core::Result<Gradients> {
-        Gradients::new(&self.prepare(), &self.params)
+    #[must_use]
+    pub fn gradients(&self) -> Gradients {
+        Gradients::new(&self.params)
     }
 
     /// The configuration it was built from.
@@ -130,14 +130,10 @@ impl Generator {
     }
 }
 
-fn build(config: &ModelConfig) -> impl FnOnce(VarBuilder<'static>) -> candle_core::Result<Sequential> {
-    let layers = config.generator_layers();
-    move |vb| Sequential::new(&layers, vb.pp("model"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mode::Draws;
     use crate::preset;
 
     #[test]
@@ -146,7 +142,7 @@ mod tests {
         for config in [preset::mlp_002(), preset::mlp_003(3), preset::dcgan_28()] {
             let generator = Generator::new(&config, 1, &device).unwrap();
             let z = Tensor::zeros((2, config.latent_dim), candle_core::DType::F32, &device).unwrap();
-            for mode in [Mode::Eval, Mode::Train] {
+            for mode in [Mode::Eval, Mode::Train(Draws::default())] {
                 let images = generator.forward(&z, mode).unwrap();
                 assert_eq!(images.dims(), [2, 1, 28, 28]);
                 let largest = images.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();

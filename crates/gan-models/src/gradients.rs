@@ -1,76 +1,99 @@
 //! Gradients of a whole network.
 
-use crate::batch::image;
+use crate::error::Result;
+use crate::layout::{Entry, Layout};
 use crate::params::Params;
-use crate::part::{self, Sum};
-use crate::pass::Prepared;
-use candle_core::{Result, Tensor, backprop::GradStore};
+use candle_core::{Tensor, backprop::GradStore};
 use gan_ops::Gradient;
+use std::any::Any;
+use std::collections::HashMap;
 
-/// Gradients of a network's trainable parameters, summed over backward passes.
+/// Gradients of a network's trained parameters, summed over backward passes.
 #[derive(Debug)]
-pub struct Gradients(Sums);
+pub struct Gradients {
+    params: Params,
+    positions: HashMap<String, usize>,
+    /// Each at the position of its first parameter; none where nothing was added yet.
+    sums: Vec<Option<Box<dyn GradientSum>>>,
+}
 
-#[derive(Debug)]
-enum Sums {
-    Parts(Vec<Sum>),
-    Tape { params: Params, sums: Vec<Option<Tensor>> },
+/// Sums of the gradients of some parameters that follow each other, in whatever form their stage adds to them.
+pub(crate) trait GradientSum: Any + std::fmt::Debug + Send {
+    /// Back to zero.
+    fn clear(&mut self);
+
+    /// Calls `f` with the gradient of each parameter in turn, in the parameter's shape; with none where it is all zero.
+    fn each(&self, f: &mut dyn FnMut(Gradient<'_>));
 }
 
 impl Gradients {
-    /// Zero for each trainable parameter of the prepared network, whose weights are `params`.
-    ///
-    /// # Errors
-    /// A shape that some layer cannot take.
-    pub fn new(prepared: &Prepared<'_>, params: &Params) -> Result<Self> {
-        if prepared.parts.is_empty() {
-            let sums = vec![None; params.trainable().count()];
-            return Ok(Self(Sums::Tape { params: params.clone(), sums }));
-        }
-        let (parts, _) = part::sums(&prepared.network.0, image(&prepared.input))?;
-        Ok(Self(Sums::Parts(parts)))
+    /// Zero for each trained parameter.
+    #[must_use]
+    pub fn new(params: &Params) -> Self {
+        let layout = params.layout();
+        let positions = layout.iter().enumerate().map(|(i, entry)| (entry.name().to_owned(), i)).collect();
+        let sums = std::iter::repeat_with(|| None).take(layout.len()).collect();
+        Self { params: params.clone(), positions, sums }
+    }
+
+    /// Which parameters they are of.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        self.params.layout()
     }
 
     /// Back to zero.
     pub fn clear(&mut self) {
-        match &mut self.0 {
-            Sums::Parts(parts) => clear(parts),
-            Sums::Tape { sums, .. } => sums.fill(None),
-        }
+        self.sums.iter_mut().flatten().for_each(|sum| sum.clear());
     }
 
-    /// Calls `f` with the position among the trainable parameters and the gradient of each that has one.
+    /// Calls `f` with the position and the gradient of each parameter that has one, in the order of [`Self::layout`].
     ///
     /// # Errors
     /// The first of `f`.
-    pub fn each(&self, mut f: impl FnMut(usize, Gradient<'_>) -> Result<()>) -> Result<()> {
+    pub fn each(
+        &self,
+        mut f: impl FnMut(usize, Gradient<'_>) -> candle_core::Result<()>,
+    ) -> candle_core::Result<()> {
         let mut result = Ok(());
-        match &self.0 {
-            Sums::Parts(parts) => {
-                let mut i = 0;
-                each(parts, &mut |values| {
+        for (first, sum) in self.sums.iter().enumerate() {
+            let mut position = first;
+            if let Some(sum) = sum {
+                sum.each(&mut |gradient| {
                     if result.is_ok() {
-                        result = f(i, Gradient::Slice(values));
+                        result = f(position, gradient);
                     }
-                    i += 1;
+                    position += 1;
                 });
-            }
-            Sums::Tape { sums, .. } => {
-                for (i, sum) in sums.iter().enumerate() {
-                    if let Some(sum) = sum {
-                        f(i, Gradient::Tensor(sum))?;
-                    }
-                }
             }
         }
         result
+    }
+
+    /// Copies all of them to one slice, as [`Self::layout`] says.
+    ///
+    /// # Errors
+    /// A slice of another length.
+    pub fn read_flat(&self, flat: &mut [f32]) -> Result<()> {
+        self.layout().check(flat)?;
+        flat.fill(0.);
+        let ranges: Vec<_> = self.layout().iter().map(Entry::range).collect();
+        Ok(self.each(|i, gradient| {
+            match gradient {
+                Gradient::Slice(values) => flat[ranges[i].clone()].copy_from_slice(values),
+                Gradient::Tensor(values) => {
+                    flat[ranges[i].clone()].copy_from_slice(&values.flatten_all()?.to_vec1::<f32>()?);
+                }
+            }
+            Ok(())
+        })?)
     }
 
     /// Euclidean norm over all parameters.
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn norm(&self) -> Result<f64> {
+    pub fn norm(&self) -> candle_core::Result<f64> {
         let mut sum = 0.;
         self.each(|_, gradient| {
             sum += match gradient {
@@ -82,59 +105,57 @@ impl Gradients {
         Ok(sum.sqrt())
     }
 
-    pub(crate) fn parts(&mut self) -> Option<&mut [Sum]> {
-        match &mut self.0 {
-            Sums::Parts(parts) => Some(parts),
-            Sums::Tape { .. } => None,
+    /// The sums that begin with the parameter `first`; from `zero`, if nothing was added yet.
+    ///
+    /// # Errors
+    /// A parameter of another network; those of `zero`.
+    pub(crate) fn of<S: GradientSum>(
+        &mut self,
+        first: &str,
+        zero: impl FnOnce() -> candle_core::Result<S>,
+    ) -> candle_core::Result<&mut S> {
+        let Some(&position) = self.positions.get(first) else {
+            candle_core::bail!("gradients of another network, which has no {first}")
+        };
+        let sum = match &mut self.sums[position] {
+            Some(sum) => sum,
+            empty @ None => empty.insert(Box::new(zero()?)),
+        };
+        let sum: &mut dyn Any = &mut **sum;
+        match sum.downcast_mut() {
+            Some(sum) => Ok(sum),
+            None => candle_core::bail!("gradients of another network, whose {first} is of another layer"),
         }
     }
 
-    pub(crate) fn add(&mut self, grads: &GradStore) -> Result<()> {
-        if let Sums::Tape { params, sums } = &mut self.0 {
-            for (sum, (_, var)) in sums.iter_mut().zip(params.trainable()) {
-                if let Some(grad) = grads.get(var) {
-                    *sum = Some(match sum.take() {
-                        Some(sum) => (sum + grad.detach())?,
-                        None => grad.detach(),
-                    });
-                }
+    /// Adds those that candle's tape found.
+    pub(crate) fn add(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        let params = self.params.clone();
+        for (name, var) in params.trained() {
+            if let Some(grad) = grads.get(var) {
+                let sum = self.of(name, || Ok(OnTape(None)))?;
+                sum.0 = Some(match sum.0.take() {
+                    Some(sum) => (sum + grad.detach())?,
+                    None => grad.detach(),
+                });
             }
         }
         Ok(())
     }
 }
 
-fn clear(parts: &mut [Sum]) {
-    for part in parts {
-        match part {
-            Sum::Layer { sums, .. } => sums.clear(),
-            Sum::Residual { body, shortcut } => {
-                clear(body);
-                clear(shortcut);
-            }
-            Sum::Nothing => {}
-        }
-    }
-}
+/// The gradient of one parameter as candle's tape gives it.
+#[derive(Debug)]
+struct OnTape(Option<Tensor>);
 
-/// Calls `f` with the gradient of each parameter, in their order.
-fn each(parts: &[Sum], f: &mut dyn FnMut(&[f32])) {
-    for part in parts {
-        match part {
-            Sum::Layer { sums, normalised: None } => sums.each(&mut *f),
-            Sum::Layer { sums, normalised: Some(normalised) } => {
-                // The weight is the first parameter of a layer.
-                let mut weight = Some(normalised);
-                sums.each(|values| match weight.take() {
-                    Some(weight) => f(&weight.to_original(values)),
-                    None => f(values),
-                });
-            }
-            Sum::Residual { body, shortcut } => {
-                each(body, f);
-                each(shortcut, f);
-            }
-            Sum::Nothing => {}
+impl GradientSum for OnTape {
+    fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    fn each(&self, f: &mut dyn FnMut(Gradient<'_>)) {
+        if let Some(gradient) = &self.0 {
+            f(Gradient::Tensor(gradient));
         }
     }
 }

@@ -1,45 +1,25 @@
-//! Initial weights: PyTorch's defaults for fully connected networks, DCGAN's for convolutional ones.
+//! First values: PyTorch's defaults for fully connected networks, DCGAN's for convolutional ones. The file of each kind of
+//! layer says which.
 //!
-//! candle's own layers initialise differently (Kaiming with ReLU's gain), which changes how a GAN
-//! trains.
+//! candle's own layers begin differently (Kaiming with ReLU's gain), which changes how a GAN trains.
 
-use crate::layer::Layer;
 use candle_nn::Init;
 
 /// Deviation of DCGAN's initial weights (Radford et al. 2016, section 4).
 pub const DCGAN_DEVIATION: f64 = 0.02;
 
-/// Distribution of a layer's `weight`.
-///
-/// - `Linear`: PyTorch's default, Kaiming uniform with `a = sqrt(5)` (He et al. 2015), which is the
-///   uniform distribution on `+-1 / sqrt(fan_in)`.
-/// - convolutions: normal with the deviation that the layer says, 0.02 in DCGAN; batch norm N(1, 0.02), as there (Radford et
-///   al. 2016, section 4, and the PyTorch tutorial's `weights_init`).
-#[must_use]
-pub fn weight(layer: &Layer) -> Init {
-    match layer {
-        Layer::Linear { inputs, .. } => fan_in_uniform(*inputs),
-        Layer::Conv2d(c) | Layer::ConvTranspose2d(c) => Init::Randn { mean: 0., stdev: c.deviation },
-        _ => Init::Randn { mean: 1., stdev: DCGAN_DEVIATION },
-    }
-}
-
-/// Distribution of a layer's `bias`: PyTorch's default, uniform on `+-1 / sqrt(fan_in)`, and 0 for
-/// batch norm. (PyTorch's fan-in of a transposed convolution is that of its weight `[in, out, k, k]`:
-/// `out * k * k`.)
-#[must_use]
-pub fn bias(layer: &Layer) -> Init {
-    match layer {
-        Layer::Linear { inputs, .. } => fan_in_uniform(*inputs),
-        Layer::Conv2d(c) => fan_in_uniform(c.inputs * c.kernel * c.kernel),
-        Layer::ConvTranspose2d(c) => fan_in_uniform(c.outputs * c.kernel * c.kernel),
-        _ => Init::Const(0.),
-    }
-}
-
-fn fan_in_uniform(fan_in: usize) -> Init {
+/// Uniform on `+-1 / sqrt(fan_in)`.
+pub(crate) fn fan_in_uniform(fan_in: usize) -> Init {
     let bound = 1. / (fan_in as f64).sqrt();
     Init::Uniform { lo: -bound, up: bound }
+}
+
+pub(crate) fn normal(mean: f64, stdev: f64) -> Init {
+    Init::Randn { mean, stdev }
+}
+
+pub(crate) fn constant(value: f64) -> Init {
+    Init::Const(value)
 }
 
 #[cfg(test)]

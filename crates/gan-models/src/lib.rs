@@ -1,33 +1,33 @@
 #![doc = include_str!("../README.md")]
 
+mod architectures;
 mod batch;
+mod chain;
 mod config;
-mod dcgan;
 mod discriminator;
 mod error;
 mod file;
+mod fused;
 mod generator;
 mod gradients;
-pub mod init;
+mod init;
 mod latents;
-mod layer;
-mod mlp;
+mod layers;
+mod layout;
+mod linear_map;
+mod mode;
 mod params;
-mod part;
 mod pass;
 pub mod preset;
-mod residual;
 mod sequential;
 mod slope;
-mod spectral;
 mod stage;
 
 pub use batch::Batch;
 pub use config::{
-    Activation, Arch, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig,
-    ModelConfig,
+    Arch, DiscriminatorConfig, DiscriminatorInput, DiscriminatorNorm, GeneratorConfig, GeneratorNorm,
+    HiddenActivation, ModelConfig, Upsampling,
 };
-pub use dcgan::{dcgan_discriminator, dcgan_generator};
 pub use discriminator::Discriminator;
 pub use error::{ModelError, Result};
 pub use file::{
@@ -35,11 +35,13 @@ pub use file::{
 };
 pub use generator::Generator;
 pub use gradients::Gradients;
+pub use init::DCGAN_DEVIATION;
 pub use latents::{Distribution, Latents};
-pub use layer::{Convolution, Layer};
-pub use mlp::{mlp_discriminator, mlp_generator};
-pub use params::Params;
-pub use pass::{Pass, Prepared, Wanted};
-pub use residual::{residual_discriminator, residual_generator};
-pub use sequential::{BATCH_NORM_MOMENTUM, Mode, Sequential};
+pub use layers::{BATCH_NORM_MOMENTUM, Convolution, Layer};
+pub use layout::{Entry, Layout};
+pub use mode::{Draws, Mode};
+pub use params::{Parameter, Params};
+pub use pass::{Pass, Prepared};
+pub use sequential::Sequential;
 pub use slope::Slope;
+pub use stage::Wanted;

@@ -3,17 +3,17 @@
 use crate::batch::{Batch, Form, image};
 use crate::gradients::Gradients;
 use crate::latents::check_labels;
-use crate::part::{self, Part, Step};
-use crate::sequential::{Mode, Sequential};
-use crate::stage;
+use crate::mode::{Draws, Mode};
+use crate::sequential::Sequential;
+use crate::stage::{Kernel, Pullback, Stage, Wanted};
 use candle_core::{Result, Tensor, Var};
 
 /// A network with the weights of this moment, put in order for the kernels: make it anew after each update.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     pub(crate) network: &'a Sequential,
-    /// Empty where candle's tape does the work.
-    pub(crate) parts: Vec<Part>,
+    /// None where candle's tape does the work.
+    kernel: Option<Box<dyn Kernel>>,
     /// Of one sample, as the first layer takes it.
     pub(crate) input: Vec<usize>,
     /// Of one sample, as the network's owner gives it.
@@ -27,18 +27,20 @@ pub struct Prepared<'a> {
 pub struct Pass<'a> {
     pub(crate) prepared: &'a Prepared<'a>,
     pub(crate) output: Batch,
-    pub(crate) saved: Saved,
+    pub(crate) back: Back<'a>,
     pub(crate) labels: Option<Vec<u8>>,
 }
 
+/// The way back of a pass.
 #[derive(Debug)]
-pub(crate) enum Saved {
-    Parts {
-        steps: Vec<Step>,
-        /// Shape of what the last of them gave.
+pub(crate) enum Back<'a> {
+    Kernels {
+        pullback: Box<dyn Pullback + 'a>,
+        /// Shape of what the last stage gave.
         last: [usize; 3],
     },
     Tape {
+        draws: Draws,
         input: Var,
         output: Tensor,
     },
@@ -46,15 +48,14 @@ pub(crate) enum Saved {
 
 impl Sequential {
     /// Its weights as they are now, for samples of shape `input` and results of shape `output`.
-    #[must_use]
-    pub fn prepare(&self, input: &[usize], output: &[usize]) -> Prepared<'_> {
-        let layers = stage::fused_layers(&self.0);
-        let has_weights =
-            layers.iter().any(|fused| fused.layer.product.is_some() || fused.layer.norm.is_some());
-        let served = has_weights && layers.iter().all(|fused| fused.layer.is_served());
-        // What the kernels cannot be prepared for is left to the tape, which says why.
-        let parts = if served { part::parts(&self.0).unwrap_or_default() } else { vec![] };
-        Prepared { network: self, parts, input: input.to_vec(), output: output.to_vec(), pack: 1 }
+    ///
+    /// # Errors
+    /// Weights that cannot be put in the kernels' order.
+    pub fn prepare(&self, input: &[usize], output: &[usize]) -> Result<Prepared<'_>> {
+        // Without weights nothing tells which device its inputs come from.
+        let served = self.chain.is_trained() && self.chain.is_served();
+        let kernel = served.then(|| self.chain.prepare()).transpose()?;
+        Ok(Prepared { network: self, kernel, input: input.to_vec(), output: output.to_vec(), pack: 1 })
     }
 }
 
@@ -70,22 +71,26 @@ impl<'a> Prepared<'a> {
         if self.pack == 1 { Ok(x.clone()) } else { x.packed(self.pack) }
     }
 
-    /// A training pass: batch norm takes the statistics of the batch and moves the running ones.
+    /// A training pass: batch norm takes the statistics of the batch and moves the running ones, and dropout drops what `draws`
+    /// says.
     ///
     /// # Errors
     /// A shape that some layer cannot take; batch norm over a single value per channel.
-    pub fn forward(&'a self, x: &Batch) -> Result<Pass<'a>> {
+    pub fn forward(&'a self, x: &Batch, draws: Draws) -> Result<Pass<'a>> {
         let x = self.pack(x)?;
-        let (output, saved) = if self.parts.is_empty() {
-            let input = Var::from_tensor(&x.tensor(&self.input)?)?;
-            let output = self.network.forward(&input, Mode::Train)?;
-            let output = output.reshape([&[x.samples()?], &self.output[..]].concat())?;
-            (Form::Tensor(output.detach()), Saved::Tape { input, output })
-        } else {
-            let (y, steps) = part::forward(&self.parts, &x.maps(&self.input)?)?;
-            (Form::Maps(y.reshape(image(&self.output))?), Saved::Parts { steps, last: y.image() })
+        let (output, back) = match &self.kernel {
+            None => {
+                let input = Var::from_tensor(&x.tensor(&self.input)?)?;
+                let output = self.network.forward(&input, Mode::Train(draws))?;
+                let output = output.reshape([&[x.samples()?], &self.output[..]].concat())?;
+                (Form::Tensor(output.detach()), Back::Tape { draws, input, output })
+            }
+            Some(kernel) => {
+                let (y, pullback) = kernel.forward(&x.maps(&self.input)?, draws)?;
+                (Form::Maps(y.reshape(image(&self.output))?), Back::Kernels { pullback, last: y.image() })
+            }
         };
-        Ok(Pass { prepared: self, output: Batch(output), saved, labels: None })
+        Ok(Pass { prepared: self, output: Batch(output), back, labels: None })
     }
 
     /// The network in evaluation: batch norm takes the running statistics. No gradients.
@@ -94,11 +99,11 @@ impl<'a> Prepared<'a> {
     /// A shape that some layer cannot take.
     pub fn evaluate(&self, x: &Batch) -> Result<Batch> {
         let x = self.pack(x)?;
-        if self.parts.is_empty() {
+        let Some(kernel) = &self.kernel else {
             let y = self.network.forward(&x.tensor(&self.input)?, Mode::Eval)?.detach();
             return Ok(Batch(Form::Tensor(y.reshape([&[x.samples()?], &self.output[..]].concat())?)));
-        }
-        let y = part::evaluate(&self.parts, x.maps(&self.input)?)?;
+        };
+        let y = kernel.evaluate(x.maps(&self.input)?)?;
         Ok(Batch(Form::Maps(y.reshape(image(&self.output))?)))
     }
 }
@@ -171,21 +176,22 @@ impl Pass<'_> {
         sums: Option<&mut Gradients>,
         wanted: Wanted,
     ) -> Result<Option<Batch>> {
-        let input = wanted == Wanted::Input;
         let gradient = self.of_output(gradient)?;
-        let below = match self.saved {
-            Saved::Tape { input: x, output } => {
+        let below = match self.back {
+            Back::Tape { input, output, .. } => {
                 let shape = &self.prepared.output;
                 let grads = (&output * gradient.tensor(shape)?)?.sum_all()?.backward()?;
                 if let Some(sums) = sums {
                     sums.add(&grads)?;
                 }
-                input.then(|| grads.get(&x)).flatten().map(|g| Batch(Form::Tensor(g.detach())))
+                match wanted {
+                    Wanted::Input => grads.get(&input).map(|g| Batch(Form::Tensor(g.detach()))),
+                    Wanted::Nothing => None,
+                }
             }
-            Saved::Parts { steps, last } => {
+            Back::Kernels { pullback, last } => {
                 let gradient = gradient.maps(&self.prepared.output)?.reshape(last)?;
-                let sums = sums.and_then(Gradients::parts);
-                let below = part::backward(&self.prepared.parts, steps, gradient, sums, input)?;
+                let below = pullback.backward(gradient, sums, wanted)?;
                 below.map(|below| Batch(Form::Maps(below)))
             }
         };
@@ -194,13 +200,4 @@ impl Pass<'_> {
             below => Ok(below),
         }
     }
-}
-
-/// What a backward pass is asked for beside the gradients of the parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// The gradient of the network's input.
-    Input,
-    /// Nothing.
-    Nothing,
 }

@@ -1,7 +1,7 @@
 //! The networks of well-known programs, by name. `configs/<name>.toml` holds each with its training.
 
 use crate::config::{
-    Activation, Arch, DiscriminatorConfig, DiscriminatorInput, GeneratorConfig, ModelConfig,
+    Arch, DiscriminatorConfig, DiscriminatorInput, GeneratorConfig, HiddenActivation, ModelConfig,
 };
 use crate::latents::Distribution;
 
@@ -23,26 +23,26 @@ pub fn dcgan_28() -> ModelConfig {
 /// The MLP of the first tutorial: ReLU and Tanh, three hidden layers.
 #[must_use]
 pub fn mlp_001() -> ModelConfig {
-    mlp(100, &[128, 256, 512], Activation::Relu, DiscriminatorInput::Image)
+    mlp(100, &[128, 256, 512], HiddenActivation::Relu, DiscriminatorInput::Image)
 }
 
 /// The MLP of the second tutorial: LeakyReLU, two hidden layers.
 #[must_use]
 pub fn mlp_002() -> ModelConfig {
-    mlp(100, &[256, 512], Activation::LeakyRelu, DiscriminatorInput::Image)
+    mlp(100, &[256, 512], HiddenActivation::LeakyRelu, DiscriminatorInput::Image)
 }
 
 /// The MLP of the third tutorial: the first one's layers on flat vectors, with a latent size of your
 /// choice.
 #[must_use]
 pub fn mlp_003(latent_dim: usize) -> ModelConfig {
-    mlp(latent_dim, &[128, 256, 512], Activation::Relu, DiscriminatorInput::Flat)
+    mlp(latent_dim, &[128, 256, 512], HiddenActivation::Relu, DiscriminatorInput::Flat)
 }
 
 fn mlp(
     latent_dim: usize,
     widths: &[usize],
-    activation: Activation,
+    activation: HiddenActivation,
     input: DiscriminatorInput,
 ) -> ModelConfig {
     ModelConfig {
@@ -66,7 +66,7 @@ fn dcgan(image_size: usize, channels: usize, widths: &[usize]) -> ModelConfig {
         channels,
         image_size,
         classes: None,
-        generator: GeneratorConfig::new(widths, Activation::Relu),
+        generator: GeneratorConfig::new(widths, HiddenActivation::Relu),
         discriminator: DiscriminatorConfig::new(&mirrored),
     }
 }
@@ -74,7 +74,7 @@ fn dcgan(image_size: usize, channels: usize, widths: &[usize]) -> ModelConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::Layer;
+    use crate::layers::Layer;
 
     fn counts(config: &ModelConfig) -> (usize, usize) {
         config.validate().unwrap();

@@ -1,34 +1,72 @@
 //! A list of layers with weights, applied one after the other.
 
-use crate::layer::Layer;
-use crate::spectral::Spectral;
-use crate::stage::{self, Stage};
-use candle_core::{Result, Tensor};
+use crate::chain::{Chain, Weights, parameters};
+use crate::error::Result;
+use crate::layers::{Layer, Spectral};
+use crate::mode::Mode;
+use crate::params::{Parameter, Params};
+use crate::stage::Stage;
+use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
-
-/// How far a batch moves batch norm's running statistics.
-pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
+use std::collections::HashMap;
 
 /// `nn.Sequential` over [`Layer`]s.
 #[derive(Debug, Clone)]
-pub struct Sequential(pub(crate) Vec<Stage>);
-
-/// Which statistics batch norm uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Those of the batch, which also move the running ones: `model.train()`.
-    Train,
-    /// The running ones: `model.eval()`.
-    Eval,
+pub struct Sequential {
+    pub(crate) chain: Chain,
+    /// Of every spectral norm.
+    spectral: Vec<Spectral>,
+    couples_samples: bool,
+    refuses_penalties: Option<String>,
 }
 
 impl Sequential {
+    /// The parameters of `layers` in order, each by its layer's position behind `prefix`: `prefix.0.weight`.
+    #[must_use]
+    pub fn parameters(prefix: &str, layers: &[Layer]) -> Vec<Parameter> {
+        parameters(prefix, layers)
+    }
+
     /// Asks `vb` for the weights of each layer under its position: `0.weight`, `0.bias`, ...
     ///
     /// # Errors
-    /// Those of `vb`.
-    pub fn new(layers: &[Layer], vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self(stage::stages(layers, &vb)?))
+    /// Those of `vb`; layers that cannot be what they say, as spectral norm of a flattening.
+    pub fn new(layers: &[Layer], vb: VarBuilder<'_>) -> candle_core::Result<Self> {
+        let get = |p: Parameter| vb.get_with_hints(p.shape(), p.name(), p.first());
+        let tensors = parameters("", layers).into_iter().map(get).collect::<candle_core::Result<_>>()?;
+        let mut weights = Weights::new(&vb.prefix(), tensors);
+        Ok(Self {
+            chain: Chain::new(layers, &mut weights)?,
+            spectral: weights.into_spectral(),
+            couples_samples: layers.iter().any(Layer::couples_samples),
+            refuses_penalties: layers.iter().find_map(Layer::refuses_penalties),
+        })
+    }
+
+    /// Fresh weights under the names `model.0.weight`, ...: a pure function of `seed`, `scope` and the names.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn seeded(layers: &[Layer], seed: u64, scope: &str, device: &Device) -> Result<(Self, Params)> {
+        let params = Params::seeded(parameters(MODEL, layers), seed, scope, device)?;
+        let network = Self::new(layers, params.var_builder(device).pp(MODEL))?;
+        for spectral in &network.spectral {
+            spectral.begin()?;
+        }
+        Ok((network, params))
+    }
+
+    /// The weights of a PyTorch state dict with the names `model.0.weight`, ...
+    ///
+    /// # Errors
+    /// As of [`Params::from_tensors`] and [`Self::new`].
+    pub fn from_tensors(
+        layers: &[Layer],
+        tensors: HashMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<(Self, Params)> {
+        let params = Params::from_tensors(parameters(MODEL, layers), tensors, device)?;
+        Ok((Self::new(layers, params.var_builder(device).pp(MODEL))?, params))
     }
 
     /// `x: [B, ...]` as the first layer takes it; returns the last layer's output, on candle's tape. For a training loop
@@ -36,49 +74,38 @@ impl Sequential {
     ///
     /// # Errors
     /// A shape that some layer cannot take; in training, batch norm over a single value per channel.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        stage::forward(&self.0, x, mode)
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
+        self.chain.forward(x, mode)
     }
 
-    /// Whether a sample's result depends on the others in training, as batch norm makes it: then there is no gradient of one
-    /// sample's result, and no penalty on it.
+    /// Whether a sample's result depends on the others in training, as batch norm makes it.
     #[must_use]
     pub fn couples_samples(&self) -> bool {
-        stage::couple_samples(&self.0)
+        self.couples_samples
     }
 
-    /// Brings the singular vectors of spectral norm from random ones to those of the weights.
-    ///
-    /// # Errors
-    /// Only those of the device.
-    pub fn begin_power_iterations(&self) -> Result<()> {
-        self.each_spectral(Spectral::begin)
+    /// Why no penalty on the gradient at the input can go through the network, with the name of the layer that has no second
+    /// order; `None` if one can.
+    #[must_use]
+    pub fn refuses_penalties(&self) -> Option<&str> {
+        self.refuses_penalties.as_deref()
     }
 
     /// One power iteration of every spectral norm, to be done before each step on the weights.
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn iterate_power(&self) -> Result<()> {
-        self.each_spectral(Spectral::iterate)
-    }
-
-    fn each_spectral(&self, f: impl Fn(&Spectral, &Tensor) -> Result<()>) -> Result<()> {
-        for fused in stage::fused_layers(&self.0) {
-            if let (Some(spectral), Some((_, weight, _))) = (&fused.spectral, &fused.layer.product) {
-                f(spectral, weight)?;
-            }
-        }
-        Ok(())
+    pub fn iterate_power(&self) -> candle_core::Result<()> {
+        self.spectral.iter().try_for_each(Spectral::iterate)
     }
 
     /// The largest magnitude that any layer gives in evaluation. `x` as for [`Self::forward`].
     ///
     /// # Errors
     /// A shape that some layer cannot take.
-    pub fn largest_activation(&self, x: &Tensor) -> Result<f32> {
+    pub fn largest_activation(&self, x: &Tensor) -> candle_core::Result<f32> {
         let (mut x, mut largest) = (x.clone(), 0f32);
-        for stage in &self.0 {
+        for stage in self.chain.stages() {
             x = stage.forward(&x, Mode::Eval)?.detach();
             // Unlike `f32::max`, which passes NaN over.
             largest = x
@@ -91,21 +118,25 @@ impl Sequential {
         Ok(largest)
     }
 
-    /// All but what the last product begins, and the rest: a classifier's features and its head. They share their
-    /// weights with the whole.
-    #[must_use]
-    pub fn split_head(&self) -> (Self, Self) {
-        let is_product =
-            |stage: &Stage| matches!(stage, Stage::Fused(fused) if fused.layer.product.is_some());
-        let (features, head) = self.0.split_at(self.0.iter().rposition(is_product).unwrap_or(self.0.len()));
-        (Self(features.to_vec()), Self(head.to_vec()))
+    /// The layers before that at `position`, and the others: a classifier's features and its head. They share their weights
+    /// with the whole.
+    ///
+    /// # Errors
+    /// A layer that is computed together with the one before it, as an activation is.
+    pub fn split_at(&self, position: usize) -> candle_core::Result<(Self, Self)> {
+        let (first, second) = self.chain.split_at(position)?;
+        Ok((Self { chain: first, ..self.clone() }, Self { chain: second, ..self.clone() }))
     }
 }
+
+/// What PyTorch's tutorials call the `nn.Sequential` of a network.
+const MODEL: &str = "model";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Convolution, Params};
+    use crate::Convolution;
+    use crate::mode::Draws;
     use candle_core::Device;
     use gan_ops::rng::Stream;
 
@@ -127,8 +158,7 @@ mod tests {
             Layer::Flatten,
             Layer::Linear { inputs: 8, outputs: 1 },
         ];
-        let build = |vb: VarBuilder<'static>| Sequential::new(&layers, vb.pp("model"));
-        let (network, params) = Params::seeded(0, "test", &Device::Cpu, build).unwrap();
+        let (network, params) = Sequential::seeded(&layers, 0, "test", &Device::Cpu).unwrap();
         let names: Vec<_> = params.iter().map(|(name, var)| format!("{name} {:?}", var.dims())).collect();
         assert_eq!(
             names,
@@ -144,20 +174,19 @@ mod tests {
             ]
         );
         let x = Stream::new(0, "x", 0).normal((3, 1, 4, 4), &Device::Cpu).unwrap();
-        assert_eq!(network.forward(&x, Mode::Train).unwrap().dims(), [3, 1]);
+        assert_eq!(network.forward(&x, Mode::Train(Draws::default())).unwrap().dims(), [3, 1]);
     }
 
     #[test]
     fn running_statistics_move_in_training_and_serve_in_evaluation() {
         let device = Device::Cpu;
-        let build =
-            |vb: VarBuilder<'static>| Sequential::new(&[Layer::BatchNorm2d { channels: 1 }], vb.pp("model"));
-        let (network, params) = Params::seeded(0, "test", &device, build).unwrap();
+        let layers = [Layer::BatchNorm2d { channels: 1 }];
+        let (network, params) = Sequential::seeded(&layers, 0, "test", &device).unwrap();
         let x = Tensor::new(&[[[[1f32, 3.]]]], &device).unwrap();
         let value = |name: &str| params.get(name).unwrap().to_vec1::<f32>().unwrap()[0];
         network.forward(&x, Mode::Eval).unwrap();
         assert_eq!((value("model.0.running_mean"), value("model.0.running_var")), (0., 1.));
-        network.forward(&x, Mode::Train).unwrap();
+        network.forward(&x, Mode::Train(Draws::default())).unwrap();
         // Mean 2, unbiased variance 2, momentum 0.1.
         assert!((value("model.0.running_mean") - 0.2).abs() < 1e-6);
         assert!((value("model.0.running_var") - 1.1).abs() < 1e-6);

@@ -3,12 +3,13 @@
 
 use candle_core::{Device, Tensor, Var};
 use gan_models::{
-    Activation, Arch, Batch, Discriminator, DiscriminatorConfig, DiscriminatorNorm, Generator,
-    GeneratorConfig, Gradients, Mode, ModelConfig, Params, Wanted, preset,
+    Arch, Batch, Discriminator, DiscriminatorConfig, DiscriminatorNorm, Draws, Generator, GeneratorConfig,
+    GeneratorNorm, Gradients, HiddenActivation, Mode, ModelConfig, Params, Upsampling, Wanted, preset,
 };
 use gan_ops::rng::Stream;
 
 const SAMPLES: usize = 6;
+const DRAWS: Draws = Draws { seed: 5, purpose: "test", update: 2 };
 
 fn dcgan() -> ModelConfig {
     let mut config = preset::dcgan_28();
@@ -23,7 +24,7 @@ fn residual(image_size: usize, blocks: usize) -> ModelConfig {
     ModelConfig {
         arch: Arch::Residual,
         image_size,
-        generator: GeneratorConfig { blocks, ..GeneratorConfig::new(widths, Activation::LeakyRelu) },
+        generator: GeneratorConfig { blocks, ..GeneratorConfig::new(widths, HiddenActivation::LeakyRelu) },
         discriminator: DiscriminatorConfig { blocks, ..DiscriminatorConfig::new(&mirrored) },
         ..dcgan()
     }
@@ -39,19 +40,25 @@ fn configs() -> Vec<(&'static str, ModelConfig)> {
         ("dcgan", dcgan()),
         ("residual", residual(28, 1)),
         ("residual-32", residual(32, 2)),
-        ("spectral", with(dcgan(), &|c| c.discriminator.norm = Some(DiscriminatorNorm::Spectral))),
-        (
-            "spectral-residual",
-            with(residual(28, 1), &|c| c.discriminator.norm = Some(DiscriminatorNorm::Spectral)),
-        ),
-        (
-            "spectral-mlp",
-            with(preset::mlp_002(), &|c| c.discriminator.norm = Some(DiscriminatorNorm::Spectral)),
-        ),
+        ("spectral", with(dcgan(), &|c| c.discriminator.norm = DiscriminatorNorm::Spectral)),
+        ("spectral-residual", with(residual(28, 1), &|c| c.discriminator.norm = DiscriminatorNorm::Spectral)),
+        ("spectral-mlp", with(preset::mlp_002(), &|c| c.discriminator.norm = DiscriminatorNorm::Spectral)),
         ("minibatch-std", with(dcgan(), &|c| c.discriminator.minibatch_std = Some(3))),
         ("minibatch-std-mlp", with(preset::mlp_002(), &|c| c.discriminator.minibatch_std = Some(2))),
         ("classes", with(residual(28, 1), &|c| c.classes = Some(4))),
         ("classes-mlp", with(preset::mlp_001(), &|c| c.classes = Some(4))),
+        ("dropout", with(dcgan(), &|c| c.discriminator.dropout = Some(0.3))),
+        (
+            "dropout-without-norm",
+            with(dcgan(), &|c| {
+                (c.discriminator.dropout, c.discriminator.norm) = (Some(0.3), DiscriminatorNorm::None);
+            }),
+        ),
+        ("dropout-mlp", with(preset::mlp_002(), &|c| c.discriminator.dropout = Some(0.3))),
+        ("pixel-norm", with(dcgan(), &|c| c.generator.norm = GeneratorNorm::Pixel)),
+        ("pixel-norm-mlp", with(preset::mlp_002(), &|c| c.generator.norm = GeneratorNorm::Pixel)),
+        ("without-norms", with(dcgan(), &|c| c.generator.norm = GeneratorNorm::None)),
+        ("nearest", with(dcgan(), &|c| c.generator.upsample = Upsampling::Nearest)),
         ("pack", with(dcgan(), &|c| c.discriminator.pack = 2)),
         ("pack-flat", with(preset::mlp_003(7), &|c| c.discriminator.pack = 3)),
     ]
@@ -63,7 +70,7 @@ fn normal(name: &str, shape: &[usize]) -> Tensor {
 
 /// Residual blocks begin as nothing; and deviations of 0.02 leave little to compare.
 fn shake(params: &Params) {
-    for (name, var) in params.trainable() {
+    for (name, var) in params.trained() {
         let fan_in = var.elem_count() / var.dims()[0];
         let noise = normal(name, var.dims()).affine(0.7 / (fan_in as f64).sqrt(), 0.).unwrap();
         var.set(&(var.as_detached_tensor() + noise).unwrap()).unwrap();
@@ -83,16 +90,9 @@ fn close(what: &str, found: &[f32], expected: &[f32]) {
 }
 
 fn gradients(sums: &Gradients, params: &Params) -> Vec<Vec<f32>> {
-    let mut all: Vec<Vec<f32>> = params.trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
-    sums.each(|i, gradient| {
-        all[i] = match gradient {
-            gan_ops::Gradient::Slice(values) => values.to_vec(),
-            gan_ops::Gradient::Tensor(values) => flat(values),
-        };
-        Ok(())
-    })
-    .unwrap();
-    all
+    let mut flat = vec![0.; params.count()];
+    sums.read_flat(&mut flat).unwrap();
+    params.layout().iter().map(|entry| flat[entry.range()].to_vec()).collect()
 }
 
 #[test]
@@ -105,23 +105,23 @@ fn a_discriminators_pass_is_that_of_the_tape() {
         let x = Var::from_tensor(&normal("x", &[SAMPLES, c, h, w])).unwrap();
         let labels: Vec<u8> = (0..SAMPLES as u8).map(|i| i % 4).collect();
         let logits = match config.classes {
-            Some(_) => discriminator.forward_of(&x, &labels, Mode::Train),
-            None => discriminator.forward(&x, Mode::Train),
+            Some(_) => discriminator.forward_of(&x, &labels, Mode::Train(DRAWS)),
+            None => discriminator.forward(&x, Mode::Train(DRAWS)),
         };
         let logits = logits.unwrap();
         let gradient = normal("gradient", logits.dims());
         let grads = (&logits * &gradient).unwrap().sum_all().unwrap().backward().unwrap();
 
-        let prepared = discriminator.prepare();
-        let pass = prepared.forward(&Batch::new(&x).unwrap()).unwrap();
+        let prepared = discriminator.prepare().unwrap();
+        let pass = prepared.forward(&Batch::new(&x).unwrap(), DRAWS).unwrap();
         let pass = if config.classes.is_some() { pass.of_classes(&labels).unwrap() } else { pass };
         close(name, &flat(&pass.logits().unwrap()), &flat(&logits));
-        let mut sums = discriminator.gradients().unwrap();
+        let mut sums = discriminator.gradients();
         let below =
             pass.backward(&Batch::new(&gradient).unwrap(), Some(&mut sums), Wanted::Input).unwrap().unwrap();
         close(&format!("{name} input"), &flat(&below.to_tensor().unwrap()), &flat(grads.get(&x).unwrap()));
         for ((parameter, var), found) in
-            discriminator.params().trainable().zip(gradients(&sums, discriminator.params()))
+            discriminator.params().trained().zip(gradients(&sums, discriminator.params()))
         {
             close(&format!("{name} {parameter}"), &found, &flat(grads.get(var).unwrap()));
         }
@@ -137,16 +137,16 @@ fn a_generators_pass_is_that_of_the_tape() {
         shake(generator.params());
         let mut stream = Stream::new(0, "z", 0);
         let z = config.latents().draw(&mut stream, SAMPLES, &Device::Cpu).unwrap();
-        let images = generator.forward(&z, Mode::Train).unwrap();
+        let images = generator.forward(&z, Mode::Train(DRAWS)).unwrap();
         let gradient = normal("gradient", images.dims());
         let grads = (&images * &gradient).unwrap().sum_all().unwrap().backward().unwrap();
-        let prepared = generator.prepare();
-        let pass = prepared.forward(&generator.latents(&z).unwrap()).unwrap();
+        let prepared = generator.prepare().unwrap();
+        let pass = prepared.forward(&generator.latents(&z).unwrap(), DRAWS).unwrap();
         close(name, &flat(&pass.output().to_tensor().unwrap()), &flat(&images));
-        let mut sums = generator.gradients().unwrap();
+        let mut sums = generator.gradients();
         pass.backward(&Batch::new(&gradient).unwrap(), Some(&mut sums), Wanted::Nothing).unwrap();
         for ((parameter, var), found) in
-            generator.params().trainable().zip(gradients(&sums, generator.params()))
+            generator.params().trained().zip(gradients(&sums, generator.params()))
         {
             close(&format!("{name} {parameter}"), &found, &flat(grads.get(var).unwrap()));
         }
@@ -167,13 +167,13 @@ fn a_penaltys_gradient_is_that_of_finite_differences() {
         let labels: Vec<u8> = (0..SAMPLES as u8).map(|i| i % 4).collect();
         // Half the sum of the squares of each sample's gradient.
         let penalty = || {
-            let prepared = discriminator.prepare();
-            let pass = prepared.forward(&x).unwrap();
+            let prepared = discriminator.prepare().unwrap();
+            let pass = prepared.forward(&x, DRAWS).unwrap();
             let pass = if config.classes.is_some() { pass.of_classes(&labels).unwrap() } else { pass };
             let slope = pass.slope().map_err(|e| e.to_string())?;
             let value = slope.gradient().squares().unwrap().iter().sum::<f64>() / 2.;
             let direction = slope.gradient().clone();
-            let mut sums = discriminator.gradients().unwrap();
+            let mut sums = discriminator.gradients();
             slope.backward(&direction, None, &mut sums).unwrap();
             Ok::<_, String>((value, gradients(&sums, discriminator.params())))
         };
@@ -186,7 +186,7 @@ fn a_penaltys_gradient_is_that_of_finite_differences() {
         };
         let scale = f64::from(found.concat().iter().fold(0f32, |most, v| most.max(v.abs())));
         let mut checked = 0;
-        for ((parameter, var), found) in discriminator.params().trainable().zip(&found) {
+        for ((parameter, var), found) in discriminator.params().trained().zip(&found) {
             let values = flat(var);
             for i in (0..values.len()).step_by(values.len().div_ceil(2)) {
                 let moved = |by: f32| {
@@ -209,7 +209,7 @@ fn a_penaltys_gradient_is_that_of_finite_differences() {
 #[test]
 fn spectral_norm_divides_by_the_largest_singular_value() {
     let mut config = dcgan();
-    config.discriminator.norm = Some(DiscriminatorNorm::Spectral);
+    config.discriminator.norm = DiscriminatorNorm::Spectral;
     let discriminator = Discriminator::new(&config, 3, &Device::Cpu).unwrap();
     let of =
         |name: &str| discriminator.params().get(&format!("model.0.parametrizations.weight.{name}")).unwrap();
@@ -220,9 +220,7 @@ fn spectral_norm_divides_by_the_largest_singular_value() {
         matrix.iter().zip(&u).map(|(row, u)| u * row.iter().zip(&v).map(|(w, v)| w * v).sum::<f32>()).sum();
     assert!((sigma / weight - 1.).abs() < 0.02, "{sigma} {weight}");
     // The vectors are state, and no optimizer's.
-    assert!(
-        discriminator.params().trainable().all(|(name, _)| !name.ends_with("_u") && !name.ends_with("_v"))
-    );
+    assert!(discriminator.params().trained().all(|(name, _)| !name.ends_with("_u") && !name.ends_with("_v")));
 }
 
 /// The largest singular value, by very many power iterations on `M M^T`.

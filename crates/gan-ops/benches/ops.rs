@@ -4,7 +4,7 @@
 
 use candle_core::{Device, Result, Shape, Tensor, Var};
 use divan::{Bencher, black_box};
-use gan_ops::fused::Norm;
+use gan_ops::fused::BatchNorm;
 use gan_ops::rng::Stream;
 use gan_ops::{Activation, AdamHyper, Gradient, reference};
 
@@ -35,7 +35,7 @@ impl By {
 
 type Linear = fn(&Tensor, &Tensor, Option<&Tensor>, Activation) -> Result<Tensor>;
 type Convolution = fn(&Tensor, &Tensor, Option<&Tensor>, usize, usize, Activation) -> Result<Tensor>;
-type BatchNorm = fn(&Tensor, &Norm, Activation) -> Result<Tensor>;
+type BatchNormFn = fn(&Tensor, &BatchNorm, Activation) -> Result<Tensor>;
 type Loss = fn(&Tensor, f64) -> Result<Tensor>;
 
 const BATCH: usize = 64;
@@ -100,25 +100,32 @@ fn conv_transpose2d_forward_backward(bencher: Bencher<'_, '_>, by: By) {
 }
 
 /// Its arguments, and the normalisation by the second and the third of them.
-fn norm() -> ([Var; 3], impl Fn(&[Tensor]) -> Norm) {
+fn norm() -> ([Var; 3], impl Fn(&[Tensor]) -> BatchNorm) {
     let running = [(); 2].map(|()| variable(128).into_inner());
     let norm = move |t: &[Tensor]| {
         let [running_mean, running_var] = running.clone();
-        Norm { weight: t[1].clone(), bias: t[2].clone(), running_mean, running_var, eps: 1e-5, momentum: 0.1 }
+        BatchNorm {
+            weight: t[1].clone(),
+            bias: t[2].clone(),
+            running_mean,
+            running_var,
+            eps: 1e-5,
+            momentum: 0.1,
+        }
     };
     ([variable((BATCH, 128, 14, 14)), variable(128), variable(128)], norm)
 }
 
 #[divan::bench(args = BOTH)]
 fn batch_norm_train_forward(bencher: Bencher<'_, '_>, by: By) {
-    let op = by.choose(gan_ops::batch_norm_train as BatchNorm, reference::batch_norm_train);
+    let op = by.choose(gan_ops::batch_norm_train as BatchNormFn, reference::batch_norm_train);
     let (arguments, norm) = norm();
     forward(bencher, &arguments, |t| op(&t[0], &norm(t), LEAKY));
 }
 
 #[divan::bench(args = BOTH)]
 fn batch_norm_train_forward_backward(bencher: Bencher<'_, '_>, by: By) {
-    let op = by.choose(gan_ops::batch_norm_train as BatchNorm, reference::batch_norm_train);
+    let op = by.choose(gan_ops::batch_norm_train as BatchNormFn, reference::batch_norm_train);
     let (arguments, norm) = norm();
     forward_backward(bencher, &arguments, |t| op(&t[0], &norm(t), LEAKY));
 }

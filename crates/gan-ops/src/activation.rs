@@ -2,29 +2,15 @@
 
 use crate::kernels::{self, Isa};
 use crate::tape::{Computed, contiguous};
-use crate::{fused, reference, slices};
+use crate::{Activation, fused, reference, slices};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-
-/// What a layer applies to each element of its result.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Activation {
-    /// Nothing.
-    #[default]
-    Identity,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x` where `x > 0`, else this slope times `x` (Maas et al. 2013).
-    LeakyRelu(f64),
-    /// Hyperbolic tangent.
-    Tanh,
-}
 
 impl Activation {
     /// Whether the kernels serve: they tell the side of 0 from the sign of the output.
     pub(crate) fn keeps_sign(self) -> bool {
         match self {
             Self::LeakyRelu(slope) => slope >= 0.,
-            _ => true,
+            Self::Identity | Self::Relu | Self::Tanh => true,
         }
     }
 }

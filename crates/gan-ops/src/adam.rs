@@ -1,19 +1,8 @@
 //! One update of Adam, in place.
 
 use crate::kernels::{self, AdamFactors, Isa};
-use crate::{fused, reference, slices};
+use crate::{AdamHyper, fused, reference, slices};
 use candle_core::{Result, Tensor, Var};
-
-/// The settings of one [`adam_step`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamHyper {
-    /// Step size.
-    pub lr: f64,
-    /// Decay of the first and of the second moment.
-    pub betas: (f64, f64),
-    /// Added to the root of the second moment.
-    pub eps: f64,
-}
 
 /// The gradient of one parameter.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Batch normalisation on candle's tape.
 
-use crate::fused::{Maps, Norm};
+use crate::fused::{BatchNorm, Maps};
 use crate::kernels::Statistics;
 use crate::tape::{Computed, contiguous};
 use crate::{Activation, fused, reference};
@@ -15,7 +15,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 ///
 /// # Errors
 /// Shapes that do not fit together; a single value per channel, whose variance does not exist.
-pub fn batch_norm_train(x: &Tensor, norm: &Norm, activation: Activation) -> Result<Tensor> {
+pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) -> Result<Tensor> {
     let served = fused::serves(x.device(), x.dtype()) && activation.keeps_sign();
     if !served || !matches!(x.rank(), 2 | 4) {
         return reference::batch_norm_train(x, norm, activation);
@@ -28,18 +28,18 @@ pub fn batch_norm_train(x: &Tensor, norm: &Norm, activation: Activation) -> Resu
 
 /// Normalises with the running statistics:
 /// `activation((x - running_mean) / sqrt(running_var + eps) * weight + bias)`. A network that is only evaluated is faster
-/// with [`fused::Prepared::evaluate`], which folds this into the product before it.
+/// with [`fused::PreparedLayer::evaluate`], which folds this into the product before it.
 ///
 /// `x: [B, C, ...]`; returns the same shape.
 ///
 /// # Errors
 /// Shapes that do not fit together.
-pub fn batch_norm_eval(x: &Tensor, norm: &Norm, activation: Activation) -> Result<Tensor> {
+pub fn batch_norm_eval(x: &Tensor, norm: &BatchNorm, activation: Activation) -> Result<Tensor> {
     crate::activate(&reference::batch_norm_eval(x, norm, Activation::Identity)?, activation)
 }
 
 struct Op {
-    norm: Norm,
+    norm: BatchNorm,
     activation: Activation,
     statistics: Statistics,
     y: Computed,

@@ -6,6 +6,7 @@ mod batch_norm;
 mod bce;
 mod ema;
 pub mod fused;
+mod geometry;
 #[expect(unsafe_code, reason = "what is fast on a CPU: vector instructions and threads that share a slice")]
 #[expect(clippy::inline_always, reason = "only what is inlined has the vector instructions of its caller")]
 #[expect(
@@ -20,10 +21,12 @@ mod slices;
 mod tape;
 pub mod threads;
 
-pub use activation::{Activation, activate, leaky_relu, relu, tanh};
-pub use adam::{AdamHyper, Gradient, adam_step};
+pub use activation::{activate, leaky_relu, relu, tanh};
+pub use adam::{Gradient, adam_step};
 pub use batch_norm::{batch_norm_eval, batch_norm_train};
 pub use bce::bce_with_logits;
 pub use ema::ema_step;
 pub use product::{conv_transpose2d, conv2d, linear};
-pub use reference::{average_pool, minibatch_std, sigmoid, softplus, upsample};
+pub use reference::{
+    Activation, AdamHyper, average_pool, minibatch_std, pixel_norm, sigmoid, softplus, upsample,
+};

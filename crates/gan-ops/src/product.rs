@@ -1,7 +1,8 @@
 //! Linear layers and convolutions on candle's tape.
 
 use crate::fused::{Maps, Product, Weights};
-use crate::kernels::{self, Finish, Image, Isa, WeightGradient};
+use crate::geometry::check;
+use crate::kernels::{self, Finish, Isa, WeightGradient};
 use crate::tape::{Computed, contiguous};
 use crate::{Activation, fused, reference, slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -69,25 +70,6 @@ pub fn conv_transpose2d(
 fn served(x: &Tensor, weight: &Tensor, activation: Activation) -> bool {
     let tensors = [x, weight].iter().all(|tensor| fused::serves(tensor.device(), tensor.dtype()));
     tensors && activation.keeps_sign()
-}
-
-/// Refuses what does not fit together, the same for the kernels and for `reference`.
-pub(crate) fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, product: Product) -> Result<()> {
-    let image = match (product, x.dims()) {
-        (_, [0, ..]) => candle_core::bail!("expected a batch that is not empty, found {:?}", x.dims()),
-        (Product::Linear, &[_, channels]) => Image { channels, height: 1, width: 1 },
-        (Product::Conv2d { .. } | Product::ConvTranspose2d { .. }, &[_, channels, height, width]) => {
-            Image { channels, height, width }
-        }
-        _ => candle_core::bail!("{product:?} of {:?}", x.dims()),
-    };
-    let outputs = product.geometry(weight, image)?.outputs(product);
-    match bias {
-        Some(bias) if bias.dims() != [outputs] => {
-            candle_core::bail!("bias: expected [{outputs}], found {:?}", bias.dims())
-        }
-        _ => Ok(()),
-    }
 }
 
 fn multiply(

@@ -208,8 +208,8 @@ impl TrainConfig {
         self.gradient_penalty.iter().try_for_each(|penalty| penalty.validate("train.gradient-penalty"))
     }
 
-    /// The key of a penalty that needs samples which do not depend on each other, if there is one.
-    pub(crate) fn needs_lone_samples(&self) -> Option<&'static str> {
+    /// The key of a penalty on D's gradient, if there is one.
+    pub(crate) fn gradient_of_samples(&self) -> Option<&'static str> {
         [
             ("train.r1", self.r1.is_some()),
             ("train.r2", self.r2.is_some()),

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::schedule::{Range, Schedule, at};
 use candle_core::{Tensor, Var};
-use gan_models::{Generator, Params};
+use gan_models::{Draws, Generator, Params};
 use gan_ops::{ema_step, rng::Stream};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -76,11 +76,12 @@ impl Ema {
     /// Takes the weights after a step on `batch` images, `images` in all.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Another network than that of the average.
     pub fn update(&mut self, generator: &Generator, images: u64, batch: usize) -> Result<()> {
         let decay = self.config.decay(images, batch);
-        for ((_, average), (_, now)) in self.average.params().trainable().zip(generator.params().trainable())
-        {
+        let (average, now) = (self.average.params(), generator.params());
+        average.layout().check_same(now.layout())?;
+        for ((_, average), (_, now)) in average.trained().zip(now.trained()) {
             ema_step(average, &now.as_detached_tensor(), decay)?;
         }
         Ok(())
@@ -125,7 +126,8 @@ fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
         for var in &running {
             var.set(&var.zeros_like()?)?;
         }
-        generator.prepare().forward(&generator.latents(&z)?)?;
+        let draws = Draws { seed, purpose: "statistics", update: batch };
+        generator.prepare()?.forward(&generator.latents(&z)?, draws)?;
         for (sum, var) in sums.iter_mut().zip(&running) {
             let value = var.as_detached_tensor().copy()?;
             *sum = Some(match sum.take() {
@@ -193,7 +195,7 @@ mod tests {
         let sampler = ema.sampler(3)?;
         assert_eq!(value(&sampler, "model.0.weight"), value(ema.average(), "model.0.weight"));
         let z = Stream::new(9, "z", 0).normal((400, 100), &Device::Cpu)?;
-        let trained = ema.sampler(3)?.forward(&z, Mode::Train)?;
+        let trained = ema.sampler(3)?.forward(&z, Mode::Train(Draws::default()))?;
         let drawn = sampler.generate(&z)?;
         let apart = (trained - drawn)?.abs()?.mean_all()?.to_scalar::<f32>()?;
         assert!(apart < 0.02, "{apart}");

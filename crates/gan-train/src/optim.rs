@@ -1,7 +1,8 @@
 //! Adam and `RMSprop` with named moments, so that a checkpoint holds them and a test compares them.
 
-use candle_core::{Result, Tensor, Var};
-use gan_models::{Gradients, Params};
+use crate::error::Result;
+use candle_core::{Tensor, Var};
+use gan_models::{Gradients, Layout, Params};
 use gan_ops::{AdamHyper, adam_step};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ pub struct Optimizer {
     algorithm: Algorithm,
     hyper: AdamHyper,
     step: u64,
+    /// Which parameters the slots are of.
+    layout: Layout,
     slots: Vec<Slot>,
 }
 
@@ -48,27 +51,29 @@ impl Optimizer {
             let (first_moment, second_moment) = (zeros()?, zeros()?);
             Ok(Slot { name: name.to_owned(), var: var.clone(), first_moment, second_moment })
         };
-        Ok(Self { algorithm, hyper, step: 0, slots: params.trainable().map(slot).collect::<Result<_>>()? })
+        let slots = params.trained().map(slot).collect::<Result<_>>()?;
+        Ok(Self { algorithm, hyper, step: 0, layout: params.layout().clone(), slots })
     }
 
     /// Moves every variable that has a gradient.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Gradients of another network.
     pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
+        self.layout.check_same(gradients.layout())?;
         self.step += 1;
         let age = self.age();
-        gradients.each(|i, gradient| {
+        Ok(gradients.each(|i, gradient| {
             let Slot { var, first_moment, second_moment, .. } = &self.slots[i];
             adam_step(var, gradient, [first_moment, second_moment], &self.hyper, age)
-        })
+        })?)
     }
 
     /// Moves every variable that has a gradient, with other settings from here on: the moments stay, and what corrects their
     /// bias is computed from the present betas, as `torch.optim.Adam` does when `param_groups` change.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Gradients of another network.
     pub fn step_with(&mut self, gradients: &Gradients, hyper: AdamHyper) -> Result<()> {
         self.hyper = hyper;
         self.step(gradients)

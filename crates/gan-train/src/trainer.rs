@@ -17,7 +17,7 @@ use candle_core::{Device, Tensor};
 use gan_models::{Batch, Discriminator, DiscriminatorNorm, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
 use std::borrow::Cow;
-use updates::{Game, Seen};
+use updates::{Game, Seen, Turn};
 
 pub use report::StepReport;
 
@@ -44,8 +44,9 @@ pub(crate) struct Learner {
 }
 
 impl Learner {
-    fn new(params: &Params, gradients: Gradients, config: &OptimizerConfig) -> Result<Self> {
-        Ok(Self { optimizer: Optimizer::new(params, config.optimizer, config.hyper(0))?, gradients })
+    fn new(params: &Params, config: &OptimizerConfig) -> Result<Self> {
+        let optimizer = Optimizer::new(params, config.optimizer, config.hyper(0))?;
+        Ok(Self { optimizer, gradients: Gradients::new(params) })
     }
 }
 
@@ -71,20 +72,22 @@ impl Trainer {
         seed: u64,
     ) -> Result<Self> {
         train.validate()?;
-        if let Some(field) = train.needs_lone_samples().filter(|_| discriminator.couples_samples()) {
-            let problem = "batch norm or minibatch standard deviation in the discriminator couples the samples, so that there \
-                           is no gradient of one sample's logit: model.discriminator.norm = \"none\" and no minibatch-std";
+        if let (Some(field), Some(reason)) = (train.gradient_of_samples(), discriminator.refuses_penalties())
+        {
+            let problem = format!(
+                "no such penalty on this discriminator: {reason} (model.discriminator.norm = \"none\" and no minibatch-std)"
+            );
             return Err(TrainError::config(field, problem));
         }
         let norm = discriminator.config().discriminator.norm;
-        if train.weight_clip.is_some() && norm == Some(DiscriminatorNorm::Spectral) {
+        if train.weight_clip.is_some() && norm == DiscriminatorNorm::Spectral {
             let problem = "expected none with model.discriminator.norm = \"spectral\", which undoes it";
             return Err(TrainError::config("train.weight-clip", problem));
         }
         Ok(Self {
             ema: train.ema.map(|config| Ema::new(config, &generator)).transpose()?,
-            g: Learner::new(generator.params(), generator.gradients()?, &train.generator)?,
-            d: Learner::new(discriminator.params(), discriminator.gradients()?, &train.discriminator)?,
+            g: Learner::new(generator.params(), &train.generator)?,
+            d: Learner::new(discriminator.params(), &train.discriminator)?,
             device: generator.device().clone(),
             generator,
             discriminator,
@@ -136,7 +139,7 @@ impl Trainer {
         let game = Game { generator, discriminator, config, views, step: self.step };
 
         // D, to which the fake images are constants: nothing goes back into G.
-        let prepared = generator.prepare();
+        let prepared = generator.prepare()?;
         let mut judged = vec![];
         let (real, fake) = loop {
             let i = judged.len() as u64;
@@ -144,26 +147,30 @@ impl Trainer {
             let real = Seen { images: Batch::new(&part(&examples.images, i)?)?, labels };
             let z = latents(&part(z, i)?, labels)?;
             phases.end("data");
-            let fake = prepared.forward(&z)?;
-            phases.end("G forward");
             let update = before * d_steps + i;
-            judged.push(game.update_d(&mut self.d, &real, fake.output(), update, &mut phases)?);
+            let fake = prepared.forward(&z, views.draws("fake for D", update))?;
+            phases.end("G forward");
+            let turn = Turn { learner: &mut self.d, update, phases: &mut phases };
+            judged.push(game.update_d(turn, &real, fake.output())?);
             if i + 1 == d_steps {
                 break (real, fake);
             }
         };
 
         // G, through the updated D, which takes no gradient itself.
-        let opponent = discriminator.prepare();
-        let mut g_loss = game.update_g(&mut self.g, &opponent, &real, fake, before * g_steps, &mut phases)?;
+        let opponent = discriminator.prepare()?;
+        let mut update = before * g_steps;
+        let turn = Turn { learner: &mut self.g, update, phases: &mut phases };
+        let mut g_loss = game.update_g(turn, &opponent, &real, fake)?;
         for i in 1..g_steps {
             let z = latents(&part(z, d_steps - 1 + i)?, real.labels)?;
             phases.end("data");
-            let prepared = generator.prepare();
-            let fake = prepared.forward(&z)?;
+            let prepared = generator.prepare()?;
+            update += 1;
+            let fake = prepared.forward(&z, views.draws("fake for G", update))?;
             phases.end("G forward");
-            g_loss +=
-                game.update_g(&mut self.g, &opponent, &real, fake, before * g_steps + i, &mut phases)?;
+            let turn = Turn { learner: &mut self.g, update, phases: &mut phases };
+            g_loss += game.update_g(turn, &opponent, &real, fake)?;
         }
         if let Some(ema) = &mut self.ema {
             ema.update(generator, images, per_step)?;

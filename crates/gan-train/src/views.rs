@@ -5,7 +5,7 @@ use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::schedule::{Range, Schedule, at};
 use candle_core::{Device, Tensor};
-use gan_models::Batch;
+use gan_models::{Batch, Draws};
 use gan_ops::rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ pub struct InstanceNoise {
 }
 
 /// How D sees images in one step: pure functions of the seed, the update and the images seen so far.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Views<'a> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) seed: u64,
@@ -52,6 +52,11 @@ impl InstanceNoise {
 }
 
 impl Views<'_> {
+    /// What the layers of a network draw from in one pass of the update that many updates of the player came before.
+    pub(crate) fn draws(&self, purpose: &'static str, update: u64) -> Draws {
+        Draws { seed: self.seed, purpose, update }
+    }
+
     /// For `images: [B, C, H, W]` of the update that many updates of the player came before. `whose` tells the batches of an
     /// update apart.
     pub(crate) fn draw(&self, whose: &str, update: u64, images: &Batch) -> Result<View> {

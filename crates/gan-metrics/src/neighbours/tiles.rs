@@ -9,7 +9,7 @@ use crate::Result;
 use crate::rows::Rows;
 use candle_core::{Device, Tensor};
 use gan_ops::Activation;
-use gan_ops::fused::{Layer, Maps, Product};
+use gan_ops::fused::{FusedLayer, Maps, Product};
 use rayon::prelude::*;
 
 /// Queries that are screened at once: the vector of which the kernels' results are whole multiples.
@@ -102,7 +102,7 @@ pub(crate) fn each_tile(
         let bias: Vec<_> = squared_norms.iter().map(|n| (n / -2.) as f32).collect();
         let bias = Tensor::from_vec(bias, squared_norms.len(), &Device::Cpu)?;
         let product = Some((Product::Linear, block, Some(bias)));
-        let layer = Layer { product, norm: None, activation: Activation::Identity };
+        let layer = FusedLayer { product, norm: None, activation: Activation::Identity };
         let prepared = layer.prepare();
         let widest = squared_norms.iter().copied().fold(0., f64::max).sqrt();
         for (j, queries) in queries.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! The hidden layers of either network, as they stand under `[model.generator]` and `[model.discriminator]`.
 
-use super::{Arch, MAX_WIDTH, at_most};
+use super::{MAX_WIDTH, at_most, is_default};
 use crate::error::{ModelError, Result};
-use crate::layer::Layer;
+use crate::layers::Layer;
 use serde::{Deserialize, Serialize};
 
 /// Above this, residual blocks at one size are a mistake.
@@ -20,13 +20,19 @@ pub struct GeneratorConfig {
     /// from the smallest to the whole (residual).
     pub widths: Vec<usize>,
     /// After every hidden layer; the output's is always Tanh.
-    pub activation: Activation,
+    pub activation: HiddenActivation,
     /// Of `leaky-relu`.
     #[serde(default = "default_negative_slope")]
     pub negative_slope: f64,
     /// Residual blocks at each size of the image.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub blocks: usize,
+    /// What it normalises with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub norm: GeneratorNorm,
+    /// How a dcgan doubles the image.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub upsample: Upsampling,
 }
 
 /// The discriminator's hidden layers.
@@ -37,16 +43,19 @@ pub struct DiscriminatorConfig {
     /// image from the whole to the smallest (residual).
     pub widths: Vec<usize>,
     /// After every hidden layer; the output is a logit.
-    pub activation: Activation,
+    pub activation: HiddenActivation,
     /// Of `leaky-relu`.
     #[serde(default = "default_negative_slope")]
     pub negative_slope: f64,
     /// What an MLP's layer list takes.
     #[serde(default)]
     pub input: DiscriminatorInput,
-    /// What it normalises with; if absent, a dcgan with batch norm, the others with nothing.
+    /// What it normalises with.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub norm: DiscriminatorNorm,
+    /// Share of the elements that dropout sets to 0 in training behind each hidden activation; no dropout if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub norm: Option<DiscriminatorNorm>,
+    pub dropout: Option<f64>,
     /// Samples in a group of minibatch standard deviation, before the last layer; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minibatch_std: Option<usize>,
@@ -58,10 +67,42 @@ pub struct DiscriminatorConfig {
     pub blocks: usize,
 }
 
+/// What a generator normalises with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GeneratorNorm {
+    /// What the architecture has where the key is absent: batch norm in a dcgan, nothing in the others.
+    #[default]
+    #[serde(skip)]
+    OfArch,
+    /// Batch norm before each hidden activation, as in the DCGAN paper.
+    Batch,
+    /// Pixel norm behind each hidden activation (Karras et al. 2018, arXiv 1710.10196, section 4.2), and a bias in each layer.
+    Pixel,
+    /// Nothing, and a bias in each layer.
+    None,
+}
+
+/// How a dcgan's generator doubles the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Upsampling {
+    /// By a transposed convolution, as in the DCGAN paper.
+    #[default]
+    Transposed,
+    /// By nearest neighbours and a convolution of 3x3, which leaves no checkerboard (Odena et al. 2016,
+    /// <https://distill.pub/2016/deconv-checkerboard>).
+    Nearest,
+}
+
 /// What a discriminator normalises with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiscriminatorNorm {
+    /// What the architecture has where the key is absent: batch norm in a dcgan, nothing in the others.
+    #[default]
+    #[serde(skip)]
+    OfArch,
     /// Batch norm from the second layer on, as in the DCGAN paper.
     Batch,
     /// Nothing, and a bias in each layer: a penalty on its gradient needs samples that do not depend on each other.
@@ -73,7 +114,7 @@ pub enum DiscriminatorNorm {
 /// The activation after hidden layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Activation {
+pub enum HiddenActivation {
     /// `max(x, 0)`.
     Relu,
     /// `x` or `negative-slope * x`.
@@ -109,16 +150,28 @@ fn is_one(value: &usize) -> bool {
 impl GeneratorConfig {
     /// These layers, all else by default.
     #[must_use]
-    pub fn new(widths: &[usize], activation: Activation) -> Self {
-        Self { widths: widths.to_vec(), activation, negative_slope: default_negative_slope(), blocks: 1 }
+    pub fn new(widths: &[usize], activation: HiddenActivation) -> Self {
+        Self {
+            widths: widths.to_vec(),
+            activation,
+            negative_slope: default_negative_slope(),
+            blocks: 1,
+            norm: GeneratorNorm::OfArch,
+            upsample: Upsampling::Transposed,
+        }
     }
 
     pub(crate) fn activation(&self) -> Layer {
         self.activation.layer(self.negative_slope)
     }
 
-    pub(super) fn validate(&self, arch: Arch) -> Result<()> {
-        validate_hidden("model.generator", &self.widths, self.negative_slope, self.blocks, arch)
+    /// The activation's slope below 0.
+    pub(crate) fn slope(&self) -> f64 {
+        self.activation.slope(self.negative_slope)
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        validate_hidden("model.generator", &self.widths, self.negative_slope, self.blocks)
     }
 }
 
@@ -128,10 +181,11 @@ impl DiscriminatorConfig {
     pub fn new(widths: &[usize]) -> Self {
         Self {
             widths: widths.to_vec(),
-            activation: Activation::LeakyRelu,
+            activation: HiddenActivation::LeakyRelu,
             negative_slope: default_negative_slope(),
             input: DiscriminatorInput::Image,
-            norm: None,
+            norm: DiscriminatorNorm::OfArch,
+            dropout: None,
             minibatch_std: None,
             pack: 1,
             blocks: 1,
@@ -142,6 +196,19 @@ impl DiscriminatorConfig {
         self.activation.layer(self.negative_slope)
     }
 
+    /// The activation's slope below 0.
+    pub(crate) fn slope(&self) -> f64 {
+        self.activation.slope(self.negative_slope)
+    }
+
+    /// A product with weights, with spectral norm around it if that is asked for.
+    pub(crate) fn product(&self, layer: Layer) -> Layer {
+        match self.norm {
+            DiscriminatorNorm::Spectral => Layer::SpectralNorm(Box::new(layer)),
+            DiscriminatorNorm::OfArch | DiscriminatorNorm::Batch | DiscriminatorNorm::None => layer,
+        }
+    }
+
     /// Appends minibatch standard deviation to the layers if there is any, and counts its channel.
     pub(crate) fn add_minibatch_std(&self, layers: &mut Vec<Layer>, channels: &mut usize) {
         if let Some(group) = self.minibatch_std {
@@ -150,24 +217,28 @@ impl DiscriminatorConfig {
         }
     }
 
-    pub(super) fn validate(&self, arch: Arch) -> Result<()> {
-        validate_hidden("model.discriminator", &self.widths, self.negative_slope, self.blocks, arch)?;
+    pub(super) fn validate(&self) -> Result<()> {
+        validate_hidden("model.discriminator", &self.widths, self.negative_slope, self.blocks)?;
         at_most("model.discriminator.pack", self.pack, MAX_PACK)?;
         if let Some(group) = self.minibatch_std.filter(|group| !(2..=MAX_GROUP).contains(group)) {
             let problem = format!("expected a whole number from 2 to {MAX_GROUP}, found {group}");
             return Err(ModelError::config("model.discriminator.minibatch-std", problem));
         }
-        let problem = match (arch, self.norm) {
-            (Arch::Mlp | Arch::Residual, Some(DiscriminatorNorm::Batch)) => {
-                format!("expected \"none\" or \"spectral\" for {arch}, found \"batch\"")
-            }
-            _ => return Ok(()),
-        };
-        Err(ModelError::config("model.discriminator.norm", problem))
+        if let Some(p) = self.dropout.filter(|p| !(*p > 0. && *p < 1.)) {
+            let problem = format!("expected a number above 0 and below 1, found {p}");
+            return Err(ModelError::config("model.discriminator.dropout", problem));
+        }
+        Ok(())
     }
 }
 
-fn validate_hidden(field: &str, widths: &[usize], slope: f64, blocks: usize, arch: Arch) -> Result<()> {
+impl GeneratorNorm {
+    pub(crate) fn is_pixel(self) -> bool {
+        self == Self::Pixel
+    }
+}
+
+fn validate_hidden(field: &str, widths: &[usize], slope: f64, blocks: usize) -> Result<()> {
     for &width in widths {
         at_most(&format!("{field}.widths"), width, MAX_WIDTH)?;
     }
@@ -175,19 +246,21 @@ fn validate_hidden(field: &str, widths: &[usize], slope: f64, blocks: usize, arc
         let problem = format!("expected a number from 0 to 1, found {slope}");
         return Err(ModelError::config(format!("{field}.negative-slope"), problem));
     }
-    if arch != Arch::Residual && blocks != 1 {
-        let problem =
-            format!("expected no such key for {arch}, which has no residual blocks, found {blocks}");
-        return Err(ModelError::config(format!("{field}.blocks"), problem));
-    }
     at_most(&format!("{field}.blocks"), blocks, MAX_BLOCKS)
 }
 
-impl Activation {
+impl HiddenActivation {
     fn layer(self, negative_slope: f64) -> Layer {
         match self {
             Self::Relu => Layer::Relu,
             Self::LeakyRelu => Layer::LeakyRelu(negative_slope),
+        }
+    }
+
+    fn slope(self, negative_slope: f64) -> f64 {
+        match self {
+            Self::Relu => 0.,
+            Self::LeakyRelu => negative_slope,
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Second order against finite differences, and kernels against the tape.
 
 use super::*;
-use crate::{Convolution, Layer, Params};
+use crate::{Convolution, Layer, Mode, Params, Sequential};
 use candle_core::{Device, Var};
-use candle_nn::VarBuilder;
 use gan_ops::rng::Stream;
 
 const SHAPE: [usize; 3] = [2, 9, 9];
@@ -17,6 +16,12 @@ fn mlp() -> Vec<Layer> {
         Layer::Relu,
         Layer::Linear { inputs: 10, outputs: 1 },
     ]
+}
+
+fn dropout() -> Vec<Layer> {
+    let mut layers = mlp();
+    layers.insert(3, Layer::Dropout { p: 0.3 });
+    layers
 }
 
 fn convolutions() -> Vec<Layer> {
@@ -34,8 +39,7 @@ fn convolutions() -> Vec<Layer> {
 }
 
 fn network(layers: &[Layer]) -> (Sequential, Params) {
-    let build = |vb: VarBuilder<'static>| Sequential::new(layers, vb.pp("model"));
-    Params::seeded(3, "test", &Device::Cpu, build).unwrap()
+    Sequential::seeded(layers, 3, "test", &Device::Cpu).unwrap()
 }
 
 fn normal(name: &str, shape: &[usize]) -> Tensor {
@@ -44,17 +48,9 @@ fn normal(name: &str, shape: &[usize]) -> Tensor {
 
 /// The gradients of all weights, one after the other.
 fn flat(gradients: &Gradients, params: &Params) -> Vec<f32> {
-    let mut all: Vec<Vec<f32>> = params.trainable().map(|(_, var)| vec![0.; var.elem_count()]).collect();
-    gradients
-        .each(|i, gradient| {
-            all[i] = match gradient {
-                gan_ops::Gradient::Slice(values) => values.to_vec(),
-                gan_ops::Gradient::Tensor(values) => values.flatten_all()?.to_vec1()?,
-            };
-            Ok(())
-        })
-        .unwrap();
-    all.concat()
+    let mut all = vec![0.; params.count()];
+    gradients.read_flat(&mut all).unwrap();
+    all
 }
 
 fn close(a: &[f32], b: &[f32], tolerance: f32) {
@@ -67,15 +63,15 @@ fn close(a: &[f32], b: &[f32], tolerance: f32) {
 /// `sum of c (|g|^2 - 1)^2 / 4`, whose gradient with respect to g is `c (|g|^2 - 1) g`, and the gradient of the weights;
 /// with a loss `sum of r D(x)` beside it if asked for.
 fn penalty(network: &Sequential, params: &Params, x: &Tensor, with_loss: bool) -> (f64, Vec<f32>) {
-    let prepared = network.prepare(&SHAPE, &[1]);
-    let pass = prepared.forward(&Batch::new(x).unwrap()).unwrap();
+    let prepared = network.prepare(&SHAPE, &[1]).unwrap();
+    let pass = prepared.forward(&Batch::new(x).unwrap(), Draws::default()).unwrap();
     let results: Vec<f32> = (0..x.dims()[0]).map(|i| i as f32 - 1.5).collect();
     let logits = pass.logits().unwrap().to_vec1::<f32>().unwrap();
     let slope = pass.slope().unwrap();
     let squares = slope.gradient().squares().unwrap();
     let factors: Vec<f32> = squares.iter().map(|s| (0.7 * (s - 1.)) as f32).collect();
     let direction = slope.gradient().combine(&factors, None).unwrap();
-    let mut sums = Gradients::new(&prepared, params).unwrap();
+    let mut sums = Gradients::new(params);
     let of_results = Batch::new(&Tensor::new(&results[..], &Device::Cpu).unwrap()).unwrap();
     slope.backward(&direction, with_loss.then_some(&of_results), &mut sums).unwrap();
     let value = squares.iter().map(|s| 0.7 * (s - 1.).powi(2) / 4.).sum::<f64>();
@@ -85,10 +81,10 @@ fn penalty(network: &Sequential, params: &Params, x: &Tensor, with_loss: bool) -
 
 #[test]
 fn gradients_of_a_penalty_are_those_of_finite_differences() {
-    for layers in [mlp(), convolutions()] {
+    for layers in [mlp(), dropout(), convolutions()] {
         let (network, params) = network(&layers);
         // Larger weights than fresh ones, so that the penalty is no small number.
-        for (_, var) in params.trainable() {
+        for (_, var) in params.trained() {
             var.set(&(var.as_detached_tensor() * 3.).unwrap()).unwrap();
         }
         let x = normal("x", &[3, 2, 9, 9]);
@@ -96,7 +92,7 @@ fn gradients_of_a_penalty_are_those_of_finite_differences() {
             let (_, found) = penalty(&network, &params, &x, with_loss);
             let scale = f64::from(found.iter().fold(0f32, |m, v| m.max(v.abs())));
             let (mut at, mut checked, mut apart) = (0, 0, vec![]);
-            for (name, var) in params.trainable() {
+            for (name, var) in params.trained() {
                 let count = var.elem_count();
                 let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 for i in (0..count).step_by(count.div_ceil(7)) {
@@ -123,22 +119,23 @@ fn gradients_of_a_penalty_are_those_of_finite_differences() {
 
 #[test]
 fn layers_and_tape_agree() {
-    for layers in [mlp(), convolutions()] {
+    for layers in [mlp(), dropout(), convolutions()] {
         let (network, params) = network(&layers);
         let x = normal("x", &[5, 2, 9, 9]);
         let v = normal("v", &[5, 2, 9, 9]);
-        let prepared = network.prepare(&SHAPE, &[1]);
-        let slope = prepared.forward(&Batch::new(&x).unwrap()).unwrap().slope().unwrap();
+        let prepared = network.prepare(&SHAPE, &[1]).unwrap();
+        let slope = prepared.forward(&Batch::new(&x).unwrap(), Draws::default()).unwrap().slope().unwrap();
         let input = Var::from_tensor(&x).unwrap();
-        let sum = network.forward(&input, crate::Mode::Train).unwrap().sum_all().unwrap();
+        let sum = network.forward(&input, Mode::Train(Draws::default())).unwrap().sum_all().unwrap();
         let on_tape = sum.backward().unwrap().get(&input).unwrap().flatten_all().unwrap();
         let gradient = slope.gradient().to_tensor().unwrap().flatten_all().unwrap();
         close(&gradient.to_vec1().unwrap(), &on_tape.to_vec1().unwrap(), 1e-5);
-        let mut sums = Gradients::new(&prepared, &params).unwrap();
+        let mut sums = Gradients::new(&params);
         slope.backward(&Batch::new(&v).unwrap(), None, &mut sums).unwrap();
-        let grads = network.directional(&x, &v).unwrap().sum_all().unwrap().backward().unwrap();
+        let (_, moved) = network.chain.directional(&x, &v, Draws::default()).unwrap();
+        let grads = moved.sum_all().unwrap().backward().unwrap();
         let expected: Vec<Vec<f32>> = params
-            .trainable()
+            .trained()
             .map(|(_, var)| match grads.get(var) {
                 Some(gradient) => gradient.flatten_all().unwrap().to_vec1().unwrap(),
                 None => vec![0.; var.elem_count()],
@@ -149,26 +146,28 @@ fn layers_and_tape_agree() {
 }
 
 #[test]
-fn a_tanh_has_a_second_derivative_and_batch_norm_is_refused() {
-    let layers = [
-        Layer::Flatten,
-        Layer::Linear { inputs: 162, outputs: 3 },
-        Layer::Tanh,
-        Layer::Linear { inputs: 3, outputs: 1 },
-    ];
-    let (smooth, params) = network(&layers);
-    let x = normal("x", &[3, 2, 9, 9]);
-    let result = smooth.prepare(&SHAPE, &[1]).forward(&Batch::new(&x).unwrap()).unwrap().slope().map(|_| ());
-    // The kernels have none for it, and say so.
-    assert_eq!(result.is_err(), cfg!(feature = "fused"));
-    assert!(!smooth.couples_samples() && params.count() > 0);
-    let (coupled, _) = network(&[
-        Layer::BatchNorm2d { channels: 2 },
-        Layer::Flatten,
-        Layer::Linear { inputs: 162, outputs: 1 },
-    ]);
-    assert!(coupled.couples_samples());
-    let prepared = coupled.prepare(&SHAPE, &[1]);
-    let problem = prepared.forward(&Batch::new(&x).unwrap()).unwrap().slope().unwrap_err().to_string();
-    assert!(problem.contains("couples the samples"), "{problem}");
+fn layers_without_a_second_order_are_refused_by_name() {
+    let linear = |inputs, outputs| Layer::Linear { inputs, outputs };
+    let flat = |layer: Layer| vec![Layer::Flatten, linear(162, 3), layer, linear(3, 1)];
+    let std = vec![Layer::Flatten, Layer::MinibatchStd { group: 3 }, linear(163, 1)];
+    let norm = vec![Layer::BatchNorm2d { channels: 2 }, Layer::Flatten, linear(162, 1)];
+    let block = Layer::Residual { body: norm[..1].to_vec(), shortcut: vec![] };
+    let in_block = vec![block, Layer::Flatten, linear(162, 1)];
+    for (layers, couples, part) in [
+        (flat(Layer::Tanh), false, "Tanh has no second order"),
+        (flat(Layer::PixelNorm), false, "PixelNorm has no second order"),
+        (std, true, "MinibatchStd(3) couples the samples"),
+        (norm, true, "BatchNorm2d(2) couples the samples"),
+        (in_block, true, "BatchNorm2d(2) couples the samples"),
+    ] {
+        let (network, _) = network(&layers);
+        assert_eq!(network.couples_samples(), couples);
+        let prepared = network.prepare(&SHAPE, &[1]).unwrap();
+        let x = Batch::new(&normal("x", &[3, 2, 9, 9])).unwrap();
+        let problem = prepared.forward(&x, Draws::default()).unwrap().slope().unwrap_err().to_string();
+        assert!(problem.contains(part), "{problem}");
+        // With RUST_BACKTRACE, candle appends one.
+        assert!(network.refuses_penalties().is_some_and(|reason| problem.starts_with(reason)));
+    }
+    assert_eq!(network(&mlp()).0.refuses_penalties(), None);
 }

@@ -1,44 +1,28 @@
 //! A product, batch norm and activation as one layer.
 
 use super::product::Weights;
-use super::{Maps, Product};
+use super::{BatchNorm, Maps, Product};
 use crate::Activation;
-use crate::kernels::{self, BatchNorm, Buffer, Finish, Image, Isa, Statistics, WeightGradient};
+use crate::geometry::Image;
+use crate::kernels::{self, Buffer, Finish, Isa, NormKernel, Statistics, WeightGradient};
 use crate::slices;
 use candle_core::{Result, Tensor};
 
 /// `activation(norm(product(x) + bias))`, of which each part may be missing.
 #[derive(Debug, Clone)]
-pub struct Layer {
+pub struct FusedLayer {
     /// The product, its weight and its bias.
     pub product: Option<(Product, Tensor, Option<Tensor>)>,
     /// Batch normalisation.
-    pub norm: Option<Norm>,
+    pub norm: Option<BatchNorm>,
     /// The activation.
     pub activation: Activation,
 }
 
-/// Batch normalisation over everything but the channels; all tensors are `[C]`.
-#[derive(Debug, Clone)]
-pub struct Norm {
-    /// Scale.
-    pub weight: Tensor,
-    /// Shift.
-    pub bias: Tensor,
-    /// Running mean, moved in place by [`Prepared::forward`].
-    pub running_mean: Tensor,
-    /// Running variance (unbiased), moved in place by [`Prepared::forward`].
-    pub running_var: Tensor,
-    /// Added to the variance.
-    pub eps: f64,
-    /// How far a batch moves the running statistics.
-    pub momentum: f64,
-}
-
 /// A layer with the weights of this moment in the kernels' order: make it anew after each update of the weights.
 #[derive(Debug)]
-pub struct Prepared {
-    pub(super) layer: Layer,
+pub struct PreparedLayer {
+    pub(super) layer: FusedLayer,
     pub(super) weights: Option<Weights>,
 }
 
@@ -51,37 +35,20 @@ pub struct Saved {
     pub(super) y: Maps,
 }
 
-/// Gradients of a layer's parameters, summed over the backward passes since [`Gradient::clear`].
+/// Gradients of a layer's parameters, summed over the backward passes since [`GradientSums::clear`].
 #[derive(Debug)]
-pub struct Gradient {
+pub struct GradientSums {
     pub(super) weight: Option<WeightGradient>,
     pub(super) bias: Option<Vec<f32>>,
     norm: Option<[Vec<f32>; 2]>,
 }
 
-impl Layer {
-    /// Whether [`Prepared`] takes it: [`super::serves`] for its tensors, and an activation that keeps the sign.
+impl FusedLayer {
+    /// Whether [`PreparedLayer`] takes it: [`super::serves`] for its tensors, and an activation that keeps the sign.
     #[must_use]
     pub fn is_served(&self) -> bool {
         let tensors = self.product.iter().map(|p| &p.1).chain(self.norm.iter().map(|n| &n.weight));
         tensors.into_iter().all(|t| super::serves(t.device(), t.dtype())) && self.activation.keeps_sign()
-    }
-
-    /// Gradients of zero, for inputs of that shape: channels, height, width.
-    ///
-    /// # Errors
-    /// A shape that the layer cannot take.
-    pub fn gradient(&self, [channels, height, width]: [usize; 3]) -> Result<Gradient> {
-        let image = kernels::Image { channels, height, width };
-        let (weight, bias) = match &self.product {
-            Some((product, weight, bias)) => {
-                let sums = WeightGradient::new(product.geometry(weight, image)?);
-                (Some(sums), bias.as_ref().map(|b| vec![0.; b.elem_count()]))
-            }
-            None => (None, None),
-        };
-        let norm = self.norm.as_ref().map(|n| [&n.weight, &n.bias].map(|t| vec![0.; t.elem_count()]));
-        Ok(Gradient { weight, bias, norm })
     }
 
     /// Shape of the output for an input of that shape: channels, height, width.
@@ -90,20 +57,37 @@ impl Layer {
     /// A shape that the layer cannot take.
     pub fn output(&self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3]> {
         let Some((product, weight, _)) = &self.product else { return Ok([channels, height, width]) };
-        let g = product.geometry(weight, kernels::Image { channels, height, width })?;
+        let g = product.geometry(weight, Image { channels, height, width })?;
         let out = if product.is_transposed() { g.big } else { g.small };
         Ok([out.channels, out.height, out.width])
     }
 
     /// Its weights as they are now.
     #[must_use]
-    pub fn prepare(&self) -> Prepared {
+    pub fn prepare(&self) -> PreparedLayer {
         let weights = self.product.as_ref().map(|(product, weight, _)| Weights::new(*product, weight));
-        Prepared { layer: self.clone(), weights }
+        PreparedLayer { layer: self.clone(), weights }
     }
 }
 
-impl Prepared {
+impl PreparedLayer {
+    /// Gradients of zero, for inputs of that shape: channels, height, width.
+    ///
+    /// # Errors
+    /// A shape that the layer cannot take.
+    pub fn gradient(&self, [channels, height, width]: [usize; 3]) -> Result<GradientSums> {
+        let image = Image { channels, height, width };
+        let (weight, bias) = match &self.layer.product {
+            Some((product, weight, bias)) => {
+                let sums = WeightGradient::new(product.geometry(weight, image)?);
+                (Some(sums), bias.as_ref().map(|b| vec![0.; b.elem_count()]))
+            }
+            None => (None, None),
+        };
+        let norm = self.layer.norm.as_ref().map(|n| [&n.weight, &n.bias].map(|t| vec![0.; t.elem_count()]));
+        Ok(GradientSums { weight, bias, norm })
+    }
+
     /// The layer in training: batch norm takes the statistics of the batch and moves the running ones.
     ///
     /// # Errors
@@ -182,7 +166,7 @@ impl Prepared {
         &self,
         saved: Saved,
         gradient: Maps,
-        sums: Option<&mut Gradient>,
+        sums: Option<&mut GradientSums>,
         input: bool,
     ) -> Result<Option<Maps>> {
         let Saved { x, normed, y } = saved;
@@ -219,7 +203,7 @@ impl Prepared {
     }
 }
 
-impl Norm {
+impl BatchNorm {
     pub(crate) fn forward(&self, x: &Maps, activation: Activation) -> Result<(Maps, Statistics)> {
         let values = x.image.pixels() * x.batch;
         if values < 2 {
@@ -262,7 +246,7 @@ impl Norm {
         image: Image,
         batch: usize,
         activation: Activation,
-        f: impl FnOnce(BatchNorm<'_>) -> T,
+        f: impl FnOnce(NormKernel<'_>) -> T,
     ) -> Result<T> {
         let channels =
             [&self.weight, &self.bias, &self.running_mean, &self.running_var].map(Tensor::elem_count);
@@ -271,13 +255,13 @@ impl Norm {
         }
         slices::read(&self.weight.contiguous()?, |weight| {
             slices::read(&self.bias.contiguous()?, |bias| {
-                f(BatchNorm { image, batch, weight, bias, eps: self.eps, activation })
+                f(NormKernel { image, batch, weight, bias, eps: self.eps, activation })
             })
         })?
     }
 }
 
-impl Gradient {
+impl GradientSums {
     /// Back to zero.
     pub fn clear(&mut self) {
         if let Some(weight) = &mut self.weight {

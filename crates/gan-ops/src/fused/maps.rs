@@ -1,6 +1,7 @@
 //! A batch of feature maps as the kernels read them.
 
-use crate::kernels::{self, Buffer, Image, Isa};
+use crate::geometry::Image;
+use crate::kernels::{self, Buffer, Isa};
 use crate::slices;
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;

@@ -1,16 +1,13 @@
 //! How much samples differ from each other, as one more channel of each.
 
 use super::Maps;
-use crate::kernels::{self, Image};
+use crate::geometry::Image;
+use crate::kernels;
+use crate::reference::members;
 use candle_core::Result;
 
 /// Under the root, as in the authors' programs.
 const EPS: f32 = 1e-8;
-
-/// Samples of a group: at most `group`, and a divisor of the batch.
-pub(crate) fn members(batch: usize, group: usize) -> usize {
-    (1..=group.clamp(1, batch.max(1))).rev().find(|members| batch.is_multiple_of(*members)).unwrap_or(1)
-}
 
 impl Maps {
     /// Appends minibatch standard deviation (Karras et al. 2018, arXiv 1710.10196, section 3; in groups as of Karras et al.

@@ -2,21 +2,21 @@
 //!
 //! `Tensor::backward` first fills each gradient with zeros and then adds to it, 16 bytes of traffic for every element
 //! of every activation and weight, on one thread. On a small network that costs as much as the layers themselves, so
-//! these hand their gradients over as they are: [`Prepared::forward`] gives its result and what [`Prepared::backward`] needs.
-//! First order, and [`Prepared::slope`] for penalties on a gradient.
+//! these hand their gradients over as they are: [`PreparedLayer::forward`] gives its result and what [`PreparedLayer::backward`] needs.
+//! First order, and [`PreparedLayer::slope`] for penalties on a gradient.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
-//! use gan_ops::{Activation, fused::{Layer, Maps, Product}};
+//! use gan_ops::{Activation, fused::{FusedLayer, Maps, Product}};
 //! # fn main() -> candle_core::Result<()> {
 //! let weight = Tensor::new(&[[1f32, -2.], [0.5, 1.]], &Device::Cpu)?;
-//! let layer = Layer { product: Some((Product::Linear, weight, None)), norm: None, activation: Activation::Relu };
+//! let layer = FusedLayer { product: Some((Product::Linear, weight, None)), norm: None, activation: Activation::Relu };
 //! let x = Maps::from_tensor(&Tensor::new(&[[1f32, 1.]], &Device::Cpu)?)?;
-//! let mut gradient = layer.gradient(x.image())?;
 //! let prepared = layer.prepare();
+//! let mut sums = prepared.gradient(x.image())?;
 //! let (y, saved) = prepared.forward(&x)?;
 //! assert_eq!(y.to_tensor()?.flatten_all()?.to_vec1::<f32>()?, [0., 1.5]);
-//! let dx = prepared.backward(saved, y, Some(&mut gradient), true)?;
+//! let dx = prepared.backward(saved, y, Some(&mut sums), true)?;
 //! # let _ = dx;
 //! # Ok(())
 //! # }
@@ -25,14 +25,15 @@
 mod layer;
 mod maps;
 mod minibatch_std;
+mod pixel_norm;
 mod product;
 mod resample;
 mod slope;
 
-pub use layer::{Gradient, Layer, Norm, Prepared, Saved};
+pub use crate::geometry::Product;
+pub use crate::reference::BatchNorm;
+pub use layer::{FusedLayer, GradientSums, PreparedLayer, Saved};
 pub use maps::Maps;
-pub(crate) use minibatch_std::members as deviation_members;
-pub use product::Product;
 pub(crate) use product::Weights;
 pub use slope::Sloped;
 

@@ -1,96 +1,11 @@
-//! Linear layers, convolutions and their transposes as one thing: a product with weights.
+//! A product with weights that are in the kernels' order.
 
 use super::Maps;
-use crate::kernels::{self, Buffer, Finish, Geometry, Image, Isa, WeightGradient, winograd};
+use crate::geometry::{Geometry, Image, Product};
+use crate::kernels::{self, Buffer, Finish, Isa, WeightGradient, winograd};
 use crate::slices;
 use candle_core::{Result, Tensor};
 use std::sync::OnceLock;
-
-/// Elements of one sample's maps and of a layer's weights: far beyond what fits in memory, and `usize::MAX` apart from it
-/// by more than any batch.
-const LARGEST: usize = u32::MAX as usize;
-
-/// What a layer multiplies its input with; the weights have PyTorch's shapes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Product {
-    /// `weight: [out, in]`.
-    Linear,
-    /// `weight: [out, in, kh, kw]`.
-    Conv2d {
-        /// Stride, at least 1.
-        stride: usize,
-        /// Zeros around the image.
-        padding: usize,
-    },
-    /// `weight: [in, out, kh, kw]`.
-    ConvTranspose2d {
-        /// Stride, at least 1.
-        stride: usize,
-        /// Rows and columns cut off around the result.
-        padding: usize,
-    },
-}
-
-impl Product {
-    pub(crate) fn is_transposed(self) -> bool {
-        matches!(self, Self::ConvTranspose2d { .. })
-    }
-
-    /// What it connects for an input of that shape.
-    pub(crate) fn geometry(self, weight: &Tensor, input: Image) -> Result<Geometry> {
-        let misfit = || {
-            let Image { channels, height, width } = input;
-            candle_core::Error::Msg(format!(
-                "{self:?} with weights {:?} does not fit an input of [_, {channels}, {height}, {width}]",
-                weight.dims()
-            ))
-        };
-        let (first, second, kernel, stride, padding) = match (self, weight.dims()) {
-            (Self::Linear, &[out, inputs]) => (out, inputs, [1, 1], 1, 0),
-            (
-                Self::Conv2d { stride, padding } | Self::ConvTranspose2d { stride, padding },
-                &[first, second, kh, kw],
-            ) => (first, second, [kh, kw], stride, padding),
-            _ => return Err(misfit()),
-        };
-        let empty = weight.elem_count() == 0 || input.height == 0 || input.width == 0;
-        if stride == 0 || empty || self == Self::Linear && (input.height, input.width) != (1, 1) {
-            return Err(misfit());
-        }
-        let around = padding.checked_mul(2).ok_or_else(misfit)?;
-        let down = |size: usize, k: usize| Some(size.checked_add(around)?.checked_sub(k)? / stride + 1);
-        let up = |size: usize, k: usize| {
-            let whole = (size - 1).checked_mul(stride)?.checked_add(k)?;
-            whole.checked_sub(around).filter(|&size| size > 0)
-        };
-        let transposed = self.is_transposed();
-        let size = |size, k| if transposed { up(size, k) } else { down(size, k) };
-        let (inputs, channels) = if transposed { (first, second) } else { (second, first) };
-        if inputs != input.channels {
-            return Err(misfit());
-        }
-        let height = size(input.height, kernel[0]).ok_or_else(misfit)?;
-        let width = size(input.width, kernel[1]).ok_or_else(misfit)?;
-        let output = Image { channels, height, width };
-        let (big, small) = if transposed { (output, input) } else { (input, output) };
-        let sizes = [
-            [big.channels, big.height, big.width, 1],
-            [small.channels, small.height, small.width, 1],
-            [big.channels, small.channels, kernel[0], kernel[1]],
-        ];
-        // Products of sizes are not checked again: a batch of these is counted without overflow.
-        let too_large = |sizes: &[usize; 4]| {
-            sizes
-                .iter()
-                .try_fold(1usize, |product, &size| product.checked_mul(size))
-                .is_none_or(|n| n > LARGEST)
-        };
-        if sizes.iter().any(too_large) {
-            return Err(misfit());
-        }
-        Ok(Geometry { big, small, kernel, stride, padding })
-    }
-}
 
 /// A product with the weights of this moment, put in the kernels' order when first needed.
 #[derive(Debug)]

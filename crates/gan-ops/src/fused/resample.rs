@@ -1,7 +1,8 @@
-//! Maps of twice and of half the size, and sums of maps: what residual networks need between their products.
+//! Maps of twice and of half the size, sums and products of maps: what networks need between their products with weights.
 
 use super::Maps;
-use crate::kernels::{self, Image};
+use crate::geometry::Image;
+use crate::kernels;
 use candle_core::Result;
 
 impl Maps {
@@ -52,15 +53,31 @@ impl Maps {
     /// # Errors
     /// Another shape.
     pub fn plus(self, other: &Self) -> Result<Self> {
+        self.with(other, |sum, other| *sum += other)
+    }
+
+    /// The product of two maps of the same shape, element by element.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn times(self, other: &Self) -> Result<Self> {
+        self.with(other, |product, other| *product *= other)
+    }
+
+    fn with(self, other: &Self, f: impl Fn(&mut f32, &f32) + Sync) -> Result<Self> {
         if (self.image, self.batch) != (other.image, other.batch) {
-            candle_core::bail!("adding {:?} and {:?}", self.dims(), other.dims())
+            candle_core::bail!(
+                "expected two maps of one shape, found {:?} and {:?}",
+                self.dims(),
+                other.dims()
+            )
         }
         let (image, batch) = (self.image, self.batch);
         let at_once = image.channels * kernels::padded(batch);
         let mut values = self.into_values();
-        kernels::each_pixel(&mut values, at_once, |pixel, sum| {
+        kernels::each_pixel(&mut values, at_once, |pixel, own| {
             let other = &other.values[pixel * at_once..][..at_once];
-            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+            own.iter_mut().zip(other).for_each(|(own, other)| f(own, other));
         });
         Ok(Self::new(image, batch, values))
     }
@@ -95,11 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_of_one_shape() -> Result<()> {
+    fn sums_and_products_are_of_one_shape() -> Result<()> {
         let x = Tensor::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?;
         let maps = Maps::from_tensor(&x)?;
         assert_eq!(values(&maps.clone().plus(&maps)?), [2., 4., 6., 8.]);
-        assert!(maps.clone().plus(&Maps::from_tensor(&x.narrow(0, 0, 1)?)?).is_err());
+        assert_eq!(values(&maps.clone().times(&maps)?), [1., 4., 9., 16.]);
+        let other = Maps::from_tensor(&x.narrow(0, 0, 1)?)?;
+        assert!(maps.clone().plus(&other).is_err() && maps.times(&other).is_err());
         Ok(())
     }
 }

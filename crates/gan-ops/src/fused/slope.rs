@@ -6,7 +6,7 @@
 //! (`delta`, [`Sloped`]) times what `v` has become on its way up (a tangent). Two products a layer, and no second tape.
 
 use super::Maps;
-use super::layer::{Gradient, Prepared, Saved, add};
+use super::layer::{GradientSums, PreparedLayer, Saved, add};
 use crate::Activation;
 use crate::kernels::{self, Finish, Isa};
 use candle_core::Result;
@@ -22,7 +22,7 @@ pub struct Sloped {
     y: Maps,
 }
 
-impl Prepared {
+impl PreparedLayer {
     /// Whether [`Self::slope`] and [`Self::tangent`] are right for it: no batch norm, and an activation of straight lines.
     #[must_use]
     pub fn is_piecewise_linear(&self) -> bool {
@@ -54,7 +54,7 @@ impl Prepared {
 
     /// How the output moves where the input moves by `tangent`.
     ///
-    /// Adds to `sums` the gradient, with respect to the weights, of the dot product of `tangent` and the input's gradient that
+    /// Adds to `sums`, if given, the gradient, with respect to the weights, of the dot product of `tangent` and the input's gradient that
     /// [`Self::slope`] gave; that of a bias is 0. With `factors`, also the first-order gradient for an output's gradient of
     /// `factors` times that which [`Self::slope`] took, sample by sample: both are products with the same `delta`, and cost one.
     ///
@@ -65,12 +65,30 @@ impl Prepared {
         sloped: &Sloped,
         tangent: &Maps,
         factors: Option<&[f32]>,
-        sums: &mut Gradient,
+        sums: Option<&mut GradientSums>,
     ) -> Result<Maps> {
-        let Sloped { x, delta, y } = sloped;
+        let Sloped { x, y, .. } = sloped;
         if (tangent.image, tangent.batch) != (x.image, x.batch) {
             candle_core::bail!("a tangent of {:?} for an input of {:?}", tangent.image(), x.image())
         }
+        if let Some(sums) = sums {
+            self.add_tangent(sloped, tangent, factors, sums)?;
+        }
+        if let Some(weights) = &self.weights {
+            return weights.forward(tangent, self.mask(y));
+        }
+        let mut values = (*tangent.values).clone();
+        kernels::finish_all(Isa::best(), y.image, y.batch, &mut values, self.mask(y));
+        Ok(Maps::new(y.image, y.batch, values))
+    }
+
+    fn add_tangent(
+        &self,
+        Sloped { x, delta, .. }: &Sloped,
+        tangent: &Maps,
+        factors: Option<&[f32]>,
+        sums: &mut GradientSums,
+    ) -> Result<()> {
         if let Some(factors) = factors {
             if let (Some(sum), Some(weights)) = (&mut sums.weight, &self.weights) {
                 let ones = vec![1.; tangent.batch];
@@ -83,12 +101,7 @@ impl Prepared {
         } else if let (Some(sum), Some(weights)) = (&mut sums.weight, &self.weights) {
             weights.add_gradient(sum, tangent, delta);
         }
-        if let Some(weights) = &self.weights {
-            return weights.forward(tangent, self.mask(y));
-        }
-        let mut values = (*tangent.values).clone();
-        kernels::finish_all(Isa::best(), y.image, y.batch, &mut values, self.mask(y));
-        Ok(Maps::new(y.image, y.batch, values))
+        Ok(())
     }
 
     fn mask<'a>(&self, y: &'a Maps) -> Finish<'a> {

@@ -9,32 +9,10 @@ use super::finish::{Finish, Results, finish};
 use super::micro::{Block, Run};
 use super::simd::{Isa, dispatch};
 use super::{Shared, padded, pool};
+use crate::geometry::{Geometry, Image};
 use std::ops::Range;
 
-/// What a convolution connects; `stride` is at least 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    pub(crate) big: Image,
-    pub(crate) small: Image,
-    /// Height and width.
-    pub(crate) kernel: [usize; 2],
-    pub(crate) stride: usize,
-    pub(crate) padding: usize,
-}
-
-/// Shape of one sample's feature maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Image {
-    pub(crate) channels: usize,
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-}
-
 impl Image {
-    pub(crate) fn pixels(self) -> usize {
-        self.height * self.width
-    }
-
     /// Floats of a padded batch.
     pub(crate) fn len(self, batch: usize) -> usize {
         self.pixels() * self.channels * padded(batch)
@@ -45,11 +23,6 @@ impl Geometry {
     /// Floats of the weights.
     pub(crate) fn weights(&self) -> usize {
         self.small.channels * self.big.channels * self.taps()
-    }
-
-    /// Channels of what `product` gives.
-    pub(crate) fn outputs(&self, product: crate::fused::Product) -> usize {
-        if product.is_transposed() { self.big.channels } else { self.small.channels }
     }
 
     /// Places of the kernel.

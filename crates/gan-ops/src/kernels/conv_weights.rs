@@ -1,9 +1,9 @@
 //! The gradient of a convolution's weights.
 
-use super::conv::{Geometry, Image};
 use super::micro::{Block, Run};
 use super::simd::{Isa, dispatch};
 use super::{Buffer, Shared, layout, padded, pool, winograd};
+use crate::geometry::{Geometry, Image};
 use std::ops::Range;
 
 /// The gradient of one layer's weights, summed over the batches it has seen, in the order in which the kernel computes

@@ -1,9 +1,9 @@
 //! What is done to a product while it is still in the cache: bias, scale, activation, and the activation's gradient.
 
-use super::conv::Image;
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, math, padded, pool};
 use crate::Activation;
+use crate::geometry::Image;
 
 /// What becomes of each element of a product.
 #[derive(Debug, Clone, Copy)]

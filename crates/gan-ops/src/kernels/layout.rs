@@ -1,8 +1,8 @@
 //! From one order in memory to another: NCHW and back, weights for the kernels and back, and transposed panels.
 
-use super::conv::Geometry;
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, padded, pool};
+use crate::geometry::Geometry;
 
 /// Transposes a matrix of `rows` x `columns` floats; rows of `src` lie `src_row` apart, those of `dst` `dst_row`.
 struct Transpose {

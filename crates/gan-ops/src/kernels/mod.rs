@@ -23,12 +23,12 @@ pub(crate) mod winograd;
 
 pub(crate) use adam::{AdamFactors, adam};
 pub(crate) use buffer::Buffer;
-pub(crate) use conv::{Geometry, Image, down, up};
+pub(crate) use conv::{down, up};
 pub(crate) use conv_weights::WeightGradient;
 pub(crate) use elementwise::{activate_all, activation_gradient_all, each_pixel};
 pub(crate) use finish::{Finish, finish_all};
 pub(crate) use layout::{from_nchw, pack_down, pack_up, to_nchw};
-pub(crate) use norm::{BatchNorm, Statistics, channel_sums};
+pub(crate) use norm::{NormKernel, Statistics, channel_sums};
 pub(crate) use simd::Isa;
 
 /// The batch as it lies in memory: whole vectors of sixteen samples.

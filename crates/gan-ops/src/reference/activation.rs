@@ -1,7 +1,20 @@
 //! Activations with PyTorch's gradients, those at exactly 0 included.
 
-use crate::Activation;
 use candle_core::{Result, Tensor};
+
+/// What a layer applies to each element of its result.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` where `x > 0`, else this slope times `x` (Maas et al. 2013).
+    LeakyRelu(f64),
+    /// Hyperbolic tangent.
+    Tanh,
+}
 
 /// `activation(x)`, element by element.
 ///

@@ -1,7 +1,17 @@
 //! One update of Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1), in PyTorch's order of operations.
 
-use crate::AdamHyper;
 use candle_core::{Result, Tensor};
+
+/// The settings of one [`adam_step`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamHyper {
+    /// Step size.
+    pub lr: f64,
+    /// Decay of the first and of the second moment.
+    pub betas: (f64, f64),
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
 
 /// The parameter and its two moments after one step of Adam.
 ///

@@ -1,9 +1,25 @@
 //! Batch normalisation (Ioffe & Szegedy 2015, arXiv 1502.03167), with PyTorch's conventions.
 
 use super::activate;
-use crate::Activation;
-use crate::fused::Norm;
+use super::activation::Activation;
 use candle_core::{Result, Tensor, Var};
+
+/// Batch normalisation over everything but the channels; all tensors are `[C]`.
+#[derive(Debug, Clone)]
+pub struct BatchNorm {
+    /// Scale.
+    pub weight: Tensor,
+    /// Shift.
+    pub bias: Tensor,
+    /// Running mean, moved in place by training passes.
+    pub running_mean: Tensor,
+    /// Running variance (unbiased), moved in place by training passes.
+    pub running_var: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+    /// How far a batch moves the running statistics.
+    pub momentum: f64,
+}
 
 /// Normalises with the statistics of the batch, and moves the running ones towards them:
 /// `activation((x - mean) / sqrt(var + eps) * weight + bias)`, with mean and (biased) variance over everything but the
@@ -13,7 +29,7 @@ use candle_core::{Result, Tensor, Var};
 ///
 /// # Errors
 /// Shapes that do not fit together; a single value per channel, whose variance does not exist.
-pub fn batch_norm_train(x: &Tensor, norm: &Norm, activation: Activation) -> Result<Tensor> {
+pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) -> Result<Tensor> {
     let channels = x.dim(1)?;
     // [C, n], so that a channel's statistics are those of one row.
     let by_channel = x.transpose(0, 1)?;
@@ -51,7 +67,7 @@ pub fn batch_norm_train(x: &Tensor, norm: &Norm, activation: Activation) -> Resu
 ///
 /// # Errors
 /// Shapes that do not fit together.
-pub fn batch_norm_eval(x: &Tensor, norm: &Norm, activation: Activation) -> Result<Tensor> {
+pub fn batch_norm_eval(x: &Tensor, norm: &BatchNorm, activation: Activation) -> Result<Tensor> {
     let mut shape = vec![1; x.rank()];
     shape[1] = x.dim(1)?;
     let scale = (norm.running_var.detach() + norm.eps)?.sqrt()?.recip()?.mul(&norm.weight)?;
@@ -68,12 +84,12 @@ mod tests {
     use crate::rng::Stream;
     use candle_core::{DType, Device};
 
-    fn norm(weight: &[f32], bias: &[f32]) -> Result<Norm> {
+    fn norm(weight: &[f32], bias: &[f32]) -> Result<BatchNorm> {
         let device = &Device::Cpu;
         let (weight, bias) = (Tensor::new(weight, device)?, Tensor::new(bias, device)?);
         let running_mean = Var::zeros(weight.shape(), DType::F32, device)?.into_inner();
         let running_var = Var::ones(weight.shape(), DType::F32, device)?.into_inner();
-        Ok(Norm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 1. })
+        Ok(BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 1. })
     }
 
     #[test]

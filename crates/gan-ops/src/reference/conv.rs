@@ -1,9 +1,7 @@
 //! Convolution and transposed convolution over images.
 
-use super::activate;
-use crate::Activation;
-use crate::fused::Product;
-use crate::product::check;
+use super::{Activation, activate};
+use crate::geometry::{Product, check};
 use candle_core::{Result, Tensor};
 
 /// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation that follows it.

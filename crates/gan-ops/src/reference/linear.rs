@@ -1,9 +1,7 @@
 //! The fully connected layer.
 
-use super::activate;
-use crate::Activation;
-use crate::fused::Product;
-use crate::product::check;
+use super::{Activation, activate};
+use crate::geometry::{Product, check};
 use candle_core::{Result, Tensor};
 
 /// `activation(x W^T + b)`, PyTorch's `functional.linear` with what follows it.

@@ -12,11 +12,12 @@ mod ema;
 mod linear;
 mod resample;
 
-pub use activation::{activate, leaky_relu, relu, sigmoid, tanh};
-pub use adam::adam_step;
-pub use batch_norm::{batch_norm_eval, batch_norm_train};
+pub use activation::{Activation, activate, leaky_relu, relu, sigmoid, tanh};
+pub use adam::{AdamHyper, adam_step};
+pub use batch_norm::{BatchNorm, batch_norm_eval, batch_norm_train};
 pub use bce::{bce_with_logits, softplus};
 pub use conv::{conv_transpose2d, conv2d};
 pub use ema::ema_step;
 pub use linear::linear;
-pub use resample::{average_pool, minibatch_std, upsample};
+pub(crate) use resample::{PIXEL_NORM_EPS, members};
+pub use resample::{average_pool, minibatch_std, pixel_norm, upsample};

@@ -1,6 +1,5 @@
-//! Upsampling, pooling and minibatch standard deviation.
+//! Upsampling, pooling, minibatch standard deviation and pixel norm.
 
-use crate::fused::deviation_members;
 use candle_core::{Result, Tensor};
 
 /// Under the root of a deviation, as in the authors' programs.
@@ -37,7 +36,7 @@ pub fn average_pool(x: &Tensor) -> Result<Tensor> {
 /// A scalar or a vector.
 pub fn minibatch_std(x: &Tensor, group: usize) -> Result<Tensor> {
     let batch = x.dim(0)?;
-    let members = deviation_members(batch, group);
+    let members = members(batch, group);
     let groups = batch / members;
     let values = x.flatten_from(1)?.reshape((members, groups, ()))?;
     let centred = values.broadcast_sub(&values.mean_keepdim(0)?)?;
@@ -47,6 +46,23 @@ pub fn minibatch_std(x: &Tensor, group: usize) -> Result<Tensor> {
     let ones: Vec<usize> = (0..shape.len()).map(|i| if i == 0 { batch } else { 1 }).collect();
     let of_samples = deviation.unsqueeze(0)?.broadcast_as((members, groups))?.reshape(ones)?;
     Tensor::cat(&[x, &of_samples.broadcast_as(shape)?.contiguous()?], 1)
+}
+
+/// Under the root of pixel norm, as in the authors' program.
+pub(crate) const PIXEL_NORM_EPS: f64 = 1e-8;
+
+/// Each pixel's channels divided by the root of their mean square, `x / sqrt(mean over the channels of x^2 + 1e-8)` (Karras et
+/// al. 2018, arXiv 1710.10196, section 4.2). `x: [B, C, ...]`; returns the same shape.
+///
+/// # Errors
+/// A scalar or a vector.
+pub fn pixel_norm(x: &Tensor) -> Result<Tensor> {
+    x.broadcast_div(&(x.sqr()?.mean_keepdim(1)? + PIXEL_NORM_EPS)?.sqrt()?)
+}
+
+/// Samples of a group: at most `group`, and a divisor of the batch.
+pub(crate) fn members(batch: usize, group: usize) -> usize {
+    (1..=group.clamp(1, batch.max(1))).rev().find(|members| batch.is_multiple_of(*members)).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -63,10 +79,11 @@ mod tests {
     fn equal_to_the_maps_in_value_and_gradient() -> Result<()> {
         let x = Var::from_tensor(&Stream::new(0, "x", 0).normal((6, 2, 4, 6), &Device::Cpu)?)?;
         let maps = Maps::from_tensor(&x)?;
-        let pairs: [Pair<'_>; 3] = [
+        let pairs: [Pair<'_>; 4] = [
             (upsample(&x)?, maps.enlarge(1.)?, &|g| g.reduce(1.)),
             (average_pool(&x)?, maps.reduce(0.25)?, &|g| g.enlarge(0.25)),
             (minibatch_std(&x, 4)?, maps.with_deviation(4), &|g| maps.deviation_gradient(g, 4)),
+            (pixel_norm(&x)?, maps.pixel_norm(), &|g| maps.pixel_norm_gradient(g)),
         ];
         let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         for (on_tape, found, back) in pairs {
@@ -81,6 +98,7 @@ mod tests {
         }
         assert_eq!(minibatch_std(&x.flatten_from(1)?, 2)?.dims(), [6, 49]);
         assert!(average_pool(&x.narrow(2, 0, 1)?).is_err());
+        assert!(maps.pixel_norm_gradient(&maps.enlarge(1.)?).is_err());
         Ok(())
     }
 }

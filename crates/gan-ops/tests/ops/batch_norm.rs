@@ -2,7 +2,7 @@
 
 use crate::twins::{ACTIVATIONS, Choices, assert_twins, close};
 use candle_core::{Result, Tensor, Var};
-use gan_ops::fused::Norm;
+use gan_ops::fused::BatchNorm;
 use gan_ops::reference;
 
 #[test]
@@ -18,7 +18,7 @@ fn batch_norm() -> Result<()> {
                 let [mean, var] = [&running[0], &running[1]].map(Var::from_tensor);
                 let (mean, var) = (mean?.into_inner(), var?.into_inner());
                 let (weight, bias) = (arguments[1].view.clone(), arguments[2].view.clone());
-                Result::Ok(Norm {
+                Result::Ok(BatchNorm {
                     weight,
                     bias,
                     running_mean: mean,
@@ -27,8 +27,11 @@ fn batch_norm() -> Result<()> {
                     momentum: 0.1,
                 })
             };
-            let with =
-                |norm: &Norm, t: &[Tensor]| Norm { weight: t[1].clone(), bias: t[2].clone(), ..norm.clone() };
+            let with = |norm: &BatchNorm, t: &[Tensor]| BatchNorm {
+                weight: t[1].clone(),
+                bias: t[2].clone(),
+                ..norm.clone()
+            };
             let (moved, expected) = (norm()?, norm()?);
             assert_twins(
                 &format!("train {what}"),

@@ -1,12 +1,12 @@
 //! A network of fused layers equals the same one in plain candle operations with candle's own backward pass.
 
 use candle_core::{Device, Result, Shape, Tensor, Var};
-use gan_ops::fused::{Gradient, Layer, Maps, Norm, Product};
+use gan_ops::fused::{BatchNorm, FusedLayer, GradientSums, Maps, Product};
 use gan_ops::rng::Stream;
 use gan_ops::{Activation, reference};
 
 /// Layers, each with the shape of its input: channels, height, width.
-type Network = Vec<([usize; 3], Layer)>;
+type Network = Vec<([usize; 3], FusedLayer)>;
 
 struct Random(u64);
 
@@ -20,29 +20,29 @@ impl Random {
         Ok(Var::from_tensor(&self.tensor(shape)?)?.into_inner())
     }
 
-    fn norm(&mut self, channels: usize) -> Result<Norm> {
+    fn norm(&mut self, channels: usize) -> Result<BatchNorm> {
         let (weight, bias) = (self.variable(channels)?, self.variable(channels)?);
         let running_mean = self.variable(channels)?;
         let running_var = Var::from_tensor(&(self.tensor(channels)?.abs()? + 1.)?)?.into_inner();
-        Ok(Norm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 })
+        Ok(BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 })
     }
 }
 
 fn discriminator() -> Result<Network> {
     let mut random = Random(0);
     let product = Product::Conv2d { stride: 2, padding: 1 };
-    let conv = Layer {
+    let conv = FusedLayer {
         product: Some((product, random.variable((20, 3, 4, 4))?, None)),
         norm: Some(random.norm(20)?),
         activation: Activation::LeakyRelu(0.2),
     };
-    let second = Layer {
+    let second = FusedLayer {
         product: Some((Product::Conv2d { stride: 1, padding: 1 }, random.variable((17, 20, 3, 3))?, None)),
         norm: Some(random.norm(17)?),
         activation: Activation::Relu,
     };
     let (weight, bias) = (random.variable((1, 17 * 2 * 3))?, random.variable(1)?);
-    let linear = Layer {
+    let linear = FusedLayer {
         product: Some((Product::Linear, weight, Some(bias))),
         norm: None,
         activation: Activation::Identity,
@@ -53,15 +53,15 @@ fn discriminator() -> Result<Network> {
 fn generator() -> Result<Network> {
     let mut random = Random(100);
     let (weight, bias) = (random.variable((18 * 2 * 3, 7))?, random.variable(18 * 2 * 3)?);
-    let linear = Layer {
+    let linear = FusedLayer {
         product: Some((Product::Linear, weight, Some(bias))),
         norm: None,
         activation: Activation::Identity,
     };
-    let norm = Layer { product: None, norm: Some(random.norm(18)?), activation: Activation::Relu };
+    let norm = FusedLayer { product: None, norm: Some(random.norm(18)?), activation: Activation::Relu };
     let product = Product::ConvTranspose2d { stride: 2, padding: 1 };
     let (weight, bias) = (random.variable((18, 3, 3, 5))?, random.variable(3)?);
-    let conv = Layer {
+    let conv = FusedLayer {
         product: Some((product, (weight / 5.)?.detach(), Some(bias))),
         norm: None,
         activation: Activation::Tanh,
@@ -70,7 +70,11 @@ fn generator() -> Result<Network> {
 }
 
 /// The layer in plain candle operations, its normalisation by `norm`.
-fn twin(layer: &Layer, x: &Tensor, norm: fn(&Tensor, &Norm, Activation) -> Result<Tensor>) -> Result<Tensor> {
+fn twin(
+    layer: &FusedLayer,
+    x: &Tensor,
+    norm: fn(&Tensor, &BatchNorm, Activation) -> Result<Tensor>,
+) -> Result<Tensor> {
     let activation = if layer.norm.is_some() { Activation::Identity } else { layer.activation };
     let y = match &layer.product {
         None => x.clone(),
@@ -87,7 +91,7 @@ fn twin(layer: &Layer, x: &Tensor, norm: fn(&Tensor, &Norm, Activation) -> Resul
     layer.norm.as_ref().map_or(Ok(y.clone()), |n| norm(&y, n, layer.activation))
 }
 
-fn parameters(layer: &Layer) -> Vec<&Tensor> {
+fn parameters(layer: &FusedLayer) -> Vec<&Tensor> {
     let product = layer.product.iter().flat_map(|(_, weight, bias)| [Some(weight), bias.as_ref()]);
     let norm = layer.norm.iter().flat_map(|norm| [Some(&norm.weight), Some(&norm.bias)]);
     product.chain(norm).flatten().collect()
@@ -108,7 +112,7 @@ fn close(what: &str, found: &[f32], expected: &[f32]) {
 }
 
 /// One pass forward and backward; returns the result and the gradient of the input.
-fn pass(network: &Network, sums: &mut [Gradient], x: &Tensor, loss: &Tensor) -> Result<[Tensor; 2]> {
+fn pass(network: &Network, sums: &mut [GradientSums], x: &Tensor, loss: &Tensor) -> Result<[Tensor; 2]> {
     let prepared: Vec<_> = network.iter().map(|(_, layer)| layer.prepare()).collect();
     let (mut y, mut saved) = (Maps::from_tensor(x)?, vec![]);
     for ((shape, layer), prepared) in network.iter().zip(&prepared) {
@@ -128,7 +132,7 @@ fn pass(network: &Network, sums: &mut [Gradient], x: &Tensor, loss: &Tensor) -> 
 fn through(
     network: &Network,
     x: &Tensor,
-    norm: fn(&Tensor, &Norm, Activation) -> Result<Tensor>,
+    norm: fn(&Tensor, &BatchNorm, Activation) -> Result<Tensor>,
 ) -> Result<Tensor> {
     network.iter().try_fold(x.clone(), |x, ([channels, height, width], layer)| {
         twin(layer, &x.reshape((x.dim(0)?, *channels, *height, *width))?, norm)
@@ -137,7 +141,8 @@ fn through(
 
 fn assert_equal(network: fn() -> Result<Network>) -> Result<()> {
     let (fused, plain) = (network()?, network()?);
-    let mut sums = fused.iter().map(|(shape, layer)| layer.gradient(*shape)).collect::<Result<Vec<_>>>()?;
+    let mut sums =
+        fused.iter().map(|(shape, layer)| layer.prepare().gradient(*shape)).collect::<Result<Vec<_>>>()?;
     let mut expected: Vec<Vec<Vec<f32>>> = vec![];
     // The gradients of two batches are summed, those of a first one forgotten.
     for (i, batch) in [16, 37, 2].into_iter().enumerate() {
@@ -151,7 +156,7 @@ fn assert_equal(network: fn() -> Result<Network>) -> Result<()> {
         close("result", &values(&found), &values(&y));
         close("gradient of the input", &values(&d_x), &values(grads.get(&x).unwrap()));
         if i == 0 {
-            sums.iter_mut().for_each(Gradient::clear);
+            sums.iter_mut().for_each(GradientSums::clear);
             continue;
         }
         let gradients = plain.iter().map(|(_, layer)| {
@@ -210,7 +215,8 @@ fn evaluation_folds_the_norm_into_the_product() -> Result<()> {
         let mut random = Random(400);
         for bias in [None, Some(random.tensor(outputs)?)] {
             let product = Some((product, random.tensor(&weight[..])?, bias));
-            let layer = Layer { product, norm: Some(random.norm(outputs)?), activation: Activation::Tanh };
+            let layer =
+                FusedLayer { product, norm: Some(random.norm(outputs)?), activation: Activation::Tanh };
             let x = random.tensor((5, shape[0], shape[1], shape[2]))?;
             let found = layer.prepare().evaluate(&Maps::from_tensor(&x)?)?.to_tensor()?;
             let expected = twin(&layer, &x, reference::batch_norm_eval)?;
@@ -227,18 +233,18 @@ fn a_gradient_may_come_from_a_forward_pass() -> Result<()> {
     let product =
         (Product::Conv2d { stride: 1, padding: 1 }, random.tensor((3, 3, 3, 3))?, Some(random.tensor(3)?));
     for norm in [None, Some(random.norm(3)?)] {
-        let layer = Layer { product: Some(product.clone()), norm, activation: Activation::Tanh };
+        let layer = FusedLayer { product: Some(product.clone()), norm, activation: Activation::Tanh };
         same_for_either_padding(&layer, &mut random)?;
     }
     Ok(())
 }
 
 /// A forward result has values beyond the batch, a gradient from a tensor has zeros.
-fn same_for_either_padding(layer: &Layer, random: &mut Random) -> Result<()> {
+fn same_for_either_padding(layer: &FusedLayer, random: &mut Random) -> Result<()> {
     let prepared = layer.prepare();
     let (x, _) = prepared.forward(&Maps::from_tensor(&random.tensor((37, 3, 5, 7))?)?)?;
     let run = |gradient: fn(&Maps) -> Result<Maps>| {
-        let mut sums = layer.gradient([3, 5, 7])?;
+        let mut sums = prepared.gradient([3, 5, 7])?;
         let (y, saved) = prepared.forward(&x)?;
         let input = prepared.backward(saved, gradient(&y)?, Some(&mut sums), true)?.unwrap();
         let mut all = values(&input.to_tensor()?);
@@ -264,7 +270,7 @@ fn what_nobody_asked_for_is_not_computed() -> Result<()> {
 fn one_preparation_serves_images_of_any_size() -> Result<()> {
     let mut random = Random(600);
     let product = Product::Conv2d { stride: 2, padding: 1 };
-    let layer = Layer {
+    let layer = FusedLayer {
         product: Some((product, random.tensor((32, 32, 4, 4))?, None)),
         norm: None,
         activation: Activation::Identity,

@@ -1,12 +1,12 @@
 //! What does not fit is an error, never a panic, with the kernels and without.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use gan_ops::fused::{Layer, Maps, Norm, Product};
+use gan_ops::fused::{BatchNorm, FusedLayer, Maps, Product};
 use gan_ops::{Activation, AdamHyper, Gradient, reference};
 
 type Linear = fn(&Tensor, &Tensor, Option<&Tensor>, Activation) -> Result<Tensor>;
 type Convolution = fn(&Tensor, &Tensor, Option<&Tensor>, usize, usize, Activation) -> Result<Tensor>;
-type BatchNorm = fn(&Tensor, &Norm, Activation) -> Result<Tensor>;
+type BatchNormFn = fn(&Tensor, &BatchNorm, Activation) -> Result<Tensor>;
 
 fn zeros(dims: &[usize]) -> Tensor {
     Tensor::zeros(dims, DType::F32, &Device::Cpu).unwrap()
@@ -98,14 +98,14 @@ fn convolutions() {
 #[test]
 fn batch_norm() {
     for (op, training) in [
-        (gan_ops::batch_norm_train as BatchNorm, true),
+        (gan_ops::batch_norm_train as BatchNormFn, true),
         (reference::batch_norm_train, true),
         (gan_ops::batch_norm_eval, false),
         (reference::batch_norm_eval, false),
     ] {
         let run = |x: &[usize], [weight, bias, mean, var]: [usize; 4]| {
             let [weight, bias, running_mean, running_var] = [weight, bias, mean, var].map(|c| variable(&[c]));
-            let norm = Norm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 };
+            let norm = BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 };
             op(&zeros(x), &norm, Activation::Relu)
         };
         for x in [&[5, 3][..], &[5, 3, 2], &[5, 3, 2, 2]] {
@@ -189,14 +189,14 @@ fn a_layer_whose_parts_do_not_fit() {
     let conv = Product::Conv2d { stride: 1, padding: 1 };
     let norm = |channels: usize| {
         let [weight, bias, running_mean, running_var] = [(); 4].map(|()| variable(&[channels]));
-        Norm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 }
+        BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 }
     };
-    let layer = |bias: usize, channels: usize, activation| Layer {
+    let layer = |bias: usize, channels: usize, activation| FusedLayer {
         product: Some((conv, zeros(&[4, 3, 3, 3]), Some(zeros(&[bias])))),
         norm: Some(norm(channels)),
         activation,
     };
-    let run = |layer: &Layer| {
+    let run = |layer: &FusedLayer| {
         let prepared = layer.prepare();
         [prepared.forward(&x).is_ok(), prepared.evaluate(&x).is_ok()]
     };
@@ -207,9 +207,12 @@ fn a_layer_whose_parts_do_not_fit() {
     assert_eq!(run(&layer(4, 4, Activation::LeakyRelu(-0.5))), [false; 2]);
     assert!(layer(4, 4, Activation::Relu).output([3, 0, 4]).is_err());
     let up = Product::ConvTranspose2d { stride: 2, padding: 1 };
-    let up =
-        Layer { product: Some((up, zeros(&[3, 4, 4, 4]), None)), norm: None, activation: Activation::Tanh };
-    assert!(up.output([3, 0, 2]).is_err() && up.gradient([3, 0, 2]).is_err());
+    let up = FusedLayer {
+        product: Some((up, zeros(&[3, 4, 4, 4]), None)),
+        norm: None,
+        activation: Activation::Tanh,
+    };
+    assert!(up.output([3, 0, 2]).is_err() && up.prepare().gradient([3, 0, 2]).is_err());
     assert!(x.reshape([usize::MAX, 2, 1]).is_err());
     // Outputs whose number of elements overflows.
     let (image, weight) = (zeros(&[1, 1, 2, 2]), zeros(&[1, 1, 1, 1]));

@@ -2,7 +2,7 @@
 //! threads.
 
 use candle_core::{Device, Result, Shape, Tensor, Var};
-use gan_ops::fused::{Layer, Maps, Norm, Product};
+use gan_ops::fused::{BatchNorm, FusedLayer, Maps, Product};
 use gan_ops::rng::Stream;
 use gan_ops::{Activation, AdamHyper, Gradient};
 use std::process::Command;
@@ -59,7 +59,7 @@ fn all(factor: f64) -> Result<Hashes> {
 
     let arguments = [x.clone(), variable(32.into())?, variable(32.into())?];
     let [mean, var] = [arguments[1].zeros_like()?, arguments[1].ones_like()?].map(|t| Var::from_tensor(&t));
-    let norm = Norm {
+    let norm = BatchNorm {
         weight: arguments[1].as_tensor().clone(),
         bias: arguments[2].as_tensor().clone(),
         running_mean: mean?.into_inner(),
@@ -85,9 +85,9 @@ fn all(factor: f64) -> Result<Hashes> {
 
     let weight = variable((40, 32, 4, 4).into())?.into_inner();
     let product = Some((Product::Conv2d { stride: 2, padding: 1 }, weight, None));
-    let layer = Layer { product, norm: None, activation: Activation::Tanh };
-    let mut sums = layer.gradient([32, 14, 14])?;
+    let layer = FusedLayer { product, norm: None, activation: Activation::Tanh };
     let prepared = layer.prepare();
+    let mut sums = prepared.gradient([32, 14, 14])?;
     let (y, saved) = prepared.forward(&Maps::from_tensor(&x)?)?;
     hashes.tensor("layer", &y.to_tensor()?);
     let gradient = prepared.backward(saved, y, Some(&mut sums), true)?.unwrap();

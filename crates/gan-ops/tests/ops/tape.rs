@@ -2,17 +2,24 @@
 
 use crate::twins::{Choices, close};
 use candle_core::{DType, Device, Result, Tensor, Var};
-use gan_ops::fused::{Norm, serves};
+use gan_ops::fused::{BatchNorm, serves};
 use gan_ops::{Activation, AdamHyper, Gradient, reference};
 
 type Op = fn(&[Tensor]) -> Result<Tensor>;
 
 const ACTIVATION: Activation = Activation::LeakyRelu(0.25);
 
-fn norm(t: &[Tensor]) -> Result<Norm> {
+fn norm(t: &[Tensor]) -> Result<BatchNorm> {
     let [mean, var] = [t[1].zeros_like()?, t[1].ones_like()?].map(|t| Var::from_tensor(&t));
     let (running_mean, running_var) = (mean?.into_inner(), var?.into_inner());
-    Ok(Norm { weight: t[1].clone(), bias: t[2].clone(), running_mean, running_var, eps: 1e-5, momentum: 0.1 })
+    Ok(BatchNorm {
+        weight: t[1].clone(),
+        bias: t[2].clone(),
+        running_mean,
+        running_var,
+        eps: 1e-5,
+        momentum: 0.1,
+    })
 }
 
 /// Each op with its twin and the shapes of its arguments.

@@ -14,7 +14,7 @@ fn the_update_that_norms_tell_is_the_one_that_was_made() -> Result<()> {
     for step in 0..3 {
         let real = Stream::new(0, "real", step).uniform(-1., 1., (4, 1, 28, 28), &Device::Cpu)?;
         let values = |trainer: &Trainer| -> Result<Vec<f32>> {
-            let flat = trainer.generator.params().trainable().map(|(_, v)| v.flatten_all()?.to_vec1());
+            let flat = trainer.generator.params().trained().map(|(_, v)| v.flatten_all()?.to_vec1());
             Ok(flat.collect::<candle_core::Result<Vec<_>>>()?.concat())
         };
         let before = values(&trainer)?;
@@ -33,7 +33,7 @@ fn no_gradient_reaches_the_other_player() -> Result<()> {
     let still = OptimizerConfig::new(1e-30, (0.5, 0.999));
     let moving = OptimizerConfig { lr: 1e-3, ..still };
     let weights = |params: &Params| -> Result<Vec<f32>> {
-        let flat = params.trainable().map(|(_, var)| var.flatten_all()?.to_vec1::<f32>());
+        let flat = params.trained().map(|(_, var)| var.flatten_all()?.to_vec1::<f32>());
         Ok(flat.collect::<candle_core::Result<Vec<_>>>()?.concat())
     };
     for model in [preset::mlp_002(), preset::dcgan_28()] {
@@ -68,7 +68,7 @@ fn the_gradient_of_g_goes_back_through_what_d_sees() -> Result<()> {
         let gradient: HashMap<_, _> = trainer.optimizer_g().moments().into_iter().collect();
         let loss = |by: f64| -> Result<f64> {
             let mut moved = Trainer::new(&model, &train, 0, &Device::Cpu)?;
-            for (name, var) in moved.generator.params().trainable() {
+            for (name, var) in moved.generator.params().trained() {
                 let step = (&gradient[&format!("{name}.m")] * (by / norm))?;
                 var.set(&(var.as_detached_tensor() + step)?)?;
             }

@@ -7,7 +7,7 @@ use crate::penalty::{self, ZeroCentered};
 use crate::phases::Phases;
 use crate::views::Views;
 use candle_core::{Tensor, Var};
-use gan_models::{Batch, Discriminator, Generator, Gradients, Pass, Prepared, Wanted};
+use gan_models::{Batch, Discriminator, Draws, Generator, Gradients, Pass, Prepared, Wanted};
 
 /// Both players and the rules in one step.
 pub(super) struct Game<'a> {
@@ -25,6 +25,14 @@ pub(super) struct Seen<'a> {
     pub(super) labels: Option<&'a [u8]>,
 }
 
+/// One update of one player.
+pub(super) struct Turn<'a> {
+    pub(super) learner: &'a mut Learner,
+    /// Counts the player's updates from 0, those of earlier steps included.
+    pub(super) update: u64,
+    pub(super) phases: &'a mut Phases,
+}
+
 /// What an update of D says of itself; [`StepReport`](super::StepReport) has the same.
 pub(super) struct Judged {
     pub(super) loss: f32,
@@ -34,22 +42,23 @@ pub(super) struct Judged {
 }
 
 impl Game<'_> {
-    /// D learns to tell `real` from `fake`; `update` counts its updates from 0, those of earlier steps included.
+    /// D learns to tell `real` from `fake`.
     pub(super) fn update_d(
         &self,
-        learner: &mut Learner,
+        Turn { learner, update, phases }: Turn<'_>,
         Seen { images: real, labels }: &Seen<'_>,
         fake: &Batch,
-        update: u64,
-        phases: &mut Phases,
     ) -> Result<Judged> {
         let TrainConfig { loss, label_smoothing, r1, r2, gradient_penalty, weight_clip, .. } = self.config;
-        let real = &*self.views.draw("D's real", update, real)?.show(real)?;
-        let fake = &*self.views.draw("D's fake", update, fake)?.show(fake)?;
+        let [of_real, of_fake] = ["D's real", "D's fake"];
+        let real = &*self.views.draw(of_real, update, real)?.show(real)?;
+        let fake = &*self.views.draw(of_fake, update, fake)?.show(fake)?;
         self.discriminator.iterate_power()?;
-        let discriminator = self.discriminator.prepare();
-        let on = |images: &Batch| forward(&discriminator, images, *labels);
-        let (on_real, on_fake) = (on(real)?, on(fake)?);
+        let discriminator = self.discriminator.prepare()?;
+        let on = |images: &Batch, purpose| {
+            forward(&discriminator, images, *labels, self.views.draws(purpose, update))
+        };
+        let (on_real, on_fake) = (on(real, of_real)?, on(fake, of_fake)?);
         let (real_logits, fake_logits) = (on_real.logits()?, on_fake.logits()?);
         phases.end("D forward");
         let (d_loss, [real_slope, fake_slope]) =
@@ -68,7 +77,7 @@ impl Game<'_> {
         if let Some(one_centered) = gradient_penalty {
             let pack = self.discriminator.config().discriminator.pack;
             let points = one_centered.points([real, fake], pack, self.views.seed, update)?;
-            let slope = on(&points)?.slope()?;
+            let slope = on(&points, "D's penalty")?.slope()?;
             let found = penalty::one_centered(one_centered.weight, &slope.gradient().squares()?);
             let direction = slope.gradient().combine(&found.factors, None)?;
             slope.backward(&direction, None, sums)?;
@@ -93,26 +102,27 @@ impl Game<'_> {
     }
 
     /// G learns from what D, which learns nothing, makes of its images `fake`; returns G's loss. `real` is for a loss of pairs.
-    /// `update` counts G's updates as [`Self::update_d`] does D's.
     pub(super) fn update_g(
         &self,
-        learner: &mut Learner,
+        Turn { learner, update, phases }: Turn<'_>,
         discriminator: &Prepared<'_>,
         Seen { images: real, labels }: &Seen<'_>,
         fake: Pass<'_>,
-        update: u64,
-        phases: &mut Phases,
     ) -> Result<f32> {
         let loss = self.config.loss;
+        let [of_real, of_fake] = ["G's real", "G's fake"];
+        let on = |images: &Batch, purpose| {
+            forward(discriminator, images, *labels, self.views.draws(purpose, update))
+        };
         let on_real = if loss.is_paired() {
-            let real = self.views.draw("G's real", update, real)?.show(real)?;
-            Some(forward(discriminator, &real, *labels)?.logits()?)
+            let real = self.views.draw(of_real, update, real)?.show(real)?;
+            Some(on(&real, of_real)?.logits()?)
         } else {
             None
         };
-        let view = self.views.draw("G's fake", update, fake.output())?;
+        let view = self.views.draw(of_fake, update, fake.output())?;
         let shown = view.show(fake.output())?;
-        let on_fake = forward(discriminator, &shown, *labels)?;
+        let on_fake = on(&shown, of_fake)?;
         phases.end("D forward in G's step");
         let (g_loss, [slope]) = with_slopes([&on_fake.logits()?], |[fake]| {
             loss.generator(on_real.as_ref().unwrap_or(fake), fake)
@@ -144,8 +154,9 @@ fn forward<'a>(
     discriminator: &'a Prepared<'a>,
     images: &Batch,
     labels: Option<&[u8]>,
+    draws: Draws,
 ) -> candle_core::Result<Pass<'a>> {
-    let pass = discriminator.forward(images)?;
+    let pass = discriminator.forward(images, draws)?;
     match labels {
         Some(labels) => pass.of_classes(labels),
         None => Ok(pass),

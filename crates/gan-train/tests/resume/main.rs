@@ -88,7 +88,7 @@ fn each_optimizer_moves_its_own_player_only() {
         )
     };
     let weights = |params: &gan_models::Params| -> Vec<Vec<f32>> {
-        params.trainable().map(|(_, v)| v.flatten_all().unwrap().to_vec1().unwrap()).collect()
+        params.trained().map(|(_, v)| v.flatten_all().unwrap().to_vec1().unwrap()).collect()
     };
     // A learning rate so small that one player stands still, while the other takes a step.
     let still = OptimizerConfig::new(f64::MIN_POSITIVE, (0.5, 0.999));

@@ -10,11 +10,12 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
         TrainConfig { r1: Some(ZeroCentered { every: 2, ..ZeroCentered::new(1.) }), ..train.clone() };
     let problem = Trainer::new(&model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
     assert!(
-        problem.contains("train.r1: batch norm or minibatch standard deviation in the discriminator couples"),
+        problem
+            .contains("train.r1: no such penalty on this discriminator: BatchNorm2d(8) couples the samples"),
         "{problem}"
     );
 
-    model.discriminator.norm = Some(DiscriminatorNorm::None);
+    model.discriminator.norm = DiscriminatorNorm::None;
     train.loss = Loss::Relativistic;
     train.r1 = refused.r1;
     train.gradient_penalty = Some(OneCentered { weight: 10., at: Points::Interpolates });
@@ -50,7 +51,7 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
 fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
     let directory = tempfile::tempdir().unwrap();
     let (mut model, mut train) = (model(), train());
-    model.discriminator.norm = Some(DiscriminatorNorm::None);
+    model.discriminator.norm = DiscriminatorNorm::None;
     // Steps of 6 images: the schedules end in the fifth, the warm-up in the second.
     let to = |to| Some(Schedule { to, over_kimg: 0.024, shape: Shape::Cosine, warm_up_kimg: 0. });
     train.loss = Loss::Relativistic;
@@ -109,10 +110,10 @@ fn classes_spectral_norm_and_coupled_samples_go_on_bit_for_bit() {
     let mut conditional = model();
     conditional.classes = Some(3);
     conditional.latent = Distribution::Uniform;
-    conditional.discriminator.norm = Some(DiscriminatorNorm::Spectral);
+    conditional.discriminator.norm = DiscriminatorNorm::Spectral;
     conditional.discriminator.minibatch_std = Some(3);
     let mut packed = model();
-    packed.discriminator.norm = Some(DiscriminatorNorm::None);
+    packed.discriminator.norm = DiscriminatorNorm::None;
     packed.discriminator.pack = 2;
     let mut train = train();
     train.loss = Loss::Hinge;

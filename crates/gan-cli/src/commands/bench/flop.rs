@@ -1,6 +1,6 @@
 //! How many floating-point operations a training step asks for, whoever computes it.
 
-use gan_models::{Convolution, Layer, ModelConfig};
+use gan_models::{Layer, ModelConfig};
 use gan_train::TrainConfig;
 
 /// Over a network's layers in a step.
@@ -49,34 +49,11 @@ impl Passes {
 /// Multiplications of a forward pass over one sample, for each layer with weights. Either gradient of a layer
 /// takes as many.
 fn products(layers: &[Layer], input: Vec<usize>) -> Vec<usize> {
-    let pixels = |shape: &[usize]| shape.iter().skip(1).product::<usize>();
-    let weights = |c: &Convolution| c.inputs * c.outputs * c.kernel * c.kernel;
     let mut products = vec![];
     let mut shape = input;
     for layer in layers {
-        let output = layer.output_shape(&shape).unwrap_or_default();
-        // Each weight meets each pixel of the smaller image once, but for those that lie over the edge.
-        match layer {
-            Layer::Linear { inputs, outputs } => products.push(inputs * outputs),
-            Layer::Conv2d(c) => products.push(weights(c) * pixels(&output)),
-            Layer::ConvTranspose2d(c) => products.push(weights(c) * pixels(&shape)),
-            Layer::SpectralNorm(inner) => {
-                products.extend(self::products(std::slice::from_ref(inner), shape.clone()));
-            }
-            Layer::Residual { body, shortcut } => {
-                products.extend(self::products(body, shape.clone()));
-                products.extend(self::products(shortcut, shape.clone()));
-            }
-            Layer::BatchNorm2d { .. }
-            | Layer::Relu
-            | Layer::LeakyRelu(_)
-            | Layer::Tanh
-            | Layer::Flatten
-            | Layer::Upsample
-            | Layer::AvgPool2d
-            | Layer::MinibatchStd { .. } => {}
-        }
-        shape = output;
+        products.extend(layer.multiplications(&shape));
+        shape = layer.output_shape(&shape).unwrap_or_default();
     }
     products
 }
@@ -131,7 +108,7 @@ mod tests {
         (train.r1, train.loss) = (None, Loss::NonSaturating);
         model.discriminator.pack = 2;
         check(&model, &train, of_g + 6 * d[0] + 8 * d[1] / 2);
-        model.discriminator.norm = Some(DiscriminatorNorm::Spectral);
+        model.discriminator.norm = DiscriminatorNorm::Spectral;
         check(&model, &train, of_g + 6 * d[0] + 8 * d[1] / 2);
     }
 

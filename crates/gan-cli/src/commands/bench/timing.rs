@@ -7,7 +7,7 @@ use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, Dataset, LastBatch};
 use gan_models::Generator;
 use gan_ops::Activation;
-use gan_ops::fused::{Layer, Maps, Product};
+use gan_ops::fused::{FusedLayer, Maps, Product};
 use gan_ops::rng::Stream;
 use gan_train::{Examples, StepReport, Trainer};
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ pub(super) fn sgemm_gflops() -> Result<f64> {
     let weight = stream.uniform(-1., 1., shape, &Device::Cpu)?;
     let x = Maps::from_tensor(&stream.uniform(-1., 1., shape, &Device::Cpu)?)?;
     let product = Some((Product::Linear, weight, None));
-    let layer = Layer { product, norm: None, activation: Activation::Identity };
+    let layer = FusedLayer { product, norm: None, activation: Activation::Identity };
     let prepared = layer.prepare();
     let mut best = f64::INFINITY;
     for i in 0..WARM_UP + SGEMM_TRIES {

@@ -3,10 +3,10 @@
 mod passes;
 mod walk;
 
-use super::conv::Image;
 use super::simd::{Isa, dispatch};
 use super::{Shared, pool};
 use crate::Activation;
+use crate::geometry::Image;
 use passes::{Backward, Forward, Sums};
 use walk::Maps;
 
@@ -23,7 +23,7 @@ pub(crate) struct Statistics {
 
 /// Batch normalisation of one layer's maps, with the activation that follows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BatchNorm<'a> {
+pub(crate) struct NormKernel<'a> {
     pub(crate) image: Image,
     pub(crate) batch: usize,
     /// Scale of each channel.
@@ -35,7 +35,7 @@ pub(crate) struct BatchNorm<'a> {
     pub(crate) activation: Activation,
 }
 
-impl BatchNorm<'_> {
+impl NormKernel<'_> {
     /// `y = activation((x - mean) / sqrt(var + eps) * weight + bias)` with the statistics of the batch.
     ///
     /// `x`, `y`: `[H W][C][N]`.

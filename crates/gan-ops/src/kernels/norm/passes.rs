@@ -1,14 +1,14 @@
 //! The passes over the channels of one task.
 
 use super::walk::{Maps, SquaredDistance, Value, Visitor, first};
-use super::{BatchNorm, CHANNELS, Statistics};
+use super::{CHANNELS, NormKernel, Statistics};
 use crate::Activation;
 use crate::kernels::simd::{Kernel, Lanes};
 use crate::kernels::{Shared, math};
 
 pub(super) struct Forward<'a> {
     pub(super) maps: Maps,
-    pub(super) norm: BatchNorm<'a>,
+    pub(super) norm: NormKernel<'a>,
     pub(super) x: &'a [f32],
     pub(super) y: Shared,
     pub(super) mean: &'a mut [f32],
@@ -69,7 +69,7 @@ impl<V: Lanes> Visitor<V> for Normalise<'_, V> {
 
 pub(super) struct Backward<'a> {
     pub(super) maps: Maps,
-    pub(super) norm: BatchNorm<'a>,
+    pub(super) norm: NormKernel<'a>,
     pub(super) statistics: &'a Statistics,
     pub(super) x: &'a [f32],
     pub(super) y: &'a [f32],

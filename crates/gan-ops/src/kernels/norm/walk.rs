@@ -1,7 +1,7 @@
 //! Goes through the channels of one task, pixel by pixel.
 
 use super::CHANNELS;
-use crate::kernels::conv::Image;
+use crate::geometry::Image;
 use crate::kernels::padded;
 use crate::kernels::simd::Lanes;
 

@@ -3,11 +3,12 @@
 
 mod products;
 
-use super::conv::{Geometry, Image, down};
+use super::conv::down;
 use super::finish::Finish;
 use super::simd::Isa;
 use super::{Buffer, adam, layout, norm, padded};
 use crate::Activation;
+use crate::geometry::{Geometry, Image};
 use crate::rng::Stream;
 use candle_core::Device;
 
@@ -154,7 +155,7 @@ fn batch_norm_equals_the_definition_forward_and_backward() {
                 // What lies beyond the batch must not count.
                 maps.chunks_exact_mut(padded(batch)).for_each(|row| row[batch..].fill(1e9));
                 let norm =
-                    norm::BatchNorm { image, batch, weight: &weight, bias: &bias, eps: 1e-5, activation };
+                    norm::NormKernel { image, batch, weight: &weight, bias: &bias, eps: 1e-5, activation };
                 let mut y = Buffer::new(maps.len());
                 let statistics = norm.forward(isa, &maps, &mut y);
                 close(&what, &statistics.mean, &mean);

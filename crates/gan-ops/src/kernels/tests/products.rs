@@ -2,7 +2,8 @@
 
 use super::{close, image, random, to_maps, to_nchw};
 use crate::Activation;
-use crate::kernels::conv::{Geometry, Image, down, up};
+use crate::geometry::{Geometry, Image};
+use crate::kernels::conv::{down, up};
 use crate::kernels::conv_weights::WeightGradient;
 use crate::kernels::finish::Finish;
 use crate::kernels::simd::Isa;

@@ -13,8 +13,8 @@ mod weights;
 pub(crate) use products::{down, transform_down, transform_up, up};
 pub(super) use weights::{add, fold, sums};
 
-use super::conv::{Geometry, Image};
 use super::padded;
+use crate::geometry::{Geometry, Image};
 
 /// Below this, transforms cost more than they save.
 const LEAST_CHANNELS: usize = 32;

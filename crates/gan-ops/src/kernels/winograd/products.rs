@@ -2,7 +2,7 @@
 
 use super::combine::{Grid, Outputs, combine};
 use super::{Input, KERNEL, Span, Way, pairs, terms, transformed};
-use crate::kernels::conv::{Geometry, Image};
+use crate::geometry::{Geometry, Image};
 use crate::kernels::finish::{Finish, Results, finish};
 use crate::kernels::micro::{Block, Run};
 use crate::kernels::simd::{Isa, dispatch};

@@ -6,7 +6,7 @@
 
 use super::combine::{Grid, combine};
 use super::{Input, KERNEL, Span, Terms, Way, pairs, terms};
-use crate::kernels::conv::Geometry;
+use crate::geometry::Geometry;
 use crate::kernels::micro::{Block, Run};
 use crate::kernels::simd::{Isa, dispatch};
 use crate::kernels::{Buffer, Shared, padded, pool};

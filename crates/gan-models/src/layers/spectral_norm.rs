@@ -1,17 +1,85 @@
 //! Spectral normalisation: a weight divided by its largest singular value (Miyato et al. 2018, arXiv 1802.05957), as
 //! PyTorch's `torch.nn.utils.parametrizations.spectral_norm` has it.
 
+use super::{Kind, Layer, SecondOrder};
+use crate::chain::{Piece, Weights};
+use crate::fused::Multiplier;
+use crate::init::normal;
+use crate::params::Parameter;
 use candle_core::{Result, Tensor, Var};
-use candle_nn::{Init, VarBuilder};
+use gan_ops::fused::Product;
 
 /// PyTorch's default: what a vector's norm is at least.
 const EPS: f64 = 1e-12;
 /// Power iterations before the first step, as in PyTorch.
 const FIRST: usize = 15;
 
+/// Around a layer with a weight.
+pub(super) struct SpectralNorm<'l>(pub(super) &'l Layer);
+
+impl Kind for SpectralNorm<'_> {
+    fn line(&self) -> String {
+        format!("spectral_norm({})", self.0)
+    }
+
+    /// The original weight, its singular vectors, and the other parameters as they are.
+    fn parameters(&self) -> Vec<Parameter> {
+        let mut all = vec![];
+        for parameter in self.0.kind().parameters() {
+            if parameter.name() != "weight" {
+                all.push(parameter);
+                continue;
+            }
+            let rows = parameter.shape()[0];
+            let columns = parameter.count() / rows;
+            all.push(parameter.called("parametrizations.weight.original"));
+            for (name, length) in [("_u", rows), ("_v", columns)] {
+                let name = format!("parametrizations.weight.0.{name}");
+                all.push(Parameter::statistic(&name, [length], normal(0., 1.)));
+            }
+        }
+        all
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Option<Vec<usize>> {
+        self.0.output_shape(input)
+    }
+
+    fn multiplications(&self, input: &[usize], _: &[usize]) -> Vec<usize> {
+        self.0.multiplications(input)
+    }
+
+    fn couples_samples(&self) -> bool {
+        self.0.couples_samples()
+    }
+
+    fn second_order(&self) -> SecondOrder {
+        self.0.kind().second_order()
+    }
+
+    fn piece(&self, weights: &mut Weights) -> Result<Piece> {
+        let [weight, u, v] = weights.take()?;
+        let spectral = Spectral { weight: weight.clone(), u, v };
+        weights.note(&spectral);
+        let first = weights.name("parametrizations.weight.original");
+        match weights.with(weight, |weights| self.0.kind().piece(weights))? {
+            Piece::Product(
+                product @ Multiplier { product: Product::Linear | Product::Conv2d { .. }, .. },
+            ) => Ok(Piece::Product(Multiplier { spectral: Some(spectral), first, ..product })),
+            // PyTorch takes another axis of a transposed convolution's weight.
+            Piece::Product(Multiplier { product: Product::ConvTranspose2d { .. }, .. })
+            | Piece::Norm(_)
+            | Piece::Activation(_)
+            | Piece::Alone(_) => candle_core::bail!("no spectral norm of {}", self.0),
+        }
+    }
+}
+
 /// The singular vectors of a weight as far as power iteration has come: state of the network beside its weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Spectral {
+    /// The original one; its rows are its first dimension.
+    weight: Tensor,
     /// `[rows]`.
     u: Tensor,
     /// `[columns]`.
@@ -29,24 +97,18 @@ pub(crate) struct Normalised {
 }
 
 impl Spectral {
-    /// Asks `vb` for `_u` and `_v`.
-    pub(crate) fn new([rows, columns]: [usize; 2], vb: &VarBuilder<'_>) -> Result<Self> {
-        let normal = Init::Randn { mean: 0., stdev: 1. };
-        Ok(Self { u: vb.get_with_hints(rows, "_u", normal)?, v: vb.get_with_hints(columns, "_v", normal)? })
-    }
-
     /// From random vectors to singular ones.
-    pub(crate) fn begin(&self, weight: &Tensor) -> Result<()> {
-        self.move_by(weight, FIRST)
+    pub(crate) fn begin(&self) -> Result<()> {
+        self.move_by(FIRST)
     }
 
     /// One power iteration.
-    pub(crate) fn iterate(&self, weight: &Tensor) -> Result<()> {
-        self.move_by(weight, 1)
+    pub(crate) fn iterate(&self) -> Result<()> {
+        self.move_by(1)
     }
 
-    fn move_by(&self, weight: &Tensor, iterations: usize) -> Result<()> {
-        let weight = weight.flatten_all()?.to_vec1::<f32>()?;
+    fn move_by(&self, iterations: usize) -> Result<()> {
+        let weight = self.weight.flatten_all()?.to_vec1::<f32>()?;
         let (mut u, mut v) = (self.u.to_vec1::<f32>()?, self.v.to_vec1::<f32>()?);
         normalise(&mut u);
         normalise(&mut v);
@@ -67,19 +129,20 @@ impl Spectral {
     }
 
     /// `weight / (u^T weight v)` with its gradients, the vectors taken as constants.
-    pub(crate) fn on_tape(&self, weight: &Tensor) -> Result<Tensor> {
+    pub(crate) fn on_tape(&self) -> Result<Tensor> {
+        let weight = &self.weight;
         let [u, v] = [&self.u, &self.v].map(Tensor::detach);
         let sigma = weight.flatten_from(1)?.matmul(&v.unsqueeze(1)?)?.squeeze(1)?.mul(&u)?.sum_all()?;
         weight.broadcast_div(&sigma)
     }
 
     /// [`Self::on_tape`] without a graph.
-    pub(crate) fn normalise(&self, weight: &Tensor) -> Result<Normalised> {
+    pub(crate) fn normalise(&self) -> Result<Normalised> {
         let (u, v) = (self.u.to_vec1::<f32>()?, self.v.to_vec1::<f32>()?);
-        let mut values = weight.flatten_all()?.to_vec1::<f32>()?;
+        let mut values = self.weight.flatten_all()?.to_vec1::<f32>()?;
         let sigma = dot(&u, &product(&values, &v));
         scale(&mut values, sigma.recip());
-        let weight = Tensor::from_vec(values.clone(), weight.shape(), weight.device())?;
+        let weight = Tensor::from_vec(values.clone(), self.weight.shape(), self.weight.device())?;
         Ok(Normalised { weight, values, sigma, u, v })
     }
 }

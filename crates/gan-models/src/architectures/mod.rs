@@ -1,0 +1,115 @@
+//! The families of networks. The file of each says which layers a configuration means, and what it accepts.
+
+mod dcgan;
+mod mlp;
+mod residual;
+
+use crate::config::{Arch, DiscriminatorInput, DiscriminatorNorm, ModelConfig};
+use crate::error::{ModelError, Result};
+use crate::layers::Layer;
+
+/// One family.
+trait Architecture {
+    /// Checks what only this family has an opinion on; the rest of `model` is valid.
+    fn validate(&self, model: &ModelConfig) -> Result<()>;
+
+    /// From `z` to an image.
+    fn generator(&self, model: &ModelConfig) -> Vec<Layer>;
+
+    /// From an image to a logit, and further results for classes.
+    fn discriminator(&self, model: &ModelConfig) -> Vec<Layer>;
+
+    /// Shape of one input of the generator, for so many latents.
+    fn generator_input(&self, latents: usize) -> Vec<usize>;
+}
+
+impl Arch {
+    /// The one place that lists all families.
+    fn architecture(self) -> &'static dyn Architecture {
+        match self {
+            Self::Mlp => &mlp::Mlp,
+            Self::Dcgan => &dcgan::Dcgan,
+            Self::Residual => &residual::ResidualNetworks,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first value that cannot be used: its key, what is expected, what was found.
+    pub fn validate(&self) -> Result<()> {
+        self.validate_values()?;
+        self.arch.architecture().validate(self)
+    }
+
+    /// The generator's `nn.Sequential`.
+    #[must_use]
+    pub fn generator_layers(&self) -> Vec<Layer> {
+        self.arch.architecture().generator(self)
+    }
+
+    /// The discriminator's `nn.Sequential`.
+    #[must_use]
+    pub fn discriminator_layers(&self) -> Vec<Layer> {
+        self.arch.architecture().discriminator(self)
+    }
+
+    /// Shape of one input of [`Self::generator_layers`]: `[latents]`, or `[latents, 1, 1]` where they are convolutions.
+    #[must_use]
+    pub fn generator_input(&self) -> Vec<usize> {
+        self.arch.architecture().generator_input(self.latents().width())
+    }
+}
+
+/// Refuses a value of a key that the family has no use for.
+fn refuse(key: &str, expected: &str, model: &ModelConfig, found: impl std::fmt::Display) -> Result<()> {
+    Err(ModelError::config(key, format!("expected {expected} for {}, found {found}", model.arch)))
+}
+
+/// Refuses residual blocks.
+fn refuse_blocks(model: &ModelConfig) -> Result<()> {
+    for (player, blocks) in
+        [("generator", model.generator.blocks), ("discriminator", model.discriminator.blocks)]
+    {
+        if blocks != 1 {
+            let problem = format!(
+                "expected no such key for {}, which has no residual blocks, found {blocks}",
+                model.arch
+            );
+            return Err(ModelError::config(format!("model.{player}.blocks"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses batch norm in the discriminator.
+fn refuse_batch_norm(model: &ModelConfig) -> Result<()> {
+    match model.discriminator.norm {
+        DiscriminatorNorm::Batch => {
+            refuse("model.discriminator.norm", "\"none\" or \"spectral\"", model, "\"batch\"")
+        }
+        DiscriminatorNorm::OfArch | DiscriminatorNorm::None | DiscriminatorNorm::Spectral => Ok(()),
+    }
+}
+
+/// Refuses flat vectors for a discriminator of convolutions.
+fn refuse_flat_input(model: &ModelConfig) -> Result<()> {
+    match model.discriminator.input {
+        DiscriminatorInput::Flat => refuse("model.discriminator.input", "\"image\"", model, "\"flat\""),
+        DiscriminatorInput::Image => Ok(()),
+    }
+}
+
+/// The error for an image size that the family cannot have.
+fn refuse_size(model: &ModelConfig) -> Result<()> {
+    refuse("model.image-size", "28, 32, 64 or 128", model, model.image_size)
+}
+
+/// Refuses another number of widths of a player than `numbers`, in words.
+fn refuse_widths(model: &ModelConfig, player: &str, numbers: &str, found: usize) -> Result<()> {
+    let (arch, size) = (model.arch, model.image_size);
+    let problem = format!("expected {numbers} widths for {arch} and {size}x{size} images, found {found}");
+    Err(ModelError::config(format!("model.{player}.widths"), problem))
+}
