@@ -1,4 +1,4 @@
-//! Linear layers, convolutions and their transposes as one thing: a product with weights.
+//! Linear layers, convolutions and transposed convolutions in one type: a product with weights.
 
 use super::Maps;
 use crate::kernels::{self, Buffer, Finish, Geometry, Image, Isa, WeightGradient, winograd};
@@ -6,11 +6,11 @@ use crate::slices;
 use candle_core::{Result, Tensor};
 use std::sync::OnceLock;
 
-/// Elements of one sample's maps and of a layer's weights: far beyond what fits in memory, and `usize::MAX` apart from it
-/// by more than any batch.
+/// Limit on the elements of one sample's maps and of a layer's weights. It is far beyond what fits
+/// in memory. Its distance to `usize::MAX` is a factor larger than any batch.
 const LARGEST: usize = u32::MAX as usize;
 
-/// What a layer multiplies its input with; the weights have PyTorch's shapes.
+/// The product that a layer computes from its input. The weights have PyTorch's shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Product {
     /// `weight: [out, in]`.
@@ -19,14 +19,14 @@ pub enum Product {
     Conv2d {
         /// Stride, at least 1.
         stride: usize,
-        /// Zeros around the image.
+        /// Rows and columns of zeros around the image.
         padding: usize,
     },
     /// `weight: [in, out, kh, kw]`.
     ConvTranspose2d {
         /// Stride, at least 1.
         stride: usize,
-        /// Rows and columns cut off around the result.
+        /// Rows and columns that are cut off around the result.
         padding: usize,
     },
 }
@@ -36,7 +36,7 @@ impl Product {
         matches!(self, Self::ConvTranspose2d { .. })
     }
 
-    /// What it connects for an input of that shape.
+    /// The connections for an input of this shape.
     pub(crate) fn geometry(self, weight: &Tensor, input: Image) -> Result<Geometry> {
         let misfit = || {
             let Image { channels, height, width } = input;
@@ -78,7 +78,8 @@ impl Product {
             [small.channels, small.height, small.width, 1],
             [big.channels, small.channels, kernel[0], kernel[1]],
         ];
-        // Products of sizes are not checked again: a batch of these is counted without overflow.
+        // Later products of these sizes are not checked again: this limit lets a batch of them be
+        // counted without overflow.
         let too_large = |sizes: &[usize; 4]| {
             sizes
                 .iter()
@@ -92,12 +93,13 @@ impl Product {
     }
 }
 
-/// A product with the weights of this moment, put in the kernels' order when first needed.
+/// A product with the present weights. They are put in the kernels' order when they are first
+/// needed.
 #[derive(Debug)]
 pub(crate) struct Weights {
     product: Product,
     weight: Tensor,
-    /// Without and with a transform: which one an image wants depends on its size.
+    /// Without and with a transform. The size of the image decides which one is used.
     down: [OnceLock<Buffer>; 2],
     up: [OnceLock<Buffer>; 2],
 }
@@ -108,13 +110,13 @@ impl Weights {
         Self { product, weight, down: Default::default(), up: Default::default() }
     }
 
-    /// The product with `x`, finished.
+    /// The product with `x`, and then `end`.
     pub(crate) fn forward(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
         let g = self.product.geometry(&self.weight, x.image)?;
         self.apply(&g, self.product.is_transposed(), x, end)
     }
 
-    /// The gradient of an input of shape `input` from that of the result, finished.
+    /// The gradient of an input of shape `input` from the gradient of the result, and then `end`.
     pub(crate) fn input_gradient(&self, input: Image, gradient: &Maps, end: Finish<'_>) -> Result<Maps> {
         let g = self.product.geometry(&self.weight, input)?;
         self.apply(&g, !self.product.is_transposed(), gradient, end)
@@ -138,14 +140,15 @@ impl Weights {
         Ok(Maps::new(out, x.batch, values))
     }
 
-    /// Adds the gradient of the weights from an input and the gradient of its result.
+    /// Adds the gradient of the weights. It is computed from an input and the gradient of its
+    /// result.
     pub(crate) fn add_gradient(&self, sums: &mut WeightGradient, x: &Maps, gradient: &Maps) {
         let (small, big) = if self.product.is_transposed() { (x, gradient) } else { (gradient, x) };
         sums.add(Isa::best(), x.batch, &small.values, &big.values);
     }
 }
 
-/// Weights as the product that way takes them.
+/// The weights in the order that this direction of the product needs.
 fn in_kernels_order(isa: Isa, g: &Geometry, up: bool, weight: &[f32]) -> Buffer {
     let mut packed = Buffer::new(weight.len());
     if up {
