@@ -16,3 +16,4 @@ mod networks;
 mod parity;
 mod program;
 mod stacked;
+mod tutorial;
