@@ -17,3 +17,4 @@ mod networks;
 mod parity;
 mod program;
 mod stacked;
+mod tutorial;

@@ -1,4 +1,4 @@
-//! What can go wrong with a metric.
+//! The errors of the metrics.
 
 use gan_models::ModelError;
 
@@ -6,14 +6,15 @@ use gan_models::ModelError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {
-    /// Numbers that a metric cannot take: too few, of another shape, not finite.
+    /// An argument that a metric cannot use: too few numbers, another shape, or numbers that are
+    /// not finite.
     #[error("{what}: expected {expected}, found {found}")]
     Input {
-        /// The argument.
+        /// Name of the argument.
         what: &'static str,
-        /// What would do.
+        /// The values that would be accepted.
         expected: String,
-        /// What was given.
+        /// The value that was given.
         found: String,
     },
     /// An error of a model.
@@ -28,7 +29,7 @@ pub enum MetricsError {
 pub type Result<T, E = MetricsError> = std::result::Result<T, E>;
 
 impl MetricsError {
-    /// An argument that cannot be used.
+    /// The error for an argument that cannot be used.
     pub(crate) fn input(
         what: &'static str,
         expected: impl Into<String>,

@@ -1,4 +1,5 @@
-//! All metrics of a set of generated images, against real ones that are looked at once.
+//! All metrics of a set of generated images, compared with real images. The work on the real
+//! images is done once.
 
 use crate::classes::{class_counts, score};
 use crate::frechet::{Moments, frechet_distance};
@@ -9,10 +10,11 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Nearest neighbours that make up a [`Manifold`] here, as in Kynkäänniemi et al. 2019.
+/// Number of nearest neighbours for a [`Manifold`] here, as in Kynkäänniemi et al. 2019.
 pub const NEIGHBOURS: usize = 3;
 
-/// Real images, and everything about them that an evaluation needs and that does not depend on the generated ones.
+/// Real images, and everything that an evaluation needs of them. It does not depend on the
+/// generated images.
 #[derive(Debug)]
 pub struct Reference {
     train: Sample,
@@ -23,10 +25,10 @@ pub struct Reference {
     training_images: Option<TrainingImages>,
 }
 
-/// Every metric of a set of images; what they mean is said at the functions of the same names.
+/// Every metric of a set of images. The functions of the same names explain them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Images.
+    /// Number of images.
     pub count: usize,
     /// [`frechet_distance`] in the classifier's features.
     pub frechet_distance: f64,
@@ -34,7 +36,7 @@ pub struct Evaluation {
     pub kid: Kid,
     /// [`crate::classifier_score`].
     pub classifier_score: f64,
-    /// [`crate::Overlap::precision`], of [`NEIGHBOURS`] neighbours, as the next three.
+    /// [`crate::Overlap::precision`]. Like the next three, it uses [`NEIGHBOURS`] neighbours.
     pub precision: f64,
     /// [`crate::Overlap::recall`].
     pub recall: f64,
@@ -42,25 +44,28 @@ pub struct Evaluation {
     pub density: f64,
     /// [`crate::Overlap::coverage`].
     pub coverage: f64,
-    /// Classes, beside those of the training images.
+    /// The classes of the images, compared with those of the training images.
     pub classes: Classes,
-    /// How many images are what they are labelled as, if they are.
+    /// Share of the images that show the class of their label. It is there if the images have
+    /// labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Accuracy>,
-    /// Modes, if the digits of the images are known.
+    /// Modes. They are there if the digits of the images are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modes: Option<Modes>,
-    /// Distances to the training images, if these are known and the sample came with its images.
+    /// Distances to the training images. They are there if the training images are known and the
+    /// sample came with its images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memorisation: Option<Memorisation>,
 }
 
 impl Reference {
-    /// `train` is what generated images are compared with; `held_out` is from the same distribution, and its own evaluation is
-    /// the floor ([`Self::floor`]). The work is mostly that of comparing the images of `train` with each other.
+    /// `train` is the set with which generated images are compared. `held_out` is from the same
+    /// distribution, and its own evaluation is the floor ([`Self::floor`]). Most of the work is to
+    /// compare the images of `train` with each other.
     ///
     /// # Errors
-    /// Not more than [`NEIGHBOURS`] images; sets whose features or classes differ in size.
+    /// At most [`NEIGHBOURS`] images; sets whose features or classes differ in size.
     pub fn new(train: Sample, held_out: Sample) -> Result<Self> {
         train.check_fits(&held_out)?;
         Ok(Self {
@@ -73,17 +78,19 @@ impl Reference {
         })
     }
 
-    /// Also looks for copies of training images, in samples that come with their images.
+    /// Also searches for copies of training images, in samples that come with their images.
     #[must_use]
     pub fn with_training_images(self, images: TrainingImages) -> Self {
         Self { training_images: Some(images), ..self }
     }
 
-    /// Judges generated images. What a sample does not have is not judged: without images (as during training, where
-    /// they would cost the most) there is no `memorisation`.
+    /// Evaluates generated images. It leaves out the metrics for which the sample has no data:
+    /// without images there is no `memorisation`. During training there are no images, because
+    /// this metric costs the most.
     ///
     /// # Errors
-    /// Not more than [`NEIGHBOURS`] images; features, classes or images of another size than the reference's.
+    /// At most [`NEIGHBOURS`] images; features, classes or images of another size than the
+    /// reference's.
     pub fn evaluate(&self, sample: &Sample) -> Result<Evaluation> {
         self.train.check_fits(sample)?;
         let memorisation = match (&self.training_images, &sample.images) {
@@ -93,11 +100,11 @@ impl Reference {
         self.judge(sample, memorisation)
     }
 
-    /// Judges at most `count` of the held-out images in the same way: what a perfect generator of new images would get
-    /// with as many.
+    /// Evaluates at most `count` of the held-out images in the same way. A perfect generator of
+    /// new images would get these numbers with as many images.
     ///
     /// # Errors
-    /// A `count` of not more than [`NEIGHBOURS`], or as few held-out images.
+    /// A `count` of at most [`NEIGHBOURS`], or as few held-out images.
     pub fn floor(&self, count: usize) -> Result<Evaluation> {
         let chosen = evenly_spaced(self.held_out.count(), count);
         let memorisation = self.training_images.as_ref().map(|training| training.floor(count)).transpose()?;

@@ -1,17 +1,18 @@
-//! The Fréchet distance of two sets of points, each taken as a Gaussian.
+//! The Fréchet distance of two sets of points. Each set is treated as a Gaussian.
 
 use crate::rows::Rows;
 use crate::{MetricsError, Result};
 use candle_core::Tensor;
 use nalgebra::{DMatrix, DMatrixView, DVector, SymmetricEigen};
 
-/// Rows that are summed at once: what bounds the memory.
+/// Rows that are summed together. It limits the memory.
 const BLOCK: usize = 1024;
 
-/// Mean and covariance of points that come batch by batch.
+/// Mean and covariance of points that arrive in batches.
 ///
-/// Each batch has its own mean and scatter, which are then merged (Chan, Golub and `LeVeque` 1983): no large numbers are
-/// subtracted from each other, however far the points lie from the origin.
+/// Each batch gets its own mean and scatter, and these are then merged (Chan, Golub and `LeVeque`
+/// 1983). So no large numbers are subtracted from each other, even if the points are far from the
+/// origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moments {
     count: usize,
@@ -21,13 +22,13 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Those of no points in `dim` dimensions.
+    /// Moments of zero points in `dim` dimensions.
     #[must_use]
     pub fn new(dim: usize) -> Self {
         Self { count: 0, mean: DVector::zeros(dim), scatter: DMatrix::zeros(dim, dim) }
     }
 
-    /// Those of `points: [N, D]`.
+    /// Moments of `points: [N, D]`.
     ///
     /// # Errors
     /// Fewer than two points, another type or rank, numbers that are not finite.
@@ -46,7 +47,7 @@ impl Moments {
         Ok(())
     }
 
-    /// Points so far.
+    /// Number of points so far.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
@@ -58,7 +59,8 @@ impl Moments {
         self.mean.as_slice()
     }
 
-    /// The total variance: the trace of the covariance, with N - 1 in its denominator; NaN for fewer than two points.
+    /// The total variance: the trace of the covariance, with N - 1 in its denominator. It is NaN
+    /// for fewer than two points.
     #[must_use]
     pub fn variance(&self) -> f64 {
         self.scatter.trace() / self.degrees()
@@ -73,7 +75,7 @@ impl Moments {
     fn push_rows(&mut self, points: &Rows) {
         let dim = self.mean.len();
         for block in points.values().chunks(BLOCK * dim) {
-            // A column is a point.
+            // Each column is a point.
             let mut block = DMatrixView::from_slice(block, dim, block.len() / dim).map(f64::from);
             let (before, added) = (self.count as f64, block.ncols() as f64);
             let mean = block.column_mean();
@@ -95,13 +97,16 @@ impl Moments {
     }
 }
 
-/// `|m_a - m_b|^2 + tr(A + B - 2 (A^{1/2} B A^{1/2})^{1/2})`, the squared Fréchet or 2-Wasserstein distance of two
-/// Gaussians with the means and covariances (N - 1 in the denominator) of two sets (Dowson and Landau 1982). Of the
+/// The squared Fréchet or 2-Wasserstein distance of two Gaussians:
+/// `|m_a - m_b|^2 + tr(A + B - 2 (A^{1/2} B A^{1/2})^{1/2})`. The Gaussians have the means and
+/// covariances (N - 1 in the denominator) of the two sets (Dowson and Landau 1982). For the
 /// features of a classifier it is the FID of Heusel et al. 2017, arXiv 1706.08500.
 ///
-/// `A B`, whose root is usually taken, is not symmetric; `A^{1/2} B A^{1/2}` is and has the same eigenvalues, so both
-/// roots come from symmetric eigenvalues, which are real. What rounding leaves of the zeros of a singular covariance
-/// (fewer points than dimensions), `D` roundoffs of the largest eigenvalue, counts as 0: its root would be far larger.
+/// Usually the root of `A B` is taken, which is not symmetric. `A^{1/2} B A^{1/2}` is symmetric
+/// and has the same eigenvalues. So both roots come from symmetric matrices, whose eigenvalues are
+/// real. A singular covariance (fewer points than dimensions) has eigenvalues of 0, and rounding
+/// makes them slightly different. An eigenvalue up to `D` roundoffs of the largest one counts as
+/// 0, because its root would be far larger.
 ///
 /// # Errors
 /// Different D; fewer than two points.
@@ -118,7 +123,7 @@ pub fn frechet_distance(a: &Moments, b: &Moments) -> Result<f64> {
     let product = &root * &b_covariance * &root;
     let cross = eigen(symmetric(product))?.eigenvalues.map(f64::sqrt).sum();
     let spread = a_covariance.trace() + b_covariance.trace() - 2. * cross;
-    // Of equal sets rounding may leave less than nothing.
+    // Rounding can make this negative for equal sets.
     Ok((&a.mean - &b.mean).norm_squared() + spread.max(0.))
 }
 
@@ -128,9 +133,10 @@ fn square_root(matrix: DMatrix<f64>) -> Result<DMatrix<f64>> {
     Ok(symmetric(&eigen.eigenvectors * roots * eigen.eigenvectors.transpose()))
 }
 
-/// Of a matrix without negative eigenvalues; those that are 0 but for rounding are 0.
+/// Eigenvalues of a matrix that has no negative ones. Those that differ from 0 only by rounding
+/// become 0.
 fn eigen(matrix: DMatrix<f64>) -> Result<SymmetricEigen<f64, nalgebra::Dyn>> {
-    // Two to three iterations an eigenvalue are usual.
+    // Two to three iterations for each eigenvalue are usual.
     let (dim, most) = (matrix.nrows(), 100 * matrix.nrows());
     let mut eigen = SymmetricEigen::try_new(matrix, f64::EPSILON, most).ok_or_else(|| {
         MetricsError::input("covariance", "eigenvalues", format!("none in {most} iterations"))
@@ -167,7 +173,7 @@ mod tests {
 
     #[test]
     fn of_a_few_numbers_by_hand() -> Result<()> {
-        // Means 1 and 4, variances 2 and 16.
+        // The means are 1 and 4, the variances 2 and 16.
         let a = Tensor::new(&[[0f32], [2.]], &Device::Cpu)?;
         let b = Tensor::new(&[[0f32], [4.], [8.]], &Device::Cpu)?;
         let expected = 9. + 2. + 16. - 2. * 32f64.sqrt();
@@ -179,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_shift_counts_by_its_square_and_nothing_else_does() -> Result<()> {
-        // The last two: fewer points than dimensions, and no spread at all.
+        // The last two cases have fewer points than dimensions, and points without any spread.
         for (count, dim) in [(500, 20), (10, 20), (2, 3)] {
             let points = correlated(0, count, dim);
             let size = Moments::of(&points)?.variance();
@@ -198,7 +204,8 @@ mod tests {
 
     #[test]
     fn batches_add_up_to_the_whole_far_from_the_origin() -> Result<()> {
-        // Multiples of 1/8, exact in f32 beside 100,000, whose square leaves f64 few digits.
+        // Multiples of 1/8 are exact in f32 beside 100,000. The square of 100,000 leaves f64 only
+        // a few digits.
         let points = ((correlated(0, 3000, 6) * 8.)?.round()? / 8.)?;
         let far = (&points + 1e5)?;
         let (near, whole) = (Moments::of(&points)?, Moments::of(&far)?);

@@ -1,4 +1,4 @@
-//! The kernel distance: unbiased, so that few samples suffice, and with an error bar.
+//! The kernel distance. It is unbiased, so few samples are enough, and it comes with an error bar.
 
 use crate::rows::Rows;
 use crate::{MetricsError, Result};
@@ -7,14 +7,14 @@ use gan_ops::rng::Stream;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How [`kid`] estimates.
+/// Settings of [`kid`]'s estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KidConfig {
-    /// Pairs of subsets, at least 1.
+    /// Number of pairs of subsets, at least 1.
     pub subsets: usize,
-    /// Points of a subset, at least 2; as many as there are where a set has fewer.
+    /// Points in a subset, at least 2. A smaller set uses all of its points.
     pub subset_size: usize,
-    /// Of the choice of the subsets.
+    /// Seed for the choice of the subsets.
     pub seed: u64,
 }
 
@@ -28,20 +28,22 @@ impl Default for KidConfig {
 /// The squared kernel distance of two sets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Kid {
-    /// Mean over the subsets. Unbiased, so it may be negative where the sets agree.
+    /// Mean over the subsets. It is unbiased, so it may be negative if the sets agree.
     pub mean: f64,
-    /// Standard deviation over the subsets (their number in the denominator): how far one subset's value is from the
-    /// mean.
+    /// Standard deviation over the subsets, with their number in the denominator. It shows how far
+    /// the value of one subset is from the mean.
     pub deviation: f64,
 }
 
-/// The kernel inception distance of Bińkowski et al. 2018, arXiv 1801.01401, on any features: the squared maximum mean
-/// discrepancy, unbiased, for the kernel `(x.y / D + 1)^3`, averaged over random subsets drawn without repetition.
+/// The kernel inception distance of Bińkowski et al. 2018, arXiv 1801.01401, for any features. It
+/// is the unbiased squared maximum mean discrepancy for the kernel `(x.y / D + 1)^3`, averaged
+/// over random subsets that are drawn without repetition.
 ///
-/// `real: [N, D]`, `generated: [M, D]`. A pure function of its arguments.
+/// `real: [N, D]`, `generated: [M, D]`. It is a pure function of its arguments.
 ///
 /// # Errors
-/// Different D; fewer than two points; a configuration out of range; another type or rank; numbers that are not finite.
+/// Different D; fewer than two points; a configuration out of range; another type or rank; numbers
+/// that are not finite.
 pub fn kid(real: &Tensor, generated: &Tensor, config: &KidConfig) -> Result<Kid> {
     kid_of_rows(
         &Rows::new("real features", real, 2)?,
@@ -76,11 +78,12 @@ pub(crate) fn kid_of_rows(real: &Rows, generated: &Rows, config: &KidConfig) -> 
     Ok(Kid { mean, deviation: variance.sqrt() })
 }
 
-/// The squared maximum mean discrepancy of `x: [N, D]` and `y: [M, D]` for the kernel `(x.y / D + 1)^3`, unbiased
-/// (Gretton et al. 2012, equation 3): what [`kid`] computes of one pair of subsets.
+/// The unbiased squared maximum mean discrepancy of `x: [N, D]` and `y: [M, D]` for the kernel
+/// `(x.y / D + 1)^3` (Gretton et al. 2012, equation 3). [`kid`] computes it for each pair of
+/// subsets.
 ///
 /// # Errors
-/// As for [`kid`].
+/// The errors of [`kid`].
 pub fn squared_mmd(x: &Tensor, y: &Tensor) -> Result<f64> {
     let (x, y) = (Rows::new("x", x, 2)?, Rows::new("y", y, 2)?);
     y.check_width("y", x.width())?;
@@ -103,7 +106,7 @@ fn sum_of_cubes(x: &Tensor, y: &Tensor) -> Result<f64> {
 }
 
 fn cubes(products: &[f64]) -> f64 {
-    // As many sums as instructions carry at once.
+    // Several sums run in parallel: as many as one instruction can hold.
     const SUMS: usize = 8;
     let cube = |product: &f64| (product + 1.) * (product + 1.) * (product + 1.);
     let (chunks, rest) = products.as_chunks::<SUMS>();
@@ -122,12 +125,14 @@ fn read<T>(tensor: &Tensor, f: impl FnOnce(&[f64]) -> T) -> Result<T> {
     }
 }
 
-/// `size` different numbers below `count`, all choices alike: the first of a shuffle (Fisher and Yates).
+/// Chooses `size` different numbers below `count`, with equal probability for all choices. It is
+/// the first part of a shuffle (Fisher and Yates).
 fn choose(stream: &mut Stream, count: usize, size: usize) -> Result<Vec<u32>> {
     let draws: Vec<f32> = stream.uniform(0., 1., 2 * size, &Device::Cpu)?.to_vec1()?;
     let mut indices: Vec<u32> = (0..count as u32).collect();
     for (i, draw) in draws.chunks_exact(2).enumerate() {
-        // f32 has 2^23 values between 0 and 1: two of them, or a large set's choices would not be alike.
+        // f32 has only 2^23 values between 0 and 1. Two draws are combined, because otherwise some
+        // choices from a large set would be more likely than others.
         let unit = f64::from(draw[0]) + f64::from(draw[1]) / f64::from(1 << 23);
         let rest = count - i;
         indices.swap(i, i + ((unit * rest as f64) as usize).min(rest - 1));
@@ -148,7 +153,8 @@ mod tests {
     fn of_a_few_numbers_by_hand() -> Result<()> {
         let x = Tensor::new(&[[0f32], [1.]], &Device::Cpu)?;
         let y = Tensor::new(&[[1f32], [2.]], &Device::Cpu)?;
-        // (x.y + 1)^3: 1 within x, 27 within y, 1, 1, 8 and 27 between.
+        // With the kernel (x.y + 1)^3 the values are: 1 within x, 27 within y, and 1, 1, 8 and 27
+        // between x and y.
         assert!((squared_mmd(&x, &y)? - (1. + 27. - 2. * 37. / 4.)).abs() < 1e-12);
         Ok(())
     }
@@ -208,7 +214,7 @@ mod tests {
             subset.dedup();
             assert_eq!(subset.len(), size, "twice the same");
         }
-        // 1000 expected; the standard deviation is 27.
+        // 1000 are expected, with a standard deviation of 27.
         assert!(chosen.iter().all(|times| (880..1120).contains(times)), "{chosen:?}");
         let mut all = choose(&mut Stream::new(0, "choose", 0), count, count)?;
         all.sort_unstable();

@@ -1,4 +1,4 @@
-//! Precision, recall, density and coverage: two sets of points and the balls around each.
+//! Precision, recall, density and coverage, from two sets of points and a ball around each point.
 
 use crate::neighbours::{LANES, Tile, Tiling, any_above, each_tile, squared_radii};
 use crate::rows::{Rows, row, squared_distance};
@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Points, each with a ball as large as the distance to its k-th nearest other point; the balls together stand for the
-/// distribution that the points were drawn from.
+/// Points with a ball around each. The radius of a ball is the distance to the k-th nearest other
+/// point. All balls together stand for the distribution of the points.
 ///
-/// Making one compares its points with each other, so keep that of the real images.
+/// `new` compares all points with each other, so keep the manifold of the real images.
 #[derive(Debug, Clone)]
 pub struct Manifold {
     points: Rows,
@@ -19,25 +19,29 @@ pub struct Manifold {
     squared_radii: Vec<f64>,
 }
 
-/// How two manifolds lie on one another. A point is within a ball if it is nearer to the centre than the radius.
+/// How two manifolds overlap. A point is within a ball if its distance to the centre is below the
+/// radius.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Overlap {
-    /// Share of the generated points within some real ball (Kynkäänniemi et al. 2019, arXiv 1904.06991).
+    /// Share of the generated points within some real ball (Kynkäänniemi et al. 2019, arXiv
+    /// 1904.06991).
     pub precision: f64,
-    /// Share of the real points within some generated ball (the same).
+    /// Share of the real points within some generated ball (same source).
     pub recall: f64,
-    /// Real balls around a generated point, on average, divided by k: about 1 for sets from one distribution, and not
-    /// bounded by it (Naeem et al. 2020, arXiv 2002.09797).
+    /// Number of real balls around a generated point, on average, divided by k. It is about 1 for
+    /// two sets from one distribution, and it may be above 1 (Naeem et al. 2020, arXiv
+    /// 2002.09797).
     pub density: f64,
-    /// Share of the real balls with a generated point within (the same).
+    /// Share of the real balls that hold a generated point (same source).
     pub coverage: f64,
 }
 
 impl Manifold {
-    /// `points: [N, D]`; the radius is the distance to the `k`-th nearest other point, where the papers take 3 or 5.
+    /// `points: [N, D]`. The radius is the distance to the `k`-th nearest other point. The papers
+    /// use 3 or 5.
     ///
     /// # Errors
-    /// `k` of 0; not more than `k` points; another type or rank; numbers that are not finite.
+    /// `k` of 0; at most `k` points; another type or rank; numbers that are not finite.
     pub fn new(points: &Tensor, k: usize) -> Result<Self> {
         Self::of_rows(Rows::new("points", points, 1)?, k)
     }
@@ -63,7 +67,8 @@ impl Manifold {
         self.squared_radii.iter().map(|squared| squared.sqrt())
     }
 
-    /// Compares `self`, of real images, with the manifold of generated ones. They may differ in the number of points.
+    /// Compares `self`, the manifold of real images, with the manifold of generated ones. The
+    /// numbers of points may differ.
     ///
     /// # Errors
     /// Points of another D.
@@ -100,25 +105,26 @@ impl Manifold {
     }
 }
 
-/// Pairs of a generated and a real point, and what they show about the real ones: threads set these flags and none
-/// clears one, so their order does not matter.
+/// Pairs of a generated and a real point, and flags that they set for the real points. Threads
+/// only set flags and never clear them, so the order of the threads does not matter.
 struct Pairs<'a> {
     real: &'a Manifold,
     generated: &'a Manifold,
     real_values: &'a [f32],
     generated_values: &'a [f32],
-    /// A generated point is within the ball of this real one.
+    /// Whether a generated point is within the ball of this real point.
     covered: Vec<AtomicBool>,
-    /// This real point is within the ball of a generated one.
+    /// Whether this real point is within the ball of a generated point.
     recalled: Vec<AtomicBool>,
 }
 
 impl Pairs<'_> {
-    /// Counts the real balls around each of a group of generated points (the tile's queries) and sets the flags.
+    /// Counts the real balls around each of a group of generated points (the tile's queries), and
+    /// sets the flags.
     fn visit(&self, tile: &Tile<'_>, group: usize, balls: &mut [u64]) {
         let (width, lanes, first_lane) = (self.real.points.width(), balls.len(), group * LANES);
         let first_query = tile.first_query + first_lane;
-        // What the padding holds is above no bound.
+        // No value in the padding is above its bound.
         let bounds = |bound: &dyn Fn(usize) -> f32| {
             let mut bounds = [f32::INFINITY; LANES];
             (0..lanes).for_each(|lane| bounds[lane] = bound(lane));
@@ -138,7 +144,8 @@ impl Pairs<'_> {
             };
 
             let radius = self.real.squared_radii[real];
-            // By half its square a product may be lower; with room for its rounding and that of the sum.
+            // A product may be lower by half its square. There is room for its rounding and for
+            // that of the sum.
             let [more, less] = [1., -1.].map(|sign| (0.5 + sign * f64::from(f32::EPSILON)) * radius);
             let perhaps = products.map(|product| product + more as f32);
             if any_above(&perhaps, &perhaps_at) {

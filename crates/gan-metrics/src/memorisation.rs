@@ -7,37 +7,42 @@ use crate::{MetricsError, Result};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Of the held-out images, this share lies nearer to a training image than what counts as a copy.
+/// Share of the held-out images that are nearer to a training image than the limit for a copy.
 const ALLOWED: f64 = 0.01;
-/// Images whose distances say what is near; of more, some at even distances.
+/// Number of unseen images whose distances give the limit. If there are more, an evenly spaced
+/// part of them is used.
 const UNSEEN: usize = 10_000;
-/// Of fewer there is no 1st percentile.
+/// Below this number of distances there is no meaningful 1st percentile.
 const FEW: usize = 100;
 
-/// Distances of generated images to their nearest training images, beside those of images that were held out.
+/// Distances of generated images to their nearest training images, compared with the distances of
+/// held-out images.
 ///
-/// A small distance alone says little: that of a held-out image, from the same distribution and never seen, says what is
-/// small (Meehan, Chaudhuri and Dasgupta 2020, arXiv 2004.05675, who test the whole of both sets of distances; the two
-/// medians and the share below one quantile are easier to read).
+/// A small distance alone has no meaning. A held-out image is from the same distribution and was
+/// never seen, so its distance shows what is small (Meehan, Chaudhuri and Dasgupta 2020, arXiv
+/// 2004.05675). The paper tests the whole of both sets of distances. The two medians and the share
+/// below one quantile are easier to read.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Memorisation {
     /// Median of the generated images' distances.
     pub median: f64,
     /// Median of the held-out images' distances.
     pub held_out_median: f64,
-    /// Share of the generated images that are nearer to a training image than 99% of the held-out ones are: below the
-    /// 1st percentile of their distances, between two of them by interpolation. 0.01 for the held-out images themselves.
-    /// An image at distance 0 is a copy in any case.
+    /// Share of the generated images that are nearer to a training image than 99% of the held-out
+    /// ones are. The limit is the 1st percentile of the held-out distances, interpolated between
+    /// two of them. The held-out images themselves have 0.01. An image at distance 0 is always a
+    /// copy.
     pub copied: f64,
 }
 
 impl Memorisation {
-    /// From the distances of generated and of held-out images to their nearest training images, as
-    /// [`crate::nearest`] finds them, in any order. Held-out images at distance 0 are training images themselves and are
-    /// left out: data with duplicates would hide every copy.
+    /// Compares the distances of generated and of held-out images to their nearest training
+    /// images. [`crate::nearest`] finds these distances. Their order does not matter. A held-out
+    /// image at distance 0 is itself a training image, and it is left out: otherwise data with
+    /// duplicates would hide every copy.
     ///
     /// # Errors
-    /// No distances; some that are not finite.
+    /// No distances; distances that are not finite.
     pub fn of(generated: &[f64], held_out: &[f64]) -> Result<Self> {
         let (generated, held_out) =
             (sorted("distances", generated)?, sorted("held-out distances", held_out)?);
@@ -52,18 +57,20 @@ impl Memorisation {
     }
 }
 
-/// Training images, and how near to them images come that were not trained on.
+/// Training images, and the distances of unseen images to them. An unseen image is one that the
+/// generator was not trained on.
 #[derive(Debug, Clone)]
 pub struct TrainingImages {
     images: Rows,
-    /// Of such images to the nearest training image.
+    /// Distances of unseen images to the nearest training image.
     unseen: Vec<f64>,
 }
 
 impl TrainingImages {
-    /// `images` are all that were trained on, `[N, ...]`; `held_out: [M, ...]` are from the same distribution, as large, and
-    /// also f32. Those of them that were trained on too are passed over; if few are left, the distances between the
-    /// training images say what is near.
+    /// `images: [N, ...]` are all images that the generator was trained on. `held_out: [M, ...]`
+    /// are from the same distribution, have the same size, and are also f32. Held-out images that
+    /// are training images too are left out. If few remain, the distances between the training
+    /// images give the limit.
     ///
     /// # Errors
     /// Another type, no images, images of different sizes, pixels that are not finite.
@@ -80,10 +87,10 @@ impl TrainingImages {
         Ok(Self { images, unseen })
     }
 
-    /// Whether generated `images: [N, ...]` repeat them.
+    /// Whether generated `images: [N, ...]` repeat the training images.
     ///
     /// # Errors
-    /// As of [`Self::new`].
+    /// The errors of [`Self::new`].
     pub fn copies_among(&self, images: &Tensor) -> Result<Memorisation> {
         self.copies(&Rows::new("images", &images.flatten_from(1)?, 1)?)
     }
@@ -93,7 +100,7 @@ impl TrainingImages {
         Memorisation::of(&distances(images, &self.images)?, &self.unseen)
     }
 
-    /// The same of at most `count` images that were not trained on.
+    /// The same for at most `count` unseen images.
     pub(crate) fn floor(&self, count: usize) -> Result<Memorisation> {
         let chosen = evenly_spaced(self.unseen.len(), count);
         let chosen: Vec<_> = chosen.into_iter().map(|index| self.unseen[index as usize]).collect();
@@ -113,7 +120,7 @@ fn sorted(what: &'static str, distances: &[f64]) -> Result<Vec<f64>> {
     Ok(distances)
 }
 
-/// Interpolated between neighbours, as numpy's; 0 of nothing.
+/// A quantile, interpolated between neighbours as in numpy. It is 0 if there are no values.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     if sorted.is_empty() {
         return 0.;
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn copies_are_nearer_than_held_out_images() -> Result<()> {
         let held_out: Vec<_> = (0..101).map(|i| 5. + f64::from(i)).collect();
-        // The 1st percentile is 6, which is not below itself.
+        // The 1st percentile is 6, and 6 is not below itself.
         let found = Memorisation::of(&[0., 5.5, 6., 70.], &held_out)?;
         assert_eq!(found, Memorisation { median: 5.75, held_out_median: 55., copied: 0.5 });
         let found = Memorisation::of(&[3.], &[3.])?;
@@ -164,17 +171,19 @@ mod tests {
     fn copies_are_sought_among_what_was_trained_on() -> Result<()> {
         let line = |points: &[f32]| Tensor::new(points, &Device::Cpu)?.reshape((points.len(), 1, 1));
         let training = TrainingImages::new(&line(&[0., 10.])?, &line(&[3., 10., 14.])?)?;
-        // 3 and 14 are unseen and have 3 and 4 to the next; 10 was trained on.
+        // 3 and 14 are unseen, at distances 3 and 4 from the nearest training image. 10 is a
+        // training image.
         let found = training.copies_among(&line(&[10., 12., 15.])?)?;
         assert_eq!((found.median, found.held_out_median), (2., 3.5));
         assert!((found.copied - 2. / 3.).abs() < 1e-12);
         let floor = training.floor(9)?;
         assert_eq!((floor.median, floor.held_out_median), (3.5, 3.5));
-        // One that is unseen says little of what is near; more training images say more.
+        // One unseen image is not enough, so the distances between the training images are used.
         let training = TrainingImages::new(&line(&[0., 9., 20., 20.])?, &line(&[0., 1.])?)?;
         let found = training.copies_among(&line(&[3.])?)?;
         assert_eq!((found.median, found.held_out_median), (3., 9.));
-        // None is unseen: each is as far as the next of the others, of which two are the same.
+        // No image is unseen. Each distance is the one to the nearest other training image, and
+        // two of these are equal.
         let training = TrainingImages::new(&line(&[0., 9., 20., 20.])?, &line(&[0., 20.])?)?;
         let found = training.copies_among(&line(&[20., 1.])?)?;
         assert_eq!((found.held_out_median, found.copied), (9., 1.));

@@ -1,4 +1,4 @@
-//! Nearest neighbours among all points: exact, in f64.
+//! Nearest neighbours among all points. They are exact, in f64.
 
 mod tiles;
 
@@ -17,7 +17,8 @@ pub struct Neighbour {
     pub distance: f64,
 }
 
-/// The nearest of `points: [M, D]` to each of `queries: [N, D]`; of several equally near the first.
+/// The nearest of `points: [M, D]` to each of `queries: [N, D]`. If several are equally near, it
+/// is the first of them.
 ///
 /// # Errors
 /// Another type or rank, different D, no rows, numbers that are not finite.
@@ -28,7 +29,8 @@ pub fn nearest(queries: &Tensor, points: &Tensor) -> Result<Vec<Neighbour>> {
     Ok(found.into_iter().map(Neighbour::from).collect())
 }
 
-/// The nearest other point to each of `points: [N, D]`; of several equally near the first.
+/// The nearest other point to each of `points: [N, D]`. If several are equally near, it is the
+/// first of them.
 ///
 /// # Errors
 /// Another type or rank, fewer than two rows, numbers that are not finite.
@@ -38,30 +40,31 @@ pub fn nearest_others(points: &Tensor) -> Result<Vec<Neighbour>> {
     Ok(found.into_iter().map(Neighbour::from).collect())
 }
 
-/// The distances of [`nearest`], of rows as wide as each other.
+/// The distances that [`nearest`] finds, for rows of equal width.
 pub(crate) fn distances(queries: &Rows, points: &Rows) -> Result<Vec<f64>> {
     let found = search(queries, points, 1, Candidates::All, Tiling::default())?;
     Ok(found.iter().map(|found| found.squared.sqrt()).collect())
 }
 
-/// The distance of each query, a point itself, to the nearest of the other points.
+/// The distance of each query to the nearest other point. Each query is itself one of the points.
 pub(crate) fn distances_to_others(queries: &Rows, points: &Rows) -> Result<Vec<f64>> {
-    // Of two, the first is itself or its equal.
+    // The nearest of the two is the query itself, or a point equal to it.
     let found = search(queries, points, 2, Candidates::All, Tiling::default())?;
     Ok(found.chunks_exact(2).map(|nearest| nearest[1].squared.sqrt()).filter(|d| d.is_finite()).collect())
 }
 
-/// The square of each row's distance to the `k`-th nearest other row; `k` is below the number of rows.
+/// The square of each row's distance to the `k`-th nearest other row. `k` is below the number of
+/// rows.
 pub(crate) fn squared_radii(rows: &Rows, k: usize, tiling: Tiling) -> Result<Vec<f64>> {
     let found = search(rows, rows, k, Candidates::Others, tiling)?;
     Ok(found.chunks_exact(k).map(|nearest| nearest[k - 1].squared).collect())
 }
 
-/// Among whom a query seeks its neighbours.
+/// The points among which a query looks for its neighbours.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Candidates {
     All,
-    /// The queries are the points, and none is its own neighbour.
+    /// The queries are the points, and no point is its own neighbour.
     Others,
 }
 
@@ -77,7 +80,8 @@ impl From<Found> for Neighbour {
     }
 }
 
-/// The `k` nearest to each query, nearest first, equally near ones in their order.
+/// The `k` nearest points to each query, the nearest first. Equally near points stay in their
+/// order.
 fn search(
     queries: &Rows,
     points: &Rows,
@@ -105,15 +109,16 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Takes what is nearer of this tile's points into what was `found` for one group of its queries.
+    /// Merges the points of this tile into `found`, the nearest points so far for one group of its
+    /// queries.
     fn visit(&self, tile: &Tile<'_>, group: usize, found: &mut [Found]) {
         let Self { width, k, .. } = *self;
         let bound = |lane: usize, found: &[Found]| match found[k - 1].squared {
-            // Nothing is nearer: no need to look at each of a thousand equal points.
+            // No point can be nearer. This avoids a check of each of a thousand equal points.
             0. => f32::INFINITY,
             farthest => tile.perhaps_within(group * LANES + lane, farthest),
         };
-        // What the padding holds is nobody's.
+        // The values in the padding belong to no query.
         let mut bounds = [f32::INFINITY; LANES];
         for (lane, found) in found.chunks_exact(k).enumerate() {
             bounds[lane] = bound(lane, found);
@@ -142,7 +147,8 @@ impl Search<'_> {
     }
 }
 
-/// Whether some value is above its bound. Without early exit, so that it compiles to a few vector instructions.
+/// Whether some value is above its bound. There is no early exit, so it compiles to a few vector
+/// instructions.
 pub(crate) fn any_above(values: &[f32; LANES], bounds: &[f32; LANES]) -> bool {
     let mut above = 0;
     for lane in 0..LANES {

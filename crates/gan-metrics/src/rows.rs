@@ -1,10 +1,11 @@
-//! Tensors of one row an image as the metrics read them: checked once, then slices.
+//! Tensors with one row for each image, in the form that the metrics read: checked once, then
+//! slices.
 
 use crate::{MetricsError, Result};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use std::ops::{Deref, Range};
 
-/// Beyond it sums of squares no longer fit in f32, in which distances are screened.
+/// Beyond this, sums of squares do not fit in f32, in which distances are screened.
 const LARGEST: f32 = 1e15;
 
 /// `[N, D]`: f32, contiguous, on the CPU, finite, D not 0.
@@ -17,7 +18,7 @@ pub(crate) struct Rows {
 
 /// All values of [`Rows`], row by row.
 pub(crate) struct Values<'a> {
-    /// candle's guard, whose type is another crate's.
+    /// candle's guard. Its type belongs to another crate.
     storage: Box<dyn Deref<Target = Storage> + 'a>,
     range: Range<usize>,
 }
@@ -46,12 +47,12 @@ impl Rows {
         }
     }
 
-    /// Rows.
+    /// Number of rows.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Numbers of a row.
+    /// Numbers in a row.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
@@ -62,7 +63,7 @@ impl Rows {
         Values { storage: Box::new(storage), range: start..start + self.count * self.width }
     }
 
-    /// The same rows, fewer.
+    /// A copy with only the rows at `indices`.
     pub(crate) fn select(&self, indices: &[u32]) -> Result<Self> {
         let indices = Tensor::new(indices, &Device::Cpu)?;
         let tensor = self.tensor.index_select(&indices, 0)?;
@@ -99,9 +100,11 @@ pub(crate) fn row(values: &[f32], width: usize, index: usize) -> &[f32] {
     &values[index * width..][..width]
 }
 
-/// The Euclidean distance of two rows, squared, in f64: the same for (a, b) as for (b, a), to the last bit.
+/// The squared Euclidean distance of two rows, in f64. It is the same for (a, b) and (b, a), to
+/// the last bit.
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    // As many sums as instructions carry at once; a single one would wait for itself.
+    // Several sums run in parallel: as many as one instruction can hold. A single sum would wait
+    // for itself.
     const SUMS: usize = 8;
     let square = |(&a, &b): (&f32, &f32)| (f64::from(a) - f64::from(b)).powi(2);
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<SUMS>(), b.as_chunks::<SUMS>());

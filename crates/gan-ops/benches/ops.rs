@@ -1,5 +1,5 @@
-//! Each op beside its twin in plain candle operations, at the shapes of GANs for 28x28 images: `cargo bench -p gan-ops`,
-//! or `cargo bench -p gan-ops -- conv` for some.
+//! Times each op beside its version in plain candle operations, at the shapes of GANs for 28x28
+//! images. Run `cargo bench -p gan-ops`, or `cargo bench -p gan-ops -- conv` for some of them.
 #![expect(clippy::unwrap_used, reason = "a benchmark's panic is its failure")]
 
 use candle_core::{Device, Result, Shape, Tensor, Var};
@@ -10,12 +10,12 @@ use gan_ops::{Activation, AdamHyper, Gradient, reference};
 
 #[expect(unsafe_code, reason = "candle reads its thread counts from the environment")]
 fn main() {
-    // SAFETY: the first statement of the program: there is no other thread yet.
+    // SAFETY: this is the first statement of the program, so there is no other thread yet.
     unsafe { gan_ops::threads::settle(None) };
     divan::main();
 }
 
-/// Which implementation runs.
+/// The implementation that runs.
 #[derive(Debug, Clone, Copy)]
 enum By {
     Fused,
@@ -45,7 +45,7 @@ fn variable(shape: impl Into<Shape>) -> Var {
     Var::from_tensor(&Stream::new(0, "bench", 0).normal(shape, &Device::Cpu).unwrap()).unwrap()
 }
 
-/// Forward alone: of constants, so that no tape is kept.
+/// Forward alone. The arguments are constants, so no tape is kept.
 fn forward(bencher: Bencher<'_, '_>, arguments: &[Var], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     let arguments: Vec<_> = arguments.iter().map(Var::as_detached_tensor).collect();
     bencher.bench_local(|| op(black_box(&arguments)).unwrap());
@@ -99,7 +99,7 @@ fn conv_transpose2d_forward_backward(bencher: Bencher<'_, '_>, by: By) {
     forward_backward(bencher, &arguments, |t| op(&t[0], &t[1], None, 2, 1, Activation::Relu));
 }
 
-/// Its arguments, and the normalisation by the second and the third of them.
+/// The arguments of a batch norm, and the normalisation by the second and the third of them.
 fn norm() -> ([Var; 3], impl Fn(&[Tensor]) -> BatchNorm) {
     let running = [(); 2].map(|()| variable(128).into_inner());
     let norm = move |t: &[Tensor]| {

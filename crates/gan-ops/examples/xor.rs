@@ -1,4 +1,4 @@
-//! A two-layer network learns XOR: linear, leaky ReLU, cross-entropy on logits, Adam.
+//! A two-layer network learns XOR: linear layers, leaky ReLU, cross-entropy on logits, Adam.
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use anyhow::{Context, Result};

@@ -1,4 +1,4 @@
-//! Activations, alone and as the last part of a fused layer.
+//! Activations, alone and as the last step of a fused layer.
 
 use crate::kernels::{self, Isa};
 use crate::tape::{Computed, contiguous};
@@ -6,7 +6,8 @@ use crate::{Activation, fused, reference, slices};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 impl Activation {
-    /// Whether the kernels serve: they tell the side of 0 from the sign of the output.
+    /// Whether the kernels can compute it. They read the sign of the input from the sign of the
+    /// output.
     pub(crate) fn keeps_sign(self) -> bool {
         match self {
             Self::LeakyRelu(slope) => slope >= 0.,
@@ -15,11 +16,11 @@ impl Activation {
     }
 }
 
-/// `activation(x)`, element by element. The gradient at 0 is that of the negative side, as in PyTorch; NaN stays NaN.
-/// First order only on the CPU in f32.
+/// Computes `activation(x)`, element by element. The gradient at 0 is the gradient of the negative
+/// side, as in PyTorch. NaN stays NaN. On the CPU in f32, only first-order gradients exist.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     let served = fused::serves(x.device(), x.dtype()) && activation.keeps_sign();
     if activation == Activation::Identity || !served {
@@ -33,7 +34,7 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 /// [`activate`] with [`Activation::Relu`].
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
     activate(x, Activation::Relu)
 }
@@ -41,7 +42,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 /// [`activate`] with [`Activation::LeakyRelu`].
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn leaky_relu(x: &Tensor, negative_slope: f64) -> Result<Tensor> {
     activate(x, Activation::LeakyRelu(negative_slope))
 }
@@ -49,7 +50,7 @@ pub fn leaky_relu(x: &Tensor, negative_slope: f64) -> Result<Tensor> {
 /// [`activate`] with [`Activation::Tanh`].
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
     activate(x, Activation::Tanh)
 }

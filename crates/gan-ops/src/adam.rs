@@ -7,20 +7,21 @@ use candle_core::{Result, Tensor, Var};
 /// The gradient of one parameter.
 #[derive(Debug, Clone, Copy)]
 pub enum Gradient<'a> {
-    /// Of the parameter's shape.
+    /// A tensor with the parameter's shape.
     Tensor(&'a Tensor),
-    /// In the order of the parameter's elements, on the CPU.
+    /// Values in the order of the parameter's elements, on the CPU.
     Slice(&'a [f32]),
 }
 
-/// Moves `param` and its two moments by one step of Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1), in PyTorch's
-/// order of operations: `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Whoever shares their values sees
-/// the new ones.
+/// Updates `param` and its two moments by one step of Adam (Kingma & Ba 2015, arXiv 1412.6980,
+/// algorithm 1). The operations have PyTorch's order:
+/// `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Every tensor that shares their
+/// values sees the new values.
 ///
-/// All of one shape, and none a view of another; `step` counts from 1.
+/// All tensors have the same shape, and none is a view of another. `step` counts from 1.
 ///
 /// # Errors
-/// Shapes that differ; the same tensor twice.
+/// Shapes that differ; the same tensor passed twice.
 pub fn adam_step(
     param: &Var,
     gradient: Gradient<'_>,
@@ -48,7 +49,7 @@ pub fn adam_step(
             Gradient::Slice(grad) => update(grad),
             Gradient::Tensor(grad) => {
                 let grad = grad.contiguous()?;
-                // Reading what is being written would wait for itself.
+                // A read of a tensor that is being written would wait for itself.
                 let place = |tensor: &Tensor| slices::read(tensor, |values| values.as_ptr() as usize);
                 let places = [place(&grad)?, place(param)?, place(first)?, place(second)?];
                 if (1..4).any(|i| places[..i].contains(&places[i])) {

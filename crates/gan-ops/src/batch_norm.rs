@@ -6,15 +6,17 @@ use crate::tape::{Computed, contiguous};
 use crate::{Activation, fused, reference};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-/// Normalises with the statistics of the batch, and moves the running ones towards them (Ioffe & Szegedy 2015, arXiv
-/// 1502.03167): `activation((x - mean) / sqrt(var + eps) * weight + bias)`, with mean and (biased) variance over
-/// everything but the channel. The running variance follows the unbiased one (divided by `n - 1`), as in PyTorch. First
-/// order only on the CPU in f32.
+/// Normalises with the statistics of the batch, and moves the running statistics towards them
+/// (Ioffe & Szegedy 2015, arXiv 1502.03167):
+/// `activation((x - mean) / sqrt(var + eps) * weight + bias)`. The mean and the (biased) variance
+/// are over all axes but the channel. The running variance follows the unbiased variance (divided
+/// by `n - 1`), as in PyTorch. On the CPU in f32, only first-order gradients exist.
 ///
-/// `x: [B, C]` or `[B, C, H, W]`; returns the same shape. The running statistics must be variables.
+/// `x: [B, C]` or `[B, C, H, W]`; returns the same shape. The running statistics must be
+/// variables.
 ///
 /// # Errors
-/// Shapes that do not fit together; a single value per channel, whose variance does not exist.
+/// Shapes that do not fit together; one value per channel, because it has no variance.
 pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) -> Result<Tensor> {
     let served = fused::serves(x.device(), x.dtype()) && activation.keeps_sign();
     if !served || !matches!(x.rank(), 2 | 4) {
@@ -27,8 +29,9 @@ pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) ->
 }
 
 /// Normalises with the running statistics:
-/// `activation((x - running_mean) / sqrt(running_var + eps) * weight + bias)`. A network that is only evaluated is faster
-/// with [`fused::PreparedLayer::evaluate`], which folds this into the product before it.
+/// `activation((x - running_mean) / sqrt(running_var + eps) * weight + bias)`.
+/// [`fused::PreparedLayer::evaluate`] folds this into the product before it. So a network that is only
+/// evaluated is faster with that function.
 ///
 /// `x: [B, C, ...]`; returns the same shape.
 ///

@@ -5,13 +5,14 @@ use crate::{fused, reference};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 /// Mean binary cross-entropy of logits against one target probability for all of them:
-/// `mean(softplus(x) - target * x)`, which is PyTorch's `BCEWithLogitsLoss` against a constant, exact and finite for every
-/// finite logit. First order only on the CPU in f32.
+/// `mean(softplus(x) - target * x)`. This is PyTorch's `BCEWithLogitsLoss` against a constant. It
+/// is exact and finite for every finite logit. On the CPU in f32, only first-order gradients
+/// exist.
 ///
 /// `logits`: any shape; `target` in [0, 1]; returns a scalar.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn bce_with_logits(logits: &Tensor, target: f64) -> Result<Tensor> {
     if !fused::serves(logits.device(), logits.dtype()) {
         return reference::bce_with_logits(logits, target);
@@ -33,7 +34,8 @@ impl CustomOp1 for Bce {
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("logits that are not contiguous")
         };
-        // max(x, 0) - t x is computed as a whole: at target 1, softplus(x) - x would cancel.
+        // max(x, 0) - t x is computed as one term, because softplus(x) - x would cancel at target
+        // 1.
         let loss = |&x: &f32| {
             let x = f64::from(x);
             let linear = if x > 0. { (1. - self.target) * x } else { -self.target * x };
@@ -47,7 +49,7 @@ impl CustomOp1 for Bce {
         let scale = f64::from(gradient.to_scalar::<f32>()?) / logits.elem_count() as f64;
         let slope = |&x: &f32| {
             let x = f64::from(x);
-            // sigmoid(x) - 1 = -sigmoid(-x), which does not cancel.
+            // sigmoid(x) - 1 is computed as -sigmoid(-x), which does not cancel.
             let slope =
                 if self.target >= 1. { -1. / (1. + x.exp()) } else { 1. / (1. + (-x).exp()) - self.target };
             (slope * scale) as f32

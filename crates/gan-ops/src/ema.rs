@@ -3,13 +3,13 @@
 use crate::{fused, reference, slices};
 use candle_core::{Result, Tensor, Var};
 
-/// Moves `average` by one step of an exponential moving average: `decay * average + (1 - decay) * now`. Whoever shares its
-/// values sees the new ones.
+/// Updates `average` by one step of an exponential moving average:
+/// `decay * average + (1 - decay) * now`. Every tensor that shares its values sees the new values.
 ///
-/// Both of one shape, neither a view of the other.
+/// Both have the same shape, and neither is a view of the other.
 ///
 /// # Errors
-/// Shapes that differ; the same tensor twice.
+/// Shapes that differ; the same tensor passed twice.
 pub fn ema_step(average: &Var, now: &Tensor, decay: f64) -> Result<()> {
     if average.shape() != now.shape() {
         candle_core::bail!("ema: {now:?} for {average:?}")
@@ -18,7 +18,7 @@ pub fn ema_step(average: &Var, now: &Tensor, decay: f64) -> Result<()> {
         return average.set(&reference::ema_step(average, now, decay)?);
     }
     let now = now.contiguous()?;
-    // Reading what is being written would wait for itself.
+    // A read of a tensor that is being written would wait for itself.
     let place = |tensor: &Tensor| slices::read(tensor, |values| values.as_ptr() as usize);
     if average.elem_count() > 0 && place(average)? == place(&now)? {
         candle_core::bail!("ema: the same tensor twice")

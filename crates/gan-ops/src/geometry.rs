@@ -1,8 +1,9 @@
-//! Shapes of linear layers, convolutions and their transposes, which are one thing: a product with weights.
+//! The shapes of linear layers, convolutions and transposed convolutions, in one type: a product
+//! with weights.
 
 use candle_core::{Result, Tensor};
 
-/// What a convolution connects; `stride` is at least 1.
+/// The shapes that a convolution connects. `stride` is at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) big: Image,
@@ -28,17 +29,17 @@ impl Image {
 }
 
 impl Geometry {
-    /// Channels of what `product` gives.
+    /// Number of channels in the result of `product`.
     pub(crate) fn outputs(&self, product: Product) -> usize {
         if product.is_transposed() { self.big.channels } else { self.small.channels }
     }
 }
 
-/// Elements of one sample's maps and of a layer's weights: far beyond what fits in memory, and `usize::MAX` apart from it
-/// by more than any batch.
+/// Limit on the elements of one sample's maps and of a layer's weights. It is far beyond what fits
+/// in memory. Its distance to `usize::MAX` is a factor larger than any batch.
 const LARGEST: usize = u32::MAX as usize;
 
-/// What a layer multiplies its input with; the weights have PyTorch's shapes.
+/// The product that a layer computes from its input. The weights have PyTorch's shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Product {
     /// `weight: [out, in]`.
@@ -47,14 +48,14 @@ pub enum Product {
     Conv2d {
         /// Stride, at least 1.
         stride: usize,
-        /// Zeros around the image.
+        /// Rows and columns of zeros around the image.
         padding: usize,
     },
     /// `weight: [in, out, kh, kw]`.
     ConvTranspose2d {
         /// Stride, at least 1.
         stride: usize,
-        /// Rows and columns cut off around the result.
+        /// Rows and columns that are cut off around the result.
         padding: usize,
     },
 }
@@ -64,7 +65,7 @@ impl Product {
         matches!(self, Self::ConvTranspose2d { .. })
     }
 
-    /// What it connects for an input of that shape.
+    /// The connections for an input of this shape.
     pub(crate) fn geometry(self, weight: &Tensor, input: Image) -> Result<Geometry> {
         let misfit = || {
             let Image { channels, height, width } = input;
@@ -106,7 +107,8 @@ impl Product {
             [small.channels, small.height, small.width, 1],
             [big.channels, small.channels, kernel[0], kernel[1]],
         ];
-        // Products of sizes are not checked again: a batch of these is counted without overflow.
+        // Later products of these sizes are not checked again: this limit lets a batch of them be
+        // counted without overflow.
         let too_large = |sizes: &[usize; 4]| {
             sizes
                 .iter()

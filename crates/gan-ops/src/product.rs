@@ -7,7 +7,8 @@ use crate::tape::{Computed, contiguous};
 use crate::{Activation, fused, reference, slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
-/// `activation(x W^T + b)`, PyTorch's `functional.linear` with what follows it. First order only on the CPU in f32.
+/// Computes `activation(x W^T + b)`: PyTorch's `functional.linear`, followed by the activation. On
+/// the CPU in f32, only first-order gradients exist.
 ///
 /// `x: [B, in]`, `weight: [out, in]`, `bias: [out]`; returns `[B, out]`.
 ///
@@ -21,8 +22,8 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Ac
     multiply(x, weight, bias, Product::Linear, activation)?.flatten_from(1)
 }
 
-/// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation that follows it. First
-/// order only on the CPU in f32.
+/// PyTorch's `functional.conv2d` with the same stride and padding on both axes, followed by the
+/// activation. On the CPU in f32, only first-order gradients exist.
 ///
 /// `x: [B, in, H, W]`, `weight: [out, in, kh, kw]`, `bias: [out]`; returns `[B, out, H', W']` with
 /// `H' = (H + 2 padding - kh) / stride + 1`, rounded down.
@@ -44,8 +45,9 @@ pub fn conv2d(
     multiply(x, weight, bias, Product::Conv2d { stride, padding }, activation)
 }
 
-/// PyTorch's `functional.conv_transpose2d` with equal stride and padding on both axes and no output padding, and the
-/// activation that follows it. First order only on the CPU in f32.
+/// PyTorch's `functional.conv_transpose2d` with the same stride and padding on both axes, without
+/// output padding, followed by the activation. On the CPU in f32, only first-order gradients
+/// exist.
 ///
 /// `x: [B, in, H, W]`, `weight: [in, out, kh, kw]`, `bias: [out]`; returns `[B, out, H', W']` with
 /// `H' = (H - 1) stride - 2 padding + kh`.
@@ -102,7 +104,7 @@ struct Op {
 }
 
 impl Op {
-    /// Gradients of input, weight and bias, as far as they are on the tape.
+    /// Gradients of input, weight and bias. It computes only those that are on the tape.
     fn gradients(
         &self,
         [x, weight]: [&Tensor; 2],

@@ -1,8 +1,8 @@
 //! Seeded random tensors that need no stored state.
 //!
 //! A [`Stream`] is a pure function of (seed, purpose, index): the noise of step 1,000 is the same
-//! whether the 999 steps before it ran in this process or not. That is what makes a resumed run
-//! equal to an unbroken one bit for bit. candle's own CPU generator cannot be seeded.
+//! whether the 999 steps before it ran in this process or not. Therefore a resumed run is bit for
+//! bit equal to an unbroken run. candle's own CPU generator cannot be seeded.
 
 use candle_core::{Device, Result, Shape, Tensor};
 use rand::SeedableRng;
@@ -25,17 +25,17 @@ impl Stream {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// The next values from the standard normal distribution, f32, in the given shape.
+    /// The next values of the standard normal distribution, f32, in the given shape.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn normal(&mut self, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
         let shape = shape.into();
         let values: Vec<f32> = StandardNormal.sample_iter(&mut self.0).take(shape.elem_count()).collect();
         Tensor::from_vec(values, shape, device)
     }
 
-    /// The next values from the uniform distribution on `[low, high)`, f32, in the given shape.
+    /// The next values of the uniform distribution on `[low, high)`, f32, in the given shape.
     ///
     /// # Errors
     /// Bounds that are not finite or not in order.
@@ -53,7 +53,7 @@ impl Stream {
     }
 }
 
-/// FNV-1a, 64 bits: short, and the same for ever on every platform.
+/// FNV-1a, 64 bits. It is short, and it gives the same result on every platform.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()

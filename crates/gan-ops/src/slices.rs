@@ -12,7 +12,8 @@ pub(crate) fn read<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Result<T>
     }
 }
 
-/// Calls `f` with the values of `tensor`, to be changed in place: everyone who shares them sees it.
+/// Calls `f` with the values of `tensor`, so that `f` can change them in place. Every tensor that
+/// shares the values sees the change.
 pub(crate) fn write<T>(tensor: &Tensor, f: impl FnOnce(&mut [f32]) -> T) -> Result<T> {
     let call = Write { f: RefCell::new(Some(f)), result: RefCell::new(None) };
     tensor.inplace_op1(&call)?;

@@ -1,10 +1,10 @@
-//! What the ops on candle's tape share.
+//! Helpers that the ops on candle's tape share.
 
 use candle_core::{CpuStorage, Result, Shape, Tensor};
 use std::sync::Mutex;
 
-/// A result that was computed before candle was told of the op: candle hands an op bare storage, the kernels want
-/// tensors.
+/// A result that was computed before candle learns of the op. The reason is that candle gives an
+/// op bare storage, and the kernels need tensors.
 pub(crate) struct Computed(Mutex<Option<(CpuStorage, Shape)>>);
 
 impl Computed {
@@ -12,14 +12,14 @@ impl Computed {
         Self(Mutex::new(Some((CpuStorage::F32(values), shape.into()))))
     }
 
-    /// The result, once.
+    /// Takes the result out. It works once.
     pub(crate) fn take(&self) -> Result<(CpuStorage, Shape)> {
         let mut result = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         result.take().ok_or_else(|| candle_core::Error::Msg("a fused op was applied twice".into()))
     }
 }
 
-/// `x` if it is contiguous, else a copy that is, as a step of the tape.
+/// `x` if it is contiguous, else a contiguous copy that is recorded on the tape.
 pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
     if x.is_contiguous() { Ok(x.clone()) } else { x.contiguous() }
 }

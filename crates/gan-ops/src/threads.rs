@@ -1,25 +1,27 @@
-//! How many threads the CPU code of candle and of this crate uses.
+//! The number of threads that the CPU code of candle and of this crate uses.
 
 use std::num::NonZero;
 
-/// Settles the thread counts of candle and of this crate's kernels for this process: `threads` (if `None`, `RAYON_NUM_THREADS` or else all
-/// cores) for products, convolutions and the kernels, one for element-wise operations unless the user set
-/// `CANDLE_NUM_THREADS`.
+/// Settles the thread counts of candle and of this crate's kernels for this process.
 ///
-/// Where `RAYON_NUM_THREADS` is not set, candle counts the cores anew, from a file, in every single
-/// matrix product.
+/// Products, convolutions and the kernels get `threads` threads. If it is `None`, they get the
+/// number in `RAYON_NUM_THREADS`, or else all cores. Element-wise operations get one thread,
+/// unless the user set `CANDLE_NUM_THREADS`.
 ///
-/// candle runs large element-wise operations on threads that spin while they wait, beside the threads
-/// of its matrix products: on candle's own operations a small DCGAN's step on two cores takes about 15%
-/// longer with them, more when another program needs a core.
+/// If `RAYON_NUM_THREADS` is not set, candle counts the cores again in every single matrix
+/// product. It reads them from a file.
+///
+/// candle runs large element-wise operations on threads that spin while they wait. They run beside
+/// the threads of its matrix products. With them, a step of a small DCGAN on two cores takes about
+/// 15% longer (on candle's own operations), and more if another program needs a core.
 ///
 /// # Safety
-/// It sets environment variables: call it first in `main`, while no other thread exists that could read or write
-/// the environment.
+/// It sets environment variables. Call it first in `main`, while no other thread exists that could
+/// read or write the environment.
 #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
 pub unsafe fn settle(threads: Option<NonZero<usize>>) {
     let set = |name, value: String| {
-        // SAFETY: the caller vouches that there is no other thread.
+        // SAFETY: the caller guarantees that there is no other thread.
         unsafe { std::env::set_var(name, value) }
     };
     if let Some(threads) = threads {

@@ -1,5 +1,6 @@
-//! With `CANDLE_GRAD_DO_NOT_DETACH=1` the gradient of a gradient is right through every op, fused or not: a gradient
-//! penalty's weight gradients against finite differences.
+//! Second-order gradients: with `CANDLE_GRAD_DO_NOT_DETACH=1` the gradient of a gradient is right
+//! through every op, fused or not. The test compares a gradient penalty's weight gradients with
+//! finite differences.
 
 use candle_core::{Device, Result, Tensor, Var};
 use gan_ops::{Activation, conv2d, linear, rng::Stream};
@@ -7,7 +8,7 @@ use std::process::Command;
 
 const SWITCH: &str = "CANDLE_GRAD_DO_NOT_DETACH";
 
-/// candle reads the variable once, so the test runs again in a process that has it.
+/// candle reads the variable once, so the test starts itself again in a process that has it.
 #[test]
 fn a_gradient_penalty_has_the_right_gradients() -> Result<()> {
     if std::env::var_os(SWITCH).is_some() {

@@ -1,29 +1,32 @@
-//! Differentiable augmentation: D sees every image, real or fake, moved and with a hole, and the gradient goes back through
-//! that (Zhao et al. 2020, arXiv 2006.10738). As in the authors' program, what moves in from outside and what fills a hole is
-//! 0, the middle of the images' range.
+//! Differentiable augmentation. D sees every image, real or fake, shifted and with a hole, and the
+//! gradient goes back through this change (Zhao et al. 2020, arXiv 2006.10738). Pixels that move
+//! in from outside and pixels of a hole are 0, the middle of the images' range, as in the authors'
+//! program.
 
 use crate::error::{Result, TrainError};
 use gan_ops::rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Which augmentations, in the order of their application.
+/// The augmentations, in the order in which they are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Augment {
-    /// Each image moves up or down and left or right by up to this share of its side, in whole pixels; 0.125 in the authors'
-    /// program.
+    /// Each image is shifted up or down and left or right by up to this share of its side, in
+    /// whole pixels. The authors' program uses 0.125.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translation: Option<f64>,
-    /// A square hole whose side is this share of the image's, anywhere, in part outside; 0.5 in the authors' program.
+    /// Side of a square hole, as a share of the image's side. The hole can be anywhere, and partly
+    /// outside. The authors' program uses 0.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutout: Option<f64>,
 }
 
-/// What becomes of one image: a linear map.
+/// The change of one image. It is a linear map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// What is shown in row `y` and column `x` stands in row `y + shift[0]` and column `x + shift[1]`.
+    /// The pixel shown in row `y` and column `x` comes from row `y + shift[0]` and column
+    /// `x + shift[1]`.
     shift: [isize; 2],
     /// Rows and columns of the hole.
     hole: [Range<usize>; 2],
@@ -44,7 +47,7 @@ impl Augment {
         Ok(())
     }
 
-    /// A place for each of `samples` images of `height` and `width`.
+    /// Draws a change for each of `samples` images of `height` and `width`.
     pub(crate) fn places(
         &self,
         stream: &mut Stream,
@@ -52,10 +55,11 @@ impl Augment {
         [height, width]: [usize; 2],
     ) -> Result<Vec<Place>> {
         let device = candle_core::Device::Cpu;
-        // As many for each image whatever is wanted, so that one augmentation does not move the other.
+        // Each image takes the same number of draws in any case, so that one augmentation does not
+        // change the other.
         let draws = stream.uniform(0., 1., (samples, 4), &device)?.to_vec2::<f32>()?;
         let pixels = |side: usize, share: f64| (side as f64 * share + 0.5) as usize;
-        // A whole number below `count`.
+        // Turns a draw into a whole number below `count`.
         let below = |draw: f32, count: usize| ((f64::from(draw) * count as f64) as usize).min(count - 1);
         let shift = |draw: f32, side: usize| {
             let most = self.translation.map_or(0, |share| pixels(side, share));
@@ -66,7 +70,7 @@ impl Augment {
             if size == 0 {
                 return 0..0;
             }
-            // The middle of a hole of an even size lies between pixels, or on either edge.
+            // The centre of a hole of an even size is between pixels, or on either edge.
             let middle = below(draw, side + 1 - size % 2);
             middle.saturating_sub(size / 2)..(middle + size - size / 2).min(side)
         };
@@ -78,21 +82,24 @@ impl Augment {
     }
 }
 
-/// What D sees of `images`, `[B, C, H, W]` in a row, at a place each.
+/// The images as D sees them. `images` are `[B, C, H, W]` as one slice, and each image has one
+/// place.
 pub(crate) fn show(places: &[Place], images: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
     let mut shown = vec![0.; images.len()];
     each(places, [channels, height, width], |seen, stands| shown[seen] = images[stands]);
     shown
 }
 
-/// The gradient of images, from that of what [`show`] made of them: its transpose.
+/// The gradient of the images from the gradient of the result of [`show`]. It is the transpose of
+/// `show`.
 pub(crate) fn back(places: &[Place], gradient: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
     let mut of_images = vec![0.; gradient.len()];
     each(places, [channels, height, width], |seen, stands| of_images[stands] = gradient[seen]);
     of_images
 }
 
-/// Calls `f` with where a pixel is seen and where it stands, for each that is seen. No pixel is seen twice.
+/// Calls `f` with the position where a pixel is seen and the position where it comes from, for
+/// each pixel that is seen. No pixel is seen twice.
 fn each(places: &[Place], [channels, height, width]: [usize; 3], mut f: impl FnMut(usize, usize)) {
     for (sample, Place { shift: [down, right], hole: [rows, columns] }) in places.iter().enumerate() {
         for channel in 0..channels {
@@ -126,7 +133,8 @@ mod tests {
     #[test]
     fn a_place_is_what_the_authors_program_makes_of_it() {
         let image: Vec<f32> = (1..=12).map(|i| i as f32).collect();
-        // One down, one to the left; the hole is the last row's first two pixels.
+        // The image moves one down and one to the left. The hole is the first two pixels of the
+        // last row.
         let place = Place { shift: [-1, 1], hole: [2..3, 0..2] };
         let shown = show(std::slice::from_ref(&place), &image, [1, 3, 4]);
         assert!(shown == [0., 0., 0., 0., 2., 3., 4., 0., 0., 0., 8., 0.], "{shown:?}");
@@ -147,7 +155,7 @@ mod tests {
     #[test]
     fn shifts_and_holes_reach_as_far_as_the_configuration_says() {
         let places = BOTH.places(&mut Stream::new(1, "places", 0), 4000, [8, 7]).unwrap();
-        // A quarter of 8 and of 7 is 2 pixels each.
+        // A quarter of 8 and a quarter of 7 are 2 pixels each.
         for axis in 0..2 {
             let shifts: Vec<isize> = places.iter().map(|place| place.shift[axis]).collect();
             for shift in -2..=2 {
@@ -156,7 +164,7 @@ mod tests {
             }
             assert!(shifts.iter().all(|shift| shift.abs() <= 2));
         }
-        // A hole of 4: from -2..2, half outside, to 6..10.
+        // A hole of 4 is anywhere from -2..2, half outside, to 6..10.
         let rows =
             |hole: Range<usize>| -> usize { places.iter().filter(|place| place.hole[0] == hole).count() };
         for hole in [0..2, 0..3, 0..4, 1..5, 4..8, 5..8, 6..8] {

@@ -1,9 +1,11 @@
-//! Everything a run needs to go on, written so that no reader ever sees half of it.
+//! Everything that a run needs to continue. It is written so that no reader ever sees a partial
+//! checkpoint.
 //!
 //! A checkpoint is a directory `step-00001000` with `generator.safetensors`,
-//! `discriminator.safetensors`, `optimizer.safetensors`, `ema.safetensors` if there is an average, and
-//! `state.json`, which lists the others' SHA-256. It is written beside its place, flushed to the disk, then renamed. Random state is not
-//! stored: noise and batches are pure functions of the seed and the step.
+//! `discriminator.safetensors`, `optimizer.safetensors`, `ema.safetensors` if there is an average,
+//! and `state.json`, which lists the SHA-256 of the others. It is written under another name,
+//! flushed to the disk, and then renamed. It holds no random state, because noise and batches are
+//! pure functions of the seed and the step.
 
 mod directory;
 
@@ -24,36 +26,38 @@ use std::path::{Path, PathBuf};
 const GENERATOR: &str = "generator.safetensors";
 const DISCRIMINATOR: &str = "discriminator.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
-/// Only where the configuration wants an average.
+/// This file exists only if the configuration has an average.
 const EMA: &str = "ema.safetensors";
 const STATE: &str = "state.json";
 const FORMAT: u32 = 1;
 pub use directory::{go_back, newest, newest_until, prune, step_of};
 
-/// Of directories that are being written; what a crash leaves of them is swept away.
+/// Start of the names of directories that are being written. A crash can leave some of them, and
+/// they are deleted later.
 const UNFINISHED: &str = ".tmp-";
 
-/// What a checkpoint says beside its tensors.
+/// The content of a checkpoint beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     format: u32,
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
-    /// Seconds of training, those before earlier resumes included.
+    /// Seconds of training, including those before earlier resumes.
     pub seconds: f64,
-    /// What must not change in a run that goes on, by dotted key.
+    /// Settings that must not change when a run continues, by dotted key.
     pub settings: BTreeMap<String, String>,
-    /// What whoever watches the run wants back when it goes on, in their own words.
+    /// Data that the observers of a run need when it continues. They choose its form.
     #[serde(default)]
     pub notes: serde_json::Value,
     files: BTreeMap<String, String>,
 }
 
-/// Writes the checkpoint of the trainer's present step under `directory`; returns its path.
+/// Writes a checkpoint of the trainer's present step under `directory`. Returns its path.
 ///
 /// # Errors
-/// A weight that is not finite, so that a checkpoint never holds one; a path that cannot be written.
+/// A weight that is not finite, so that no checkpoint ever holds one; a path that cannot be
+/// written.
 pub fn save(
     directory: &Path,
     trainer: &Trainer,
@@ -68,21 +72,22 @@ pub fn save(
     std::fs::create_dir_all(directory).map_err(io)?;
     let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(directory).map_err(io)?;
     write(unfinished.path(), trainer, provenance, settings, seconds, notes)?;
-    // A damaged directory of a run before a resume may stand in the place.
+    // A damaged directory from before a resume may have this name.
     if place.exists() {
         std::fs::remove_dir_all(&place).map_err(io)?;
     }
     std::fs::rename(unfinished.path(), &place).map_err(io)?;
-    // Renamed away: nothing is left for the guard to delete.
+    // It was renamed, so the guard has nothing to delete.
     let _ = unfinished.keep();
     sync_directory(directory).map_err(io)?;
     Ok(place)
 }
 
-/// Compares some settings with those of a checkpoint; what is not in `settings` is not compared.
+/// Compares `settings` with those of a checkpoint. Other settings of the checkpoint are not
+/// compared.
 ///
 /// # Errors
-/// A checkpoint that is not whole; the first setting that differs.
+/// A damaged checkpoint; the first setting that differs.
 pub fn check(path: &Path, settings: &BTreeMap<String, String>) -> Result<()> {
     let mut then = read_state(path)?.settings;
     then.retain(|key, _| settings.contains_key(key));
@@ -95,10 +100,11 @@ pub fn generator(path: &Path) -> PathBuf {
     path.join(GENERATOR)
 }
 
-/// The trainer as it was, bit for bit, and the checkpoint's [`State`].
+/// Restores the trainer, bit for bit, and returns it with the checkpoint's [`State`].
 ///
 /// # Errors
-/// A checkpoint that is not whole; one whose settings are not `settings`; tensors that do not fit.
+/// A damaged checkpoint; a checkpoint with other settings than `settings`; tensors that do not
+/// fit.
 pub fn load(
     path: &Path,
     model: &ModelConfig,

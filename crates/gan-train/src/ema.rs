@@ -8,27 +8,30 @@ use gan_ops::{ema_step, rng::Stream};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// Batches of latents from which the average's batch norms take their statistics, and latents in each.
+/// Number of batches of latents for the statistics of the average's batch norms, and number of
+/// latents in each.
 const BATCHES: u64 = 8;
 const BATCH: usize = 64;
 
-/// How slowly the average follows.
+/// How slowly the average follows the generator.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EmaConfig {
-    /// Thousands of images after which a weight of then counts half.
+    /// Half life in thousands of images: after them, a weight counts half.
     pub half_life_kimg: f64,
-    /// Where it goes from there, in the same unit; it stays if absent.
+    /// Schedule that starts at `half_life_kimg`, in the same unit. Without it, the half life stays
+    /// the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life_schedule: Option<Schedule>,
-    /// In the beginning the half life is at most this share of the images seen so far (Karras et al. 2020, arXiv 2006.06676,
-    /// table 5: 0.05), so that the first weights are soon forgotten; none if absent.
+    /// Limit on the half life at the beginning: this share of the images seen so far. With it, the
+    /// first weights are soon forgotten (Karras et al. 2020, arXiv 2006.06676, table 5: 0.05).
+    /// There is no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp_up: Option<f64>,
 }
 
 impl EmaConfig {
-    /// The same half life throughout.
+    /// A constant half life.
     #[must_use]
     pub fn new(half_life_kimg: f64) -> Self {
         Self { half_life_kimg, half_life_schedule: None, ramp_up: None }
@@ -42,7 +45,7 @@ impl EmaConfig {
         self.ramp_up.map_or(Ok(()), |share| Range::Positive.check(&format!("{field}.ramp-up"), share))
     }
 
-    /// What remains of the average in a step on `batch` images, after `images` images.
+    /// The factor of the old average in a step on `batch` images, after `images` images.
     #[must_use]
     pub fn decay(&self, images: u64, batch: usize) -> f64 {
         let half_life = at(self.half_life_kimg, self.half_life_schedule, images) * 1000.;
@@ -51,7 +54,8 @@ impl EmaConfig {
     }
 }
 
-/// A generator whose weights are the average of another's, step by step (Yazici et al. 2019, arXiv 1806.04498).
+/// A generator whose weights are the average of another generator's weights over the steps (Yazici
+/// et al. 2019, arXiv 1806.04498).
 #[derive(Debug)]
 pub struct Ema {
     config: EmaConfig,
@@ -59,21 +63,22 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// Begins with the weights of `generator`.
+    /// Starts with the weights of `generator`.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Errors of the device.
     pub fn new(config: EmaConfig, generator: &Generator) -> Result<Self> {
         Ok(Self { config, average: copy(generator)? })
     }
 
-    /// Goes on from an average.
+    /// Continues from an average.
     #[must_use]
     pub fn from_parts(config: EmaConfig, average: Generator) -> Self {
         Self { config, average }
     }
 
-    /// Takes the weights after a step on `batch` images, `images` in all.
+    /// Adds the weights after a step on `batch` images. Before that step there were `images`
+    /// images.
     ///
     /// # Errors
     /// Another network than that of the average.
@@ -87,16 +92,18 @@ impl Ema {
         Ok(())
     }
 
-    /// The average. What its batch norms have as running statistics belongs to no weights: see [`Self::sampler`].
+    /// The average. The running statistics of its batch norms do not belong to its weights: see
+    /// [`Self::sampler`].
     #[must_use]
     pub fn average(&self) -> &Generator {
         &self.average
     }
 
-    /// The average to draw from, with the statistics that its batch norms have over `seed`'s latents.
+    /// The average as a generator to draw from. The statistics of its batch norms are computed
+    /// from latents of `seed`.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Errors of the device.
     pub fn sampler(&self, seed: u64) -> Result<Generator> {
         let sampler = copy(&self.average)?;
         estimate_statistics(&sampler, seed)?;
@@ -113,7 +120,7 @@ fn copy(generator: &Generator) -> Result<Generator> {
     Ok(Generator::from_tensors(generator.config(), tensors, generator.device())?)
 }
 
-/// Gives the batch norms the mean of their batches' statistics.
+/// Gives each batch norm the mean of the statistics of these batches.
 fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
     let running: Vec<&Var> = statistics(generator.params()).collect();
     if running.is_empty() {
@@ -136,7 +143,8 @@ fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
             });
         }
     }
-    // From 0, one batch moves them by the momentum times its own statistics.
+    // Running statistics start at 0 here, and one batch moves them by the momentum times its own
+    // statistics.
     let scale = 1. / (gan_models::BATCH_NORM_MOMENTUM * BATCHES as f64);
     for (sum, var) in sums.into_iter().zip(running) {
         if let Some(sum) = sum {
@@ -191,7 +199,7 @@ mod tests {
                 a.iter().zip(&b).zip(&mean).all(|((a, b), mean)| (f32::midpoint(*a, *b) - mean).abs() < 1e-6)
             );
         }
-        // The statistics in evaluation are those of large batches in training.
+        // The statistics in evaluation equal those of large batches in training.
         let sampler = ema.sampler(3)?;
         assert_eq!(value(&sampler, "model.0.weight"), value(ema.average(), "model.0.weight"));
         let z = Stream::new(9, "z", 0).normal((400, 100), &Device::Cpu)?;

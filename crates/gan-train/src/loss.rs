@@ -1,10 +1,10 @@
-//! Objectives: what D and G minimise, as functions of D's logits on real and fake images.
+//! Objectives: what D and G minimise. They are functions of D's logits on real and fake images.
 
 use candle_core::{Result, Tensor};
 use gan_ops::{bce_with_logits, relu, softplus};
 use serde::{Deserialize, Serialize};
 
-/// A pair of losses.
+/// An objective: the loss of D and the loss of G.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
@@ -12,19 +12,22 @@ pub enum Loss {
     /// (Goodfellow et al. 2014, arXiv 1406.2661, section 3, last paragraph).
     #[default]
     NonSaturating,
-    /// Binary cross-entropy with the value function of equation 1 for both players: G minimises
+    /// Binary cross-entropy with the value function of equation 1 for both players. G minimises
     /// `log(1 - D(G(z)))`, whose gradient vanishes where D is sure.
     Minimax,
-    /// Least squares to 1 for real and 0 for fake images (Mao et al. 2017, arXiv 1611.04076, equation 9).
+    /// Least squares, with the targets 1 for real and 0 for fake images (Mao et al. 2017, arXiv
+    /// 1611.04076, equation 9).
     LeastSquares,
-    /// The Wasserstein critic's difference of means (Arjovsky et al. 2017, arXiv 1701.07875, algorithm 1). Only right for a
-    /// critic whose gradient is bounded: by clipping, a gradient penalty or spectral normalisation.
+    /// The Wasserstein critic's difference of means (Arjovsky et al. 2017, arXiv 1701.07875,
+    /// algorithm 1). It is right only for a critic with a bounded gradient. Clipping, a gradient
+    /// penalty or spectral normalisation bounds it.
     Wasserstein,
-    /// D's margins of 1 on either side, G's mean (Lim and Ye 2017, arXiv 1705.02894, equation 14; Miyato et al. 2018,
-    /// arXiv 1802.05957, equations 16 and 17).
+    /// Hinge: D has margins of 1 on either side, and G uses the mean (Lim and Ye 2017, arXiv
+    /// 1705.02894, equation 14; Miyato et al. 2018, arXiv 1802.05957, equations 16 and 17).
     Hinge,
-    /// Each real image against a fake one, and the other way round for G (Jolicoeur-Martineau 2018, arXiv 1807.00734,
-    /// section 4.1, with the non-saturating f; Huang et al. 2024, arXiv 2501.05441, equation 1).
+    /// D compares each real image with a fake one, and G does the reverse (Jolicoeur-Martineau
+    /// 2018, arXiv 1807.00734, section 4.1, with the non-saturating f; Huang et al. 2024, arXiv
+    /// 2501.05441, equation 1).
     Relativistic,
 }
 
@@ -39,21 +42,21 @@ impl Loss {
         Self::Relativistic,
     ];
 
-    /// What D minimises:
+    /// The loss that D minimises:
     ///
-    /// | loss | of D |
+    /// | loss | what D minimises |
     /// | --- | --- |
-    /// | non-saturating, minimax | `-E log D(x) - E log(1 - D(G(z)))`; real images count as `1 - label_smoothing` |
+    /// | non-saturating, minimax | `-E log D(x) - E log(1 - D(G(z)))`; the target of real images is `1 - label_smoothing` |
     /// | least squares | `(E (D(x) - 1)^2 + E D(G(z))^2) / 2` |
     /// | Wasserstein | `E D(G(z)) - E D(x)` |
     /// | hinge | `E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))` |
     /// | relativistic | `E softplus(D(G(z)) - D(x))` |
     ///
-    /// `real_logits, fake_logits: [B]`; `label_smoothing` is 0 for all but cross-entropy (one-sided: Salimans et al. 2016,
-    /// arXiv 1606.03498, section 3.4). Returns a scalar.
+    /// `real_logits, fake_logits: [B]`. `label_smoothing` is 0 for all losses but cross-entropy
+    /// (one-sided: Salimans et al. 2016, arXiv 1606.03498, section 3.4). Returns a scalar.
     ///
     /// # Errors
-    /// Only those of the device; for the relativistic loss, different numbers of logits.
+    /// Errors of the device; for the relativistic loss, different numbers of logits.
     pub fn discriminator(
         self,
         real_logits: &Tensor,
@@ -74,9 +77,9 @@ impl Loss {
         }
     }
 
-    /// What G minimises:
+    /// The loss that G minimises:
     ///
-    /// | loss | of G |
+    /// | loss | what G minimises |
     /// | --- | --- |
     /// | non-saturating | `-E log D(G(z))` |
     /// | minimax | `E log(1 - D(G(z)))` |
@@ -84,10 +87,11 @@ impl Loss {
     /// | Wasserstein, hinge | `-E D(G(z))` |
     /// | relativistic | `E softplus(D(x) - D(G(z)))` |
     ///
-    /// `real_logits, fake_logits: [B]`; the former matter where [`Self::is_paired`]. Returns a scalar.
+    /// `real_logits, fake_logits: [B]`. The real ones are used only if [`Self::is_paired`].
+    /// Returns a scalar.
     ///
     /// # Errors
-    /// Only those of the device; for the relativistic loss, different numbers of logits.
+    /// Errors of the device; for the relativistic loss, different numbers of logits.
     pub fn generator(self, real_logits: &Tensor, fake_logits: &Tensor) -> Result<Tensor> {
         match self {
             Self::NonSaturating => bce_with_logits(fake_logits, 1.),
@@ -99,23 +103,26 @@ impl Loss {
         }
     }
 
-    /// Whether G's loss compares with real images, for which D must see them again.
+    /// Whether G's loss compares fakes with real images. Then D must evaluate the real images
+    /// again.
     #[must_use]
     pub fn is_paired(self) -> bool {
         self == Self::Relativistic
     }
 
-    /// Whether real images can be labelled with less than 1.
+    /// Whether the target of real images can be less than 1.
     #[must_use]
     pub fn is_cross_entropy(self) -> bool {
         matches!(self, Self::NonSaturating | Self::Minimax)
     }
 
-    /// How sure D is, as means in [0, 1] over real and over fake images: 1 and 0 where it tells all of them, as far as the
-    /// loss lets it. None for a Wasserstein critic, which is to tell them.
+    /// How sure D is, as means in [0, 1] over the real and over the fake images. They are 1 and 0
+    /// if D recognises all images, as far as the loss allows it. The result is `None` for a
+    /// Wasserstein critic, whose logits are no such measure.
     ///
-    /// Cross-entropy: the sigmoid. Least squares: the logit, cut to [0, 1]. Hinge: the place between the margins.
-    /// Relativistic: the probability that the image of a pair is the real one.
+    /// Cross-entropy: the sigmoid. Least squares: the logit, clamped to [0, 1]. Hinge: the
+    /// position between the margins. Relativistic: the probability that D finds the real image of
+    /// a pair.
     #[must_use]
     pub fn certainty(self, real_logits: &[f32], fake_logits: &[f32]) -> Option<[f32; 2]> {
         let sigmoid = |x: f64| 1. / (1. + (-x).exp());
@@ -139,12 +146,12 @@ impl Loss {
     }
 }
 
-/// `E (x - target)^2 / 2`.
+/// Computes `E (x - target)^2 / 2`.
 fn half_square(logits: &Tensor, target: f64) -> Result<Tensor> {
     (logits - target)?.sqr()?.mean_all()? / 2.
 }
 
-/// Its name in a configuration.
+/// The name of the loss in a configuration.
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -176,7 +183,7 @@ mod tests {
                 assert!((scalar(&g) - value).abs() < 1e-6);
                 let grads = g.backward()?;
                 let gradient = grads.get(&fake).unwrap().to_vec1::<f32>()?[0];
-                // Both push the logit up; the minimax form stops where D is sure of the fake.
+                // Both losses raise the logit. The minimax form stops where D is sure of the fake.
                 let expected = match (loss, logit > 0.) {
                     (Loss::NonSaturating, true) | (Loss::Minimax, false) => 0.,
                     _ => -1.,

@@ -1,7 +1,9 @@
-//! Penalties on the discriminator's gradient with respect to its input, and the points where it is taken.
+//! Penalties on the discriminator's gradient with respect to its input, and the points where the
+//! gradient is taken.
 //!
-//! Each gives its value and its derivative with respect to that gradient, sample by sample;
-//! [`Slope::backward`](gan_models::Slope::backward) turns the latter into gradients of the weights, exactly.
+//! Each penalty gives its value and its derivative with respect to that gradient, sample by
+//! sample. [`Slope::backward`](gan_models::Slope::backward) turns the derivative into exact
+//! gradients of the weights.
 
 use crate::error::{Result, TrainError};
 use crate::schedule::{Range, Schedule, at};
@@ -10,30 +12,31 @@ use gan_models::Batch;
 use gan_ops::rng::Stream;
 use serde::{Deserialize, Serialize};
 
-/// A zero-centred penalty: `gamma / 2 * E |grad D(x)|^2` at real images (R1) or at fakes (R2), Mescheder et al. 2018,
-/// arXiv 1801.04406, equations 9 and 10.
+/// A zero-centred penalty: `gamma / 2 * E |grad D(x)|^2` at real images (R1) or at fake images
+/// (R2). Source: Mescheder et al. 2018, arXiv 1801.04406, equations 9 and 10.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ZeroCentered {
-    /// Weight.
+    /// Weight of the penalty.
     pub gamma: f64,
-    /// Where it goes from there; it stays if absent.
+    /// Schedule that starts at `gamma`. Without it, `gamma` stays the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gamma_schedule: Option<Schedule>,
-    /// Only every so many updates of D, as many times stronger (lazy regularisation: Karras et al. 2020, arXiv 1912.04958,
-    /// section 3.1).
+    /// Updates of D from one penalty to the next. A lazy penalty is as many times stronger (lazy
+    /// regularisation: Karras et al. 2020, arXiv 1912.04958, section 3.1).
     #[serde(default = "one")]
     pub every: u64,
 }
 
-/// A one-centred penalty: `weight * E (|grad D(x)| - 1)^2`, the norm of each sample's own gradient.
+/// A one-centred penalty: `weight * E (|grad D(x)| - 1)^2`. The norm is that of each sample's own
+/// gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OneCentered {
-    /// Weight; 10 in the papers.
+    /// Weight of the penalty. The papers use 10.
     #[serde(default = "ten")]
     pub weight: f64,
-    /// Where the gradient is taken.
+    /// The points where the gradient is taken.
     #[serde(default)]
     pub at: Points,
 }
@@ -42,12 +45,12 @@ pub struct OneCentered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Points {
-    /// On the line between a real image and a fake one, each pair at a place of its own: WGAN-GP (Gulrajani et al. 2017,
-    /// arXiv 1704.00028, algorithm 1).
+    /// Points on the line between a real image and a fake one. Each pair has its own position on
+    /// the line. This is WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028, algorithm 1).
     #[default]
     Interpolates,
-    /// Around real images, at up to half their standard deviation: DRAGAN (Kodali et al. 2017, arXiv 1705.07215, section 2.3,
-    /// and the authors' program).
+    /// Points around real images, at a distance of up to half their standard deviation. This is
+    /// DRAGAN (Kodali et al. 2017, arXiv 1705.07215, section 2.3, and the authors' program).
     AroundReal,
 }
 
@@ -59,23 +62,25 @@ fn ten() -> f64 {
     10.
 }
 
-/// A penalty's value, and its derivative with respect to each sample's gradient as a factor of that gradient.
+/// A penalty's value and derivative. The derivative with respect to each sample's gradient is a
+/// factor times that gradient.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Penalty {
-    /// The value.
+    /// The value of the penalty.
     pub value: f64,
-    /// One for each sample.
+    /// The factor of each sample.
     pub factors: Vec<f32>,
 }
 
 impl ZeroCentered {
-    /// Every update, with the same weight throughout.
+    /// A penalty in every update, with a constant weight.
     #[must_use]
     pub fn new(gamma: f64) -> Self {
         Self { gamma, gamma_schedule: None, every: 1 }
     }
 
-    /// How strong it is in D's update after `updates` updates and `images` real images, if it is due and is not 0.
+    /// The weight in D's update after `updates` updates and `images` real images. `None` if this
+    /// update has no penalty or the weight is 0.
     #[must_use]
     pub fn due(&self, updates: u64, images: u64) -> Option<f64> {
         let gamma = at(self.gamma, self.gamma_schedule, images) * self.every as f64;
@@ -99,11 +104,12 @@ impl OneCentered {
         Range::Positive.check(&format!("{field}.weight"), self.weight)
     }
 
-    /// The points of an update of D: `real, fake: [B, C, H, W]`, of which D sees `pack` at once; a pure function of them, the seed
-    /// and the update, counted from 0.
+    /// The points for one update of D. `real, fake: [B, C, H, W]`, and D sees `pack` images at
+    /// once. The points are a pure function of the images, the seed and the update, which counts
+    /// from 0.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Errors of the device.
     pub fn points(
         &self,
         [real, fake]: [&Batch; 2],
@@ -113,7 +119,8 @@ impl OneCentered {
     ) -> candle_core::Result<Batch> {
         let mut stream = Stream::new(seed, "penalty", update);
         let count = real.samples()?;
-        // A place for all that D sees at once: between two of those, and not beside the line.
+        // All images that D sees at once share one position. So the point is on the line between
+        // two inputs of D.
         let draw_places = |stream: &mut Stream| -> candle_core::Result<Vec<f32>> {
             let places: Vec<f32> = stream.uniform(0., 1., count / pack, &Device::Cpu)?.to_vec1()?;
             Ok(places.into_iter().flat_map(|place| vec![place; pack]).collect())
@@ -137,7 +144,7 @@ impl OneCentered {
     }
 }
 
-/// `gamma / 2 * E |g|^2`, from the squares of the norms of each sample's gradient g.
+/// Computes `gamma / 2 * E |g|^2` from the squared norm of each sample's gradient g.
 #[must_use]
 pub fn zero_centered(gamma: f64, squares: &[f64]) -> Penalty {
     let count = squares.len() as f64;
@@ -147,8 +154,8 @@ pub fn zero_centered(gamma: f64, squares: &[f64]) -> Penalty {
     }
 }
 
-/// `weight * E (|g| - 1)^2`, from the squares of the norms of each sample's gradient g. Where g is 0 its derivative is taken
-/// as 0, which is PyTorch's of a norm.
+/// Computes `weight * E (|g| - 1)^2` from the squared norm of each sample's gradient g. Where g is
+/// 0, its derivative counts as 0. PyTorch does the same for a norm.
 #[must_use]
 pub fn one_centered(weight: f64, squares: &[f64]) -> Penalty {
     let count = squares.len() as f64;
@@ -192,7 +199,7 @@ mod tests {
         let lazy = ZeroCentered { every: 4, ..ZeroCentered::new(2.) };
         let due: Vec<f64> = (0..8).map(|update| lazy.due(update, 0).unwrap_or_default()).collect();
         assert_eq!(due, [8., 0., 0., 0., 8., 0., 0., 0.]);
-        // Once it has faded there is nothing to compute.
+        // When it has faded there is nothing to compute.
         let schedule = Schedule { to: 0., over_kimg: 1., shape: Shape::Linear, warm_up_kimg: 0. };
         let fading = ZeroCentered { gamma_schedule: Some(schedule), ..lazy };
         assert_eq!([fading.due(0, 500), fading.due(4, 1000)], [Some(4.), None]);
@@ -206,7 +213,7 @@ mod tests {
         let points =
             at(Points::Interpolates).points([&real, &fake], 1, 3, 5)?.to_tensor()?.flatten_from(1)?;
         let points = points.to_vec2::<f32>()?;
-        // A place for each pair, the same for all its pixels.
+        // Each pair has one position, which is the same for all its pixels.
         assert!(
             points.iter().all(|p| (-1. ..=1.).contains(&p[0]) && p.iter().all(|x| (x - p[0]).abs() < 1e-6))
         );
@@ -219,7 +226,7 @@ mod tests {
         let mixed = Tensor::cat(&[real.to_tensor()?, fake.to_tensor()?], 0)?;
         let around = at(Points::AroundReal).points([&Batch::new(&mixed)?, &fake], 1, 3, 5)?.to_tensor()?;
         let moved = (around - mixed)?.flatten_all()?.to_vec1::<f32>()?;
-        // The deviation is 1, so up to a half.
+        // The deviation is 1, so the points move by up to a half.
         assert!(moved.iter().all(|by| (0. ..0.5).contains(by)) && moved.iter().any(|by| *by > 0.3));
         Ok(())
     }

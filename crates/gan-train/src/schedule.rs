@@ -1,43 +1,47 @@
-//! Settings that change during a run, as functions of the real images seen so far: nothing of them is stored.
+//! Settings that change during a run. They are functions of the number of real images seen so far,
+//! so nothing is stored.
 
 use crate::error::{Result, TrainError};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// The way of a setting from the value that stands beside it to another one. Huang et al. 2024 (arXiv 2501.05441) take the
-/// rates, Adam's second beta, the weight of R1 and R2 and the average's half life along a cosine in the first part of a run.
+/// The change of a setting from its start value to another value. The start value is the setting
+/// beside the schedule. Huang et al. 2024 (arXiv 2501.05441) change the rates, Adam's second beta,
+/// the weight of R1 and R2 and the average's half life along a cosine in the first part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Schedule {
-    /// The value at the end of the way, and from then on.
+    /// The value at the end of the schedule, and after it.
     pub to: f64,
-    /// Thousands of real images on the way, those of the warm-up not counted.
+    /// Length of the schedule in thousands of real images, without the warm-up.
     pub over_kimg: f64,
-    /// How it gets there.
+    /// The shape of the change.
     #[serde(default)]
     pub shape: Shape,
-    /// Thousands of real images before, in which the value rises in a line from 0 to the one that the way starts with.
+    /// Thousands of real images before the schedule. In them the value rises linearly from 0 to
+    /// the start value.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub warm_up_kimg: f64,
 }
 
-/// The shape of a way.
+/// The shape of the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// As much for each image.
+    /// The same change for each image.
     Linear,
-    /// Half a cosine: slowly at both ends (Loshchilov and Hutter 2017, arXiv 1608.03983, equation 5, without restarts).
+    /// Half a cosine, which is slow at both ends (Loshchilov and Hutter 2017, arXiv 1608.03983,
+    /// equation 5, without restarts).
     #[default]
     Cosine,
 }
 
-/// What a setting can be.
+/// The values that a setting may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Range {
     Positive,
     NotNegative,
-    /// From 0 up to but not 1.
+    /// From 0 up to 1, without 1.
     Decay,
 }
 
@@ -47,7 +51,7 @@ fn is_zero(value: &f64) -> bool {
 }
 
 impl Schedule {
-    /// The value after `images` real images, on the way from `start`.
+    /// The value after `images` real images. `start` is the start value.
     #[must_use]
     pub fn at(&self, start: f64, images: u64) -> f64 {
         let (images, warm_up) = (images as f64, self.warm_up_kimg * 1000.);
@@ -56,7 +60,7 @@ impl Schedule {
         }
         let done = (images - warm_up) / (self.over_kimg * 1000.);
         if done >= 1. {
-            // To the last bit.
+            // This makes it exact to the last bit.
             return self.to;
         }
         let left = match self.shape {
@@ -73,13 +77,13 @@ impl Schedule {
     }
 }
 
-/// The value after `images` real images of a setting that may have a schedule.
+/// The value of a setting after `images` real images. It may have a schedule.
 pub(crate) fn at(start: f64, schedule: Option<Schedule>, images: u64) -> f64 {
     schedule.map_or(start, |schedule| schedule.at(start, images))
 }
 
 impl Range {
-    /// Refuses a value of `field` that is out of the range.
+    /// Refuses a value of `field` that is outside the range.
     pub(crate) fn check(self, field: &str, value: f64) -> Result<()> {
         let (is_in, expected) = match self {
             Self::Positive => (value > 0. && value.is_finite(), "a positive number"),
@@ -118,7 +122,7 @@ mod tests {
             let to_the_last_bit = |schedule: Schedule| schedule.at(1., images).to_bits() == 0.2f64.to_bits();
             assert!(to_the_last_bit(cosine) && to_the_last_bit(linear));
         }
-        // Upwards, too.
+        // It also works upwards.
         close(linear.at(0., 1000), 0.1);
     }
 

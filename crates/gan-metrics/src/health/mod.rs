@@ -1,4 +1,4 @@
-//! What is wrong with a run: verdicts with evidence, from a few numbers that are measured now and then.
+//! Health of a run: verdicts with evidence, from a few measurements at each health check.
 
 mod monitor;
 mod probe;

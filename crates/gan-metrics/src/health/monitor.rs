@@ -1,36 +1,36 @@
-//! From vitals to verdicts: a pure function of what was measured, so that a run that goes on, and whoever reads its
-//! records later, come to the same.
+//! From measurements to verdicts. This is a pure function of the measurements. So a resumed run,
+//! and a reader of its records, get the same verdicts.
 
 use super::rules::{Check, PATIENCE, RULES, Rule, Spacing, Symptom, WINDOW};
 use super::verdict::{Failure, Verdict};
 use super::vitals::{Baseline, Vitals};
 use std::collections::BTreeSet;
 
-/// Watches one run.
+/// Collects the health checks of one run, and decides which verdicts are certain.
 #[derive(Debug, Clone)]
 pub struct Monitor {
     baseline: Baseline,
-    /// The step at which the watch began.
+    /// The step at which the monitor began.
     start: u64,
     /// The checks at each [`Spacing`].
     histories: [Vec<Check>; 3],
-    /// What is known by each rule.
+    /// What is known about each rule.
     seen: [Seen; RULES.len()],
     verdicts: Vec<Verdict>,
-    /// Steps at which nothing was wrong, as far as is known by now.
+    /// Steps at which nothing was wrong, as far as is known now.
     healthy: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
-    /// The first of the checks in a row that show the symptom, and how many they are.
+    /// The start of the series of checks that show the symptom, and the length of the series.
     row: Option<(u64, usize)>,
-    /// The step at which it showed last, whosoever doing it was.
+    /// The last step at which the symptom showed, even if another failure explained it.
     shown: Option<u64>,
 }
 
 impl Monitor {
-    /// A run on such data, to be watched from the step `start` on.
+    /// A monitor for a run on such data, from the step `start` on.
     #[must_use]
     pub fn new(baseline: Baseline, start: u64) -> Self {
         let mut monitor = Self {
@@ -45,7 +45,8 @@ impl Monitor {
         monitor
     }
 
-    /// Takes the vitals at `step` and returns what has become certain with them. A failure is said once.
+    /// Takes the measurements at `step`, and returns the verdicts that became certain with them.
+    /// Each failure is reported once.
     pub fn observe(&mut self, step: u64, vitals: Vitals) -> Vec<Verdict> {
         let vitals = vitals.finite();
         let is_far = |spacing: &Spacing| {
@@ -59,7 +60,7 @@ impl Monitor {
         self.judge(step, asked)
     }
 
-    /// Asks the rules of the spacings for which the last check is new.
+    /// Asks the rules for whose spacing the last check is new.
     fn judge(&mut self, step: u64, asked: [bool; 3]) -> Vec<Verdict> {
         let rules: Vec<usize> = (0..RULES.len()).filter(|&i| asked[RULES[i].spacing as usize]).collect();
         let mut symptoms = vec![];
@@ -85,7 +86,7 @@ impl Monitor {
         self.verdicts[known..].to_vec()
     }
 
-    /// Takes a symptom that a rule has just shown, which may make its failure certain.
+    /// Records a symptom that a rule has just shown. This may make its failure certain.
     fn weigh(&mut self, rule: usize, step: u64, symptom: Symptom) {
         let Rule { failure, spacing, checks, .. } = RULES[rule];
         let history = &self.histories[spacing as usize];
@@ -99,8 +100,8 @@ impl Monitor {
         }
     }
 
-    /// Whether what a rule sees is another failure's doing: one that shows, or is certain and showed among the checks that the
-    /// rule looks back over.
+    /// Whether another failure explains the symptom of a rule. That failure must show now, or be
+    /// certain and have shown within the checks that the rule uses.
     fn is_explained(&self, rule: usize) -> bool {
         let history = &self.histories[RULES[rule].spacing as usize];
         let window = history.len().checked_sub(WINDOW).map_or(self.start, |first| history[first].0);
@@ -114,13 +115,13 @@ impl Monitor {
         self.verdicts.iter().any(|verdict| verdict.failure == failure)
     }
 
-    /// Whether the last check that a rule was shown has its symptom.
+    /// Whether the last check of this rule's spacing has its symptom.
     fn shows(&self, rule: usize) -> bool {
         let last = self.histories[RULES[rule].spacing as usize].last().map_or(self.start, |(step, _)| *step);
         self.seen[rule].shown == Some(last)
     }
 
-    /// Everything that has been certain so far, in the order in which it became so.
+    /// Every verdict so far, in the order in which they became certain.
     #[must_use]
     pub fn verdicts(&self) -> &[Verdict] {
         &self.verdicts
@@ -132,15 +133,16 @@ impl Monitor {
         rules_of(failure).any(|rule| self.shows(rule))
     }
 
-    /// The last step at which nothing was wrong, 0 if there is none: a run can go back to there. What a later check says of
-    /// those before it counts too.
+    /// The last step at which nothing was wrong, or 0 if there is none. A run can go back to this
+    /// step. A later check can show that earlier steps were not healthy, and this is taken into
+    /// account.
     #[must_use]
     pub fn healthy_until(&self) -> u64 {
         self.healthy.last().copied().unwrap_or_default()
     }
 
-    /// Steps that a verdict to come may send the run back to, oldest first: some [`Self::healthy_until`] may still become, at
-    /// most 25.
+    /// Steps to which a later verdict may send the run back, the oldest first. Each of them may
+    /// become [`Self::healthy_until`]. There are at most 25.
     #[must_use]
     pub fn ways_back(&self) -> Vec<u64> {
         let window = |spacing: Spacing| {
@@ -158,8 +160,8 @@ impl Monitor {
         ways
     }
 
-    /// How many checks some verdicts need, and how many of these there are, until there are enough: a run may be failing
-    /// without a verdict.
+    /// The number of checks that some verdicts need, and the number of checks so far. It is `None`
+    /// when there are enough. Before that, a run may be failing without a verdict.
     #[must_use]
     pub fn patience(&self) -> Option<(usize, usize)> {
         let seen = self.histories[Spacing::Far as usize].len();
@@ -172,7 +174,7 @@ impl Monitor {
         &self.histories[Spacing::Any as usize]
     }
 
-    /// The data of the run.
+    /// The measurements of the run's data.
     #[must_use]
     pub fn baseline(&self) -> &Baseline {
         &self.baseline

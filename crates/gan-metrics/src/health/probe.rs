@@ -1,4 +1,4 @@
-//! Looks at images: real ones once, generated ones at each check.
+//! Measures images: the real ones once, the generated ones at each check.
 
 use super::vitals::{Baseline, Images};
 use crate::classifier::{CHUNK, Classifier, Look};
@@ -9,13 +9,13 @@ use crate::neighbours::{nearest, nearest_others};
 use crate::sample::evenly_spaced;
 use candle_core::{Device, Tensor};
 
-/// The smallest and the largest output of a generator that ends with a Tanh.
+/// The smallest and the largest output of a generator with a final Tanh.
 const TANH: [f64; 2] = [-1., 1.];
-/// Side of the blocks whose mean stands for them where nearest images are looked for: a copy is one at any resolution,
-/// and a quarter of the numbers takes a quarter of the time.
+/// Side of the blocks of pixels that are averaged for the search for nearest images. A copy is a
+/// copy at any resolution, and a quarter of the numbers takes a quarter of the time.
 const BLOCK: usize = 2;
 
-/// What generated images are compared with.
+/// Measures generated images against real ones.
 #[derive(Debug)]
 pub struct Probe {
     classifier: Classifier,
@@ -23,16 +23,17 @@ pub struct Probe {
     moments: Moments,
     /// Distance of each real image to the nearest other one.
     between: Vec<f64>,
-    /// Fréchet distance of as many real images as a check draws, before it is divided.
+    /// Fréchet distance of real images, as many as a check draws, before the division by the
+    /// variance.
     floor: f64,
 }
 
-/// Images in the terms of [`Images`].
+/// The numbers of a set of images, in the terms of [`Images`].
 #[derive(Debug)]
 struct Traits {
     count: usize,
     range: [f64; 2],
-    /// Sum over the pixels of their variance.
+    /// Sum of the variances of the pixels.
     variance: f64,
     shares: Vec<f64>,
     features: Tensor,
@@ -40,11 +41,11 @@ struct Traits {
 }
 
 impl Probe {
-    /// For images like `real`, some hundred of them in each item `[N, C, H, W]`: training images as the discriminator sees
-    /// them. Each check will draw `samples` images, which `classifier` names.
+    /// Takes training images as the discriminator sees them: items `[N, C, H, W]` of some hundred
+    /// images each. Each check will draw `samples` images, and `classifier` classifies them.
     ///
     /// # Errors
-    /// Those of the items; fewer than three images; another shape.
+    /// Errors of the items; fewer than three images; another shape.
     pub fn new<E: From<MetricsError>>(
         classifier: Classifier,
         real: impl Iterator<Item = std::result::Result<Tensor, E>>,
@@ -70,7 +71,8 @@ impl Probe {
         Ok(Self { classifier, real, moments, between, floor })
     }
 
-    /// What [`super::Monitor`] is to know of the data; `weights` are the norms of both networks before the first step.
+    /// The numbers of the data that [`super::Monitor`] needs. `weights` are the norms of both
+    /// networks before the first step.
     #[must_use]
     pub fn baseline(&self, weights: [f64; 2]) -> Baseline {
         Baseline {
@@ -83,10 +85,10 @@ impl Probe {
         }
     }
 
-    /// Generated `images: [N, C, H, W]` beside the real ones.
+    /// Measures generated `images: [N, C, H, W]` against the real ones.
     ///
     /// # Errors
-    /// Another shape than theirs; values that are not finite.
+    /// Another shape than that of the real images; values that are not finite.
     pub fn look(&self, images: &Tensor) -> Result<Images> {
         let mut looks = Looks::default();
         for start in (0..images.dim(0)?).step_by(CHUNK) {
@@ -105,18 +107,19 @@ impl Probe {
         })
     }
 
-    /// Variance of the real features, over all of them: the distance of one single image, their mean, repeated.
+    /// The sum of the variances of the real features. It is the distance of one single image,
+    /// their mean, repeated.
     fn scatter(&self) -> f64 {
         self.moments.variance().max(f64::MIN_POSITIVE)
     }
 }
 
-/// Images that are being looked at, chunk by chunk.
+/// Sums over images that arrive in chunks.
 #[derive(Default)]
 struct Looks {
     features: Vec<Tensor>,
     blocks: Vec<Tensor>,
-    /// How many images of each class.
+    /// Number of images in each class.
     classes: Vec<usize>,
     pixels: Pixels,
 }
@@ -168,7 +171,7 @@ impl Default for Pixels {
 }
 
 impl Pixels {
-    /// `images: [N, P]`.
+    /// Takes `images: [N, P]`.
     fn add(&mut self, images: &Tensor) -> Result<()> {
         let (count, width) = images.dims2()?;
         self.count += count;

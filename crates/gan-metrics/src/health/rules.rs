@@ -1,4 +1,5 @@
-//! The symptoms of each failure. The thresholds come from runs: docs/diagnostics.md has the counts.
+//! The symptoms of each failure. The thresholds come from runs. docs/diagnostics.md lists the
+//! counts.
 
 mod images;
 mod oscillation;
@@ -10,14 +11,14 @@ use images::{memorisation, missing_modes, mode_collapse, non_convergence, range_
 use oscillation::{oscillating_images, oscillating_losses};
 use players::{discriminator_frozen, discriminator_won, divergence, generator_frozen, vanishing_gradients};
 
-/// Vitals and their step.
+/// The step of a health check and its measurements.
 pub(crate) type Check = (u64, Vitals);
 
-/// What the last check says of one failure.
+/// A sign of one failure in the last checks.
 pub(crate) struct Symptom {
-    /// The numbers.
+    /// The numbers that show it.
     pub(crate) evidence: String,
-    /// The checks that they were taken from, the last among them.
+    /// Number of checks that it was taken from, including the last one.
     pub(crate) checks: usize,
 }
 
@@ -31,20 +32,21 @@ impl Symptom {
     }
 }
 
-/// The most checks that a symptom is taken from, but for that of a run that comes nowhere: that is all of it.
+/// The largest number of checks that a symptom uses. The symptom of no convergence is the
+/// exception: it uses all checks.
 pub(crate) const WINDOW: usize = 12;
-/// Checks before a run that comes nowhere is one.
+/// Number of checks before a run can have the verdict no convergence.
 pub(crate) const PATIENCE: usize = 16;
 
-/// Steps between the looks that a rule counts; those in between it does not see. At a shorter distance a healthy run has no
-/// time to show that it gets anywhere.
+/// Distance in steps between the checks that a rule uses. The rule ignores the checks between
+/// them. At a shorter distance a healthy run has no time to show progress.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spacing {
-    /// Every look.
+    /// Every check.
     Any,
-    /// For what shows in the losses, and in single looks.
+    /// For symptoms in the losses, and in single checks.
     Near,
-    /// For what shows in how images change.
+    /// For symptoms in the way images change.
     Far,
 }
 
@@ -60,22 +62,23 @@ impl Spacing {
     }
 }
 
-/// One failure's symptom.
+/// The symptom of one failure, and when it becomes a verdict.
 pub(crate) struct Rule {
     pub(crate) failure: Failure,
-    /// The looks that it is shown.
+    /// Distance between the checks that it uses.
     pub(crate) spacing: Spacing,
-    /// Checks in a row that must show it.
+    /// Number of checks in a row that must show the symptom.
     pub(crate) checks: usize,
-    /// What the last check says, if it says so.
+    /// Looks for the symptom in the last checks.
     pub(crate) symptom: fn(&Baseline, &[Check]) -> Option<Symptom>,
-    /// While one of these shows too, or did lately and was certain, it is that failure's doing.
+    /// Failures that can explain the symptom. If one of them shows now, or is certain and showed
+    /// recently, this rule reports nothing.
     pub(crate) unless: &'static [Failure],
 }
 
-/// They leave nothing as it should be.
+/// With these failures, nothing else works as it should.
 const ROOTS: &[Failure] = &[Failure::Divergence, Failure::GeneratorFrozen, Failure::DiscriminatorFrozen];
-/// The same, and players that are no match.
+/// The same, and players that are too unequal.
 const UNEQUAL: &[Failure] = &[
     Failure::Divergence,
     Failure::GeneratorFrozen,
@@ -93,7 +96,7 @@ const COLLAPSED: &[Failure] = &[
     Failure::ModeCollapse,
 ];
 
-/// The same, and what keeps images from coming nearer to the data.
+/// The same, and failures that keep images from coming nearer to the data.
 const NARROWED: &[Failure] = &[
     Failure::Divergence,
     Failure::GeneratorFrozen,

@@ -1,4 +1,4 @@
-//! What a run can die of, what usually causes it, and what to try.
+//! The ways in which a run can fail, their usual causes, and what to try.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ pub enum Failure {
     ModeCollapse,
     /// The generator leaves out classes that the data have.
     MissingModes,
-    /// The discriminator tells every fake and the generator no longer catches up.
+    /// The discriminator recognises every fake, and the generator no longer catches up.
     DiscriminatorWon,
-    /// The discriminator is sure, and the generator's gradient is next to nothing.
+    /// The discriminator is sure, and the generator's gradient is almost zero.
     VanishingGradients,
     /// The generator's weights do not move.
     GeneratorFrozen,
@@ -24,7 +24,7 @@ pub enum Failure {
     Oscillation,
     /// Weights, logits or activations grow without bound.
     Divergence,
-    /// The data are not in the range that the generator draws in.
+    /// The data are outside the range of the generator's pixels.
     RangeMismatch,
     /// The images are copies of training images.
     Memorisation,
@@ -33,13 +33,13 @@ pub enum Failure {
 /// A failure of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// What is wrong.
+    /// The failure.
     pub failure: Failure,
-    /// The first step at which it was seen.
+    /// The first step at which it showed.
     pub since: u64,
     /// The step at which it was certain.
     pub step: u64,
-    /// The numbers that say so.
+    /// The numbers that show it.
     pub evidence: String,
 }
 
@@ -77,7 +77,7 @@ impl Failure {
         }
     }
 
-    /// Whether learning more slowly may be a way out.
+    /// Whether lower learning rates can help.
     #[must_use]
     pub fn lower_lr_may_help(self) -> bool {
         match self {
@@ -95,7 +95,7 @@ impl Failure {
         }
     }
 
-    /// What usually causes it.
+    /// The usual cause.
     #[must_use]
     pub fn cause(self) -> &'static str {
         match self {
@@ -129,7 +129,7 @@ impl Failure {
         }
     }
 
-    /// Which key of the configuration to change.
+    /// The key of the configuration to change.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
@@ -170,7 +170,7 @@ impl Failure {
     }
 }
 
-/// The failure, since when, the numbers, the usual cause, and what to try: one line.
+/// One line: the failure, since when, the numbers, the usual cause, and what to try.
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { failure, since, evidence, .. } = self;

@@ -1,19 +1,21 @@
-//! What is measured of a run now and then, and of its data once: all that verdicts are made from.
+//! The measurements of a run at each health check, and of its data once. Verdicts use nothing
+//! else.
 
 use serde::{Deserialize, Serialize};
 
-/// A run at one of its checks.
+/// The measurements of a run at one health check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vitals {
-    /// Of the steps since the check before, or since an earlier one where checks are frequent.
+    /// Losses over the steps since the previous check. If checks are frequent, it is an earlier
+    /// check.
     pub losses: Losses,
-    /// At this step.
+    /// The generator at this step.
     pub generator: Player,
-    /// At this step.
+    /// The discriminator at this step.
     pub discriminator: Player,
-    /// Largest magnitude that a layer of either network gives.
+    /// Largest magnitude in the output of any layer of the two networks.
     pub largest_activation: f64,
-    /// Of images that the generator draws at this step.
+    /// Images that the generator draws at this step.
     pub images: Images,
 }
 
@@ -24,18 +26,19 @@ pub struct Losses {
     pub d_loss: f64,
     /// Mean of G's loss.
     pub g_loss: f64,
-    /// How sure D is of real images, on average: 1 where it tells all of them; `D(x)` as a probability for cross-entropy. None
-    /// where the loss has no such number.
+    /// How sure D is of real images, on average: 1 if it recognises all of them. For cross-entropy
+    /// it is the probability `D(x)`. It is `None` if the loss has no such number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_real: Option<f64>,
-    /// The same of fakes: 0 where it tells all of them.
+    /// The same for fakes: 0 if it recognises all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_fake: Option<f64>,
     /// Largest magnitude of a logit.
     pub largest_logit: f64,
-    /// Standard deviation of G's loss, each value the mean of some steps in a row.
+    /// Standard deviation of G's loss. Each of its values is the mean of some steps in a row.
     pub swing: f64,
-    /// Largest autocorrelation of these values at a distance from 2 on; near 1 where they come and go in a rhythm.
+    /// Largest autocorrelation of these values at a distance of 2 or more. It is near 1 if they
+    /// rise and fall regularly.
     pub rhythm: f64,
 }
 
@@ -44,52 +47,55 @@ pub struct Losses {
 pub struct Player {
     /// Euclidean norm of its weights.
     pub weight: f64,
-    /// Norm of its gradient over that of its weights.
+    /// Norm of its gradient, divided by the norm of its weights.
     pub gradient: f64,
-    /// Norm of its update over that of its weights.
+    /// Norm of its update, divided by the norm of its weights.
     pub update: f64,
 }
 
-/// Generated images beside real ones.
+/// Generated images, measured against real ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Images {
     /// Number of images.
     pub count: usize,
     /// Smallest and largest pixel.
     pub range: [f64; 2],
-    /// Variance of the pixels over the images, over that of real images: 0 where all images are the same.
+    /// Variance of the pixels over the images, divided by that of real images. It is 0 if all
+    /// images are the same.
     pub spread: f64,
-    /// Share of each class, as the classifier names them.
+    /// Share of each class, according to the classifier.
     pub shares: Vec<f64>,
-    /// Fréchet distance in the classifier's features, over the variance of real features: 1 is as far as one
-    /// single image repeated.
+    /// Fréchet distance in the classifier's features, divided by the variance of the real
+    /// features. It is 1 for one single image, repeated.
     pub distance: f64,
-    /// Share of images that are nearer to a training image than 99% of the training images are to each other.
+    /// Share of images that are nearer to a training image than 99% of the training images are to
+    /// each other.
     pub copied: f64,
 }
 
 /// The data, before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// Number of real images that were looked at.
+    /// Number of real images that were measured.
     pub count: usize,
     /// Smallest and largest pixel, as the discriminator sees them.
     pub range: [f64; 2],
     /// Smallest and largest pixel that the generator can give.
     pub reach: [f64; 2],
-    /// Share of each class, as the classifier names them.
+    /// Share of each class, according to the classifier.
     pub shares: Vec<f64>,
-    /// [`Images::distance`] of as many real images as a check draws: what no generator gets below.
+    /// [`Images::distance`] of real images, as many as a check draws. No generator gets below it.
     pub distance: f64,
     /// Norm of each network's weights before the first step: generator, discriminator.
     pub weights: [f64; 2],
 }
 
-/// Beyond every sense, and yet a number: JSON has no infinity.
+/// A value that is beyond every sensible number, but still a number, because JSON has no infinity.
 const LARGEST: f64 = 1e30;
 
 impl Vitals {
-    /// The same with 1e30 for what is larger or no number at all, so that it can be written and read again.
+    /// Replaces values that are larger than 1e30 or not a number by 1e30, so that they can be
+    /// written and read again.
     #[must_use]
     pub fn finite(mut self) -> Self {
         let Self { losses, generator, discriminator, largest_activation, images } = &mut self;

@@ -1,19 +1,21 @@
-//! Losses between two checks.
+//! Losses between two health checks.
 
 use super::rules::Spacing;
 use super::vitals::Losses;
 use serde::{Deserialize, Serialize};
 
-/// Values of G's loss that become one, so that the noise between single steps is not taken for a rhythm.
+/// Number of G's losses that are averaged into one, so that noise between single steps is not
+/// mistaken for a rhythm.
 const BIN: usize = 10;
 
-/// Sums up the steps since a check, the last one unless checks are frequent. Who writes checkpoints in between writes it too, so that a resumed run comes to
-/// the same numbers.
+/// Collects the steps since the last check, or since an earlier one if checks are frequent. A
+/// program that writes checkpoints in between must save it too, so that a resumed run gets the
+/// same numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     steps: usize,
     losses: [f64; 2],
-    /// None once a step had none.
+    /// `None` after a step that had none.
     certainty: Option<[f64; 2]>,
     largest_logit: f64,
     bin: Vec<f64>,
@@ -21,7 +23,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// One step: D's and G's loss, how sure D is of real and fake images, the largest magnitude of a logit.
+    /// Adds one step: D's and G's loss, how sure D is of real and fake images, and the largest
+    /// magnitude of a logit.
     pub fn add(&mut self, losses: [f64; 2], certainty: Option<[f64; 2]>, largest_logit: f64) {
         let before = if self.steps == 0 { Some([0.; 2]) } else { self.certainty };
         let plus = |a: [f64; 2], b: [f64; 2]| [a[0] + b[0], a[1] + b[1]];
@@ -36,8 +39,8 @@ impl Window {
         }
     }
 
-    /// What the steps amount to. Begins anew after 100 of them, so that looks at shorter distances still tell
-    /// what rules want to know. None without a step.
+    /// The losses over the collected steps. After 100 steps it begins again, so that checks at
+    /// shorter distances still give the rules enough steps. `None` without a step.
     pub fn look(&mut self) -> Option<Losses> {
         let Self { steps, losses, certainty, largest_logit, means, .. } = self;
         if *steps == 0 {
@@ -71,7 +74,7 @@ fn variance(values: &[f64]) -> f64 {
     values.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// The highest local maximum of the autocorrelation: a trend has none.
+/// The highest local maximum of the autocorrelation. A trend has none.
 fn rhythm(values: &[f64]) -> f64 {
     let (middle, scale) = (mean(values), variance(values));
     if scale <= f64::EPSILON * middle.abs() {

@@ -14,7 +14,7 @@ fn between(real: &Tensor, generated: &Tensor, k: usize) -> Overlap {
     Manifold::new(real, k).unwrap().overlap(&Manifold::new(generated, k).unwrap()).unwrap()
 }
 
-/// Straight from the definition, in f64.
+/// Computed directly from the definition, in f64.
 fn direct(real: &Manifold, generated: &Manifold) -> Overlap {
     let distances: Vec<Vec<f64>> = {
         let (a, b, width) = (real.points.values(), generated.points.values(), real.points.width());
@@ -38,7 +38,7 @@ fn of_a_few_points_by_hand() {
     assert_eq!(real.radii().collect::<Vec<_>>(), [1., 1., 2., 12.]);
     let generated = Manifold::new(&column(&[0.5, 2., 30.]), 1).unwrap();
     assert_eq!(generated.radii().collect::<Vec<_>>(), [1.5, 1.5, 28.]);
-    // 2 is as far from 1 as 1's radius, which is not within.
+    // The distance from 1 to 2 equals the radius of 1, so 2 is not within the ball.
     let expected = Overlap { precision: 2. / 3., recall: 1., density: 1., coverage: 0.75 };
     assert_eq!(real.overlap(&generated).unwrap(), expected);
 }

@@ -2,7 +2,7 @@ use super::*;
 use candle_core::Device;
 use gan_ops::rng::Stream;
 
-/// Sizes of which no set is a multiple, and the usual one.
+/// Tile sizes that divide no set evenly, and the usual size.
 const TILINGS: [Tiling; 4] = [
     Tiling { queries: 1, points: 1 },
     Tiling { queries: 7, points: 50 },
@@ -18,7 +18,7 @@ fn normal(index: u64, count: usize, width: usize) -> Tensor {
     Stream::new(0, "neighbours", index).normal((count, width), &Device::Cpu).unwrap()
 }
 
-/// By sorting all.
+/// Finds the neighbours by sorting all distances.
 fn sorted(queries: &Rows, points: &Rows, k: usize, candidates: Candidates) -> Vec<(f64, usize)> {
     let (query_values, point_values) = (queries.values(), points.values());
     let width = points.width();
@@ -73,13 +73,13 @@ fn finds_the_nearest_whatever_the_sizes() {
     }
 }
 
-/// Where f32 alone gets it wrong.
+/// These are cases in which f32 alone gives the wrong result.
 #[test]
 fn finds_the_nearest_where_products_cannot_tell() -> Result<()> {
     let (queries, points) = (normal(0, 40, 17), normal(1, 90, 17));
     let far = |x: &Tensor| ((x * 1e-3).unwrap() + 1000.).unwrap();
     assert_finds_the_nearest(&far(&queries), &far(&points), "far from the origin");
-    // Two clusters: their common centre is far from both.
+    // These are two clusters, and their common centre is far from both.
     let clusters = Tensor::cat(&[far(&points), (far(&points) * -1.)?], 0)?;
     assert_finds_the_nearest(&far(&queries), &clusters, "clusters");
     assert_finds_the_nearest(&(&queries * 1e14)?, &(&points * 1e14)?, "huge");

@@ -1,9 +1,10 @@
-//! All pairs of two sets of points, a tile of them at a time, screened in f32.
+//! All pairs of two sets of points, one tile of them at a time, screened in f32.
 //!
-//! Squared distances come from products, `|x - w|^2 = |x|^2 - 2 (x.w - |w|^2 / 2)`, of points that were centred first.
-//! In f32 such a difference of large numbers is only near the truth, but how near is known: a product decides about the
-//! pairs that are clearly nearer or farther than some distance, and the few others are for the caller to compute in f64.
-//! Hence results are those of f64, whatever kernel, tile and thread the products came from.
+//! Squared distances come from products of centred points:
+//! `|x - w|^2 = |x|^2 - 2 (x.w - |w|^2 / 2)`. In f32 such a difference of large numbers is not
+//! exact, but its error has a known bound. A product decides about the pairs that are clearly
+//! nearer or farther than some distance. The caller computes the few other pairs in f64. So the
+//! results are those of f64, for every kernel, tile and thread.
 
 use crate::Result;
 use crate::rows::Rows;
@@ -12,12 +13,12 @@ use gan_ops::Activation;
 use gan_ops::fused::{FusedLayer, Maps, Product};
 use rayon::prelude::*;
 
-/// Queries that are screened at once: the vector of which the kernels' results are whole multiples.
+/// Queries that are screened together. It is the vector size of the kernels.
 pub(crate) const LANES: usize = 16;
 /// Unit roundoff of f32.
 const ROUNDOFF: f64 = f32::EPSILON as f64 / 2.;
 
-/// How many pairs a tile has. The products, 4 MB by default, stay in a cache until they are read.
+/// Number of pairs in a tile. The products (4 MB by default) stay in a cache until they are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tiling {
     pub(crate) queries: usize,
@@ -30,14 +31,14 @@ impl Default for Tiling {
     }
 }
 
-/// Some queries beside some points.
+/// Some queries and some points.
 pub(crate) struct Tile<'a> {
     pub(crate) first_query: usize,
     pub(crate) first_point: usize,
-    /// Points of this tile.
+    /// Number of points in this tile.
     pub(crate) points: usize,
     queries: &'a Queries,
-    /// `[points][queries]`: `x.w - |w|^2 / 2`, both centred.
+    /// The products `[points][queries]`: `x.w - |w|^2 / 2`, both centred.
     products: Maps,
     /// The largest norm of these points.
     widest: f64,
@@ -50,7 +51,7 @@ struct Queries {
 }
 
 impl Tile<'_> {
-    /// Queries of this tile.
+    /// Number of queries in this tile.
     pub(crate) fn queries(&self) -> usize {
         self.queries.maps.batch()
     }
@@ -60,12 +61,14 @@ impl Tile<'_> {
         &self.products.values().as_chunks().0[point * self.queries().div_ceil(LANES) + group]
     }
 
-    /// A point whose product with this query is not above it is not within the distance.
+    /// Bound for a product: if it is not above the bound, the point is not within the distance of
+    /// this query.
     pub(crate) fn perhaps_within(&self, query: usize, squared_distance: f64) -> f32 {
         (self.edge(query, squared_distance) - self.error(query, squared_distance)) as f32
     }
 
-    /// A point whose product with this query is above it is within the distance.
+    /// Bound for a product: if it is above the bound, the point is within the distance of this
+    /// query.
     pub(crate) fn surely_within(&self, query: usize, squared_distance: f64) -> f32 {
         (self.edge(query, squared_distance) + self.error(query, squared_distance)) as f32
     }
@@ -74,9 +77,10 @@ impl Tile<'_> {
         (self.queries.squared_norms[query] - squared_distance) / 2.
     }
 
-    /// A bound on how far off a product is, and the rounding of what it is compared with. A sum of n products of f32
-    /// is off by at most n roundoffs of the sum of their absolute values, in whatever order it was added (Higham 2002,
-    /// section 3.1), which is at most `|x| |w| + |w|^2 / 2` here. Centred coordinates are rounded too, and so is what
+    /// A bound on the error of a product, and on the rounding of the value that it is compared
+    /// with. A sum of n products in f32, in any order, has an error of at most n roundoffs of the
+    /// sum of their absolute values (Higham 2002, section 3.1). Here this sum is at most
+    /// `|x| |w| + |w|^2 / 2`. The centred coordinates are rounded too, and so are the values that
     /// the callers add or compare.
     fn error(&self, query: usize, squared_distance: f64) -> f64 {
         let width = self.queries.maps.image()[0] as f64;
@@ -86,7 +90,7 @@ impl Tile<'_> {
     }
 }
 
-/// Calls `visit` with tiles that together hold each pair once; the points come in their order.
+/// Calls `visit` with tiles that together hold each pair once. The points are in their order.
 pub(crate) fn each_tile(
     queries: &Rows,
     points: &Rows,
@@ -138,7 +142,7 @@ fn mean(values: &[f32], width: usize) -> Vec<f64> {
     mean
 }
 
-/// Rows without their centre, `[rows, D]`, and the squares of their norms.
+/// The rows minus their centre, `[rows, D]`, and the squares of their norms.
 fn centred(block: &[f32], centre: &[f64]) -> Result<(Tensor, Vec<f64>)> {
     let width = centre.len();
     let mut values = vec![0.; block.len()];

@@ -6,8 +6,8 @@ use crate::slices;
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
 
-/// Feature maps of a batch, `[H][W][C][N]` in memory with N padded to whole vectors; a vector of features is an image of
-/// one pixel. Cloning shares the values.
+/// Feature maps of a batch. In memory they are `[H][W][C][N]`, with N padded to whole vectors. A
+/// vector of features is an image of one pixel. A clone shares the values.
 #[derive(Debug, Clone)]
 pub struct Maps {
     pub(crate) image: Image,
@@ -36,7 +36,7 @@ impl Maps {
         Ok(Self::new(image, batch, values))
     }
 
-    /// A copy as `[N, C, H, W]`.
+    /// Copies the values to a tensor `[N, C, H, W]`.
     ///
     /// # Errors
     /// None in practice.
@@ -56,8 +56,9 @@ impl Maps {
         (self.batch, self.image.channels, self.image.height, self.image.width)
     }
 
-    /// The same values as images of another shape of as many elements, counted as PyTorch's `view` counts them: by
-    /// channel, row and column. Free unless the order in memory differs.
+    /// The same values as images of another shape with the same number of elements. The order is
+    /// that of PyTorch's `view`: by channel, row and column. It costs nothing unless the order in
+    /// memory differs.
     ///
     /// # Errors
     /// Another number of elements.
@@ -81,7 +82,7 @@ impl Maps {
         Ok(Self::new(to, self.batch, values))
     }
 
-    /// Samples.
+    /// Number of samples.
     #[must_use]
     pub fn batch(&self) -> usize {
         self.batch
@@ -93,8 +94,9 @@ impl Maps {
         [self.image.channels, self.image.height, self.image.width]
     }
 
-    /// The values as they lie in memory, `[H][W][C][N]` with N padded to a multiple of 16: for who reads a large result
-    /// once, where a copy in another order would cost as much as the product. What the padding holds means nothing.
+    /// The values in memory order: `[H][W][C][N]`, with N padded to a multiple of 16. It is for
+    /// callers that read a large result once, because a copy in another order would cost as much
+    /// as the product. The values in the padding have no meaning.
     #[must_use]
     pub fn values(&self) -> &[f32] {
         &self.values
@@ -105,7 +107,8 @@ impl Maps {
     pub fn squares(&self) -> Vec<f64> {
         let mut sums = vec![0.; self.batch];
         let lanes = kernels::padded(self.batch);
-        // Runs of some rows in f32, which the compiler vectorises, then f64.
+        // Adds up runs of some rows in f32, which the compiler vectorises, then adds these sums in
+        // f64.
         for run in self.values.chunks(64 * lanes) {
             let mut partial = vec![0f32; lanes];
             for row in run.chunks_exact(lanes) {
@@ -116,10 +119,11 @@ impl Maps {
         sums
     }
 
-    /// Each sample times its factor, plus the same of `other` with other factors.
+    /// Multiplies each sample by its factor, and adds the samples of `other` multiplied by other
+    /// factors.
     ///
     /// # Errors
-    /// Another number of factors than samples; another shape.
+    /// A number of factors that differs from the number of samples; another shape.
     pub fn combine(&self, factors: &[f32], other: Option<(&Self, &[f32])>) -> Result<Self> {
         let misfit = |maps: &Self, factors: &[f32]| {
             (maps.image, maps.batch, factors.len()) != (self.image, self.batch, self.batch)
@@ -149,7 +153,7 @@ impl Maps {
         Self { image, batch, values: Arc::new(values) }
     }
 
-    /// The values, copied if they are shared.
+    /// The values. They are copied if they are shared.
     pub(crate) fn into_values(self) -> Buffer {
         Arc::try_unwrap(self.values).unwrap_or_else(|shared| (*shared).clone())
     }

@@ -1,4 +1,4 @@
-//! A product with weights that are in the kernels' order.
+//! A product with weights, which are stored in the kernels' order.
 
 use super::Maps;
 use crate::geometry::{Geometry, Image, Product};
@@ -7,12 +7,13 @@ use crate::slices;
 use candle_core::{Result, Tensor};
 use std::sync::OnceLock;
 
-/// A product with the weights of this moment, put in the kernels' order when first needed.
+/// A product with the present weights. They are put in the kernels' order when they are first
+/// needed.
 #[derive(Debug)]
 pub(crate) struct Weights {
     product: Product,
     weight: Tensor,
-    /// Without and with a transform: which one an image wants depends on its size.
+    /// Without and with a transform. The size of the image decides which one is used.
     down: [OnceLock<Buffer>; 2],
     up: [OnceLock<Buffer>; 2],
 }
@@ -23,13 +24,13 @@ impl Weights {
         Self { product, weight, down: Default::default(), up: Default::default() }
     }
 
-    /// The product with `x`, finished.
+    /// The product with `x`, and then `end`.
     pub(crate) fn forward(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
         let g = self.product.geometry(&self.weight, x.image)?;
         self.apply(&g, self.product.is_transposed(), x, end)
     }
 
-    /// The gradient of an input of shape `input` from that of the result, finished.
+    /// The gradient of an input of shape `input` from the gradient of the result, and then `end`.
     pub(crate) fn input_gradient(&self, input: Image, gradient: &Maps, end: Finish<'_>) -> Result<Maps> {
         let g = self.product.geometry(&self.weight, input)?;
         self.apply(&g, !self.product.is_transposed(), gradient, end)
@@ -53,14 +54,15 @@ impl Weights {
         Ok(Maps::new(out, x.batch, values))
     }
 
-    /// Adds the gradient of the weights from an input and the gradient of its result.
+    /// Adds the gradient of the weights. It is computed from an input and the gradient of its
+    /// result.
     pub(crate) fn add_gradient(&self, sums: &mut WeightGradient, x: &Maps, gradient: &Maps) {
         let (small, big) = if self.product.is_transposed() { (x, gradient) } else { (gradient, x) };
         sums.add(Isa::best(), x.batch, &small.values, &big.values);
     }
 }
 
-/// Weights as the product that way takes them.
+/// The weights in the order that this direction of the product needs.
 fn in_kernels_order(isa: Isa, g: &Geometry, up: bool, weight: &[f32]) -> Buffer {
     let mut packed = Buffer::new(weight.len());
     if up {

@@ -3,10 +3,10 @@
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, pool};
 
-/// Floats of one task: what a core goes through in some microseconds.
+/// Floats in one task. A core needs some microseconds for them.
 const CHUNK: usize = 16 * 1024;
 
-/// The factors of one step, the same for every parameter.
+/// The factors of one step. They are the same for every parameter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamFactors {
     pub(crate) betas: [f32; 2],
@@ -19,7 +19,13 @@ pub(crate) struct AdamFactors {
     pub(crate) eps: f32,
 }
 
-/// `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`, `p -= rate m / (sqrt(v) correction + eps)`.
+/// Updates the parameters and both moments:
+///
+/// ```text
+/// m = beta1 m + (1 - beta1) g
+/// v = beta2 v + (1 - beta2) g^2
+/// p -= rate m / (sqrt(v) correction + eps)
+/// ```
 pub(crate) fn adam(
     isa: Isa,
     factors: &AdamFactors,
@@ -33,10 +39,10 @@ pub(crate) fn adam(
     let [param, first, second] = [param, first, second].map(Shared::new);
     pool::for_each(len.div_ceil(CHUNK), |i| {
         let (at, len) = (i * CHUNK, CHUNK.min(len - i * CHUNK));
-        // SAFETY: in range; tasks differ in the chunk.
+        // SAFETY: the range is inside the slices, and each task has its own chunk.
         let (param, first, second) =
             unsafe { (param.slice(at, len), first.slice(at, len), second.slice(at, len)) };
-        // SAFETY: the kernel asks nothing more.
+        // SAFETY: the kernel has no further conditions.
         unsafe { dispatch(isa, Adam { factors, param, grad: &grad[at..at + len], first, second }) };
     });
 }
@@ -57,7 +63,8 @@ impl Kernel for Adam<'_> {
         let Self { factors, param, grad, first, second } = self;
         let whole = param.len() / 16 * 16;
         for i in (0..whole).step_by(16) {
-            // SAFETY: all four are of one length; the caller vouches for the instructions.
+            // SAFETY: all four slices have the same length; the caller guarantees the
+            // instructions.
             unsafe {
                 let (p, g) = (param.as_mut_ptr().add(i), grad.as_ptr().add(i));
                 sixteen::<V>(factors, p, g, first.as_mut_ptr().add(i), second.as_mut_ptr().add(i));
@@ -70,7 +77,7 @@ impl Kernel for Adam<'_> {
                 sixteen[..rest.len()].copy_from_slice(&s[rest.clone()]);
                 sixteen
             });
-            // SAFETY: arrays of sixteen; the caller vouches for the instructions.
+            // SAFETY: these are arrays of sixteen floats; the caller guarantees the instructions.
             unsafe { sixteen::<V>(factors, p.as_mut_ptr(), g.as_ptr(), m.as_mut_ptr(), v.as_mut_ptr()) };
             for (slice, sixteen) in [(param, p), (first, m), (second, v)] {
                 slice[rest.clone()].copy_from_slice(&sixteen[..rest.len()]);
@@ -82,10 +89,10 @@ impl Kernel for Adam<'_> {
 /// One step of sixteen parameters.
 ///
 /// # Safety
-/// The processor has the instructions of `V`; sixteen floats behind each pointer.
+/// The processor has the instructions of `V`. Each pointer points to sixteen floats.
 #[inline(always)]
 unsafe fn sixteen<V: Lanes>(f: &AdamFactors, p: *mut f32, g: *const f32, m: *mut f32, v: *mut f32) {
-    // SAFETY: what the caller vouches for.
+    // SAFETY: the caller guarantees it.
     unsafe {
         let g = V::load(g);
         let mean = g.mul(V::splat(f.rests[0])).add(V::load(m).mul(V::splat(f.betas[0])));

@@ -1,9 +1,9 @@
-//! Memory that is used again: clearing fresh pages costs more than many a kernel that fills them.
+//! Memory that is reused. Clearing fresh pages costs more than many kernels that fill them.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// Floats on 64-byte boundaries. A new buffer holds whatever its last owner left.
+/// Floats on 64-byte boundaries. A new buffer holds the values that its last owner left.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     lines: Vec<Line>,
@@ -14,7 +14,7 @@ pub(crate) struct Buffer {
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
-/// Buffers without an owner, smallest first.
+/// Buffers without an owner, the smallest first.
 static FREE: Mutex<Vec<Vec<Line>>> = Mutex::new(vec![]);
 
 impl Buffer {
@@ -23,7 +23,7 @@ impl Buffer {
         let lines = len.div_ceil(16);
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         let at = free.partition_point(|lines_of| lines_of.len() < lines);
-        // One more than half empty is kept for whom it fits better.
+        // A buffer that would be more than half empty is left for a request that fits it better.
         if free.get(at).is_some_and(|found| found.len() <= 2 * lines) {
             return Self { lines: free.remove(at), len };
         }
@@ -55,15 +55,15 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `Line` is sixteen floats and nothing else (64 bytes, 64 aligned), so the lines are `16 * lines` floats
-        // in a row, at least `len`.
+        // SAFETY: `Line` is sixteen floats and nothing else (64 bytes, aligned to 64). So the
+        // lines are `16 * lines` consecutive floats, and this is at least `len`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`, borrowed mutably.
+        // SAFETY: as in `deref`, but the borrow is mutable.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }

@@ -1,9 +1,10 @@
 //! The products of a convolution and of its transpose.
 //!
-//! A convolution takes a `big` image to a `small` one; its transpose goes the other way with the same weights, and each
-//! is the other's gradient. So two products are enough, with [`super::conv_weights`] for the gradient of the weights:
-//! [`down`] (the forward pass of a convolution, the input gradient of a transposed one) and [`up`] (the other two). A
-//! fully connected layer is a convolution between images of one pixel.
+//! A convolution maps a `big` image to a `small` one. Its transpose goes the other way with the
+//! same weights, and each is the gradient of the other. So two products are enough, together with
+//! [`super::conv_weights`] for the gradient of the weights. [`down`] is the forward pass of a
+//! convolution and the input gradient of a transposed one. [`up`] is the other two. A fully
+//! connected layer is a convolution between images of one pixel.
 
 use super::finish::{Finish, Results, finish};
 use super::micro::{Block, Run};
@@ -13,30 +14,30 @@ use crate::geometry::{Geometry, Image};
 use std::ops::Range;
 
 impl Image {
-    /// Floats of a padded batch.
+    /// Number of floats of a padded batch.
     pub(crate) fn len(self, batch: usize) -> usize {
         self.pixels() * self.channels * padded(batch)
     }
 }
 
 impl Geometry {
-    /// Floats of the weights.
+    /// Number of floats of the weights.
     pub(crate) fn weights(&self) -> usize {
         self.small.channels * self.big.channels * self.taps()
     }
 
-    /// Places of the kernel.
+    /// Number of places of the kernel.
     pub(crate) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// Whether the weights serve [`up`] as they are, read column by column.
+    /// Whether [`up`] can use the weights as they are, column by column.
     pub(crate) fn is_linear(&self) -> bool {
         self.taps() == 1
     }
 
-    /// The taps of one axis (0: vertical) that fall on the big image from `at` of the small one, and where the first
-    /// of them falls.
+    /// On one axis (0: vertical), the taps that fall on the big image from position `at` of the
+    /// small one, and the position of the first of them.
     pub(super) fn taps_within(&self, axis: usize, at: usize) -> (Range<usize>, usize) {
         let size = [self.big.height, self.big.width][axis];
         let first = self.padding.saturating_sub(at * self.stride);
@@ -44,12 +45,12 @@ impl Geometry {
         (first..end.max(first), (at * self.stride + first).saturating_sub(self.padding))
     }
 
-    /// Taps of one axis with the remainder `phase` modulo the stride.
+    /// Number of taps of one axis with the remainder `phase` modulo the stride.
     pub(super) fn phase_taps(&self, axis: usize, phase: usize) -> usize {
         self.kernel[axis].saturating_sub(phase).div_ceil(self.stride)
     }
 
-    /// Where the weights of a phase begin in the layout of [`up`]: phases row by row.
+    /// Start of the weights of a phase in the layout of [`up`], which stores phases row by row.
     pub(super) fn phase_start(&self, [y, x]: [usize; 2]) -> usize {
         let rows = |phases: usize| (0..phases).map(|p| self.phase_taps(0, p)).sum::<usize>();
         let columns = |phases: usize| (0..phases).map(|p| self.phase_taps(1, p)).sum::<usize>();
@@ -57,8 +58,9 @@ impl Geometry {
         taps * self.big.channels * self.small.channels
     }
 
-    /// For `at` on one axis of the big image: its phase, the taps of that phase (in the order of [`up`]'s layout) that
-    /// fall on the small image, and where the first of them falls.
+    /// For position `at` on one axis of the big image: its phase, the taps of that phase that fall
+    /// on the small image (in the order of [`up`]'s layout), and the position of the first of
+    /// them.
     fn phase_within(&self, axis: usize, at: usize) -> (usize, Range<usize>, usize) {
         let size = [self.small.height, self.small.width][axis];
         let phase = (at + self.padding) % self.stride;
@@ -71,14 +73,19 @@ impl Geometry {
     }
 }
 
-/// Floats of B that one pass over the rows of A reads. They stay in a second-level cache beside A and C; and a sum of
-/// at most 512 products at a time loses less to rounding than one of thousands.
+/// Floats of B that one pass over the rows of A reads. They stay in a second-level cache beside A
+/// and C. Rounding is better too: sums of at most 512 products lose less than sums of thousands.
 const PANEL: usize = 512 * COLUMNS;
 
-/// Samples that one task takes: the widest tile there is.
+/// Samples in one task. This is the widest tile.
 const COLUMNS: usize = 64;
 
-/// `small[p][a] = finish(sum over taps and b of weights[a][tap][b] * big[p * stride - padding + tap][b])`.
+/// Computes the small image:
+///
+/// ```text
+/// small[p][a] = finish(sum of weights[a][tap][b] * big[p * stride - padding + tap][b])
+///               over b and the taps
+/// ```
 ///
 /// `weights: [A][kh][kw][B]`, `big: [H][W][B][N]`, `small: [h][w][A][N]`.
 pub(crate) fn down(
@@ -108,10 +115,15 @@ pub(crate) fn down(
     });
 }
 
-/// `big[q][b] = finish(sum over a and the taps and p with p * stride - padding + tap = q of weights[a][b][tap] * small[p][a])`.
+/// Computes the big image:
 ///
-/// `weights`: `[A][B]` for a linear layer, else as [`super::layout::pack_up`] orders them; `small: [h][w][A][N]`,
-/// `big: [H][W][B][N]`.
+/// ```text
+/// big[q][b] = finish(sum of weights[a][b][tap] * small[p][a])
+///             over a, and the taps and p with p * stride - padding + tap = q
+/// ```
+///
+/// `weights`: `[A][B]` for a linear layer, else in the order of [`super::layout::pack_up`].
+/// `small: [h][w][A][N]`, `big: [H][W][B][N]`.
 pub(crate) fn up(
     isa: Isa,
     g: &Geometry,
@@ -140,21 +152,23 @@ pub(crate) fn up(
     });
 }
 
-/// What [`each_pixel`] multiplies: one row of weights for each channel of the output.
+/// The operands of [`each_pixel`]: one row of weights for each channel of the output.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     out: Image,
     /// Channels of the input.
     inputs: usize,
     weights: &'a [f32],
-    /// Floats from one row of the weights to the next; 0 where it depends on the pixel.
+    /// Floats from one row of the weights to the next. It is 0 if the distance depends on the
+    /// pixel.
     a_row: usize,
     a_col: usize,
     input: &'a [f32],
 }
 
-/// For each output pixel: all its channels from the runs that `runs_of` names, their `b` in pixels of the input, with
-/// the distance of two rows of weights if it depends on the pixel.
+/// Computes all channels of each output pixel from the runs that `runs_of` names. The `b` of a run
+/// counts pixels of the input. `runs_of` also returns the distance between two rows of weights if
+/// it depends on the pixel.
 fn each_pixel(
     isa: Isa,
     batch: usize,
@@ -165,7 +179,8 @@ fn each_pixel(
 ) {
     let lanes = padded(batch);
     let (pixels, channels) = (rows.out.pixels(), rows.out.channels);
-    // Few pixels leave threads without work: then the channels are divided too, in whole tiles of rows.
+    // Few pixels would leave threads without work. Then the channels are divided too, in whole
+    // tiles of rows.
     let height = channels.div_ceil(16usize.div_ceil(pixels)).next_multiple_of(12);
     let (parts, slices) = (channels.div_ceil(height), lanes.div_ceil(COLUMNS));
     let shared = Shared::new(out);
@@ -189,16 +204,17 @@ fn each_pixel(
                 a_col: rows.a_col,
                 b: rows.input.as_ptr().wrapping_add(column),
                 b_row: lanes,
-                // SAFETY: the pixel and the channels lie within the output, whose length the caller has checked;
-                // tasks differ in the pixel, the channels or the columns.
+                // SAFETY: the pixel and the channels are within the output, whose length the
+                // caller has checked. Tasks differ in the pixel, the channels or the columns.
                 c: unsafe { shared.at(at, (height - 1) * lanes + wide) },
                 c_row: lanes,
                 accumulate: i > 0,
             };
-            // SAFETY: A and B were checked to lie within the weights and the input; for C see above.
+            // SAFETY: the checks above show that A and B are within the weights and the input. For
+            // C see above.
             unsafe { dispatch(isa, block) };
         }
-        // SAFETY: as above, also for the results of this task.
+        // SAFETY: as above, and this also holds for the results of this task.
         unsafe {
             let values = shared.at(at, (height - 1) * lanes + wide);
             finish(isa, end, Results { at, channel, rows: height, vectors: wide / 16, row: lanes, values });
@@ -206,7 +222,8 @@ fn each_pixel(
     });
 }
 
-/// Cuts `runs`, whose `b` counts pixels, into groups of at most [`PANEL`] floats of B; at least one group, maybe empty.
+/// Divides `runs`, whose `b` counts pixels, into groups of at most [`PANEL`] floats of B. There is
+/// at least one group, and it may be empty.
 fn panels(runs: &[Run], rows: &Rows<'_>, lanes: usize) -> impl Iterator<Item = Vec<Run>> {
     let most = PANEL / COLUMNS;
     let mut groups = vec![vec![]];

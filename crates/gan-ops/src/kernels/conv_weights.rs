@@ -6,15 +6,16 @@ use super::{Buffer, Shared, layout, padded, pool, winograd};
 use crate::geometry::{Geometry, Image};
 use std::ops::Range;
 
-/// The gradient of one layer's weights, summed over the batches it has seen, in the order in which the kernel computes
-/// it: `[taps][rows][columns]` with the columns padded to whole vectors, or that of [`winograd::sums`].
+/// The gradient of one layer's weights, summed over the batches so far. Its order is the one in
+/// which the kernel computes it: `[taps][rows][columns]` with the columns padded to whole vectors,
+/// or the order of [`winograd::sums`].
 #[derive(Debug)]
 pub(crate) struct WeightGradient {
     geometry: Geometry,
     rows: Side,
     columns: Side,
     sums: Buffer,
-    /// Whether `sums` holds anything yet.
+    /// Whether `sums` holds values yet.
     begun: bool,
 }
 
@@ -24,15 +25,17 @@ enum Side {
     Big,
 }
 
-/// Floats of the transposed columns that one pass over the rows reads: a quarter of a second-level cache of a megabyte.
+/// Floats of the transposed columns that one pass over the rows reads. They take a quarter of a
+/// second-level cache of one megabyte.
 const PANEL: usize = 64 * 1024;
 
-/// Columns that one task takes: the widest tile there is.
+/// Columns in one task. This is the widest tile.
 const COLUMNS: usize = 64;
 
 impl WeightGradient {
     pub(crate) fn new(geometry: Geometry) -> Self {
-        // A linear layer's sums are then its weights' gradient as it is stored; else the wider side fills vectors.
+        // The sums of a linear layer are then the gradient in the order in which its weights are
+        // stored. For the other layers the wider side fills the vectors.
         let small_rows = geometry.is_linear() || geometry.small.channels < geometry.big.channels;
         let (rows, columns) = if small_rows { (Side::Small, Side::Big) } else { (Side::Big, Side::Small) };
         let mut gradient = Self { geometry, rows, columns, sums: Buffer::default(), begun: false };
@@ -40,12 +43,13 @@ impl WeightGradient {
         gradient
     }
 
-    /// Below 64 pixels the transforms of the gradient, four times as large as the weights, cost more than they save.
+    /// Below 64 pixels the transforms of the gradient, four times as large as the weights, cost
+    /// more than they save.
     fn is_winograd(&self) -> bool {
         winograd::serves(&self.geometry) && self.rows == Side::Big && self.geometry.small.pixels() >= 64
     }
 
-    /// Floats of the sums.
+    /// Number of floats of the sums.
     fn length(&self) -> usize {
         if self.is_winograd() {
             return winograd::sums(&self.geometry);
@@ -60,7 +64,11 @@ impl WeightGradient {
         }
     }
 
-    /// Adds `sum over p and n of small[p][a][n] * big[p * stride - padding + tap][b][n]` for each a, b and tap.
+    /// Adds to the gradient, for each a, b and tap:
+    ///
+    /// ```text
+    /// sum over p and n of small[p][a][n] * big[p * stride - padding + tap][b][n]
+    /// ```
     ///
     /// `small: [h][w][A][N]`, `big: [H][W][B][N]`.
     pub(crate) fn add(&mut self, isa: Isa, batch: usize, small: &[f32], big: &[f32]) {
@@ -77,13 +85,14 @@ impl WeightGradient {
         if self.is_winograd() {
             return winograd::add(isa, &g, batch, [&transposed, big], begun, &mut self.sums);
         }
-        // Taps of one row of the kernel lie side by side in the big image: if it gives the rows, they are computed at once.
+        // Taps of one row of the kernel are adjacent in the big image. If the big image gives the
+        // rows, these taps are computed together.
         let (groups, across) = match self.rows {
             Side::Small => (g.taps(), 1),
             Side::Big => (g.kernel[0], g.kernel[1]),
         };
         let (height, slices) = (across * rows.channels, wide.div_ceil(COLUMNS));
-        // Tasks enough for a few threads, in whole tiles of rows.
+        // This makes enough tasks for a few threads, in whole tiles of rows.
         let part = height.div_ceil(16usize.div_ceil(groups * slices)).next_multiple_of(12);
         let parts = height.div_ceil(part);
         let chunk = (PANEL / (batch * COLUMNS)).max(1);
@@ -93,7 +102,7 @@ impl WeightGradient {
             let (group, slice, first) = (task / (slices * parts), task / parts % slices, task % parts * part);
             let (end, column) = (height.min(first + part), slice * COLUMNS);
             let vectors = (wide - column).min(COLUMNS) / 16;
-            // SAFETY: in range; tasks differ in the group, the rows or the columns.
+            // SAFETY: the offset is in range; tasks differ in the group, the rows or the columns.
             let c = |row: usize| unsafe { sums.at((group * height + row) * wide + column, 16 * vectors) };
             if !begun {
                 for row in first..end {
@@ -134,19 +143,21 @@ impl WeightGradient {
                         c_row: wide,
                         accumulate: true,
                     };
-                    // SAFETY: A and B were checked to lie within their buffers; for C see above.
+                    // SAFETY: the checks above show that A and B are within their buffers. For C
+                    // see above.
                     unsafe { dispatch(isa, block) };
                 }
             }
         });
     }
 
-    /// Back to zero.
+    /// Sets the sums to zero.
     pub(crate) fn clear(&mut self) {
         self.begun = false;
     }
 
-    /// Calls `f` with the gradient as the weights are stored: `[A][B][taps]`. Zero if no batch was added.
+    /// Calls `f` with the gradient in the order in which the weights are stored: `[A][B][taps]`.
+    /// It is zero if no batch was added.
     pub(crate) fn read(&self, isa: Isa, f: impl FnOnce(&[f32])) {
         let g = &self.geometry;
         if self.begun && self.rows == Side::Small && g.is_linear() && g.big.channels.is_multiple_of(16) {
@@ -166,11 +177,12 @@ impl WeightGradient {
     }
 }
 
-/// Taps of one row of the kernel, and the pixels (of the side of the rows, of the side of the columns) that they bring
-/// together; the former is that under the first of these taps.
+/// Taps of one row of the kernel, and the pairs of pixels that they connect (first on the side of
+/// the rows, then on the side of the columns). The first pixel of a pair is the one under the
+/// first of these taps.
 type Pairs = (Range<usize>, Vec<(usize, usize)>);
 
-/// For a single tap and rows of the small image.
+/// The pairs of a single tap, for some rows of the small image.
 fn pairs_of_tap(g: &Geometry, [ky, kx]: [usize; 2], pixels: Range<usize>) -> Vec<Pairs> {
     let under = |axis: usize, at: usize, tap: usize| {
         let (taps, first) = g.taps_within(axis, at);
@@ -183,7 +195,8 @@ fn pairs_of_tap(g: &Geometry, [ky, kx]: [usize; 2], pixels: Range<usize>) -> Vec
     vec![(0..1, pixels.filter_map(pair).collect())]
 }
 
-/// For a row of taps and rows of the big image: pixels of the small image apart by the taps that fall on the big one.
+/// The pairs of a row of taps, for some rows of the big image. The pixels of the small image are
+/// grouped by the taps that fall on the big one.
 fn pairs_of_row(g: &Geometry, ky: usize, pixels: Range<usize>) -> Vec<Pairs> {
     let mut found: Vec<Pairs> = vec![];
     for p in pixels {

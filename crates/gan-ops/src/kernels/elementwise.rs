@@ -4,17 +4,17 @@ use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, math, pool};
 use crate::Activation;
 
-/// Floats of one task: what a core goes through in some microseconds.
+/// Floats in one task. A core needs some microseconds for them.
 const CHUNK: usize = 16 * 1024;
 
-/// `activation(x)` for each element.
+/// Computes `activation(x)` for each element.
 pub(crate) fn activate_all(isa: Isa, activation: Activation, x: &[f32]) -> Vec<f32> {
     let mut y = x.to_vec();
     each_chunk(isa, activation, &mut y, None);
     y
 }
 
-/// Multiplies `gradient` with the derivative of the activation where it gave `output`.
+/// Multiplies `gradient` by the derivative of the activation. `output` is the activation's result.
 pub(crate) fn activation_gradient_all(
     isa: Isa,
     activation: Activation,
@@ -25,14 +25,14 @@ pub(crate) fn activation_gradient_all(
     each_chunk(isa, activation, gradient, Some(output));
 }
 
-/// Calls `f` with each run of `at_once` values and its number, on all threads.
+/// Calls `f` with the number and the values of each run of `at_once` values, on all threads.
 pub(crate) fn each_pixel(values: &mut [f32], at_once: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let count = values.len() / at_once;
     let runs = (CHUNK / at_once).max(1);
     let values = Shared::new(values);
     pool::for_each(count.div_ceil(runs), |task| {
         for i in task * runs..count.min((task + 1) * runs) {
-            // SAFETY: in range; tasks differ in the run.
+            // SAFETY: the range is inside the values, and each task has its own run.
             f(i, unsafe { values.slice(i * at_once, at_once) });
         }
     });
@@ -43,7 +43,8 @@ fn each_chunk(isa: Isa, activation: Activation, values: &mut [f32], output: Opti
     let values = Shared::new(values);
     pool::for_each(len.div_ceil(CHUNK), |i| {
         let range = i * CHUNK..len.min((i + 1) * CHUNK);
-        // SAFETY: in range; tasks differ in the chunk. The kernel asks nothing more.
+        // SAFETY: the range is inside the slices, and each task has its own chunk. The kernel has
+        // no further conditions.
         unsafe {
             let values = values.slice(range.start, range.len());
             dispatch(isa, Elementwise { activation, values, output: output.map(|o| &o[range]) });
@@ -51,7 +52,7 @@ fn each_chunk(isa: Isa, activation: Activation, values: &mut [f32], output: Opti
     });
 }
 
-/// Forward without an output, else backward.
+/// Computes the activation if there is no output, else its gradient.
 struct Elementwise<'a> {
     activation: Activation,
     values: &'a mut [f32],
@@ -67,7 +68,7 @@ impl Kernel for Elementwise<'_> {
         let (whole, rest) = values.as_chunks_mut::<16>();
         let outputs = output.map(<[f32]>::as_chunks::<16>);
         for (i, values) in whole.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for the instructions.
+            // SAFETY: the caller guarantees the instructions.
             unsafe { apply::<V>(activation, values, outputs.map(|(whole, _)| &whole[i])) };
         }
         let (mut values, mut last) = ([0.; 16], [0.; 16]);
@@ -85,7 +86,7 @@ impl Kernel for Elementwise<'_> {
 /// The processor has the instructions of `V`.
 #[inline(always)]
 unsafe fn apply<V: Lanes>(activation: Activation, values: &mut [f32; 16], output: Option<&[f32; 16]>) {
-    // SAFETY: arrays of sixteen; the caller vouches for the instructions.
+    // SAFETY: these are arrays of sixteen floats; the caller guarantees the instructions.
     unsafe {
         let x = V::load(values.as_ptr());
         let y = match output {

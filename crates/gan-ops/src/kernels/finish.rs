@@ -1,38 +1,41 @@
-//! What is done to a product while it is still in the cache: bias, scale, activation, and the activation's gradient.
+//! Operations on a product while it is still in the cache: bias, scale, activation, and the
+//! activation's gradient.
 
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, math, padded, pool};
 use crate::Activation;
 use crate::geometry::Image;
 
-/// What becomes of each element of a product.
+/// The operation on each element of a product.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Finish<'a> {
-    /// It stays.
+    /// None: the element stays.
     Keep,
-    /// `activation(scale * x + shift)`: scale and shift are per channel.
+    /// `activation(scale * x + shift)`. Scale and shift have one value for each channel.
     Forward { scale: Option<&'a [f32]>, shift: Option<&'a [f32]>, activation: Activation },
-    /// `x` times the derivative of the activation that gave `output`, which lies as the product does.
+    /// `x` times the derivative of the activation. `output` is the activation's result, in the
+    /// same order as the product.
     Backward { output: &'a [f32], activation: Activation },
 }
 
-/// The elements to finish: `rows` channels from `channel` on, `16 * vectors` columns, rows `row` floats apart.
+/// The elements to finish: `rows` channels from `channel` on, `16 * vectors` columns. The rows are
+/// `row` floats apart.
 #[derive(Clone, Copy)]
 pub(super) struct Results {
-    /// Where they begin in the whole output.
+    /// Their first position in the whole output.
     pub(super) at: usize,
     pub(super) channel: usize,
     pub(super) rows: usize,
     pub(super) vectors: usize,
     pub(super) row: usize,
-    /// Theirs alone.
+    /// A pointer to them. No other task uses these values.
     pub(super) values: *mut f32,
 }
 
 /// Finishes `results`.
 ///
 /// # Safety
-/// They lie within one buffer, and no other thread touches them.
+/// The results are within one buffer, and no other thread uses them.
 pub(super) unsafe fn finish(isa: Isa, finish: Finish<'_>, results: Results) {
     let Results { at, channel, rows, vectors, row, .. } = results;
     let channels = channel..channel + rows;
@@ -42,18 +45,18 @@ pub(super) unsafe fn finish(isa: Isa, finish: Finish<'_>, results: Results) {
         | Finish::Backward { activation: Activation::Identity, .. } => {}
         Finish::Forward { scale, shift, activation } => {
             let (scale, shift) = (scale.map(|s| &s[channels.clone()]), shift.map(|s| &s[channels]));
-            // SAFETY: what the caller vouches for; scale and shift were cut to the rows.
+            // SAFETY: the caller guarantees it; scale and shift were cut to the rows.
             unsafe { dispatch(isa, Forward { results, scale, shift, activation }) };
         }
         Finish::Backward { output, activation } => {
             let output = &output[at..at + (rows - 1) * row + 16 * vectors];
-            // SAFETY: what the caller vouches for; `output` was cut to the extent of the results.
+            // SAFETY: the caller guarantees it; `output` was cut to the extent of the results.
             unsafe { dispatch(isa, Backward { results, output, activation }) };
         }
     }
 }
 
-/// Finishes all of `maps`, `[H W][C][N]`, where no product came before.
+/// Finishes all of `maps`, `[H W][C][N]`, without a product before it.
 pub(crate) fn finish_all(isa: Isa, image: Image, batch: usize, maps: &mut [f32], end: Finish<'_>) {
     assert_eq!(maps.len(), image.len(batch));
     let row = padded(batch);
@@ -61,7 +64,7 @@ pub(crate) fn finish_all(isa: Isa, image: Image, batch: usize, maps: &mut [f32],
     let shared = Shared::new(maps);
     pool::for_each(image.pixels(), |pixel| {
         let at = pixel * at_once;
-        // SAFETY: in range; tasks differ in the pixel.
+        // SAFETY: the range is inside the maps, and each task has its own pixel.
         unsafe {
             let values = shared.at(at, at_once);
             finish(
@@ -87,7 +90,8 @@ impl Kernel for Forward<'_> {
     unsafe fn run<V: Lanes>(self) {
         let Results { rows, vectors, row, values, .. } = self.results;
         for r in 0..rows {
-            // SAFETY: `results` are this call's own; scale and shift have one float for each of its rows.
+            // SAFETY: only this call uses `results`; scale and shift have one float for each of
+            // its rows.
             unsafe {
                 let scale = V::splat(self.scale.map_or(1., |s| s[r]));
                 let shift = V::splat(self.shift.map_or(0., |s| s[r]));
@@ -114,7 +118,7 @@ impl Kernel for Backward<'_> {
         let Results { rows, vectors, row, values, .. } = self.results;
         for r in 0..rows {
             for v in 0..vectors {
-                // SAFETY: `results` are this call's own, and `output` was cut to their extent.
+                // SAFETY: only this call uses `results`, and `output` was cut to their extent.
                 unsafe {
                     let offset = r * row + 16 * v;
                     let output = V::load(self.output.as_ptr().add(offset));

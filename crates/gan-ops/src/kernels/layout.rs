@@ -1,10 +1,12 @@
-//! From one order in memory to another: NCHW and back, weights for the kernels and back, and transposed panels.
+//! Changes of the order in memory: NCHW and back, weights for the kernels and back, and transposed
+//! panels.
 
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, padded, pool};
 use crate::geometry::Geometry;
 
-/// Transposes a matrix of `rows` x `columns` floats; rows of `src` lie `src_row` apart, those of `dst` `dst_row`.
+/// Transposes a matrix of `rows` x `columns` floats. Rows of `src` are `src_row` floats apart, and
+/// rows of `dst` are `dst_row` apart.
 struct Transpose {
     rows: usize,
     columns: usize,
@@ -18,12 +20,13 @@ impl Kernel for Transpose {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: both matrices lie within their buffers, and nobody else touches that of `dst`.
+    /// Beside the instructions: both matrices are within their buffers, and no other thread uses
+    /// the matrix of `dst`.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Self { rows, columns, src, src_row, dst, dst_row } = self;
         let (whole_rows, whole_columns) = (rows / 16 * 16, columns / 16 * 16);
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             for i in (0..whole_rows).step_by(16) {
                 for j in (0..whole_columns).step_by(16) {
@@ -39,7 +42,8 @@ impl Kernel for Transpose {
     }
 }
 
-/// Transposes `src: [rows][src_row]` (of which the first `columns` count) into `dst: [columns][dst_row]`.
+/// Transposes `src: [rows][src_row]` into `dst: [columns][dst_row]`. Only the first `columns` of a
+/// row of `src` are read.
 fn transpose(
     isa: Isa,
     [rows, columns]: [usize; 2],
@@ -58,14 +62,14 @@ fn transpose(
     unsafe { dispatch(isa, Transpose { rows, columns, src, src_row, dst, dst_row }) }
 }
 
-/// `[N][C][H W]` into `[H W][C][N]`, the padding of N zero.
+/// Copies `[N][C][H W]` into `[H W][C][N]`, and fills the padding of N with zeros.
 pub(crate) fn from_nchw(isa: Isa, nchw: &[f32], maps: &mut [f32], [batch, channels, pixels]: [usize; 3]) {
     let lanes = padded(batch);
     assert_eq!((nchw.len(), maps.len()), (batch * channels * pixels, lanes * channels * pixels));
     if maps.is_empty() {
         return;
     }
-    // Sixteen pixels of a channel at a time: rows of 64 bytes on both sides.
+    // A task takes sixteen pixels of a channel, so rows have 64 bytes on both sides.
     let blocks = pixels.div_ceil(16);
     let shared = Shared::new(maps);
     pool::for_each(channels * blocks, |task| {
@@ -83,14 +87,15 @@ pub(crate) fn from_nchw(isa: Isa, nchw: &[f32], maps: &mut [f32], [batch, channe
             }
             for (p, column) in block.chunks_exact(16).take(wide).enumerate() {
                 let at = ((pixel + p) * channels + channel) * lanes + n;
-                // SAFETY: in range, since pixel, channel and n are; tasks differ in channel or pixels.
+                // SAFETY: the offset is in range because pixel, channel and n are. Tasks differ in
+                // the channel or the pixels.
                 unsafe { shared.slice(at, 16) }.copy_from_slice(column);
             }
         }
     });
 }
 
-/// `[H W][C][N]` into `[N][C][H W]`.
+/// Copies `[H W][C][N]` into `[N][C][H W]`.
 pub(crate) fn to_nchw(isa: Isa, maps: &[f32], nchw: &mut [f32], [batch, channels, pixels]: [usize; 3]) {
     let lanes = padded(batch);
     assert_eq!((nchw.len(), maps.len()), (batch * channels * pixels, lanes * channels * pixels));
@@ -106,14 +111,15 @@ pub(crate) fn to_nchw(isa: Isa, maps: &[f32], nchw: &mut [f32], [batch, channels
             transpose(isa, [wide, count], &maps[from..], channels * lanes, &mut block, 16);
             for (n, row) in block.chunks_exact(16).take(count).enumerate() {
                 let at = ((first + n) * channels + channel) * pixels + pixel;
-                // SAFETY: in range, since sample, channel and pixels are; tasks differ in channel or samples.
+                // SAFETY: the offset is in range because sample, channel and pixels are. Tasks
+                // differ in the channel or the samples.
                 unsafe { shared.slice(at, wide) }.copy_from_slice(&row[..wide]);
             }
         }
     });
 }
 
-/// `[pixels][C][N]` into `[pixels][N][C]`, C padded with zeros to whole vectors.
+/// Copies `[pixels][C][N]` into `[pixels][N][C]`, with C padded to whole vectors by zeros.
 pub(super) fn samples_first(isa: Isa, maps: &[f32], out: &mut [f32], [batch, channels, pixels]: [usize; 3]) {
     let (lanes, wide) = (padded(batch), padded(channels));
     assert_eq!((maps.len(), out.len()), (pixels * channels * lanes, pixels * lanes * wide));
@@ -124,36 +130,37 @@ pub(super) fn samples_first(isa: Isa, maps: &[f32], out: &mut [f32], [batch, cha
         let count = 64.min(channels - first);
         let src = &maps[(pixel * channels + first) * lanes..][..count * lanes];
         let len = (lanes - 1) * wide + padded(count);
-        // SAFETY: in range; tasks differ in the pixel or in the columns.
+        // SAFETY: the offset is in range; tasks differ in the pixel or in the columns.
         let dst = unsafe { shared.at(pixel * lanes * wide + first, len) };
         let (src, src_row) = (src.as_ptr(), lanes);
         // SAFETY: `src` was cut to its extent; for `dst` see above.
         unsafe { dispatch(isa, Transpose { rows: count, columns: lanes, src, src_row, dst, dst_row: wide }) };
         for n in 0..lanes {
             for c in count..padded(count) {
-                // SAFETY: as above: the padding of the last channels is this task's.
+                // SAFETY: as above; the padding of the last channels belongs to this task.
                 unsafe { *dst.add(n * wide + c) = 0. }
             }
         }
     });
 }
 
-/// Weights `[A][B][taps]` into `[A][taps][B]`, as [`super::conv::down`] takes them.
+/// Copies weights `[A][B][taps]` into `[A][taps][B]`, the order of [`super::conv::down`].
 pub(crate) fn pack_down(isa: Isa, g: &Geometry, weights: &[f32], packed: &mut [f32]) {
     assert_eq!((weights.len(), packed.len()), (g.weights(), g.weights()));
     let (taps, b) = (g.taps(), g.big.channels);
     let shared = Shared::new(packed);
     pool::for_each(g.small.channels, |a| {
         let at = a * b * taps;
-        // SAFETY: in range; tasks differ in a.
+        // SAFETY: the offset is in range; tasks differ in a.
         let row = unsafe { shared.slice(at, b * taps) };
         transpose(isa, [b, taps], &weights[at..at + b * taps], taps, row, b);
     });
 }
 
-/// Weights `[A][B][taps]` into `[phase y][phase x][B][taps of the phase][A]`, as [`super::conv::up`] takes them: a phase
-/// is what the taps of one axis leave modulo the stride, and its taps come in falling order, so that the pixels of the
-/// small image come in rising order.
+/// Copies weights `[A][B][taps]` into `[phase y][phase x][B][taps of the phase][A]`, the order of
+/// [`super::conv::up`]. A phase is the set of taps of one axis with the same remainder modulo the
+/// stride. Its taps are in falling order, so that the pixels of the small image are in rising
+/// order.
 pub(crate) fn pack_up(isa: Isa, g: &Geometry, weights: &[f32], packed: &mut [f32]) {
     assert_eq!((weights.len(), packed.len()), (g.weights(), g.weights()));
     let (taps, a, b) = (g.taps(), g.small.channels, g.big.channels);
@@ -167,14 +174,15 @@ pub(crate) fn pack_up(isa: Isa, g: &Geometry, weights: &[f32], packed: &mut [f32
             let [high, wide] = [0, 1].map(|axis| g.phase_taps(axis, phase[axis]));
             let [ty, tx] = [high - 1 - tap[0] / g.stride, wide - 1 - tap[1] / g.stride];
             let at = g.phase_start(phase) + ((channel * high + ty) * wide + tx) * a;
-            // SAFETY: the phases partition the taps, so this is in range; tasks differ in the channel.
+            // SAFETY: the phases partition the taps, so the offset is in range. Tasks differ in
+            // the channel.
             unsafe { shared.slice(at, a) }.copy_from_slice(values);
         }
     });
 }
 
-/// Sums `[taps][rows][columns]`, the columns padded, into weights `[A][B][taps]`; the rows are A's if `small_rows`, else
-/// B's.
+/// Copies sums `[taps][rows][columns]`, the columns padded, into weights `[A][B][taps]`. The rows
+/// are A's if `small_rows`, else B's.
 pub(super) fn unpack_gradient(isa: Isa, g: &Geometry, small_rows: bool, sums: &[f32], weights: &mut [f32]) {
     let (taps, a, b) = (g.taps(), g.small.channels, g.big.channels);
     let (rows, columns) = if small_rows { (a, b) } else { (b, a) };
@@ -182,17 +190,18 @@ pub(super) fn unpack_gradient(isa: Isa, g: &Geometry, small_rows: bool, sums: &[
     assert_eq!((sums.len(), weights.len()), (taps * rows * wide, g.weights()));
     let shared = Shared::new(weights);
     pool::for_each(rows, |row| {
-        // [taps][columns], to be transposed.
+        // This is [taps][columns], which is transposed.
         let src = &sums[row * wide..];
         if small_rows {
-            // SAFETY: in range; tasks differ in A.
+            // SAFETY: the offset is in range; tasks differ in A.
             let dst = unsafe { shared.slice(row * b * taps, b * taps) };
             if taps == 1 {
                 return dst.copy_from_slice(&src[..b]);
             }
             transpose(isa, [taps, b], src, rows * wide, dst, taps);
         } else {
-            // SAFETY: in range; tasks differ in B, which each writes for all of A.
+            // SAFETY: the offset is in range; tasks differ in B, and each task writes its B for
+            // all of A.
             let dst = unsafe { shared.at(row * taps, (a - 1) * b * taps + taps) };
             assert!((taps - 1) * rows * wide + a <= src.len());
             let (src, src_row) = (src.as_ptr(), rows * wide);

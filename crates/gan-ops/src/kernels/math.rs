@@ -3,13 +3,13 @@
 use super::simd::Lanes;
 use crate::Activation;
 
-/// `activation(x)`. NaN stays.
+/// Computes `activation(x)`. NaN stays NaN.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn activate<V: Lanes>(x: V, activation: Activation) -> V {
-    // SAFETY: what the caller vouches for.
+    // SAFETY: the caller guarantees it.
     unsafe {
         match activation {
             Activation::Identity => x,
@@ -20,14 +20,14 @@ pub(super) unsafe fn activate<V: Lanes>(x: V, activation: Activation) -> V {
     }
 }
 
-/// `gradient` times the derivative of the activation at the point where it gave `output`. At 0 it is that of the
-/// negative side, as in PyTorch.
+/// `gradient` times the derivative of the activation. `output` is the activation's result. At 0 it
+/// is the derivative of the negative side, as in PyTorch.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn activation_gradient<V: Lanes>(gradient: V, output: V, activation: Activation) -> V {
-    // SAFETY: what the caller vouches for.
+    // SAFETY: the caller guarantees it.
     unsafe {
         match activation {
             Activation::Identity => gradient,
@@ -40,20 +40,22 @@ pub(super) unsafe fn activation_gradient<V: Lanes>(gradient: V, output: V, activ
     }
 }
 
-/// `exp(x)` to 2 units in the last place between -87 and 88; beyond, the value there. NaN stays.
+/// Computes `exp(x)` with an error of 2 units in the last place between -87 and 88. Beyond these
+/// limits it returns the value at the limit. NaN stays NaN.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
-    // SAFETY: what the caller vouches for.
+    // SAFETY: the caller guarantees it.
     unsafe {
         let x = x.max(V::splat(-87.)).min(V::splat(88.));
-        // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts, of which n times the first is exact.
+        // x = n ln 2 + r with |r| <= ln 2 / 2. ln 2 has two parts, and n times the first part is
+        // exact.
         let n = x.mul(V::splat(std::f32::consts::LOG2_E)).round();
         let r = n.mul_add(V::splat(-0.693_359_4), x);
         let r = n.mul_add(V::splat(2.121_944_4e-4), r);
-        // The polynomial of Cephes' expf (Moshier 1989).
+        // This is the polynomial of Cephes' expf (Moshier 1989).
         let mut p = V::splat(1.987_569_1e-4);
         for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
             p = p.mul_add(r, V::splat(c));
@@ -62,17 +64,18 @@ pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
     }
 }
 
-/// `tanh(x)` to 3 units in the last place. NaN stays.
+/// Computes `tanh(x)` with an error of 3 units in the last place. NaN stays NaN.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn tanh<V: Lanes>(x: V) -> V {
-    // SAFETY: what the caller vouches for.
+    // SAFETY: the caller guarantees it.
     unsafe {
         let zero = V::splat(0.);
         let magnitude = x.if_positive(x, zero.sub(x));
-        // Near 0 the polynomial of Cephes' tanhf; farther out 1 - 2 / (exp(2 |x|) + 1), which would cancel there.
+        // Near 0 this is the polynomial of Cephes' tanhf. Farther out it is 1 - 2 / (exp(2 |x|) +
+        // 1), which would cancel near 0.
         let square = x.mul(x);
         let mut p = V::splat(-5.704_988_7e-3);
         for c in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {

@@ -1,19 +1,20 @@
-//! The one inner loop of every product: a tile of `C += A B` held in registers.
+//! The one inner loop of every product. It keeps a tile of `C += A B` in registers.
 
 use super::simd::{Kernel, Lanes};
 
-/// One stretch of the inner dimension: where it begins in A and in B, and how long it is.
+/// One stretch of the inner dimension: its start in A and in B, and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// Floats from the tile's first element of A.
+    /// Floats from the tile's first element of A to the start.
     pub(crate) a: usize,
-    /// Floats from the tile's first element of B.
+    /// Floats from the tile's first element of B to the start.
     pub(crate) b: usize,
-    /// Steps: columns of A, rows of B.
+    /// Number of steps: columns of A, rows of B.
     pub(crate) len: usize,
 }
 
-/// `rows` rows of C, `16 * vectors` columns: `C[r][j] (+)= sum over runs and k of A[r, k] * B[k][j]`.
+/// A block of C with `rows` rows and `16 * vectors` columns:
+/// `C[r][j] (+)= sum over runs and k of A[r, k] * B[k][j]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
     pub(crate) rows: usize,
@@ -30,7 +31,7 @@ pub(crate) struct Block<'a> {
     pub(crate) c: *mut f32,
     /// Floats from one row of C to the next.
     pub(crate) c_row: usize,
-    /// Adds to C instead of overwriting it.
+    /// Whether to add to C instead of overwriting it.
     pub(crate) accumulate: bool,
 }
 
@@ -38,11 +39,11 @@ impl Kernel for Block<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: every element that `rows`, `vectors` and `runs` name lies inside the buffers
-    /// of A, B and C, and no other thread touches these elements of C.
+    /// Beside the instructions: every element that `rows`, `vectors` and `runs` name is inside the
+    /// buffers of A, B and C, and no other thread uses these elements of C.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let mut done = 0;
             while done < self.vectors {
@@ -70,7 +71,7 @@ impl Block<'_> {
         let mut row = 0;
         while row < self.rows {
             let high = (self.rows - row).min(most);
-            // SAFETY: these rows are among the caller's.
+            // SAFETY: these rows are a part of the caller's rows.
             unsafe {
                 let tile = Block { a: self.a.add(row * self.a_row), c: self.c.add(row * self.c_row), ..self };
                 tile.tile_of::<V, N>(high);
@@ -84,7 +85,8 @@ impl Block<'_> {
         macro_rules! tiles {
             ($($r:literal)*) => {
                 match rows {
-                    // SAFETY: what the caller vouches for. A height that this width never has is not compiled.
+                    // SAFETY: the caller guarantees it. A height that never occurs with this width
+                    // is not compiled.
                     $($r if $r <= V::TILE_ROWS[N - 1] => unsafe { self.tile::<V, $r, N>() },)*
                     _ => {}
                 }
@@ -93,10 +95,11 @@ impl Block<'_> {
         tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
 
-    // Closures and iterators would be functions of their own, without the vector instructions of this one's caller.
+    // Closures and iterators would be separate functions, without the vector instructions of this
+    // function's caller.
     #[inline(always)]
     unsafe fn tile<V: Lanes, const M: usize, const N: usize>(&self) {
-        // SAFETY: what the caller of `run` vouches for.
+        // SAFETY: the caller of `run` guarantees it.
         unsafe {
             let mut sums = [[V::splat(0.); N]; M];
             for (i, run) in self.runs.iter().enumerate() {

@@ -1,9 +1,11 @@
 //! Kernels for the CPU: slices in, slices out.
 //!
-//! Activations lie pixel by pixel, then channel by channel, the samples of the batch innermost: `[H][W][C][N]`. The
-//! channels of one pixel are then a dense matrix `[C][N]` that the inner loop reads as it is, adjacent pixels continue
-//! it, and what lies outside the image is left out instead of being multiplied by zero: no im2col, no packing, no
-//! padding. The innermost dimension is padded to whole vectors of sixteen ([`padded`]), whose values never count.
+//! The order of activations in memory is `[H][W][C][N]`: pixel by pixel, then channel by channel,
+//! with the samples of the batch innermost. Then the channels of one pixel are a dense matrix
+//! `[C][N]`, which the inner loop reads without a copy, and adjacent pixels continue this matrix.
+//! Positions outside the image are left out instead of multiplied by zero. So there is no im2col,
+//! no packing and no padding of images. The innermost dimension is padded to whole vectors of
+//! sixteen ([`padded`]), and the values of the padding never count.
 
 mod adam;
 mod buffer;
@@ -31,16 +33,16 @@ pub(crate) use layout::{from_nchw, pack_down, pack_up, to_nchw};
 pub(crate) use norm::{NormKernel, Statistics, channel_sums};
 pub(crate) use simd::Isa;
 
-/// The batch as it lies in memory: whole vectors of sixteen samples.
+/// The size of the batch in memory: whole vectors of sixteen samples.
 pub(crate) fn padded(batch: usize) -> usize {
     batch.next_multiple_of(16)
 }
 
-/// A pointer that tasks of one loop share; each writes elements of its own.
+/// A pointer that the tasks of one loop share. Each task writes its own elements.
 #[derive(Clone, Copy)]
 struct Shared(*mut f32);
 
-// SAFETY: whoever dereferences it answers for disjoint elements.
+// SAFETY: every caller that dereferences it guarantees disjoint elements.
 unsafe impl Sync for Shared {}
 // SAFETY: as above.
 unsafe impl Send for Shared {}
@@ -53,17 +55,19 @@ impl Shared {
     /// The pointer to the element `offset`.
     ///
     /// # Safety
-    /// `offset .. offset + len` lies in the slice, and of it no other task touches what this one uses.
+    /// `offset .. offset + len` is inside the slice, and no other task uses the elements that this
+    /// task uses.
     unsafe fn at(self, offset: usize, len: usize) -> *mut f32 {
         let _ = len;
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe { self.0.add(offset) }
     }
 
     /// # Safety
-    /// `offset .. offset + len` lies in the slice, and no other task touches it while the result lives.
+    /// `offset .. offset + len` is inside the slice, and no other task uses it while the result
+    /// lives.
     unsafe fn slice<'a>(self, offset: usize, len: usize) -> &'a mut [f32] {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), len) }
     }
 }

@@ -1,8 +1,9 @@
 //! Threads for parallel loops of a tenth of a millisecond.
 //!
-//! A training step of a small network is dozens of such loops, one after the other. A pool that puts its threads to
-//! sleep after each of them spends longer waking than working; threads that never sleep take the core away from
-//! whoever else needs it. These spin for [`PATIENCE`] after their last task and then sleep.
+//! A training step of a small network consists of dozens of such loops, one after the other. If a
+//! pool puts its threads to sleep after each loop, it spends more time on waking them than on
+//! work. Threads that never sleep take the core away from other programs. The threads of this pool
+//! spin for [`PATIENCE`] after their last task, and then they sleep.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -11,12 +12,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// How long an idle thread spins before it sleeps: longer than the gaps within a training step.
+/// Time for which an idle thread spins before it sleeps. It is longer than the gaps within a
+/// training step.
 const PATIENCE: Duration = Duration::from_micros(100);
 
-/// Runs `task(0)`, ..., `task(tasks - 1)`, each once, in any order, on all threads of the process's pool, and returns
-/// when all are done. The calling thread takes part. While a loop has the pool, those of its tasks and of other threads
-/// run their tasks one after the other.
+/// Runs `task(0)`, ..., `task(tasks - 1)`, each once, in any order, on all threads of the
+/// process's pool. It returns when all are done. The calling thread works too. Only one loop can
+/// have the pool. A loop that starts meanwhile, in one of its tasks or in another thread, runs its
+/// tasks one after the other.
 pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
     let pool = Pool::get();
     let busy =
@@ -32,11 +35,12 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
 struct Pool {
     workers: usize,
-    /// Held by the thread whose loop runs.
+    /// The thread whose loop runs holds this lock.
     busy: Mutex<()>,
-    /// Whether workers may join the loop, how many have, and its number: see [`OPEN`] and [`LOOP`].
+    /// Whether workers may join the loop, how many have joined, and the loop's number. See
+    /// [`OPEN`] and [`LOOP`].
     state: AtomicU64,
-    /// The loop's body; written only by the holder of `busy` while no worker has joined.
+    /// The loop's body. Only the holder of `busy` writes it, while no worker has joined.
     task: UnsafeCell<Option<*const Task<'static>>>,
     tasks: AtomicUsize,
     next: AtomicUsize,
@@ -46,14 +50,15 @@ struct Pool {
     wake: Condvar,
 }
 
-/// Bit of `state`: workers may join. Below it is the number of those that have.
+/// Bit of `state`: workers may join. The bits below it are the number of workers that have joined.
 const OPEN: u64 = 1 << 16;
-/// What is added to `state` for the next loop: the bits above `OPEN` are its number.
+/// The number that is added to `state` for the next loop. The bits above `OPEN` are the loop's
+/// number.
 const LOOP: u64 = 1 << 17;
 
-// SAFETY: `task` is the one field that is not Sync (and its pointer not Send) by itself. `run` writes it while it
-// holds `busy` and no worker has joined; workers read it between joining and leaving, and `run` waits for them before
-// it returns, so that the closure outlives every use.
+// SAFETY: `task` is the only field that is not Sync (and its pointer is not Send) by itself. `run`
+// writes it while it holds `busy` and no worker has joined. Workers read it between joining and
+// leaving, and `run` waits for them before it returns. So the closure outlives every use.
 unsafe impl Sync for Pool {}
 // SAFETY: as above.
 unsafe impl Send for Pool {}
@@ -75,7 +80,7 @@ impl Pool {
                 wake: Condvar::new(),
             }));
             for _ in 0..pool.workers {
-                // Where the system refuses a thread the others do its work.
+                // If the system refuses a thread, the other threads do its work.
                 let _ = std::thread::Builder::new().name("gan-ops".into()).spawn(move || pool.work());
             }
             pool
@@ -83,9 +88,9 @@ impl Pool {
     }
 
     fn run(&self, _turn: MutexGuard<'_, ()>, tasks: usize, task: &Task<'_>) {
-        // SAFETY: only the lifetime changes, and no use outlives this call: see the end.
+        // SAFETY: only the lifetime changes, and no use outlives this call (see its end).
         let for_ever = unsafe { std::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
-        // SAFETY: this thread holds `busy`, and the last loop's workers have left.
+        // SAFETY: this thread holds `busy`, and the workers of the last loop have left.
         unsafe { *self.task.get() = Some(for_ever) };
         self.tasks.store(tasks, SeqCst);
         self.next.store(0, SeqCst);
@@ -98,7 +103,7 @@ impl Pool {
         self.state.fetch_sub(OPEN, SeqCst);
         let start = Instant::now();
         while self.state.load(SeqCst) & (OPEN - 1) > 0 {
-            // A worker that lost its core to another program needs it back to finish.
+            // A worker that lost its core to another program needs the core to finish.
             if start.elapsed() > PATIENCE { std::thread::yield_now() } else { std::hint::spin_loop() }
         }
         if let Some(panic) = lock(&self.panic).take() {
@@ -126,11 +131,12 @@ impl Pool {
             let state = self.wait_for_loop_after(last);
             last = state / LOOP;
             if self.state.compare_exchange(state, state + 1, SeqCst, SeqCst).is_err() {
-                // Another worker joined meanwhile, or the loop is over.
+                // Another worker has joined meanwhile, or the loop is over.
                 last -= 1;
                 continue;
             }
-            // SAFETY: this worker has joined an open loop: its task stays until this worker leaves.
+            // SAFETY: this worker has joined an open loop, whose task stays until this worker
+            // leaves.
             let task = unsafe { (*self.task.get()).map(|task| &*task) };
             if let Some(Err(panic)) =
                 task.map(|task| catch_unwind(AssertUnwindSafe(|| self.take_tasks(task))))
@@ -141,7 +147,7 @@ impl Pool {
         }
     }
 
-    /// The state in which a loop other than `last` is open.
+    /// Waits for a loop other than `last` to open, and returns its state.
     fn wait_for_loop_after(&self, last: u64) -> u64 {
         let ready = || {
             let state = self.state.load(SeqCst);
@@ -169,7 +175,7 @@ impl Pool {
     }
 }
 
-/// A panic elsewhere leaves these plain values as they were.
+/// Locks even after a panic in another thread, because the panic leaves these plain values intact.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

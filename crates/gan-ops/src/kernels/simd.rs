@@ -1,7 +1,8 @@
-//! Sixteen floats at a time, whatever the processor has for it.
+//! Sixteen floats at a time, on every processor.
 //!
-//! A kernel is written once over [`Lanes`] and compiled for each instruction set; [`dispatch`] picks one at run time.
-//! Sixteen is one AVX-512 register, two of AVX2, four of NEON.
+//! A kernel is written once over [`Lanes`] and compiled for each instruction set. [`dispatch`]
+//! chooses one at run time. Sixteen floats are one register of AVX-512, two of AVX2 and four of
+//! NEON.
 
 use std::sync::OnceLock;
 
@@ -14,18 +15,18 @@ pub(crate) enum Isa {
     Avx2,
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// Plain Rust: every other processor, and the twin that the others are tested against.
+    /// Plain Rust for every other processor. The others are tested against it.
     Portable,
 }
 
 impl Isa {
-    /// The best one here.
+    /// The best one on this processor.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Self::available()[0])
     }
 
-    /// Every one that runs here, best first.
+    /// Every one that this processor has, the best first.
     pub(crate) fn available() -> Vec<Self> {
         let mut found = vec![];
         #[cfg(target_arch = "x86_64")]
@@ -47,25 +48,26 @@ impl Isa {
     }
 }
 
-/// A computation over any [`Lanes`]. Its `run`, and all that it calls, must be `#[inline(always)]`, so that it is compiled
-/// with the instruction set of the function it is called from: not a closure, which the compiler may leave a function of
-/// its own, without these instructions.
+/// A computation over any [`Lanes`]. Its `run`, and everything that `run` calls, must be
+/// `#[inline(always)]`. Then the compiler uses the instruction set of the function that calls it.
+/// Closures are not allowed: the compiler may turn a closure into a separate function, which lacks
+/// these instructions.
 pub(crate) trait Kernel {
     type Output;
 
     /// # Safety
-    /// The processor has the instructions of `V`; an implementation may ask more.
+    /// The processor has the instructions of `V`. An implementation may have more conditions.
     unsafe fn run<V: Lanes>(self) -> Self::Output;
 }
 
 /// Runs `kernel` with the instructions of `isa`.
 ///
 /// # Safety
-/// What the kernel's `run` asks beside the instructions.
+/// The conditions of the kernel's `run`, except the instructions.
 #[inline]
 pub(crate) unsafe fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
-    // SAFETY: a value of `Isa` other than `Portable` comes from `available` alone, which asked the processor; for the
-    // rest the caller vouches.
+    // SAFETY: a value of `Isa` other than `Portable` comes only from `available`, which asked the
+    // processor. The caller guarantees the rest.
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
@@ -82,17 +84,17 @@ pub(crate) unsafe fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
 /// Sixteen floats.
 ///
 /// # Safety
-/// Of every method: the processor has the implementation's instructions; pointers are valid for sixteen floats
-/// (no alignment is asked).
+/// For every method: the processor has the implementation's instructions, and pointers are valid
+/// for sixteen floats (no alignment is needed).
 pub(crate) trait Lanes: Copy {
-    /// Tiles of this many rows and of `4 * 16`, `3 * 16`, ... columns keep all accumulators in registers.
-    /// `TILE_ROWS[v - 1]` goes with `v` vectors; the length says how many vectors wide a tile may be.
+    /// Tile heights that keep all accumulators in registers. `TILE_ROWS[v - 1]` is the height of a
+    /// tile that is `v` vectors wide, and the length is the largest width in vectors.
     const TILE_ROWS: &'static [usize];
 
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(p: *const f32) -> Self;
     unsafe fn store(self, p: *mut f32);
-    /// Asks for the cache line of `p`, which need not be valid.
+    /// Asks for the cache line of `p`. The pointer need not be valid.
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         let _ = p;
@@ -103,12 +105,12 @@ pub(crate) trait Lanes: Copy {
     unsafe fn div(self, other: Self) -> Self;
     /// `self * a + b`.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
-    /// NaN in `self` stays.
+    /// The larger value in each lane. NaN in `self` stays.
     unsafe fn max(self, other: Self) -> Self;
-    /// NaN in `self` stays.
+    /// The smaller value in each lane. NaN in `self` stays.
     unsafe fn min(self, other: Self) -> Self;
     unsafe fn sqrt(self) -> Self;
-    /// To the nearest integer, halves to the even one.
+    /// Rounds to the nearest integer, and halves to the even one.
     unsafe fn round(self) -> Self;
     /// `self * 2^n` for whole `n` in [-126, 127].
     unsafe fn scale(self, n: Self) -> Self;
@@ -117,12 +119,13 @@ pub(crate) trait Lanes: Copy {
     /// The sum of the lanes, always in the same order.
     unsafe fn sum(self) -> f32;
 
-    /// Writes the transpose of a 16 x 16 block whose rows lie `src_row` floats apart, its rows `dst_row` apart.
+    /// Writes the transpose of a 16 x 16 block. The rows of the block are `src_row` floats apart,
+    /// and the rows of the result are `dst_row` apart.
     #[inline(always)]
     unsafe fn transpose(src: *const f32, src_row: usize, dst: *mut f32, dst_row: usize) {
         for i in 0..16 {
             for j in 0..16 {
-                // SAFETY: the caller vouches for both blocks.
+                // SAFETY: the caller guarantees both blocks.
                 unsafe { *dst.add(j * dst_row + i) = *src.add(i * src_row + j) }
             }
         }
@@ -150,13 +153,13 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: the caller vouches for sixteen floats.
+        // SAFETY: the caller guarantees sixteen floats.
         Self(unsafe { p.cast::<[f32; 16]>().read_unaligned() })
     }
 
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
-        // SAFETY: the caller vouches for sixteen floats.
+        // SAFETY: the caller guarantees sixteen floats.
         unsafe { p.cast::<[f32; 16]>().write_unaligned(self.0) }
     }
 

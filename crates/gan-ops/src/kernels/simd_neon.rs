@@ -1,15 +1,16 @@
 //! NEON.
 
 use super::{Kernel, Lanes};
-// `expect` would not be met in the build for tests, which clippy spares this lint.
+// This is not `expect`: clippy does not apply this lint to tests, so there the expectation would
+// fail.
 #[allow(clippy::wildcard_imports, reason = "twenty intrinsics")]
 use std::arch::aarch64::*;
 
 /// # Safety
-/// What the kernel's `run` asks.
+/// The conditions of the kernel's `run`.
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn with_neon<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: the processor has these instructions, for the rest the caller vouches.
+    // SAFETY: the processor has these instructions; the caller guarantees the rest.
     unsafe { kernel.run::<Quad>() }
 }
 
@@ -17,12 +18,12 @@ pub(super) unsafe fn with_neon<K: Kernel>(kernel: K) -> K::Output {
 #[derive(Clone, Copy)]
 pub(crate) struct Quad([float32x4_t; 4]);
 
-/// Writes methods that treat the four registers alike; the safety argument is the same for all.
+/// Writes methods that treat the four registers alike. The safety argument is the same for all.
 macro_rules! four {
     ($($name:ident($($arg:ident),*) = |$($v:ident),*| $body:expr;)*) => {$(
         #[inline(always)]
         unsafe fn $name(self $(, $arg: Self)*) -> Self {
-            // SAFETY: the caller vouches for the instructions.
+            // SAFETY: the caller guarantees the instructions.
             Self(std::array::from_fn(|i| unsafe {
                 let ($($v,)*) = (self.0[i] $(, $arg.0[i])*,);
                 $body
@@ -32,7 +33,7 @@ macro_rules! four {
 }
 
 impl Lanes for Quad {
-    // 32 registers: 24 accumulators and the operands.
+    // There are 32 registers: 24 accumulators and the operands.
     const TILE_ROWS: &'static [usize] = &[6];
 
     four! {
@@ -54,27 +55,27 @@ impl Lanes for Quad {
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self([unsafe { vdupq_n_f32(x) }; 4])
     }
 
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: the caller vouches for sixteen floats.
+        // SAFETY: the caller guarantees sixteen floats.
         Self(std::array::from_fn(|i| unsafe { vld1q_f32(p.add(4 * i)) }))
     }
 
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
         for (i, v) in self.0.into_iter().enumerate() {
-            // SAFETY: the caller vouches for sixteen floats.
+            // SAFETY: the caller guarantees sixteen floats.
             unsafe { vst1q_f32(p.add(4 * i), v) }
         }
     }
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         unsafe { vaddvq_f32(vaddq_f32(vaddq_f32(self.0[0], self.0[2]), vaddq_f32(self.0[1], self.0[3]))) }
     }
 }

@@ -1,39 +1,41 @@
 //! AVX-512 and AVX2.
 
 use super::{Kernel, Lanes};
-// `expect` would not be met in the build for tests, which clippy spares this lint.
+// This is not `expect`: clippy does not apply this lint to tests, so there the expectation would
+// fail.
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
 use std::arch::x86_64::*;
 
 /// # Safety
-/// What the kernel's `run` asks.
+/// The conditions of the kernel's `run`.
 #[target_feature(enable = "avx512f,avx2,fma")]
 pub(super) unsafe fn with_avx512<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: the processor has these instructions, for the rest the caller vouches.
+    // SAFETY: the processor has these instructions; the caller guarantees the rest.
     unsafe { kernel.run::<__m512>() }
 }
 
 /// # Safety
-/// What the kernel's `run` asks.
+/// The conditions of the kernel's `run`.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: the processor has these instructions, for the rest the caller vouches.
+    // SAFETY: the processor has these instructions; the caller guarantees the rest.
     unsafe { kernel.run::<Pair>() }
 }
 
-/// Writes one-line methods over intrinsics; the safety argument is the same for all.
+/// Writes one-line methods over intrinsics. The safety argument is the same for all.
 macro_rules! methods {
     ($($name:ident($($arg:ident: $type:ty),*) $(-> $out:ty)? = $body:expr;)*) => {$(
         #[inline(always)]
         unsafe fn $name($($arg: $type),*) $(-> $out)? {
-            // SAFETY: the caller vouches for the instructions, and for sixteen floats behind a pointer.
+            // SAFETY: the caller guarantees the instructions and sixteen floats behind a pointer.
             unsafe { $body }
         }
     )*};
 }
 
 impl Lanes for __m512 {
-    // 32 registers: 24 accumulators (14 with one vector, which waits for broadcasts instead) and the operands.
+    // There are 32 registers: 24 accumulators and the operands. A tile of one vector has only 14
+    // accumulators, because it waits for broadcasts.
     const TILE_ROWS: &'static [usize] = &[14, 12, 8, 6];
 
     methods! {
@@ -46,7 +48,7 @@ impl Lanes for __m512 {
         mul(self: Self, other: Self) -> Self = _mm512_mul_ps(self, other);
         div(self: Self, other: Self) -> Self = _mm512_div_ps(self, other);
         mul_add(self: Self, a: Self, b: Self) -> Self = _mm512_fmadd_ps(self, a, b);
-        // The second operand is returned where one is NaN.
+        // If one operand is NaN, the instruction returns the second operand.
         max(self: Self, other: Self) -> Self = _mm512_max_ps(other, self);
         min(self: Self, other: Self) -> Self = _mm512_min_ps(other, self);
         sqrt(self: Self) -> Self = _mm512_sqrt_ps(self);
@@ -60,7 +62,7 @@ impl Lanes for __m512 {
 
     #[inline(always)]
     unsafe fn transpose(src: *const f32, src_row: usize, dst: *mut f32, dst_row: usize) {
-        // SAFETY: the caller vouches for both blocks and for the instructions.
+        // SAFETY: the caller guarantees both blocks and the instructions.
         unsafe {
             let mut r = [_mm512_setzero_ps(); 16];
             for (i, r) in r.iter_mut().enumerate() {
@@ -71,7 +73,8 @@ impl Lanes for __m512 {
                 t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
                 t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
             }
-            // r[4g + c]: rows 4g .. 4g + 4 of the columns c, c + 4, c + 8, c + 12, one per 128 bits.
+            // r[4g + c] holds rows 4g .. 4g + 4 of the columns c, c + 4, c + 8, c + 12, with one
+            // column in each 128 bits.
             for g in 0..4 {
                 let (a, b, c, d) = (t[4 * g], t[4 * g + 1], t[4 * g + 2], t[4 * g + 3]);
                 r[4 * g] = _mm512_shuffle_ps::<0x44>(a, c);
@@ -107,7 +110,7 @@ pub(crate) struct Pair(__m256, __m256);
 
 #[inline(always)]
 unsafe fn sum8(v: __m256) -> f32 {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -117,7 +120,7 @@ unsafe fn sum8(v: __m256) -> f32 {
 
 #[inline(always)]
 unsafe fn scale8(x: __m256, n: __m256) -> __m256 {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
         _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
@@ -126,12 +129,12 @@ unsafe fn scale8(x: __m256, n: __m256) -> __m256 {
 
 #[inline(always)]
 unsafe fn if_positive8(x: __m256, yes: __m256, no: __m256) -> __m256 {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps())) }
 }
 
 impl Lanes for Pair {
-    // 16 registers: 12 accumulators and the operands.
+    // There are 16 registers: 12 accumulators and the operands.
     const TILE_ROWS: &'static [usize] = &[6];
 
     methods! {
@@ -148,7 +151,7 @@ impl Lanes for Pair {
         div(self: Self, o: Self) -> Self = Self(_mm256_div_ps(self.0, o.0), _mm256_div_ps(self.1, o.1));
         mul_add(self: Self, a: Self, b: Self) -> Self =
             Self(_mm256_fmadd_ps(self.0, a.0, b.0), _mm256_fmadd_ps(self.1, a.1, b.1));
-        // The second operand is returned where one is NaN.
+        // If one operand is NaN, the instruction returns the second operand.
         max(self: Self, o: Self) -> Self = Self(_mm256_max_ps(o.0, self.0), _mm256_max_ps(o.1, self.1));
         min(self: Self, o: Self) -> Self = Self(_mm256_min_ps(o.0, self.0), _mm256_min_ps(o.1, self.1));
         sqrt(self: Self) -> Self = Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1));

@@ -2,10 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-/// What a layer applies to each element of its result.
+/// The function that a layer applies to each element of its result.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Activation {
-    /// Nothing.
+    /// No function: the result stays as it is.
     #[default]
     Identity,
     /// `max(x, 0)`.

@@ -7,9 +7,9 @@ use candle_core::{Result, Tensor};
 pub struct AdamHyper {
     /// Step size.
     pub lr: f64,
-    /// Decay of the first and of the second moment.
+    /// Decay rates of the first and of the second moment.
     pub betas: (f64, f64),
-    /// Added to the root of the second moment.
+    /// Number that is added to the root of the second moment.
     pub eps: f64,
 }
 

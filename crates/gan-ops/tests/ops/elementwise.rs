@@ -38,7 +38,8 @@ fn activations() -> Result<()> {
 #[test]
 fn bce_with_logits() -> Result<()> {
     let mut choices = Choices(5);
-    // Large logits only where not all of them can be on the right side, with nothing left of the loss but rounding.
+    // Large logits are only in cases where some of them are on the wrong side. Otherwise nothing
+    // but rounding would be left of the loss.
     let cases: [(&[usize], f64); 5] =
         [(&[1], 1.), (&[64], 1.), (&[37, 1], 40.), (&[1, 3, 5, 7], 40.), (&[37, 3, 5, 7], 1.)];
     for (dims, factor) in cases {
@@ -106,7 +107,7 @@ fn ema_step() -> Result<()> {
     Ok(())
 }
 
-/// The sign of the output does not tell the side there.
+/// With a negative slope, the sign of the output does not show the side of the input.
 #[test]
 fn leaky_relu_with_a_negative_slope() -> Result<()> {
     let x = Var::new(&[-1f32, 1.], &Device::Cpu)?;

@@ -1,4 +1,5 @@
-//! A network of fused layers equals the same one in plain candle operations with candle's own backward pass.
+//! A network of fused layers equals the same network in plain candle operations with candle's own
+//! backward pass.
 
 use candle_core::{Device, Result, Shape, Tensor, Var};
 use gan_ops::fused::{BatchNorm, FusedLayer, GradientSums, Maps, Product};
@@ -101,7 +102,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Equal to 1e-5 of the largest element.
+/// Checks that both are equal to 1e-5 of the largest element.
 #[track_caller]
 fn close(what: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -144,7 +145,7 @@ fn assert_equal(network: fn() -> Result<Network>) -> Result<()> {
     let mut sums =
         fused.iter().map(|(shape, layer)| layer.prepare().gradient(*shape)).collect::<Result<Vec<_>>>()?;
     let mut expected: Vec<Vec<Vec<f32>>> = vec![];
-    // The gradients of two batches are summed, those of a first one forgotten.
+    // The gradients of the last two batches are summed, and those of the first batch are cleared.
     for (i, batch) in [16, 37, 2].into_iter().enumerate() {
         let mut random = Random(200 + 10 * i as u64);
         let [channels, height, width] = fused[0].0;
@@ -226,7 +227,7 @@ fn evaluation_folds_the_norm_into_the_product() -> Result<()> {
     Ok(())
 }
 
-/// A result may be its own gradient, that of half its square.
+/// A result can be its own gradient: it is the gradient of half its square.
 #[test]
 fn a_gradient_may_come_from_a_forward_pass() -> Result<()> {
     let mut random = Random(500);
@@ -265,7 +266,7 @@ fn what_nobody_asked_for_is_not_computed() -> Result<()> {
     Ok(())
 }
 
-/// Whether the weights are transformed depends on the image.
+/// The size of the image decides whether the weights are transformed.
 #[test]
 fn one_preparation_serves_images_of_any_size() -> Result<()> {
     let mut random = Random(600);

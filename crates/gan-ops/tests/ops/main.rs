@@ -1,6 +1,7 @@
-//! The ops as a user calls them: each equal to its twin in plain candle operations, forward and in every gradient, at odd
-//! sizes and for arguments that are transposed, strided or offset views; what does not fit is an error; the same call
-//! gives the same bytes.
+//! Tests of the ops as a user calls them. Each op is equal to its version in plain candle
+//! operations, forward and in every gradient, at odd sizes and for arguments that are transposed,
+//! strided or offset views. Arguments that do not fit are errors. The same call gives the same
+//! bytes.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 mod batch_norm;

@@ -1,4 +1,4 @@
-//! What does not fit is an error, never a panic, with the kernels and without.
+//! Arguments that do not fit are errors, never panics, with the kernels and without.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use gan_ops::fused::{BatchNorm, FusedLayer, Maps, Product};
@@ -82,10 +82,10 @@ fn convolutions() {
             (image, &[4, 3, 3, 3], None, 1, usize::MAX),
         ];
         if outputs_first {
-            // Kernels larger than the padded image.
+            // These kernels are larger than the padded image.
             misfits.extend([(image, &[4, 3, 8, 8][..], None, 1, 1), (image, &[4, 3, 1, 10], None, 1, 1)]);
         } else {
-            // Nothing left of the image, or of its rows only.
+            // Nothing is left of the first image, and no rows are left of the second.
             misfits.extend([(image, &[4, 3, 3, 3][..], None, 1, 5), (image, &[4, 3, 2, 2], None, 1, 3)]);
         }
         for (x, weight, bias, stride, padding) in misfits {
@@ -125,7 +125,7 @@ fn batch_norm() {
         ] {
             assert!(run(x, channels).is_err(), "{x:?}, {channels:?}");
         }
-        // A single value has no variance, and of none there is no mean.
+        // A single value has no variance, and no values have no mean.
         for x in [&[1, 3][..], &[1, 3, 1], &[1, 3, 1, 1], &[0, 3], &[5, 3, 0, 2]] {
             assert_eq!(run(x, [3; 4]).is_err(), training, "{x:?}");
         }
@@ -153,7 +153,8 @@ fn adam() {
     assert!(run(Gradient::Tensor(&double), &[2, 3], &[2, 3]).is_err());
 }
 
-/// Not a deadlock: the kernel writes in place what it would still be reading.
+/// This must not be a deadlock: the kernel writes in place the values that it would still be
+/// reading.
 #[test]
 fn adam_with_the_same_tensor_twice() {
     let hyper = AdamHyper { lr: 0.1, betas: (0.5, 0.9), eps: 1e-8 };
@@ -214,7 +215,7 @@ fn a_layer_whose_parts_do_not_fit() {
     };
     assert!(up.output([3, 0, 2]).is_err() && up.prepare().gradient([3, 0, 2]).is_err());
     assert!(x.reshape([usize::MAX, 2, 1]).is_err());
-    // Outputs whose number of elements overflows.
+    // The number of elements of these outputs overflows.
     let (image, weight) = (zeros(&[1, 1, 2, 2]), zeros(&[1, 1, 1, 1]));
     let wide = gan_ops::conv_transpose2d(&image, &weight, None, (1 << 30) - 1, 0, Activation::Identity);
     assert!(wide.is_err());

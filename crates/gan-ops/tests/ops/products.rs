@@ -26,8 +26,9 @@ fn linear() -> Result<()> {
     Ok(())
 }
 
-/// The gradient of the image is beyond candle where the kernel leaves over another number of columns than of rows (it
-/// pads both axes by the rows) or more than the image has: the twin then gets an image without what is left over.
+/// candle cannot compute the gradient of the image in two cases: the kernel leaves over different
+/// numbers of columns and rows (candle pads both axes by the rows), or it leaves over more than
+/// the image has. So the plain version gets an image without the part that is left over.
 fn conv2d_twin(t: &[Tensor], stride: usize, padding: usize, activation: Activation) -> Result<Tensor> {
     let over = |axis| Ok((t[0].dim(axis)? + 2 * padding - t[1].dim(axis)?) % stride);
     let [rows, columns]: [Result<usize>; 2] = [over(2), over(3)];
@@ -40,7 +41,7 @@ fn conv2d_twin(t: &[Tensor], stride: usize, padding: usize, activation: Activati
     reference::conv2d(&x, &t[1], t.get(2), stride, 0, activation)
 }
 
-/// A convolution and its transpose of such an image, if it is large enough; with a bias or without.
+/// A convolution and its transpose (if the image is large enough), with a bias or without.
 struct Case {
     /// Samples, channels, height, width.
     image: [usize; 4],
@@ -73,7 +74,7 @@ fn assert_convolutions(choices: &mut Choices, case: &Case) -> Result<()> {
             &format!("conv2d {what}"),
             &arguments,
             |t| {
-                // Without the kernels the op is the twin, and has its limits.
+                // Without the kernels the op is the plain version, and it has the same limits.
                 if serves(t[0].device(), t[0].dtype()) {
                     gan_ops::conv2d(&t[0], &t[1], t.get(2), stride, padding, activation)
                 } else {

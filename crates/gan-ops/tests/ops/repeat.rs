@@ -1,5 +1,5 @@
-//! The same call gives the same bytes: again, after a call that came to nothing, beside another, and on any number of
-//! threads.
+//! The same call gives the same bytes: when it is repeated, after a call whose result is NaN,
+//! beside another call, and with any number of threads.
 
 use candle_core::{Device, Result, Shape, Tensor, Var};
 use gan_ops::fused::{BatchNorm, FusedLayer, Maps, Product};
@@ -7,7 +7,7 @@ use gan_ops::rng::Stream;
 use gan_ops::{Activation, AdamHyper, Gradient};
 use std::process::Command;
 
-/// Hashes of what was computed, by name.
+/// Hashes of the results, by name.
 #[derive(Debug, Default, PartialEq)]
 struct Hashes(Vec<(String, u64)>);
 
@@ -24,7 +24,7 @@ impl Hashes {
         self.values(name, &tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap());
     }
 
-    /// Result and gradients of `op`.
+    /// Hashes the result and the gradients of `op`.
     fn op(&mut self, name: &str, variables: &[Var], op: impl Fn(&[Var]) -> Result<Tensor>) -> Result<()> {
         let y = op(variables)?;
         self.tensor(name, &y);
@@ -36,7 +36,8 @@ impl Hashes {
     }
 }
 
-/// Every op, and a whole layer, of values times `factor`: large enough that threads share the work.
+/// Computes every op and a whole layer. The values are multiplied by `factor` and are large enough
+/// for several threads to share the work.
 fn all(factor: f64) -> Result<Hashes> {
     let mut stream = Stream::new(2, "repeat-test", 0);
     let mut variable = |shape: Shape| Var::from_tensor(&(stream.normal(shape, &Device::Cpu)? * factor)?);
@@ -100,7 +101,7 @@ fn all(factor: f64) -> Result<Hashes> {
 fn the_same_call_gives_the_same_bytes() -> Result<()> {
     let first = all(1.)?;
     assert_ne!(all(2.)?, first);
-    // What it leaves in memory that is used again is NaN.
+    // It leaves NaN in the memory that is reused.
     all(f64::NAN)?;
     assert_eq!(all(1.)?, first);
     let both = std::thread::scope(|scope| {

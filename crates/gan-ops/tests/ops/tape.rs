@@ -1,4 +1,4 @@
-//! What is on candle's tape gets a gradient, and nothing else; double precision.
+//! Arguments on candle's tape get a gradient, and no others do. The test is in double precision.
 
 use crate::twins::{Choices, close};
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -22,7 +22,7 @@ fn norm(t: &[Tensor]) -> Result<BatchNorm> {
     })
 }
 
-/// Each op with its twin and the shapes of its arguments.
+/// Each op with its plain version and the shapes of its arguments.
 fn ops() -> Vec<(&'static str, Op, Op, Vec<Vec<usize>>)> {
     let image = vec![5, 3, 5, 7];
     vec![
@@ -76,7 +76,7 @@ fn constants_have_no_gradient() -> Result<()> {
         let expected = op(&all)?.sum_all()?.backward()?;
         for (i, variable) in variables.iter().enumerate() {
             let mut arguments = values.clone();
-            // Not the variable itself, but on the tape.
+            // This is not the variable itself, but it is on the tape.
             arguments[i] = (variable.as_tensor() * 1.)?;
             let y = op(&arguments)?;
             assert!(y.track_op(), "{name}");

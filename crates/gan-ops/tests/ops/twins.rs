@@ -1,4 +1,4 @@
-//! Compares an op with its twin.
+//! Compares an op with its twin: the same op in plain candle operations.
 
 use candle_core::{D, Device, Result, Shape, Tensor, Var};
 use gan_ops::Activation;
@@ -7,11 +7,11 @@ use gan_ops::rng::Stream;
 pub(crate) const ACTIVATIONS: [Activation; 4] =
     [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.25), Activation::Tanh];
 
-/// How an op sees one of its arguments.
+/// The view through which an op sees one of its arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum View {
     Plain,
-    /// First and last axis swapped in memory: a vector stays as it is.
+    /// First and last axis swapped in memory. A vector stays as it is.
     Transposed,
     /// The middle of a larger tensor.
     Offset,
@@ -48,7 +48,7 @@ impl Argument {
     }
 }
 
-/// A different choice each time, the same in each run.
+/// Chooses differently each time, but the same in each run.
 pub(crate) struct Choices(pub(crate) u64);
 
 impl Choices {
@@ -57,7 +57,8 @@ impl Choices {
         from[(self.0 >> 33) as usize % from.len()]
     }
 
-    /// Multiples of 1/4, of which sums are exact: what is 0 before a ReLU is 0 in both twins.
+    /// Multiples of 1/4, because their sums are exact. So a value that is 0 before a ReLU is 0 in
+    /// both versions.
     pub(crate) fn values(&mut self, shape: impl Into<Shape>) -> Result<Tensor> {
         self.0 += 1;
         (Stream::new(0, "ops-test", self.0).normal(shape, &Device::Cpu)? * 4.)?.round()? / 4.
@@ -68,7 +69,7 @@ impl Choices {
     }
 }
 
-/// Equal to 1e-5 of the largest element.
+/// Checks that both are equal to 1e-5 of the largest element.
 #[track_caller]
 pub(crate) fn close(what: &str, found: &Tensor, expected: &Tensor) {
     assert_eq!(found.dims(), expected.dims(), "{what}");
@@ -79,7 +80,8 @@ pub(crate) fn close(what: &str, found: &Tensor, expected: &Tensor) {
     }
 }
 
-/// candle's own convolutions are trusted with contiguous arguments only, so the twin gets these.
+/// The plain version gets contiguous arguments, because candle's own convolutions are trusted only
+/// with these.
 #[track_caller]
 pub(crate) fn assert_twins(
     what: &str,

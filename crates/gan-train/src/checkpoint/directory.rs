@@ -1,12 +1,12 @@
-//! The checkpoints of a run, side by side in a directory.
+//! The checkpoints of a run in one directory.
 
 use super::{UNFINISHED, read_state, write_state};
 use crate::error::{Result, TrainError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Deletes what is older than `newest` but the last `keep` checkpoints, itself among them, and for each step of `ways_back`
-/// the last one up to there.
+/// Deletes older checkpoints than `newest`. It keeps the last `keep` checkpoints, including
+/// `newest`, and for each step of `ways_back` the last checkpoint at or before it.
 ///
 /// # Errors
 /// A directory that cannot be deleted.
@@ -19,7 +19,7 @@ pub fn prune(newest: &Path, keep: usize, ways_back: &[u64]) -> Result<()> {
     surplus.filter(|(step, _)| !kept.contains(step)).try_for_each(|(_, path)| remove(path))
 }
 
-/// Deletes the checkpoints after `step`, and makes the others those of a run in which some settings are different.
+/// Deletes the checkpoints after `step`, and changes some settings in the others.
 ///
 /// # Errors
 /// A directory that cannot be deleted; a file that cannot be written.
@@ -41,19 +41,19 @@ pub fn go_back(directory: &Path, step: u64, changes: &BTreeMap<String, String>) 
     Ok(())
 }
 
-/// The newest whole checkpoint under `directory`, if there is one; damaged ones are passed over with a
-/// warning, and what a crash left unfinished is deleted.
+/// The newest undamaged checkpoint under `directory`, if there is one. It skips damaged
+/// checkpoints with a warning, and deletes the unfinished ones that a crash left.
 ///
 /// # Errors
-/// A directory that cannot be read; checkpoints of which none is whole.
+/// A directory that cannot be read; checkpoints that are all damaged.
 pub fn newest(directory: &Path) -> Result<Option<PathBuf>> {
     newest_until(directory, u64::MAX)
 }
 
-/// [`newest`] of those up to `step`.
+/// The same as [`newest`], but only for checkpoints up to `step`.
 ///
 /// # Errors
-/// As [`newest`].
+/// The errors of [`newest`].
 pub fn newest_until(directory: &Path, step: u64) -> Result<Option<PathBuf>> {
     if !directory.exists() {
         return Ok(None);
@@ -67,7 +67,8 @@ pub fn newest_until(directory: &Path, step: u64) -> Result<Option<PathBuf>> {
                 tracing::warn!("passing over a damaged checkpoint: {error}");
                 damaged.get_or_insert(error);
             }
-            // Of another version, or on a disk that fails: not to be passed over and written over.
+            // The checkpoint is from another version, or the disk fails. Skipping it would let the
+            // run write over it.
             Err(error) => return Err(error),
         }
     }
@@ -83,7 +84,7 @@ fn all(directory: &Path) -> Result<BTreeMap<u64, PathBuf>> {
     Ok(steps)
 }
 
-/// The step of a checkpoint, by its name.
+/// The step of a checkpoint, from its name.
 #[must_use]
 pub fn step_of(path: &Path) -> Option<u64> {
     file_name(path).strip_prefix("step-")?.parse().ok()

@@ -38,7 +38,7 @@ fn healthy() -> Vitals {
     }
 }
 
-/// The failures that `checks` checks lead to, `change` made to each; the argument counts from 0.
+/// The failures after `checks` checks. `change` changes each of them. Its argument counts from 0.
 fn failures(checks: usize, change: impl Fn(usize, &mut Vitals)) -> Vec<(Failure, u64)> {
     let mut monitor = Monitor::new(baseline(), 0);
     for check in 0..checks {
@@ -52,7 +52,7 @@ fn failures(checks: usize, change: impl Fn(usize, &mut Vitals)) -> Vec<(Failure,
 #[test]
 fn a_healthy_run_has_no_verdict() {
     assert_eq!(failures(50, |_, _| ()), []);
-    // Nor one that learns slowly, as an MLP does.
+    // A run that learns slowly, as an MLP does, has no verdict either.
     let slow = |check: usize, v: &mut Vitals| {
         v.images.distance = 12. * 0.9f64.powf(check as f64) + 0.2;
         v.images.spread = 1. - 0.99 * 0.95f64.powf(check as f64);
@@ -152,7 +152,8 @@ fn what_was_explained_a_moment_ago_still_is() {
         v.losses.swing = 1.2;
     };
     assert_eq!(failures(20, won), [(Failure::DiscriminatorWon, 500)]);
-    // Twelve checks later it is no explanation any more; and what is explained is not gone.
+    // Twelve checks later it explains nothing any more. The symptom that it explained before is
+    // still there.
     assert_eq!(failures(22, won), [(Failure::DiscriminatorWon, 500), (Failure::Oscillation, 8500)]);
     let mut monitor = Monitor::new(baseline(), 0);
     for check in 0..12 {
@@ -166,7 +167,8 @@ fn what_was_explained_a_moment_ago_still_is() {
 
 #[test]
 fn an_explanation_reaches_as_far_as_what_it_explains() {
-    // Sure in steps 1000 to 3000, and the images to and fro with it: over by 3100, and in view of the rule for long.
+    // D is sure in steps 1000 to 3000, and the images oscillate with it. This ends by 3100, but
+    // the rule's window still holds these checks for a long time.
     for every in [100, 500] {
         let mut monitor = Monitor::new(baseline(), 0);
         for step in (every..=12_000).step_by(every as usize) {
@@ -191,7 +193,7 @@ fn frequent_looks_leave_near_ways_back() {
     let ways = monitor.ways_back();
     let near: Vec<u64> = (8900..=10_000).step_by(100).collect();
     assert!(near.iter().all(|step| ways.contains(step)) && ways.len() <= 25, "{ways:?}");
-    // And one that twelve looks of the far rules do not reach.
+    // And one step that is before the window of twelve far checks.
     assert_eq!((ways[0], ways[1], monitor.patience()), (4400, 4500, None));
 }
 
@@ -218,7 +220,8 @@ fn what_many_checks_say_together_began_with_the_first_of_them() {
         }
         monitor.observe(500 * check, vitals);
         if check == 21 {
-            // The checks of the window, and one more to go back to if all of them turn out to be ill.
+            // The checks of the window, and one more step for the case that all of them turn out
+            // to be unhealthy.
             assert_eq!(monitor.ways_back().len(), 13);
             assert_eq!((monitor.ways_back()[0], monitor.healthy_until()), (4500, 10_500));
         }
@@ -240,7 +243,7 @@ fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
         }
         monitor.verdicts().iter().map(|v| (v.failure, v.since, v.step)).collect::<Vec<_>>()
     };
-    // 380 steps are too few for any verdict, 400 are enough for a discriminator that has won.
+    // 380 steps are too few for any verdict. 400 are enough for a discriminator that has won.
     assert_eq!(verdicts(10, 38), []);
     assert_eq!(verdicts(10, 40), [(Failure::DiscriminatorWon, 100, 400)]);
     let mut frozen = Monitor::new(baseline(), 0);
@@ -249,7 +252,7 @@ fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
         vitals.generator.update = 0.;
         frozen.observe(step, vitals);
     }
-    // What shows at any distance needs none.
+    // A symptom that shows at any spacing needs no distance.
     assert_eq!(frozen.verdicts()[0].failure, Failure::GeneratorFrozen);
     assert_eq!(frozen.history().len(), 2);
 }

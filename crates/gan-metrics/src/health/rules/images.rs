@@ -1,9 +1,10 @@
-//! Symptoms of the images, real and generated.
+//! Symptoms in the images, real and generated.
 
 use super::{Check, PATIENCE, Symptom, WINDOW};
 use crate::health::vitals::{Baseline, Images};
 
-/// How far the data's pixels may stay from the ends of the generator's reach, as a share of it, or go beyond them.
+/// Largest distance of the data's pixels from the ends of the generator's range, inside it and
+/// beyond it, as a share of the range.
 const SHORT: f64 = 0.25;
 const BEYOND: f64 = 0.01;
 
@@ -20,11 +21,12 @@ pub(super) fn range_mismatch(baseline: &Baseline, _: &[Check]) -> Option<Symptom
     )))
 }
 
-/// Of the real images' variance.
+/// Largest variance of collapsed images, as a share of the real images' variance.
 const NARROW: f64 = 0.1;
-/// Distance of images that are far from any data yet, and alike because nothing was learned: an MLP's first epochs.
+/// Distance of images that are alike because nothing was learned yet, and far from any data: an
+/// MLP's first epochs.
 const UNFORMED: f64 = 2.5;
-/// Variance of images that were not alike before.
+/// Variance of images that were not alike before, as a share of the real images' variance.
 const DIVERSE: f64 = 0.3;
 
 pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -36,11 +38,11 @@ pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> 
     Some(Symptom::now(format!("{count} generated images vary {:.1}% as much as real ones", spread * 100.)))
 }
 
-/// A class that the data have less of is not missed.
+/// A class whose share of the data is smaller than this is not missed.
 const COMMON: f64 = 0.02;
-/// Of the data's share.
+/// Share of a missing class, as a share of its share of the data.
 const SELDOM: f64 = 0.01;
-/// Distance of images among which classes can be told.
+/// Distance of images whose classes can be recognised.
 pub(super) const FORMED: f64 = 1.;
 
 pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -72,9 +74,10 @@ pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Sy
     ))
 }
 
-/// Distance of a run that has come somewhere; 1 is one image repeated.
+/// Distance of a run that has made progress. One image repeated has 1.
 const FAR: f64 = 0.5;
-/// The best of the later half of a run that is on its way, over that of the earlier.
+/// Largest ratio of the later half's best distance to the earlier half's, for a run that makes
+/// progress.
 const PROGRESS: f64 = 0.8;
 
 pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -97,7 +100,7 @@ pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<
     Some(Symptom::over(checks, evidence))
 }
 
-/// Of the images.
+/// Share of the images that may be copies.
 const COPIES: f64 = 0.25;
 
 pub(super) fn memorisation(_: &Baseline, history: &[Check]) -> Option<Symptom> {

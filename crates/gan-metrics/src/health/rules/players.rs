@@ -1,9 +1,9 @@
-//! Symptoms of the two networks.
+//! Symptoms in the two networks.
 
 use super::{Check, Symptom};
 use crate::health::vitals::{Baseline, Vitals};
 
-/// Of what weights were before the first step.
+/// Growth of the weights, relative to their norm before the first step.
 const GROWTH: f64 = 20.;
 const LARGE_LOGIT: f64 = 1e3;
 const LARGE_ACTIVATION: f64 = 1e4;
@@ -13,7 +13,7 @@ pub(super) fn divergence(baseline: &Baseline, history: &[Check]) -> Option<Sympt
     let growth = [now.generator.weight / baseline.weights[0], now.discriminator.weight / baseline.weights[1]];
     let (logit, activation) = (now.losses.largest_logit, now.largest_activation);
     let small = growth.iter().all(|g| *g < GROWTH) && logit < LARGE_LOGIT && activation < LARGE_ACTIVATION;
-    // So that what is no number at all is large.
+    // The comparison is written this way so that NaN counts as large.
     if small {
         return None;
     }
@@ -26,12 +26,12 @@ pub(super) fn divergence(baseline: &Baseline, history: &[Check]) -> Option<Sympt
     )))
 }
 
-/// A number that may have any size, in a few digits.
+/// Formats a number of any size in a few digits.
 fn short(value: f64) -> String {
     if value.abs() < 1e5 { format!("{value:.1}") } else { format!("{value:.1e}") }
 }
 
-/// About the rounding of f32: most weights do not change at all.
+/// About the rounding of f32. Most weights do not change at all.
 const STILL: f64 = 1e-7;
 
 pub(super) fn generator_frozen(_: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -52,7 +52,7 @@ fn frozen(update: f64) -> Option<Symptom> {
 const SURE_REAL: f64 = 0.95;
 const SURE_FAKE: f64 = 0.05;
 
-/// How sure D is of real images and of fakes, if it tells nearly all of them.
+/// How sure D is of real images and of fakes, if it recognises nearly all of them.
 fn sure(vitals: &Vitals) -> Option<(f64, f64)> {
     let certainty = vitals.losses.d_real.zip(vitals.losses.d_fake);
     certainty.filter(|(real, fake)| *real > SURE_REAL && *fake < SURE_FAKE)
@@ -68,7 +68,8 @@ pub(super) fn discriminator_won(_: &Baseline, history: &[Check]) -> Option<Sympt
     )))
 }
 
-/// Of the generator's largest gradient so far, or of its weights.
+/// Limits of a vanishing gradient: as a share of the generator's largest gradient so far, and as a
+/// share of its weights.
 const FADED: f64 = 0.01;
 const FAINT: f64 = 1e-3;
 

@@ -10,18 +10,18 @@ use crate::geometry::Image;
 use passes::{Backward, Forward, Sums};
 use walk::Maps;
 
-/// Channels that one task takes: few enough that the later passes over them find them in the cache.
+/// Channels in one task. They are few, so that the later passes find them in the cache.
 const CHANNELS: usize = 8;
 
-/// What the forward pass computes per channel and the backward pass needs.
+/// Values per channel that the forward pass computes and the backward pass needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Statistics {
     pub(crate) mean: Vec<f32>,
-    /// Divided by the number of values, as the normalisation takes it.
+    /// The variance divided by the number of values, as the normalisation needs it.
     pub(crate) var: Vec<f32>,
 }
 
-/// Batch normalisation of one layer's maps, with the activation that follows.
+/// Batch normalisation of one layer's maps, with the activation after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormKernel<'a> {
     pub(crate) image: Image,
@@ -30,13 +30,14 @@ pub(crate) struct NormKernel<'a> {
     pub(crate) weight: &'a [f32],
     /// Shift of each channel.
     pub(crate) bias: &'a [f32],
-    /// Added to the variance.
+    /// Number that is added to the variance.
     pub(crate) eps: f64,
     pub(crate) activation: Activation,
 }
 
 impl NormKernel<'_> {
-    /// `y = activation((x - mean) / sqrt(var + eps) * weight + bias)` with the statistics of the batch.
+    /// Computes `y = activation((x - mean) / sqrt(var + eps) * weight + bias)` with the statistics
+    /// of the batch.
     ///
     /// `x`, `y`: `[H W][C][N]`.
     pub(crate) fn forward(self, isa: Isa, x: &[f32], y: &mut [f32]) -> Statistics {
@@ -47,7 +48,8 @@ impl NormKernel<'_> {
         let [means, vars, y] = [&mut mean[..], &mut var[..], y].map(Shared::new);
         each_block(image, |channels| {
             let maps = Maps { image, batch, first: channels.start, count: channels.len() };
-            // SAFETY: in range, the lengths were checked; tasks differ in the channels.
+            // SAFETY: the offsets are in range because the lengths were checked; tasks differ in
+            // the channels.
             unsafe {
                 let (mean, var) = (means.slice(maps.first, maps.count), vars.slice(maps.first, maps.count));
                 dispatch(isa, Forward { maps, norm: self, x, y, mean, var });
@@ -56,7 +58,8 @@ impl NormKernel<'_> {
         Statistics { mean, var }
     }
 
-    /// Turns `gradient`, that of `y`, into that of `x`; returns the gradients of weight and bias.
+    /// Replaces `gradient`, the gradient of `y`, by the gradient of `x`. Returns the gradients of
+    /// weight and bias.
     pub(crate) fn backward(
         self,
         isa: Isa,
@@ -71,7 +74,8 @@ impl NormKernel<'_> {
         let [weights, biases, gradient] = [&mut weight[..], &mut bias[..], gradient].map(Shared::new);
         each_block(image, |channels| {
             let maps = Maps { image, batch, first: channels.start, count: channels.len() };
-            // SAFETY: in range, the lengths were checked; tasks differ in the channels.
+            // SAFETY: the offsets are in range because the lengths were checked; tasks differ in
+            // the channels.
             unsafe {
                 let (weight, bias) =
                     (weights.slice(maps.first, maps.count), biases.slice(maps.first, maps.count));
@@ -89,7 +93,7 @@ pub(crate) fn channel_sums(isa: Isa, image: Image, batch: usize, maps: &[f32]) -
     let shared = Shared::new(&mut sums);
     each_block(image, |channels| {
         let part = Maps { image, batch, first: channels.start, count: channels.len() };
-        // SAFETY: in range; tasks differ in the channels.
+        // SAFETY: the range is inside the sums; tasks differ in the channels.
         let sums = unsafe { shared.slice(part.first, part.count) };
         // SAFETY: the length was checked.
         unsafe { dispatch(isa, Sums { part, maps, out: sums }) };

@@ -19,11 +19,12 @@ impl Kernel for Forward<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: `y` is as long as `x`, and these channels of it are this task's.
+    /// Beside the instructions: `y` is as long as `x`, and only this task uses these channels of
+    /// it.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Self { maps, norm, x, y: Shared(y), mean, var } = self;
-        // SAFETY: `Maps` names offsets within maps of its image, which x and y are.
+        // SAFETY: `Maps` gives offsets within maps of its image, and x and y are such maps.
         unsafe {
             let zero = [V::splat(0.); CHANNELS];
             let mut normalise =
@@ -57,7 +58,7 @@ struct Normalise<'a, V> {
 impl<V: Lanes> Visitor<V> for Normalise<'_, V> {
     #[inline(always)]
     unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, _: usize) {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let normal =
                 V::load(self.x.as_ptr().add(at)).sub(self.centre[c]).mul_add(self.scale[c], self.shift[c]);
@@ -82,11 +83,13 @@ impl Kernel for Backward<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: `gradient` is as long as `x`, and these channels of it are this task's.
+    /// Beside the instructions: `gradient` is as long as `x`, and only this task uses these
+    /// channels of it.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Self { maps, norm, statistics, x, y, gradient: Shared(gradient), weight, bias } = self;
-        // SAFETY: `Maps` names offsets within maps of its image, which x, y and gradient are.
+        // SAFETY: `Maps` gives offsets within maps of its image, and x, y and gradient are such
+        // maps.
         unsafe {
             let zero = [V::splat(0.); CHANNELS];
             let inside = Inside { y, gradient, activation: norm.activation };
@@ -123,10 +126,10 @@ struct Inside<'a> {
 
 impl Inside<'_> {
     /// # Safety
-    /// As [`Visitor::visit`].
+    /// The conditions of [`Visitor::visit`].
     #[inline(always)]
     unsafe fn at<V: Lanes>(&self, at: usize) -> V {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let output = V::load(self.y.as_ptr().add(at));
             math::activation_gradient(V::load(self.gradient.add(at)), output, self.activation)
@@ -143,10 +146,10 @@ struct Normal<'a, V> {
 
 impl<V: Lanes> Normal<'_, V> {
     /// # Safety
-    /// As [`Visitor::visit`].
+    /// The conditions of [`Visitor::visit`].
     #[inline(always)]
     unsafe fn at(&self, c: usize, at: usize) -> V {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe { V::load(self.x.as_ptr().add(at)).sub(self.centre[c]).mul(self.inverse[c]) }
     }
 }
@@ -162,7 +165,7 @@ struct Sums2<'a, V> {
 impl<V: Lanes> Visitor<V> for Sums2<'_, V> {
     #[inline(always)]
     unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, count: usize) {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             for source in [self.inside.y.as_ptr(), self.inside.gradient.cast_const(), self.normal.x.as_ptr()]
             {
@@ -187,7 +190,7 @@ struct Centre<'a, V> {
 impl<V: Lanes> Visitor<V> for Centre<'_, V> {
     #[inline(always)]
     unsafe fn visit(&mut self, c: usize, at: usize, _: usize, count: usize) {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let centred = self.inside.at::<V>(at).sub(self.mean[c]);
             let centred = self.normal.at(c, at).mul_add(self.product[c], centred);
@@ -209,7 +212,7 @@ impl Kernel for Sums<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY: `Maps` names offsets within maps of its image, which these are.
+        // SAFETY: `Maps` gives offsets within maps of its image, and these are such maps.
         let means = unsafe { self.part.means::<V, _>(Value(self.maps)) };
         for (sum, mean) in self.out.iter_mut().zip(means) {
             *sum = (mean * self.part.values()) as f32;

@@ -1,4 +1,4 @@
-//! Goes through the channels of one task, pixel by pixel.
+//! Visits the channels of one task, pixel by pixel.
 
 use super::CHANNELS;
 use crate::geometry::Image;
@@ -22,17 +22,18 @@ impl Maps {
     /// Calls `visitor` for each vector of sixteen samples of each channel.
     ///
     /// # Safety
-    /// The processor has the instructions of `V`; what the visitor asks.
+    /// The processor has the instructions of `V`, and the conditions of the visitor hold.
     #[inline(always)]
     pub(super) unsafe fn each<V: Lanes, T: Visitor<V>>(self, visitor: &mut T) {
         let lanes = padded(self.batch);
-        // The same channels of the next pixel lie on another page, where the processor does not look by itself.
+        // The same channels of the next pixel are on another page, which the processor does not
+        // prefetch by itself.
         let ahead = self.image.channels * lanes;
         for pixel in 0..self.image.pixels() {
             for c in 0..self.count {
                 let at = (pixel * self.image.channels + self.first + c) * lanes;
                 for v in (0..lanes).step_by(16) {
-                    // SAFETY: an offset of these maps; what the caller vouches for.
+                    // SAFETY: this is an offset of these maps; the caller guarantees the rest.
                     unsafe { visitor.visit(c, at + v, ahead, (self.batch - v).min(16)) }
                 }
             }
@@ -42,10 +43,10 @@ impl Maps {
     /// The mean of each channel over pixels and samples.
     ///
     /// # Safety
-    /// As [`Self::each`].
+    /// The conditions of [`Self::each`].
     #[inline(always)]
     pub(super) unsafe fn means<V: Lanes, T: Term<V>>(self, term: T) -> [f64; CHANNELS] {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let mut total = Total { term, sums: [V::splat(0.); CHANNELS] };
             self.each(&mut total);
@@ -58,19 +59,22 @@ impl Maps {
     }
 }
 
-/// What [`Maps::each`] calls. Methods instead of closures, which would not be compiled with the vector instructions.
+/// The callback of [`Maps::each`]. It has methods instead of closures, because closures would not
+/// be compiled with the vector instructions.
 pub(super) trait Visitor<V: Lanes> {
-    /// `count` of the sixteen samples at `at` count; those at `at + ahead` will be visited soon, or do not exist.
+    /// Only `count` of the sixteen samples at `at` count. Those at `at + ahead` will be visited
+    /// soon, or do not exist.
     ///
     /// # Safety
-    /// The processor has the instructions of `V`; `at` is an offset of sixteen floats in the visitor's maps.
+    /// The processor has the instructions of `V`. `at` is an offset of sixteen floats in the
+    /// visitor's maps.
     unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize);
 }
 
-/// What [`Maps::means`] averages.
+/// The values that [`Maps::means`] averages.
 pub(super) trait Term<V: Lanes> {
     /// # Safety
-    /// As [`Visitor::visit`].
+    /// The conditions of [`Visitor::visit`].
     unsafe fn at(&self, channel: usize, at: usize, ahead: usize) -> V;
 }
 
@@ -82,7 +86,7 @@ struct Total<V, T> {
 impl<V: Lanes, T: Term<V>> Visitor<V> for Total<V, T> {
     #[inline(always)]
     unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize) {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let term = first(self.term.at(channel, at, ahead), count);
             self.sums[channel] = self.sums[channel].add(term);
@@ -96,7 +100,7 @@ pub(super) struct Value<'a>(pub(super) &'a [f32]);
 impl<V: Lanes> Term<V> for Value<'_> {
     #[inline(always)]
     unsafe fn at(&self, _: usize, at: usize, ahead: usize) -> V {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             V::prefetch(self.0.as_ptr().wrapping_add(at + ahead));
             V::load(self.0.as_ptr().add(at))
@@ -110,7 +114,7 @@ pub(super) struct SquaredDistance<'a, V>(pub(super) &'a [f32], pub(super) [V; CH
 impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
     #[inline(always)]
     unsafe fn at(&self, channel: usize, at: usize, _: usize) -> V {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let distance = V::load(self.0.as_ptr().add(at)).sub(self.1[channel]);
             distance.mul(distance)
@@ -118,7 +122,7 @@ impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
     }
 }
 
-/// The first `count` of sixteen values, the others zero.
+/// The first `count` of sixteen values. The others become zero.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
@@ -128,7 +132,7 @@ pub(super) unsafe fn first<V: Lanes>(values: V, count: usize) -> V {
         return values;
     }
     let mut lanes = [0.; 16];
-    // SAFETY: arrays of sixteen; the caller vouches for the instructions.
+    // SAFETY: these are arrays of sixteen floats; the caller guarantees the instructions.
     unsafe {
         values.store(lanes.as_mut_ptr());
         lanes[count..].fill(0.);

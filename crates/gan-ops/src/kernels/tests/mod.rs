@@ -1,5 +1,5 @@
-//! Every kernel against its safe, bounds-checked twin: one multiplication at a time, in double precision, at odd shapes,
-//! with every instruction set of this processor.
+//! Compares every kernel with a safe, bounds-checked implementation: one multiplication at a time,
+//! in double precision, at odd shapes, with every instruction set of this processor.
 
 mod products;
 
@@ -152,7 +152,7 @@ fn batch_norm_equals_the_definition_forward_and_backward() {
                     .collect();
 
                 let mut maps = to_maps(isa, &x, batch, image);
-                // What lies beyond the batch must not count.
+                // The values beyond the batch must not count.
                 maps.chunks_exact_mut(padded(batch)).for_each(|row| row[batch..].fill(1e9));
                 let norm =
                     norm::NormKernel { image, batch, weight: &weight, bias: &bias, eps: 1e-5, activation };
@@ -172,7 +172,8 @@ fn batch_norm_equals_the_definition_forward_and_backward() {
                 let [w, b] = norm.backward(isa, &statistics, [&maps, &y], &mut maps_gradient);
                 close(&what, &w, &d_weight);
                 close(&what, &b, &d_bias);
-                // Two values of one channel normalise to +-1 whatever they are: the gradient is rounding alone.
+                // Two values of one channel always normalise to +-1, so their gradient is rounding
+                // alone.
                 if batch * pixels > 2 {
                     close(&what, &to_nchw(isa, &maps_gradient, batch, image), &d_x);
                 }
@@ -192,7 +193,7 @@ fn elementary_functions_are_exact_to_a_few_units_in_the_last_place() {
         unsafe fn run<V: super::simd::Lanes>(self) {
             for sixteen in self.0.chunks_exact_mut(16) {
                 let p = sixteen.as_mut_ptr();
-                // SAFETY: sixteen floats.
+                // SAFETY: the pointer is to sixteen floats.
                 unsafe { super::math::activate(V::load(p), self.1).store(p) };
             }
         }
@@ -200,7 +201,7 @@ fn elementary_functions_are_exact_to_a_few_units_in_the_last_place() {
     for isa in Isa::available() {
         let x: Vec<f32> = (0..1 << 16).map(|i| (i as f32 - 32768.) / 3000.).chain([1e-30; 16]).collect();
         let mut y = x.clone();
-        // SAFETY: the kernel asks nothing more than the instructions.
+        // SAFETY: the kernel has no conditions beside the instructions.
         unsafe { super::simd::dispatch(isa, Each(&mut y, Activation::Tanh)) };
         for (x, y) in x.iter().zip(&y) {
             let exact = f64::from(*x).tanh();

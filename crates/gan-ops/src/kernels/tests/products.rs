@@ -1,4 +1,4 @@
-//! The products of convolutions, direct and with fewer multiplications.
+//! The products of convolutions, direct and by Winograd's filtering.
 
 use super::{close, image, random, to_maps, to_nchw};
 use crate::Activation;
@@ -9,7 +9,8 @@ use crate::kernels::finish::Finish;
 use crate::kernels::simd::Isa;
 use crate::kernels::{Buffer, layout, winograd};
 
-/// Calls `f(offset in the small images, in the big ones, in the weights)` for every multiplication of a convolution.
+/// Calls `f(offset in the small images, in the big ones, in the weights)` for every multiplication
+/// of a convolution.
 fn each_product(g: &Geometry, batch: usize, mut f: impl FnMut(usize, usize, usize)) {
     let Geometry { big, small, kernel, stride, padding } = *g;
     for n in 0..batch {
@@ -83,7 +84,7 @@ fn the_three_products_equal_the_definition() {
                 up(isa, &g, batch, if g.is_linear() { &w } else { &packed }, &small, &mut out, Finish::Keep);
                 close(&format!("up {what}"), &to_nchw(isa, &out, batch, g.big), &expected.1);
 
-                // Twice, so that the second batch is added to the first.
+                // It runs twice, so that the second batch is added to the first.
                 let mut gradient = WeightGradient::new(g);
                 gradient
                     .read(isa, |out| assert!(out.len() == w.len() && out.iter().all(|v| *v == 0.), "{what}"));

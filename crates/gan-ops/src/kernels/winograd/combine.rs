@@ -1,8 +1,8 @@
-//! What a transform does to vectors: linear combinations.
+//! The vector operations of a transform: linear combinations.
 
 use crate::kernels::simd::{Isa, Kernel, Lanes, dispatch};
 
-/// Rows of vectors of sixteen; those of a source lie `src_row` floats apart.
+/// Rows of vectors of sixteen. The rows of a source are `src_row` floats apart.
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
     pub(super) rows: usize,
@@ -10,7 +10,7 @@ pub(super) struct Grid {
     pub(super) src_row: usize,
 }
 
-/// `out = sum of factor * source` for at most nine sources.
+/// Computes `out = sum of factor * source` for at most nine sources.
 pub(super) fn combine(isa: Isa, terms: &[(&[f32], f32)], grid: Grid, out: &mut [f32]) {
     let Grid { rows, vectors, src_row } = grid;
     if rows * vectors == 0 {
@@ -32,10 +32,11 @@ impl Kernel for Combine<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: sources and output have the extent of the grid; at most nine sources.
+    /// Beside the instructions: sources and output have the extent of the grid, and there are at
+    /// most nine sources.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY: what the caller vouches for.
+        // SAFETY: the caller guarantees it.
         unsafe {
             match self.terms.len() {
                 0 => self.out.fill(0.),
@@ -58,7 +59,7 @@ impl Combine<'_> {
     unsafe fn sum<V: Lanes, const T: usize>(self) {
         let Grid { rows, vectors, src_row } = self.grid;
         let out = self.out.as_mut_ptr();
-        // SAFETY: what the caller of `run` vouches for.
+        // SAFETY: the caller of `run` guarantees it.
         unsafe {
             let mut factors = [V::splat(0.); T];
             let mut sources = [std::ptr::null(); T];
@@ -79,14 +80,14 @@ impl Combine<'_> {
     }
 }
 
-/// From the 16 points of a tile (`[rows][16 * vectors]` each) to its results.
+/// Computes the results of a tile from its 16 points (`[rows][16 * vectors]` each).
 pub(super) struct Outputs<'a> {
     pub(super) points: &'a [f32],
     pub(super) rows: usize,
     pub(super) vectors: usize,
     pub(super) sizes: [usize; 2],
     pub(super) out: *mut f32,
-    /// Where each result begins.
+    /// Start of each result.
     pub(super) starts: [[usize; 3]; 3],
     /// Floats from one row of a result to the next.
     pub(super) row: usize,
@@ -96,17 +97,18 @@ impl Kernel for Outputs<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: points and outputs have the extents said above, and nobody else touches the outputs.
+    /// Beside the instructions: points and outputs have the extents that their fields state, and
+    /// no other thread uses the outputs.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let block = self.rows * self.vectors * 16;
         for r in 0..self.rows {
             for v in 0..self.vectors {
-                // SAFETY: what the caller vouches for.
+                // SAFETY: the caller guarantees it.
                 unsafe {
                     let at = (r * self.vectors + v) * 16;
                     let zero = V::splat(0.);
-                    // Along the first axis, then along the second.
+                    // The transform is along the first axis, then along the second.
                     let mut half = [[zero; 4]; 3];
                     for j in 0..4 {
                         let mut column = [zero; 4];
@@ -132,19 +134,19 @@ impl Kernel for Outputs<'_> {
     }
 }
 
-/// Whether a tile has this point: one of two results leaves out the third.
+/// Whether a tile has this point. A tile of two results leaves out the third point.
 #[inline(always)]
 fn present(sizes: [usize; 2], i: usize, j: usize) -> bool {
     (sizes[0] == 3 || i != 2) && (sizes[1] == 3 || j != 2)
 }
 
-/// Results of one axis from its four points.
+/// The results of one axis from its four points.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
 unsafe fn results<V: Lanes>(p: [V; 4], size: usize) -> [V; 3] {
-    // SAFETY: what the caller vouches for.
+    // SAFETY: the caller guarantees it.
     unsafe {
         if size == 2 {
             return [p[0].add(p[1]), p[1].sub(p[3]), p[3]];

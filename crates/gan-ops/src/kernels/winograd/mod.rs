@@ -1,10 +1,13 @@
-//! The products of a convolution with kernel 4, stride 2 and padding 1, with fewer multiplications.
+//! The products of a convolution with kernel 4, stride 2 and padding 1, computed with fewer
+//! multiplications.
 //!
-//! Such a convolution is the sum of four, one for each phase of the big image (its even or odd rows and columns), with
-//! kernels of 2x2 and stride 1; its transpose is four such convolutions side by side. Winograd's minimal filtering
-//! (Lavin & Gray 2016, arXiv 1509.09308) computes two neighbouring results of a kernel of 2 with 3 multiplications instead
-//! of 4, three with 4 instead of 6, on each axis: `F(2, 2)` and `F(3, 2)`. An axis is cut into such tiles, so that no result
-//! is computed in vain. The transforms only add, subtract and halve, and lose next to no precision.
+//! Such a convolution is the sum of four convolutions with kernels of 2x2 and stride 1, one for
+//! each phase of the big image (its even or odd rows and columns). Its transpose is four such
+//! convolutions side by side. On each axis, Winograd's minimal filtering (Lavin & Gray 2016, arXiv
+//! 1509.09308) computes two neighbouring results of a kernel of 2 with 3 multiplications instead
+//! of 4, and three results with 4 instead of 6. These are `F(2, 2)` and `F(3, 2)`. An axis is
+//! divided into tiles of two and three, so that no result is computed in vain. The transforms only
+//! add, subtract and halve. Therefore they lose almost no precision.
 
 mod combine;
 mod products;
@@ -16,14 +19,15 @@ pub(super) use weights::{add, fold, sums};
 use super::padded;
 use crate::geometry::{Geometry, Image};
 
-/// Below this, transforms cost more than they save.
+/// Below this, the transforms cost more than they save.
 const LEAST_CHANNELS: usize = 32;
 
-/// Beyond this, the transformed weights, four times as large as the weights, take more memory than the time is worth:
-/// the layers at the 4x4 end of a DCGAN for 64x64.
+/// Limit on the number of weights. The transformed weights are four times as large. Beyond this
+/// limit the saved time is not worth their memory. It excludes the layers at the 4x4 end of a
+/// DCGAN for 64x64.
 const MOST_WEIGHTS: usize = 1 << 20;
 
-/// Whether these kernels serve.
+/// Whether these kernels can compute this convolution.
 pub(crate) fn serves(g: &Geometry) -> bool {
     let doubles = g.big.height == 2 * g.small.height && g.big.width == 2 * g.small.width;
     let large = g.big.channels.min(g.small.channels) >= LEAST_CHANNELS && g.weights() <= MOST_WEIGHTS;
@@ -35,7 +39,7 @@ pub(crate) fn serves(g: &Geometry) -> bool {
         && g.small.height.min(g.small.width) > 1
 }
 
-/// Floats of the transformed weights: a 2x2 kernel becomes 4x4 points.
+/// Number of floats of the transformed weights. A 2x2 kernel becomes 4x4 points.
 pub(crate) fn transformed(g: &Geometry) -> usize {
     4 * g.weights()
 }
@@ -43,8 +47,9 @@ pub(crate) fn transformed(g: &Geometry) -> usize {
 /// A linear combination of a few neighbours.
 type Terms = &'static [(usize, f32)];
 
-/// What is multiplied with each point of a kernel `g0, g1`, namely `g0`, `g0 + g1`, `g0 - g1` and `g1`: for tiles of two
-/// results (which leave one point out) and of three.
+/// The combinations of inputs that the points of a kernel `g0, g1` are multiplied by. The points
+/// are `g0`, `g0 + g1`, `g0 - g1` and `g1`. The first row is for tiles of two results, which leave
+/// out one point. The second row is for tiles of three.
 const INPUT: [[Terms; 4]; 2] = [
     [&[(0, 1.), (1, -1.)], &[(1, 1.)], &[], &[(1, 1.), (2, -1.)]],
     [&[(0, 1.), (2, -1.)], &[(1, 0.5), (2, 0.5)], &[(2, 0.5), (1, -0.5)], &[(3, 1.), (1, -1.)]],
@@ -62,7 +67,7 @@ struct Span {
 }
 
 impl Span {
-    /// Cuts an axis of at least 2 into as many threes as possible.
+    /// Divides an axis of at least 2 into as many threes as possible.
     fn cut(length: usize) -> Vec<Self> {
         let twos = [0, 2, 1][length % 3];
         let threes = (length - 2 * twos) / 3;
@@ -80,7 +85,7 @@ impl Span {
     }
 }
 
-/// Which way a product goes. A phase is the remainder of `position + 1` modulo 2 in the big image.
+/// Direction of a product. A phase is the remainder of `position + 1` modulo 2 in the big image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// Sums over the four phases of its input.
@@ -90,7 +95,7 @@ enum Way {
 }
 
 impl Way {
-    /// The position on one axis of the input that `at` of a tile reads.
+    /// The position on one axis of the input that position `at` of a tile reads.
     fn input(self, at: usize, phase: usize) -> Option<usize> {
         match self {
             Self::Down => (2 * at + phase).checked_sub(1),
@@ -98,7 +103,7 @@ impl Way {
         }
     }
 
-    /// The position on one axis of the output that is `at` of its phase.
+    /// The position on one axis of the output for position `at` of its phase.
     fn output(self, at: usize, phase: usize) -> usize {
         match self {
             Self::Down => at,
@@ -116,8 +121,8 @@ struct Input<'a> {
     batch: usize,
 }
 
-/// The pixels of the input, each with its factor, that make up one point of a tile, from sample `column` on; those outside
-/// are zero.
+/// The pixels of the input that make up one point of a tile, from sample `column` on, each with
+/// its factor. Pixels outside the image are zero.
 fn terms(
     Input { way, from, values, batch }: Input<'_>,
     tile: [Span; 2],

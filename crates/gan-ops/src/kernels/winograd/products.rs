@@ -1,4 +1,4 @@
-//! Forward products and input gradients, and the weights as they take them.
+//! The forward products and input gradients, and the transform of their weights.
 
 use super::combine::{Grid, Outputs, combine};
 use super::{Input, KERNEL, Span, Way, pairs, terms, transformed};
@@ -8,13 +8,14 @@ use crate::kernels::micro::{Block, Run};
 use crate::kernels::simd::{Isa, dispatch};
 use crate::kernels::{Buffer, Shared, padded, pool};
 
-/// Channels of the result that one task takes: what it keeps of them stays in a second-level cache of a megabyte.
+/// Channels of the result in one task. Its data for them stay in a second-level cache of one
+/// megabyte.
 const ROWS: usize = 128;
 
-/// Samples that one task takes: the widest tile of the inner loop.
+/// Samples in one task. This is the widest tile of the inner loop.
 const COLUMNS: usize = 64;
 
-/// [`super::super::conv::down`] with weights of [`transform_down`].
+/// [`super::super::conv::down`] with weights from [`transform_down`].
 pub(crate) fn down(
     isa: Isa,
     g: &Geometry,
@@ -29,7 +30,7 @@ pub(crate) fn down(
     job.run(isa, small, end);
 }
 
-/// [`super::super::conv::up`] with weights of [`transform_up`].
+/// [`super::super::conv::up`] with weights from [`transform_up`].
 pub(crate) fn up(
     isa: Isa,
     g: &Geometry,
@@ -55,7 +56,8 @@ struct Job<'a> {
     input: &'a [f32],
 }
 
-/// What one task computes: a tile of one phase of the output, some of its channels, some of the samples.
+/// The work of one task: a tile of one phase of the output, some of its channels, some of the
+/// samples.
 #[derive(Clone, Copy)]
 struct Part {
     phase: [usize; 2],
@@ -121,7 +123,8 @@ impl Job<'_> {
                 c_row: wide,
                 accumulate: false,
             };
-            // SAFETY: A was cut to its extent; B is `depth` rows and C `rows` rows of `wide` floats.
+            // SAFETY: A was cut to its extent. B has `depth` rows and C `rows` rows of `wide`
+            // floats.
             unsafe { dispatch(isa, block) };
         }
         let mut outputs = [[0; 3]; 3];
@@ -131,8 +134,8 @@ impl Job<'_> {
             outputs[r][c] = ((y * self.to.width + x) * self.to.channels + channel) * lanes + column;
         }
         let sizes = tile.map(|span| span.size);
-        // SAFETY: `points` has 16 blocks of `rows * wide` floats; pixels, channels and columns lie within the output, and
-        // tasks differ in at least one of them.
+        // SAFETY: `points` has 16 blocks of `rows * wide` floats. Pixels, channels and columns are
+        // within the output, and tasks differ in at least one of them.
         unsafe {
             dispatch(
                 isa,
@@ -160,7 +163,7 @@ impl Job<'_> {
     }
 }
 
-/// Weights in the order of [`super::super::layout::pack_down`], transformed: `[point][A][phase][B]`.
+/// Transforms weights in the order of [`super::super::layout::pack_down`]: `[point][A][phase][B]`.
 pub(crate) fn transform_down(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [f32]) {
     assert_eq!((packed.len(), out.len()), (g.weights(), transformed(g)));
     let (a, b) = (g.small.channels, g.big.channels);
@@ -170,14 +173,14 @@ pub(crate) fn transform_down(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [
         for (point, phase) in (0..16).flat_map(|point| (0..4).map(move |phase| (point, phase))) {
             let [py, px] = [phase / 2, phase % 2];
             let tap = |ty: usize, tx: usize| &taps[((py + 2 * ty) * 4 + px + 2 * tx) * b..][..b];
-            // SAFETY: in range; tasks differ in the row.
+            // SAFETY: the range is inside `out`; tasks differ in the row.
             let out = unsafe { shared.slice(((point * a + row) * 4 + phase) * b, b) };
             transform(isa, point, tap, out);
         }
     });
 }
 
-/// Weights in the order of [`super::super::layout::pack_up`], transformed: `[phase][point][B][A]`.
+/// Transforms weights in the order of [`super::super::layout::pack_up`]: `[phase][point][B][A]`.
 pub(crate) fn transform_up(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [f32]) {
     assert_eq!((packed.len(), out.len()), (g.weights(), transformed(g)));
     let (a, b) = (g.small.channels, g.big.channels);
@@ -185,7 +188,7 @@ pub(crate) fn transform_up(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [f3
     pool::for_each(b, |row| {
         for (phase, point) in (0..4).flat_map(|phase| (0..16).map(move |point| (phase, point))) {
             let taps = &packed[(phase * b + row) * 4 * a..][..4 * a];
-            // SAFETY: in range; tasks differ in the row.
+            // SAFETY: the range is inside `out`; tasks differ in the row.
             let out = unsafe { shared.slice(((phase * 16 + point) * b + row) * a, a) };
             transform(isa, point, |ty, tx| &taps[(2 * ty + tx) * a..][..a], out);
         }

@@ -1,8 +1,10 @@
-//! The gradient of the weights of a convolution with kernel 4, stride 2 and padding 1, with fewer multiplications.
+//! The gradient of the weights of a convolution with kernel 4, stride 2 and padding 1, computed
+//! with fewer multiplications.
 //!
-//! [`super::products`] computes, for each tile, `result = A^T [(G w G^T) . (B^T x B)] A`; so the gradient of the
-//! weights is `G^T [sum over tiles of (A result' A^T) . (B^T x B)] G`. What is in brackets is summed for each point of
-//! the transform, and turned into taps once, when the gradient is read.
+//! For each tile, [`super::products`] computes `result = A^T [(G w G^T) . (B^T x B)] A`. So the
+//! gradient of the weights is `G^T [sum over tiles of (A result' A^T) . (B^T x B)] G`. The part in
+//! brackets is summed for each point of the transform. It is turned into taps once, when the
+//! gradient is read.
 
 use super::combine::{Grid, combine};
 use super::{Input, KERNEL, Span, Terms, Way, pairs, terms};
@@ -11,21 +13,23 @@ use crate::kernels::micro::{Block, Run};
 use crate::kernels::simd::{Isa, dispatch};
 use crate::kernels::{Buffer, Shared, padded, pool};
 
-/// What each point takes of the gradients of a tile's results, on one axis: for tiles of two and of three.
+/// The factors with which each point takes the gradients of a tile's results, on one axis: for
+/// tiles of two and of three.
 const OUTPUT: [[Terms; 4]; 2] = [
     [&[(0, 1.)], &[(0, 1.), (1, 1.)], &[], &[(1, -1.)]],
     [&[(0, 1.)], &[(0, 1.), (1, 1.), (2, 1.)], &[(0, 1.), (1, -1.), (2, 1.)], &[(2, 1.)]],
 ];
 
-/// Tiles whose points are multiplied at once: their sums stay in registers meanwhile.
+/// Tiles whose points are multiplied together. Their sums stay in registers meanwhile.
 const TILES: usize = 4;
 
-/// Floats of the sums: `[point][phase][B][A]`, A padded.
+/// Number of floats of the sums: `[point][phase][B][A]`, with A padded.
 pub(in crate::kernels) fn sums(g: &Geometry) -> usize {
     16 * 4 * g.big.channels * padded(g.small.channels)
 }
 
-/// Adds a batch to `out`, or overwrites it. `small: [h w][N][A]` (both padded), `big: [H W][B][N]`.
+/// Adds a batch to `out`, or overwrites it. `small: [h w][N][A]` (both padded),
+/// `big: [H W][B][N]`.
 pub(in crate::kernels) fn add(
     isa: Isa,
     g: &Geometry,
@@ -46,7 +50,7 @@ pub(in crate::kernels) fn add(
     let shared = Shared::new(&mut gradients);
     pool::for_each(points.len(), |i| {
         let (tile, point) = points[i];
-        // SAFETY: in range; tasks differ in the block.
+        // SAFETY: the range is inside `out`; tasks differ in the block.
         let out = unsafe { shared.slice(i * block, block) };
         let sources = gradient_terms(g, tile, point, small, block);
         combine(isa, &sources, Grid { rows: 1, vectors: block / 16, src_row: block }, out);
@@ -59,7 +63,7 @@ pub(in crate::kernels) fn add(
         let with_point: Vec<_> =
             (0..points.len()).filter(|&i| points[i].1 == (point / 4, point % 4)).collect();
         let mut panel = Buffer::new(TILES * b * lanes);
-        // SAFETY: in range; tasks differ in point or phase.
+        // SAFETY: the range is inside the sums; tasks differ in the point or the phase.
         let sums = unsafe { shared.slice(task * b * wide, b * wide) };
         if with_point.is_empty() && !begun {
             sums.fill(0.);
@@ -84,14 +88,15 @@ pub(in crate::kernels) fn add(
                 c_row: wide,
                 accumulate: begun || chunk > 0,
             };
-            // SAFETY: the panel has `TILES` blocks of `b` rows of `lanes`, the gradients blocks of `lanes` rows of `wide`,
-            // of which `batch <= lanes` are read; the sums have `b` rows of `wide`.
+            // SAFETY: the panel has `TILES` blocks of `b` rows of `lanes`. The gradients have
+            // blocks of `lanes` rows of `wide`, of which `batch <= lanes` are read. The sums have
+            // `b` rows of `wide`.
             unsafe { dispatch(isa, block) };
         }
     });
 }
 
-/// The gradients of a tile's results that one point takes, each with its factor.
+/// The gradients of a tile's results that one point needs, each with its factor.
 fn gradient_terms<'a>(
     g: &Geometry,
     tile: [Span; 2],
@@ -109,14 +114,14 @@ fn gradient_terms<'a>(
     sources
 }
 
-/// Sums into taps: `[taps][B][A]`, A padded.
+/// Turns the sums into taps: `[taps][B][A]`, with A padded.
 pub(in crate::kernels) fn fold(isa: Isa, g: &Geometry, sums: &[f32], taps: &mut [f32]) {
     let (b, wide) = (g.big.channels, padded(g.small.channels));
     assert_eq!((sums.len(), taps.len()), (self::sums(g), 16 * b * wide));
     let shared = Shared::new(taps);
     pool::for_each(16 * b, |task| {
         let (tap, row) = (task / b, task % b);
-        // Of an axis, tap k is the one numbered k / 2 of the phase k % 2.
+        // On each axis, tap k is number k / 2 of the phase k % 2.
         let (phase, within) = ([tap / 4 % 2, tap % 4 % 2], [tap / 4 / 2, tap % 4 / 2]);
         let mut sources = vec![];
         for (i, j) in (0..16).map(|point| (point / 4, point % 4)) {
@@ -127,7 +132,7 @@ pub(in crate::kernels) fn fold(isa: Isa, g: &Geometry, sums: &[f32], taps: &mut 
                 sources.push((&sums[at..at + wide], y * x));
             }
         }
-        // SAFETY: in range; tasks differ in tap or row.
+        // SAFETY: the range is inside `taps`; tasks differ in the tap or the row.
         let out = unsafe { shared.slice((tap * b + row) * wide, wide) };
         combine(isa, &sources, Grid { rows: 1, vectors: wide / 16, src_row: wide }, out);
     });
