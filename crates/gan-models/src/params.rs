@@ -118,6 +118,12 @@ impl Params {
         self.0.iter().map(|(name, var)| (name.as_str(), var))
     }
 
+    /// The values of every variable by name, in order, as files hold them. They share the variables' storage.
+    #[must_use]
+    pub fn state_dict(&self) -> Vec<(String, Tensor)> {
+        self.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
+    }
+
     /// What an optimizer updates, in order.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.iter().filter(|(name, _)| !is_statistic(name))

@@ -12,12 +12,9 @@ use crate::ema::Ema;
 use crate::error::{Result, TrainError};
 use crate::trainer::Trainer;
 use candle_core::{Device, Tensor};
-use gan_models::{
-    Discriminator, Generator, ModelConfig, Params, Provenance, read_tensors, sync_directory,
-    write_atomically, write_tensors,
-};
+use gan_files::{UNFINISHED, sync_directory, write_atomically};
+use gan_models::{Discriminator, Generator, ModelConfig, Provenance, read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -29,9 +26,6 @@ const EMA: &str = "ema.safetensors";
 const STATE: &str = "state.json";
 const FORMAT: u32 = 1;
 pub use directory::{go_back, newest, newest_until, prune, step_of};
-
-/// Of directories that are being written; what a crash leaves of them is swept away.
-const UNFINISHED: &str = ".tmp-";
 
 /// What a checkpoint says beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +69,7 @@ pub fn save(
     std::fs::rename(unfinished.path(), &place).map_err(io)?;
     // Renamed away: nothing is left for the guard to delete.
     let _ = unfinished.keep();
-    sync_directory(directory).map_err(io)?;
+    sync_directory(directory)?;
     Ok(place)
 }
 
@@ -143,7 +137,7 @@ fn write(
     notes: serde_json::Value,
 ) -> Result<()> {
     trainer.generator.save(&directory.join(GENERATOR), provenance)?;
-    write_tensors(&directory.join(DISCRIMINATOR), named(trainer.discriminator.params()), None)?;
+    write_tensors(&directory.join(DISCRIMINATOR), trainer.discriminator.params().state_dict(), None)?;
     let prefixed = |player: &str, moments: Vec<(String, Tensor)>| -> Vec<_> {
         moments.into_iter().map(|(name, tensor)| (format!("{player}.{name}"), tensor)).collect()
     };
@@ -152,7 +146,7 @@ fn write(
     write_tensors(&directory.join(OPTIMIZER), moments, None)?;
 
     if let Some(ema) = &trainer.ema {
-        write_tensors(&directory.join(EMA), named(ema.average().params()), None)?;
+        write_tensors(&directory.join(EMA), ema.average().params().state_dict(), None)?;
     }
     let files = [GENERATOR, DISCRIMINATOR, OPTIMIZER]
         .into_iter()
@@ -167,10 +161,6 @@ fn write_state(directory: &Path, state: &State) -> Result<()> {
     let path = directory.join(STATE);
     let json = serde_json::to_vec_pretty(state).map_err(|e| TrainError::checkpoint(&path, e))?;
     Ok(write_atomically(&path, &json)?)
-}
-
-fn named(params: &Params) -> Vec<(String, Tensor)> {
-    params.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
 }
 
 /// Reads `state.json` and checks every file against it.
@@ -215,11 +205,5 @@ fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, 
 
 fn sha256(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        hex.extend(
-            [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or_default()),
-        );
-    }
-    Ok(hex)
+    Ok(gan_files::sha256(&[&bytes]))
 }
