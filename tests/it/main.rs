@@ -13,6 +13,7 @@ mod health;
 mod kill;
 mod layering;
 mod networks;
+mod packages;
 mod parity;
 mod program;
 mod stacked;
