@@ -14,6 +14,7 @@ mod kill;
 mod layering;
 mod layers;
 mod networks;
+mod packages;
 mod parity;
 mod program;
 mod stacked;

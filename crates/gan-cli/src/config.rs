@@ -20,24 +20,25 @@ pub(crate) struct Config {
     pub(crate) train: TrainConfig,
 }
 
-/// The files of `configs/`, so that an installed program has them too.
+/// The files of `configs/`, so that an installed program has them too. The link to them in this crate puts them into its
+/// package.
 pub(crate) const BUILT_IN: [(&str, &str); 16] = [
-    ("mnist-5k", include_str!("../../../configs/mnist-5k.toml")),
-    ("mlp-001", include_str!("../../../configs/mlp-001.toml")),
-    ("mlp-001-verbatim", include_str!("../../../configs/mlp-001-verbatim.toml")),
-    ("mlp-002", include_str!("../../../configs/mlp-002.toml")),
-    ("mlp-003", include_str!("../../../configs/mlp-003.toml")),
-    ("dcgan-28", include_str!("../../../configs/dcgan-28.toml")),
-    ("dcgan-64", include_str!("../../../configs/dcgan-64.toml")),
-    ("mnist-fast", include_str!("../../../configs/mnist-fast.toml")),
-    ("mnist-best", include_str!("../../../configs/mnist-best.toml")),
-    ("mnist-conditional", include_str!("../../../configs/mnist-conditional.toml")),
-    ("fashion", include_str!("../../../configs/fashion.toml")),
-    ("lsgan", include_str!("../../../configs/lsgan.toml")),
-    ("hinge-sn", include_str!("../../../configs/hinge-sn.toml")),
-    ("wgan-gp", include_str!("../../../configs/wgan-gp.toml")),
-    ("r3gan", include_str!("../../../configs/r3gan.toml")),
-    ("stacked-mnist", include_str!("../../../configs/stacked-mnist.toml")),
+    ("mnist-5k", include_str!("../configs/mnist-5k.toml")),
+    ("mlp-001", include_str!("../configs/mlp-001.toml")),
+    ("mlp-001-verbatim", include_str!("../configs/mlp-001-verbatim.toml")),
+    ("mlp-002", include_str!("../configs/mlp-002.toml")),
+    ("mlp-003", include_str!("../configs/mlp-003.toml")),
+    ("dcgan-28", include_str!("../configs/dcgan-28.toml")),
+    ("dcgan-64", include_str!("../configs/dcgan-64.toml")),
+    ("mnist-fast", include_str!("../configs/mnist-fast.toml")),
+    ("mnist-best", include_str!("../configs/mnist-best.toml")),
+    ("mnist-conditional", include_str!("../configs/mnist-conditional.toml")),
+    ("fashion", include_str!("../configs/fashion.toml")),
+    ("lsgan", include_str!("../configs/lsgan.toml")),
+    ("hinge-sn", include_str!("../configs/hinge-sn.toml")),
+    ("wgan-gp", include_str!("../configs/wgan-gp.toml")),
+    ("r3gan", include_str!("../configs/r3gan.toml")),
+    ("stacked-mnist", include_str!("../configs/stacked-mnist.toml")),
 ];
 
 /// Keys that may differ when a run goes on: its length, what it reports, and where the data lie (their

@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: one JSON object a line, each with the `step` it was written at.
 
 use anyhow::{Context, Result};
-use gan_models::write_atomically;
+use gan_files::write_atomically;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};

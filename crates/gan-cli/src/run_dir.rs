@@ -105,7 +105,7 @@ fn sweep(directory: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
         let name = name.to_string_lossy();
-        if name.starts_with(".tmp-") || (name.starts_with('.') && name.ends_with(".tmp")) {
+        if name.starts_with(gan_files::UNFINISHED) {
             std::fs::remove_file(path)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::stacked::Stacks;
-use crate::{DataError, Range, Result, normalize, resize, sha256};
+use crate::{DataError, Range, Result, normalize, resize};
 use candle_core::{Device, Tensor};
 
 const CLASSES: usize = 10;
@@ -178,7 +178,7 @@ impl Dataset {
         match &self.images {
             // The shape fixes where the pixels end, so what follows them can only be labels.
             Images::Stored(pixels) => {
-                sha256::hex(&[shape.as_flattened(), pixels, self.labels.as_deref().unwrap_or_default()])
+                gan_files::sha256(&[shape.as_flattened(), pixels, self.labels.as_deref().unwrap_or_default()])
             }
             Images::Stacked(stacks) => stacks.fingerprint(shape.as_flattened()),
         }

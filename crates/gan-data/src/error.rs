@@ -206,6 +206,12 @@ pub enum DataError {
     Tensor(#[from] candle_core::Error),
 }
 
+impl From<gan_files::FileError> for DataError {
+    fn from(gan_files::FileError { path, source }: gan_files::FileError) -> Self {
+        Self::Write { path, source }
+    }
+}
+
 fn kind_of(magic: u32) -> &'static str {
     match magic {
         crate::idx::IMAGES_MAGIC => "an IDX image file",

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use candle_core::Tensor;
+use gan_files::{AtomicFile, FileError};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
 use crate::dataset::check_channels;
-use crate::{DataError, Result, atomic, normalize};
+use crate::{DataError, Result, normalize};
 
 /// Between images and around them, as torchvision's `make_grid`. Unlike there, gray stays gray and a single image
 /// gets its frame too.
@@ -188,12 +189,12 @@ impl Picture {
 
     fn save_png(&self, path: &Path) -> Result<()> {
         let color = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-        atomic::write(path, |file| {
-            // Sides fit 31 bits by `black`.
-            PngEncoder::new(file)
-                .write_image(&self.pixels, self.width as u32, self.height as u32, color)
-                .map_err(std::io::Error::other)
-        })
+        let mut file = AtomicFile::create(path)?;
+        // Sides fit 31 bits by `black`.
+        PngEncoder::new(&mut file)
+            .write_image(&self.pixels, self.width as u32, self.height as u32, color)
+            .map_err(|e| FileError::new(path, std::io::Error::other(e)))?;
+        Ok(file.commit()?)
     }
 }
 

@@ -10,8 +10,9 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
+use gan_files::{AtomicFile, FileError};
 
-use crate::{DataError, Result, atomic};
+use crate::{DataError, Result};
 
 /// First four bytes of an image file: unsigned bytes (08) in three dimensions (03).
 pub(crate) const IMAGES_MAGIC: u32 = 0x0000_0803;
@@ -231,14 +232,11 @@ fn write_gz(path: &Path, magic: u32, dimensions: &[usize], payload: &[u8]) -> Re
             found: format!("{} bytes", payload.len()),
         });
     };
-    atomic::write(path, |file| {
-        // Without a time stamp the same content is the same file, so its hash can be committed.
-        let mut gzip = GzBuilder::new().mtime(0).write(file, Compression::best());
-        gzip.write_all(&header)?;
-        gzip.write_all(payload)?;
-        gzip.finish()?;
-        Ok(())
-    })
+    let file = AtomicFile::create(path)?;
+    // Without a time stamp the same content is the same file, so its hash can be committed.
+    let mut gzip = GzBuilder::new().mtime(0).write(file, Compression::best());
+    let written = gzip.write_all(&header).and_then(|()| gzip.write_all(payload)).and_then(|()| gzip.finish());
+    Ok(written.map_err(|e| FileError::new(path, e))?.commit()?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 // The README's example reads the embedded digits, so it is no test where they are left out.
 #![cfg_attr(any(feature = "embedded", not(doctest)), doc = include_str!("../README.md"))]
 
-mod atomic;
 mod batches;
 mod config;
 mod dataset;
@@ -15,7 +14,6 @@ pub mod mnist;
 pub mod normalize;
 mod resize;
 mod rng;
-mod sha256;
 mod stacked;
 
 pub use batches::{Batches, BatchesConfig, LastBatch};

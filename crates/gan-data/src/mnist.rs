@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{DataError, Dataset, Result, idx, sha256};
+use crate::{DataError, Dataset, Result, idx};
 
 const SIDE: usize = 28;
 const CLASSES: u8 = 10;
@@ -159,7 +159,7 @@ impl Part {
             }
         };
         // What was read had a header, so there is one; hashing the parts spares a copy of the whole.
-        Ok(sha256::hex(&[&header.unwrap_or_default(), &payload]))
+        Ok(gan_files::sha256(&[&header.unwrap_or_default(), &payload]))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{DataError, Result, Split, resize, rng, sha256};
+use crate::{DataError, Result, Split, resize, rng};
 
 /// Keeps the choice of digits apart from every other stream drawn from the same seed.
 const PURPOSE: [u8; 8] = *b"stacked\0";
@@ -92,7 +92,7 @@ impl Stacks {
             Chosen::These(stacks) => stacks.iter().flat_map(|&stack| (stack as u64).to_le_bytes()).collect(),
         };
         // Stored images begin with their number, which is never as large as the purpose is.
-        sha256::hex(&[
+        gan_files::sha256(&[
             &PURPOSE,
             shape,
             &self.seed.to_le_bytes(),

@@ -170,9 +170,7 @@ impl Classifier {
     pub fn save(&self, path: &Path) -> Result<()> {
         let description = Description { kind: KIND.to_owned(), record: self.record.clone() };
         let json = serde_json::to_string(&description).map_err(|e| ModelError::file(path, e))?;
-        let tensors =
-            self.params.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect();
-        Ok(write_tensors(path, tensors, Some(json))?)
+        Ok(write_tensors(path, self.params.state_dict(), Some(json))?)
     }
 
     fn parse(

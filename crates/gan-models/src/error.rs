@@ -41,6 +41,12 @@ pub enum ModelError {
 /// A result of this crate.
 pub type Result<T, E = ModelError> = std::result::Result<T, E>;
 
+impl From<gan_files::FileError> for ModelError {
+    fn from(gan_files::FileError { path, source }: gan_files::FileError) -> Self {
+        Self::Io { path, source }
+    }
+}
+
 impl ModelError {
     /// A value of `field` that cannot be used.
     pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {

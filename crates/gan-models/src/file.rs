@@ -4,13 +4,12 @@
 use crate::config::ModelConfig;
 use crate::error::{ModelError, Result};
 use crate::generator::Generator;
-use crate::params::Params;
 use candle_core::{Device, Tensor, safetensors::Load};
+use gan_files::write_atomically;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The one key under a safetensors header's `__metadata__`. A single key, since the format's writer
 /// orders several at random, and equal runs are to give equal bytes.
@@ -46,7 +45,7 @@ impl Generator {
     pub fn save(&self, path: &Path, trained: &Provenance) -> Result<()> {
         let description = Description { model: self.config().clone(), trained: trained.clone() };
         let json = serde_json::to_string(&description).map_err(|e| ModelError::file(path, e))?;
-        write_tensors(path, state_dict(self.params()), Some(json))
+        write_tensors(path, self.params().state_dict(), Some(json))
     }
 
     /// Reads what [`Self::save`] wrote.
@@ -66,11 +65,6 @@ impl Generator {
     }
 }
 
-/// The tensors of a network by name, in order.
-fn state_dict(params: &Params) -> Vec<(String, Tensor)> {
-    params.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
-}
-
 /// Writes tensors and, if given, a description; the file is complete or not there.
 ///
 /// # Errors
@@ -78,7 +72,7 @@ fn state_dict(params: &Params) -> Vec<(String, Tensor)> {
 pub fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>, description: Option<String>) -> Result<()> {
     let metadata = description.map(|json| HashMap::from([(KEY.to_owned(), json)]));
     let bytes = safetensors::serialize(tensors, metadata).map_err(|e| ModelError::file(path, e))?;
-    write_atomically(path, &bytes)
+    Ok(write_atomically(path, &bytes)?)
 }
 
 /// Reads every tensor of a file, on the CPU, and its description if there is one.
@@ -107,75 +101,6 @@ pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<(HashMap<String, Tenso
         tensors.insert(name.to_owned(), tensor);
     }
     Ok((tensors, description))
-}
-
-/// Writes a whole [`AtomicFile`].
-///
-/// # Errors
-/// A path that cannot be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|e| ModelError::io(path, e))?;
-    file.commit()
-}
-
-/// A file that is written beside its place, and takes it when it is whole: a reader, or a crash, finds the old file
-/// or the new one.
-#[derive(Debug)]
-pub struct AtomicFile {
-    path: PathBuf,
-    file: tempfile::NamedTempFile,
-}
-
-impl AtomicFile {
-    /// Opens a temporary file in the directory of `path`.
-    ///
-    /// # Errors
-    /// A directory that cannot be written.
-    pub fn create(path: &Path) -> Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".tmp-");
-        // A temporary file is private by default; this one becomes an ordinary file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(directory(path)).map_err(|e| ModelError::io(path, e))?;
-        Ok(Self { path: path.to_owned(), file })
-    }
-
-    /// Flushes it to the disk and renames it. Without this call nothing is left of it.
-    ///
-    /// # Errors
-    /// A disk that is full, a place that cannot be taken.
-    pub fn commit(self) -> Result<()> {
-        let Self { path, file } = self;
-        let io = |e| ModelError::io(&path, e);
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(&path).map_err(|e| io(e.error))?;
-        sync_directory(directory(&path)).map_err(io)
-    }
-}
-
-impl Write for AtomicFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// The parent of a bare file name is the empty path, which cannot be opened.
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes a rename in a directory survive a power failure, where the system can.
-///
-/// # Errors
-/// A directory that cannot be opened or flushed.
-pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { std::fs::File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -216,13 +141,13 @@ mod tests {
         }
         std::fs::write(&path, b"\xff\xff\xff\xff\xff\xff\xff\x7fhello").unwrap();
         assert!(error(&path).contains("not a safetensors file"));
-        write_tensors(&path, state_dict(generator.params()), None).unwrap();
+        write_tensors(&path, generator.params().state_dict(), None).unwrap();
         assert!(error(&path).contains("has no model description"));
-        write_tensors(&path, state_dict(generator.params()), Some("{}".into())).unwrap();
+        write_tensors(&path, generator.params().state_dict(), Some("{}".into())).unwrap();
         assert!(error(&path).contains("unreadable model description"));
         let other = Description { model: preset::mlp_002(), trained: Provenance::default() };
         let json = serde_json::to_string(&other).unwrap();
-        write_tensors(&path, state_dict(generator.params()), Some(json)).unwrap();
+        write_tensors(&path, generator.params().state_dict(), Some(json)).unwrap();
         assert!(error(&path).contains("tensor model.0.weight: expected shape [256, 100], found [128, 4]"));
         std::fs::remove_file(&path).unwrap();
         assert!(error(&path).contains("generator.safetensors: No such file"));

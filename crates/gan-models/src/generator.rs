@@ -167,9 +167,7 @@ mod tests {
     fn a_state_dict_is_taken_only_whole() {
         let config = preset::mlp_003(5);
         let generator = Generator::new(&config, 1, &Device::Cpu).unwrap();
-        let tensors = || -> HashMap<String, Tensor> {
-            generator.params().iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
-        };
+        let tensors = || -> HashMap<String, Tensor> { generator.params().state_dict().into_iter().collect() };
         let error =
             |tensors| Generator::from_tensors(&config, tensors, &Device::Cpu).unwrap_err().to_string();
         assert!(Generator::from_tensors(&config, tensors(), &Device::Cpu).is_ok());
@@ -198,8 +196,7 @@ mod tests {
 
         let config = preset::dcgan_28();
         let generator = Generator::new(&config, 1, &Device::Cpu).unwrap();
-        let state = generator.params().iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor()));
-        let mut negative: HashMap<String, Tensor> = state.collect();
+        let mut negative: HashMap<String, Tensor> = generator.params().state_dict().into_iter().collect();
         negative.insert("model.1.running_var".into(), Tensor::new(&[-1f32; 256], &Device::Cpu).unwrap());
         let error = Generator::from_tensors(&config, negative, &Device::Cpu).unwrap_err().to_string();
         assert_eq!(error, "tensor model.1.running_var holds a negative variance");

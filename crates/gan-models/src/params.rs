@@ -152,6 +152,12 @@ impl Params {
         self.all.iter().map(|(parameter, var)| (parameter.name(), var))
     }
 
+    /// The values of every variable by name, in order, as files hold them. They share the variables' storage.
+    #[must_use]
+    pub fn state_dict(&self) -> Vec<(String, Tensor)> {
+        self.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
+    }
+
     /// What an optimizer updates, in the order of [`Self::layout`].
     pub fn trained(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.of_role(Role::Trained)

@@ -156,7 +156,7 @@ fn a_generators_pass_is_that_of_the_tape() {
 }
 
 #[test]
-fn a_penaltys_gradient_is_that_of_finite_differences() {
+fn the_gradient_of_a_penalty_is_that_of_finite_differences() {
     for (name, mut config) in configs() {
         // Without the kinks of activations, at which the penalty jumps, it is a polynomial of the weights.
         config.discriminator.negative_slope = 1.;

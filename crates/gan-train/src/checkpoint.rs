@@ -14,12 +14,9 @@ use crate::ema::Ema;
 use crate::error::{Result, TrainError};
 use crate::trainer::Trainer;
 use candle_core::{Device, Tensor};
-use gan_models::{
-    Discriminator, Generator, ModelConfig, Params, Provenance, read_tensors, sync_directory,
-    write_atomically, write_tensors,
-};
+use gan_files::{UNFINISHED, sync_directory, write_atomically};
+use gan_models::{Discriminator, Generator, ModelConfig, Provenance, read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -31,10 +28,6 @@ const EMA: &str = "ema.safetensors";
 const STATE: &str = "state.json";
 const FORMAT: u32 = 1;
 pub use directory::{go_back, newest, newest_until, prune, step_of};
-
-/// Start of the names of directories that are being written. A crash can leave some of them, and
-/// they are deleted later.
-const UNFINISHED: &str = ".tmp-";
 
 /// The content of a checkpoint beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,7 +72,7 @@ pub fn save(
     std::fs::rename(unfinished.path(), &place).map_err(io)?;
     // It was renamed, so the guard has nothing to delete.
     let _ = unfinished.keep();
-    sync_directory(directory).map_err(io)?;
+    sync_directory(directory)?;
     Ok(place)
 }
 
@@ -149,7 +142,7 @@ fn write(
     notes: serde_json::Value,
 ) -> Result<()> {
     trainer.generator.save(&directory.join(GENERATOR), provenance)?;
-    write_tensors(&directory.join(DISCRIMINATOR), named(trainer.discriminator.params()), None)?;
+    write_tensors(&directory.join(DISCRIMINATOR), trainer.discriminator.params().state_dict(), None)?;
     let prefixed = |player: &str, moments: Vec<(String, Tensor)>| -> Vec<_> {
         moments.into_iter().map(|(name, tensor)| (format!("{player}.{name}"), tensor)).collect()
     };
@@ -158,7 +151,7 @@ fn write(
     write_tensors(&directory.join(OPTIMIZER), moments, None)?;
 
     if let Some(ema) = &trainer.ema {
-        write_tensors(&directory.join(EMA), named(ema.average().params()), None)?;
+        write_tensors(&directory.join(EMA), ema.average().params().state_dict(), None)?;
     }
     let files = [GENERATOR, DISCRIMINATOR, OPTIMIZER]
         .into_iter()
@@ -173,10 +166,6 @@ fn write_state(directory: &Path, state: &State) -> Result<()> {
     let path = directory.join(STATE);
     let json = serde_json::to_vec_pretty(state).map_err(|e| TrainError::checkpoint(&path, e))?;
     Ok(write_atomically(&path, &json)?)
-}
-
-fn named(params: &Params) -> Vec<(String, Tensor)> {
-    params.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
 }
 
 /// Reads `state.json` and checks every file against it.
@@ -221,11 +210,5 @@ fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, 
 
 fn sha256(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        hex.extend(
-            [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or_default()),
-        );
-    }
-    Ok(hex)
+    Ok(gan_files::sha256(&[&bytes]))
 }

@@ -87,6 +87,12 @@ pub enum TrainError {
 /// A result of this crate.
 pub type Result<T, E = TrainError> = std::result::Result<T, E>;
 
+impl From<gan_files::FileError> for TrainError {
+    fn from(gan_files::FileError { path, source }: gan_files::FileError) -> Self {
+        Self::Io { path, source }
+    }
+}
+
 impl TrainError {
     /// A value of `field` that cannot be used.
     pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {

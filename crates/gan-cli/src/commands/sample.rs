@@ -7,9 +7,10 @@ use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use gan_data::{Grid, GridBuilder, save_image};
-use gan_models::{AtomicFile, Generator};
+use gan_files::AtomicFile;
+use gan_models::Generator;
 use npyz::WriterBuilder;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const DEFAULT_COUNT: usize = 64;
@@ -140,9 +141,8 @@ fn write_npy(images: Images<'_>, out: &Path) -> Result<()> {
     let shape = images.shape().map(|n| n as u64);
     let at = || out.display().to_string();
     let mut file = AtomicFile::create(out)?;
-    let buffer = BufWriter::new(&mut file);
-    let mut writer =
-        npyz::WriteOptions::new().default_dtype().shape(&shape).writer(buffer).begin_nd().with_context(at)?;
+    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
+    let mut writer = options.writer(&mut file).begin_nd().with_context(at)?;
     for chunk in images.chunks() {
         writer.extend(chunk?.flatten_all()?.to_vec1::<f32>()?).with_context(at)?;
     }

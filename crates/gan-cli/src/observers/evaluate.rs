@@ -7,8 +7,9 @@ use crate::judge::{self, Judges, Pixels};
 use crate::observers::provenance;
 use crate::run_dir::{self, Best, RunDir};
 use anyhow::{Context, Result};
+use gan_files::write_atomically;
 use gan_metrics::Evaluation;
-use gan_models::{Generator, write_atomically};
+use gan_models::Generator;
 use gan_train::{EvaluateConfig, Observer, StepReport, TrainError, Trainer};
 use std::ops::ControlFlow;
 

@@ -3,8 +3,6 @@
 use crate::exit::INTERRUPTED;
 use anyhow::Result;
 use gan_train::{Observer, StepReport, Trainer};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,23 +20,33 @@ impl Interrupt {
     pub(crate) fn install() -> Result<Self> {
         let seen = Arc::new(AtomicBool::new(false));
         let flag = seen.clone();
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        std::thread::spawn(move || {
-            let mut first: Option<Instant> = None;
-            for _ in signals.forever() {
-                match first {
-                    None => {
-                        first = Some(Instant::now());
-                        flag.store(true, Ordering::Relaxed);
-                        tracing::warn!("interrupted: saving after this step (once more to exit at once)");
-                    }
-                    Some(first) if first.elapsed() > SAME => std::process::exit(INTERRUPTED.into()),
-                    Some(_) => (),
-                }
+        let mut first: Option<Instant> = None;
+        on_signal(move || match first {
+            None => {
+                first = Some(Instant::now());
+                flag.store(true, Ordering::Relaxed);
+                tracing::warn!("interrupted: saving after this step (once more to exit at once)");
             }
-        });
+            Some(first) if first.elapsed() > SAME => std::process::exit(INTERRUPTED.into()),
+            Some(_) => (),
+        })?;
         Ok(Self(seen))
     }
+}
+
+/// Calls `react` on a thread of its own for each signal.
+#[cfg(unix)]
+fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    std::thread::spawn(move || signals.forever().for_each(|_| react()));
+    Ok(())
+}
+
+/// Calls `react` on a thread of its own for each Ctrl-C or Ctrl-Break, all that there is without Unix's signals.
+#[cfg(not(unix))]
+fn on_signal(react: impl FnMut() + Send + 'static) -> Result<()> {
+    Ok(ctrlc::set_handler(react)?)
 }
 
 impl Observer for Interrupt {

@@ -1,7 +1,8 @@
 //! The checkpoints of a run in one directory.
 
-use super::{UNFINISHED, read_state, write_state};
+use super::{read_state, write_state};
 use crate::error::{Result, TrainError};
+use gan_files::UNFINISHED;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

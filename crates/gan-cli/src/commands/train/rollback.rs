@@ -8,8 +8,8 @@ use crate::journal::Journal;
 use crate::records::{self, Acted, ActedLine, Rollback, RollbackLine};
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
+use gan_files::write_atomically;
 use gan_metrics::health::Verdict;
-use gan_models::write_atomically;
 use gan_train::checkpoint;
 use std::path::{Path, PathBuf};
 

@@ -11,8 +11,8 @@ use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use gan_data::Batches;
+use gan_files::write_atomically;
 use gan_metrics::health::{Failure, Verdict};
-use gan_models::write_atomically;
 use gan_train::{
     Examples, Horizon, Observer, OnFailure, Outcome, TrainError, Trainer, checkpoint, every, fit,
 };

@@ -3,7 +3,8 @@
 use sha2::{Digest, Sha256};
 
 /// The hash of `parts`, one after the other, as 64 hexadecimal digits.
-pub(crate) fn hex(parts: &[&[u8]]) -> String {
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hash = Sha256::new();
     for part in parts {
@@ -19,6 +20,6 @@ mod tests {
     fn the_standards_example() {
         // FIPS 180-2, appendix B.1.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(super::hex(&[b"a", b"bc"]), expected);
+        assert_eq!(super::sha256(&[b"a", b"bc"]), expected);
     }
 }

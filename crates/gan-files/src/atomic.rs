@@ -1,0 +1,150 @@
+//! The writing of a file: beside its place, flushed, renamed, and the directory flushed.
+//!
+//! Every write, flush and rename of a file goes through here, so that one place decides what happens when one fails.
+
+use crate::error::{FileError, Result};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// How the names begin of what is being written. A crash can leave such files.
+pub const UNFINISHED: &str = ".tmp-";
+
+/// Writes a whole [`AtomicFile`].
+///
+/// # Errors
+/// A path that cannot be written; what stood there is unchanged.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(|e| FileError::new(path, e))?;
+    file.commit()
+}
+
+/// A file that is written beside its place, and takes it when it is whole: a reader, or a crash, finds the old file
+/// or the new one. Writes are buffered.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl AtomicFile {
+    /// Opens a temporary file in the directory of `path`.
+    ///
+    /// # Errors
+    /// A directory that cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
+        // A temporary file is private by default; this one becomes an ordinary file, subject to the umask.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(directory(path)).map_err(|e| FileError::new(path, e))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    /// Flushes it to the disk and renames it. Without this call nothing is left of it.
+    ///
+    /// # Errors
+    /// A disk that is full, a place that cannot be taken; what stood there is unchanged.
+    pub fn commit(self) -> Result<()> {
+        let Self { path, file } = self;
+        let at = |e| FileError::new(&path, e);
+        let file = file.into_inner().map_err(|e| at(e.into_error()))?;
+        file.as_file().sync_all().map_err(at)?;
+        file.persist(&path).map_err(|e| at(e.error))?;
+        sync_directory(directory(&path))
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The parent of a bare file name is the empty path, which cannot be opened.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the renames in a directory survive a power failure, where the system can.
+///
+/// # Errors
+/// A directory that cannot be opened or flushed.
+pub fn sync_directory(directory: &Path) -> Result<()> {
+    if cfg!(unix) {
+        let flushed = std::fs::File::open(directory).and_then(|directory| directory.sync_all());
+        flushed.map_err(|e| FileError::new(directory, e))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_that_is_not_finished_leaves_the_old_one_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        write_atomically(&path, b"old").unwrap();
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        file.flush().unwrap();
+        assert!(names(directory.path()).iter().any(|name| name.starts_with(UNFINISHED)));
+        drop(file);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_was_written_takes_the_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        write_atomically(&path, b"old").unwrap();
+        // More than a buffer, in pieces.
+        let bytes: Vec<u8> = (0..100_000_u32).map(|i| i as u8).collect();
+        let mut file = AtomicFile::create(&path).unwrap();
+        bytes.chunks(1000).for_each(|piece| file.write_all(piece).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        file.commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_refusal_names_the_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let absent = directory.path().join("absent/file");
+        let error = write_atomically(&absent, b"x").unwrap_err();
+        assert_eq!((error.path.as_path(), error.source.kind()), (absent.as_path(), io::ErrorKind::NotFound));
+        // A directory stands in the place.
+        let taken = directory.path().join("taken");
+        std::fs::create_dir_all(taken.join("inside")).unwrap();
+        assert_eq!(write_atomically(&taken, b"x").unwrap_err().path, taken);
+        assert_eq!(names(directory.path()), ["taken"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_what_the_umask_lets_them() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (ours, plain) = (directory.path().join("ours"), directory.path().join("plain"));
+        write_atomically(&ours, b"x").unwrap();
+        std::fs::write(&plain, b"x").unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(ours), mode(plain));
+    }
+}
