@@ -14,7 +14,7 @@ pub struct Vitals {
     /// Largest magnitude that a layer of either network gives.
     pub largest_activation: f64,
     /// Of images that the generator draws at this step.
-    pub images: Images,
+    pub images: ImageVitals,
 }
 
 /// Losses and logits over some steps.
@@ -52,7 +52,7 @@ pub struct Player {
 
 /// Generated images beside real ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Images {
+pub struct ImageVitals {
     /// Number of images.
     pub count: usize,
     /// Smallest and largest pixel.
@@ -79,7 +79,7 @@ pub struct Baseline {
     pub reach: [f64; 2],
     /// Share of each class, as the classifier names them.
     pub shares: Vec<f64>,
-    /// [`Images::distance`] of as many real images as a check draws: what no generator gets below.
+    /// [`ImageVitals::distance`] of as many real images as a check draws: what no generator gets below.
     pub distance: f64,
     /// Norm of each network's weights before the first step: generator, discriminator.
     pub weights: [f64; 2],
@@ -94,7 +94,7 @@ impl Vitals {
     pub fn finite(mut self) -> Self {
         let Self { losses, generator, discriminator, largest_activation, images } = &mut self;
         let Losses { d_loss, g_loss, d_real, d_fake, largest_logit, swing, rhythm } = losses;
-        let Images { range: [low, high], spread, distance, copied, .. } = images;
+        let ImageVitals { range: [low, high], spread, distance, copied, .. } = images;
         let mut all = vec![d_loss, g_loss, largest_logit, swing, rhythm];
         all.extend(d_real.iter_mut().chain(d_fake));
         all.extend([largest_activation, low, high, spread, distance, copied]);

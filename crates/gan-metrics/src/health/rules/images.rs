@@ -1,7 +1,7 @@
 //! Symptoms of the images, real and generated.
 
 use super::{Check, PATIENCE, Symptom, WINDOW};
-use crate::health::vitals::{Baseline, Images};
+use crate::health::vitals::{Baseline, ImageVitals};
 
 /// How far the data's pixels may stay from the ends of the generator's reach, as a share of it, or go beyond them.
 const SHORT: f64 = 0.25;
@@ -28,7 +28,7 @@ const UNFORMED: f64 = 2.5;
 const DIVERSE: f64 = 0.3;
 
 pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> {
-    let Images { spread, count, distance, .. } = history.last()?.1.images;
+    let ImageVitals { spread, count, distance, .. } = history.last()?.1.images;
     let was_diverse = history.iter().any(|(_, v)| v.images.spread > DIVERSE);
     if spread >= NARROW || (distance >= UNFORMED && !was_diverse) {
         return None;
