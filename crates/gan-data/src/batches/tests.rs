@@ -109,8 +109,8 @@ fn bounded_numbers_are_uniform() {
 #[test]
 fn batches_hold_the_images_of_their_indices() {
     let gray = batches(9, config(4));
-    let (step, batch) = gray.iter_from(5, &Device::Cpu).next().unwrap().unwrap();
-    assert_eq!((step, batch.dims()), (5, &[4, 1, 2, 2][..]));
+    let batch = gray.batch(5, &Device::Cpu).unwrap();
+    assert_eq!(batch.dims(), [4, 1, 2, 2]);
     let expected: Vec<u8> =
         gray.indices(5).iter().flat_map(|&index| gray.dataset().image(index as usize).into_owned()).collect();
     assert_eq!(crate::normalize::from_tensor(&batch).unwrap(), expected);
