@@ -4,13 +4,31 @@ use sha2::{Digest, Sha256};
 
 /// The hash of `parts`, one after the other, as 64 hexadecimal digits.
 pub(crate) fn hex(parts: &[&[u8]]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hash = Sha256::new();
+    let mut hash = Hash::new();
     for part in parts {
         hash.update(part);
     }
-    let nibbles = hash.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+    hash.hex()
+}
+
+/// The hash of what comes part by part.
+pub(crate) struct Hash(Sha256);
+
+impl Hash {
+    pub(crate) fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    pub(crate) fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// 64 hexadecimal digits.
+    pub(crate) fn hex(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let nibbles = self.0.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::exit::usage;
 use crate::{device, npy};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
-use gan_data::{Dataset, Range, evenly_spaced, folder};
+use gan_data::{Dataset, Range, Source, evenly_spaced, folder};
 use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
 use std::path::Path;
@@ -26,11 +26,11 @@ enum Origin {
 }
 
 impl Subject {
-    /// To be judged beside `data`: RGB images that are gray are judged as gray, but stacks of three digits may be alike.
-    pub(super) fn open(args: &args::Evaluate, data: gan_data::Source) -> Result<Self> {
+    /// To be judged beside `data`: RGB images that are gray are judged as gray, but images that are composed of three may be alike.
+    pub(super) fn open(args: &args::Evaluate, data: Source) -> Result<Self> {
         if let Some(path) = &args.samples {
             let origin = if path.is_dir() { files(path)? } else { Origin::Tensor(array(path, args.range)?) };
-            let origin = if data == gan_data::Source::StackedMnist { origin } else { origin.gray(path)? };
+            let origin = if data.composed().is_some() { origin } else { origin.gray(path)? };
             return Ok(Self { name: path.display().to_string(), origin });
         }
         let Some(from) = &args.from else {
