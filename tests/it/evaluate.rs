@@ -83,7 +83,7 @@ fn a_run_its_samples_and_their_pictures_are_judged_alike() {
 fn real_digits_are_perfect_and_copies_are_found_out() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let data = gan_data::mnist::mnist_5k().unwrap();
+    let data = gan_data::mnist_5k().unwrap();
     let write = |name: &str, first: usize| {
         let images = (first..data.len()).step_by(2).flat_map(|i| data.image(i).into_owned()).collect();
         npy(&at.join(name), &[2500, 28, 28], images);
@@ -109,7 +109,7 @@ fn copies_are_those_of_the_images_that_were_trained_on() {
     let at = directory.path();
     let args = small("run");
     succeed(at, &small_with(&args, &["--set", "data.limit=100", "--set", "train.steps=5"]));
-    let data = gan_data::mnist::mnist_5k().unwrap();
+    let data = gan_data::mnist_5k().unwrap();
     let write = |name: &str, first: usize| {
         let images = (first..data.len()).step_by(50).flat_map(|i| data.image(i).into_owned()).collect();
         npy(&at.join(name), &[100, 28, 28], images);
@@ -139,7 +139,7 @@ fn copies_are_those_of_the_images_that_were_trained_on() {
 fn gray_images_are_gray_however_they_are_saved() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let data = gan_data::mnist::mnist_5k().unwrap();
+    let data = gan_data::mnist_5k().unwrap();
     let images: Vec<u8> = (0..100).flat_map(|i| data.image(i * 50).into_owned()).collect();
     let tripled: Vec<u8> = images.chunks(784).flat_map(|image| image.repeat(3)).collect();
     npy(&at.join("gray.npy"), &[100, 28, 28], images.clone());

@@ -6,6 +6,7 @@ mod bench;
 mod classes;
 mod cli;
 mod configs;
+mod data;
 mod evaluate;
 mod golden;
 #[cfg(feature = "fused")]

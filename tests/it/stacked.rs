@@ -8,7 +8,7 @@ use std::path::Path;
 /// MNIST's four files with 1000 and 250 of the embedded digits.
 fn digits(directory: &Path) {
     std::fs::create_dir(directory).unwrap();
-    let data = gan_data::mnist::mnist_5k().unwrap();
+    let data = gan_data::mnist_5k().unwrap();
     for (prefix, first, step) in [("train", 0, 5), ("t10k", 1, 20)] {
         let chosen: Vec<usize> = (first..data.len()).step_by(step).collect();
         let pixels = chosen.iter().flat_map(|&i| data.image(i).into_owned()).collect();
@@ -80,7 +80,7 @@ fn copies_of_one_digit_in_all_channels_have_ten_modes() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     digits(&at.join("mnist"));
-    let data = gan_data::mnist::mnist_5k().unwrap();
+    let data = gan_data::mnist_5k().unwrap();
     std::fs::create_dir(at.join("gray")).unwrap();
     for i in 0..100 {
         let gray = data.image(i * 50 + 3);

@@ -4,7 +4,9 @@ mod sample;
 
 pub(crate) use sample::{Class, Sample};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use gan_data::Source;
 use std::path::PathBuf;
 
 /// Train generative adversarial networks on small images and sample from them.
@@ -59,7 +61,7 @@ pub(crate) struct Train {
     /// Directory of the run. [default: runs/NAME, numbered if it is taken]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Directory of the training data: IDX files of MNIST or Fashion-MNIST, or images. The environment
+    /// Directory of the training data: the files of the configuration's data set, or images. The environment
     /// variable GAN_DATA_DIR does the same for configurations that read a directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -94,8 +96,8 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// What the directory holds. [default: the run's data, else mnist]
-    #[arg(long, value_enum, value_name = "NAME")]
-    pub(crate) data: Option<DataName>,
+    #[arg(long, alias = "name", value_parser = data_set(|_| true), value_name = "NAME")]
+    pub(crate) data: Option<Source>,
     /// Images to judge, 64 or more. [default: 10000, of stacked-mnist 26000; at most as many as there are, and as real ones are held out]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u32>,
@@ -166,47 +168,37 @@ pub(crate) struct Data {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Show what a data set holds, and whether a directory is the canonical MNIST.
+    /// Show what a data set holds, its classes, and whether its files are the published ones.
     #[command(after_help = "\
 Examples:
   gan-cli data info
   gan-cli data info --data-dir ~/mnist
-  gan-cli data info --name stacked-mnist --data-dir ~/mnist
-  gan-cli data info --name folder --data-dir ~/faces")]
+  gan-cli data info --data stacked-mnist --data-dir ~/mnist
+  gan-cli data info --data folder --data-dir ~/faces")]
     Info {
         /// The data set. [default: mnist with --data-dir, else mnist-5k]
-        #[arg(long, value_enum)]
-        name: Option<DataName>,
+        #[arg(long, alias = "name", value_parser = data_set(|_| true), value_name = "NAME")]
+        data: Option<Source>,
         /// Directory of its files.
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
-    /// Download MNIST or Fashion-MNIST from the Hugging Face hub as gzipped IDX files.
-    #[command(after_help = "Example:\n  gan-cli data download --name fashion-mnist --out ~/fashion")]
+    /// Download a data set from the Hugging Face hub as gzipped IDX files.
+    #[command(after_help = "Example:\n  gan-cli data download --data fashion-mnist --out ~/fashion")]
     Download {
         /// The data set.
-        #[arg(long, value_enum, default_value = "mnist")]
-        name: HubName,
+        #[arg(
+            long,
+            alias = "name",
+            value_parser = data_set(|source| source.is_on_hub()),
+            value_name = "NAME",
+            default_value = Source::MNIST.name
+        )]
+        data: Source,
         /// Where the four files go.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DataName {
-    #[value(name = "mnist-5k")]
-    Mnist5k,
-    Mnist,
-    FashionMnist,
-    StackedMnist,
-    Folder,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HubName {
-    Mnist,
-    FashionMnist,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -248,14 +240,9 @@ pub(crate) struct Device {
     pub(crate) device: String,
 }
 
-impl From<DataName> for gan_data::Source {
-    fn from(name: DataName) -> Self {
-        match name {
-            DataName::Mnist5k => Self::Mnist5k,
-            DataName::Mnist => Self::Mnist,
-            DataName::FashionMnist => Self::FashionMnist,
-            DataName::StackedMnist => Self::StackedMnist,
-            DataName::Folder => Self::Folder,
-        }
-    }
+/// Takes the name of a data set of which `is_meant` holds, and lists these in `--help`.
+fn data_set(is_meant: fn(&Source) -> bool) -> impl TypedValueParser<Value = Source> {
+    let names =
+        Source::all().filter(is_meant).map(|source| PossibleValue::new(source.name).help(source.summary));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Source>())
 }

@@ -2,7 +2,7 @@
 
 use crate::exit::usage;
 use anyhow::{Context, Result};
-use gan_data::{DataConfig, Source};
+use gan_data::DataConfig;
 use gan_models::ModelConfig;
 use gan_train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -129,12 +129,12 @@ pub(crate) fn set_data_dir(data: &mut DataConfig, flag: Option<&Path>) -> Result
     let dir = match (flag, &data.dir, dir_from_environment()) {
         (Some(dir), ..) => dir.to_owned(),
         (None, Some(dir), _) => dir.clone(),
-        (None, None, Some(dir)) if data.name != Source::Mnist5k => dir,
+        (None, None, Some(dir)) if data.name.embedded_part_of().is_none() => dir,
         _ => return Ok(()),
     };
-    if data.name == Source::Mnist5k && flag.is_some() {
-        tracing::info!("reading MNIST from {} in place of the embedded digits", dir.display());
-        data.name = Source::Mnist;
+    if let Some(whole) = data.name.embedded_part_of().filter(|_| flag.is_some()) {
+        tracing::info!("reading {} from {} in place of the embedded digits", whole.title, dir.display());
+        data.name = whole;
     }
     data.dir = Some(absolute(&dir)?);
     Ok(())

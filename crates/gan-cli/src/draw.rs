@@ -11,9 +11,9 @@ const CHUNK: usize = 64;
 /// Images `[n, C, H, W]` in [-1, 1], a chunk at a time. Which image comes i-th depends on the seed and
 /// i, not on how many are drawn, but for rounding: a product of other dimensions may add in another order.
 #[derive(Debug)]
-pub(crate) struct Images<'a> {
+pub(crate) struct Drawing<'a> {
     generator: &'a Generator,
-    source: Source,
+    inputs: Inputs,
     count: usize,
     /// Where the generator has classes.
     labels: Option<Labels>,
@@ -40,24 +40,25 @@ impl Labels {
     }
 }
 
+/// What the generator is given.
 #[derive(Debug)]
-enum Source {
+enum Inputs {
     Given(Tensor),
     Seeded(Box<Stream>, Latents),
 }
 
-impl<'a> Images<'a> {
+impl<'a> Drawing<'a> {
     /// `count` images from the latents of `seed`; of a generator with classes, one of each in turn.
     pub(crate) fn seeded(generator: &'a Generator, seed: u64, count: usize) -> Self {
         let latents = generator.config().latents();
         let labels = latents.classes().map(Labels::InTurn);
-        let source = Source::Seeded(Box::new(Stream::new(seed, "sample", 0)), latents);
-        Self { generator, source, count, labels }
+        let inputs = Inputs::Seeded(Box::new(Stream::new(seed, "sample", 0)), latents);
+        Self { generator, inputs, count, labels }
     }
 
     /// An image of each of the latents `[N, latent_dim]`, with labels behind them where the generator has classes.
     pub(crate) fn of_latents(generator: &'a Generator, latents: Tensor) -> Result<Self> {
-        Ok(Self { generator, count: latents.dim(0)?, source: Source::Given(latents), labels: None })
+        Ok(Self { generator, count: latents.dim(0)?, inputs: Inputs::Given(latents), labels: None })
     }
 
     /// The same seed's images of these classes.
@@ -67,7 +68,7 @@ impl<'a> Images<'a> {
 
     /// No element of a seed's latents farther from 0 than `limit`, if there is one.
     pub(crate) fn truncated(mut self, limit: Option<f64>) -> Result<Self> {
-        if let (Source::Seeded(_, latents), Some(limit)) = (&mut self.source, limit) {
+        if let (Inputs::Seeded(_, latents), Some(limit)) = (&mut self.inputs, limit) {
             *latents = latents.truncated(limit)?;
         }
         Ok(self)
@@ -92,13 +93,13 @@ impl<'a> Images<'a> {
     pub(crate) fn chunks(mut self) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
         (0..self.count).step_by(CHUNK).map(move |start| {
             let n = CHUNK.min(self.count - start);
-            let z = match (&mut self.source, self.labels) {
-                (Source::Given(latents), _) => latents.narrow(0, start, n)?,
-                (Source::Seeded(stream, latents), Some(labels)) => {
+            let z = match (&mut self.inputs, self.labels) {
+                (Inputs::Given(latents), _) => latents.narrow(0, start, n)?,
+                (Inputs::Seeded(stream, latents), Some(labels)) => {
                     let labels: Vec<u8> = (start..start + n).map(|index| labels.of(index)).collect();
                     latents.draw_of(stream, &labels, self.generator.device())?
                 }
-                (Source::Seeded(stream, latents), None) => {
+                (Inputs::Seeded(stream, latents), None) => {
                     latents.draw(stream, n, self.generator.device())?
                 }
             };

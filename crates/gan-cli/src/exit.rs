@@ -69,7 +69,7 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
         cause.is::<Usage>()
             || matches!(cause.downcast_ref(), Some(ModelError::Config { .. }))
             || matches!(cause.downcast_ref(), Some(TrainError::Config { .. } | TrainError::Mismatch { .. }))
-            || matches!(cause.downcast_ref(), Some(DataError::Value { .. } | DataError::MissingDir))
+            || matches!(cause.downcast_ref(), Some(DataError::Value { .. } | DataError::MissingDir { .. }))
     });
     ExitCode::from(if is_usage { 2 } else { 1 })
 }

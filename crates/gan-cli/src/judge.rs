@@ -14,18 +14,22 @@ use std::time::Instant;
 /// 512x512 images must not take the memory of 60,000 real ones as large.
 const LARGEST: usize = 64;
 
-/// Stacks of digits that are compared with at most, and that copies are sought among: with all 128,000 this takes minutes and
-/// gigabytes.
-const STACKS: usize = 50_000;
-/// Stacks that are compared with, for each that is judged: there is no end of them, and few are to be judged fast.
-const STACKS_FOR_EACH: usize = 2;
+/// Name of the classifier for data that none inside the program knows.
+const OF_STRANGERS: &str = "mnist";
 
-/// The classifier for data of that name, or that of `file`.
-pub(crate) fn classifier(file: Option<&Path>, data: &str) -> Result<Classifier> {
+/// The classifier of `file`, or the one inside the program for this data set.
+pub(crate) fn classifier(file: Option<&Path>, data: Source) -> Result<Classifier> {
     Ok(match file {
         Some(file) => Classifier::load(file, &Device::Cpu)?,
-        None => Classifier::of(data, &Device::Cpu)?,
+        None => Classifier::pinned(data.classifier.unwrap_or(OF_STRANGERS), &Device::Cpu)?,
     })
+}
+
+/// Whether a classifier that learned on data of the name `learned` knows this data set: it is the same, or has the same
+/// classifier, as a part and what is composed of it have.
+fn knows(learned: &str, data: Source) -> bool {
+    let family = |source: Source| source.classifier.unwrap_or(source.name);
+    learned.parse().map_or(learned, family) == family(data)
 }
 
 /// A classifier, and the real images as it sees them.
@@ -34,7 +38,7 @@ pub(crate) struct Judges {
     pub(crate) classifier: Classifier,
     pub(crate) reference: Reference,
     /// Of the images to be judged.
-    pub(crate) modes: Modes,
+    pub(crate) modes: Channels,
     /// Whether the classifier's classes are the data's.
     pub(crate) tells_classes: bool,
     /// Images to draw, as many as real ones are held out or fewer.
@@ -48,7 +52,7 @@ impl Judges {
         let Some(evaluate) = &config.train.evaluate else { return Ok(None) };
         let start = Instant::now();
         let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
-        let classifier = classifier(evaluate.features.as_deref(), real.data())?;
+        let classifier = classifier(evaluate.features.as_deref(), config.data.name)?;
         let count = evaluate.count.min(real.held_out_count());
         if count < evaluate.count {
             tracing::warn!("train.evaluate.count: {} images, as real ones are held out", count);
@@ -60,11 +64,10 @@ impl Judges {
         tracing::info!(
             "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)"
         );
-        if !classifier.knows(real.data()) {
+        let (modes, tells_classes) = (real.channels_hold(&classifier), real.is_known_to(&classifier));
+        if !tells_classes {
             warn_of_features(data);
         }
-        let modes = real.modes(&classifier);
-        let tells_classes = classifier.knows(real.data());
         Ok(Some(Self { classifier, reference, modes, tells_classes, count }))
     }
 }
@@ -84,11 +87,13 @@ pub(crate) enum Pixels {
     Dropped,
 }
 
-/// Whether the channels of an image are digits each, so that there are modes to count.
+/// What the channels of an image are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Modes {
-    Counted,
-    None,
+pub(crate) enum Channels {
+    /// A digit each, so that there are modes to count.
+    Digits,
+    /// The colours of one thing.
+    Colours,
 }
 
 /// Real images.
@@ -115,11 +120,11 @@ pub(crate) struct Names {
 
 impl Real {
     /// Data like those of `config`, to judge images of `channels` and `size`. All of them, whatever the limit, are compared
-    /// with, but of stacked digits a part. Where there is no test split, every other image is held out of that, though it
+    /// with, but of a composed data set a part. Where there is no test split, every other image is held out of that, though it
     /// may have been trained on.
     pub(crate) fn load(config: &DataConfig, size: usize, channels: usize) -> Result<Self> {
         let size = if size > LARGEST { SIDE } else { size };
-        let most = if config.name == Source::StackedMnist { STACKS } else { usize::MAX };
+        let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
         let read = |config: &DataConfig, split| Ok(config.load(split, size, channels)?.spread(most));
         let all = DataConfig { limit: None, ..config.clone() };
         let reference = Arc::new(read(&all, Split::Train)?);
@@ -143,12 +148,11 @@ impl Real {
         Ok(Self { trained, reference, held_out, source: config.name, channels, names })
     }
 
-    /// What is needed to judge `count` images. Of stacked digits this is fewer: any are as good as any others.
+    /// What is needed to judge `count` images. Of a composed data set this is fewer: any are as good as any others.
     pub(crate) fn for_judging(self, count: usize) -> Self {
-        if self.source != Source::StackedMnist {
-            return self;
-        }
-        let reference = Arc::new(Arc::unwrap_or_clone(self.reference).spread(STACKS_FOR_EACH * count));
+        let Some(composed) = self.source.composed() else { return self };
+        let compared = composed.compared_for_each * count;
+        let reference = Arc::new(Arc::unwrap_or_clone(self.reference).spread(compared));
         Self { reference, held_out: self.held_out.spread(count), ..self }
     }
 
@@ -172,17 +176,23 @@ impl Real {
         self.reference.len()
     }
 
-    /// Whether there are modes, and a classifier that tells them apart.
-    pub(crate) fn modes(&self, classifier: &Classifier) -> Modes {
-        let is_stacked = self.source == Source::StackedMnist && classifier.record().classes == 10;
-        if is_stacked { Modes::Counted } else { Modes::None }
+    /// Whether the classifier learned on these data, so that its classes are theirs.
+    pub(crate) fn is_known_to(&self, classifier: &Classifier) -> bool {
+        knows(&classifier.record().data, self.source)
+    }
+
+    /// What the channels are to a classifier, which may not tell digits apart.
+    pub(crate) fn channels_hold(&self, classifier: &Classifier) -> Channels {
+        let classes = self.source.composed().and_then(|composed| composed.of.classes());
+        if classes == Some(classifier.record().classes) { Channels::Digits } else { Channels::Colours }
     }
 
     /// All that the metrics need of the real images.
     pub(crate) fn reference(&self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
-        let look = |data| sample(classifier, self.chunks(data), Pixels::Dropped, self.modes(classifier));
+        let look =
+            |data| sample(classifier, self.chunks(data), Pixels::Dropped, self.channels_hold(classifier));
         let held_out = look(&self.held_out)?;
-        let held_out = match self.held_out.labels().filter(|_| classifier.knows(self.data())) {
+        let held_out = match self.held_out.labels().filter(|_| self.is_known_to(classifier)) {
             Some(labels) => held_out.with_labels(labels.to_vec())?,
             None => held_out,
         };
@@ -209,7 +219,7 @@ pub(crate) fn sample(
     classifier: &Classifier,
     chunks: impl Iterator<Item = Result<Tensor>>,
     kept: Pixels,
-    modes: Modes,
+    channels: Channels,
 ) -> Result<Sample> {
     let (mut features, mut probabilities, mut pixels) = (vec![], vec![], vec![]);
     for chunk in chunks {
@@ -222,9 +232,9 @@ pub(crate) fn sample(
         }
     }
     let sample = Sample::new(&Tensor::cat(&features, 0)?, &Tensor::cat(&probabilities, 0)?)?;
-    let sample = match modes {
-        Modes::Counted => sample.with_seen_digits()?,
-        Modes::None => sample,
+    let sample = match channels {
+        Channels::Digits => sample.with_seen_digits()?,
+        Channels::Colours => sample,
     };
     Ok(match kept {
         Pixels::Kept => sample.with_images(&Tensor::cat(&pixels, 0)?)?,
@@ -238,5 +248,30 @@ pub(crate) fn name_distance(evaluation: &mut serde_json::Value, features: &str) 
         && let Some(distance) = fields.remove("frechet_distance")
     {
         fields.insert(format!("{}_fd", features.replace('-', "_")), distance);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gan_metrics::classifier::PINNED;
+
+    #[test]
+    fn every_data_set_has_a_classifier_and_is_known_to_its_own() {
+        for source in Source::all() {
+            let record = classifier(None, source).unwrap().record().clone();
+            assert_eq!(knows(&record.data, source), source.classifier.is_some(), "{source}");
+            assert!(source.classifier.is_none_or(|name| PINNED.contains(&name)), "{source}");
+            // One of your own that learned on it.
+            assert!(knows(source.name, source), "{source}");
+        }
+        let source = |name: &str| name.parse::<Source>().unwrap();
+        for data in ["mnist", "mnist-5k", "stacked-mnist"] {
+            assert!(knows("mnist", source(data)) && knows("mnist-5k", source(data)), "{data}");
+            assert!(!knows("fashion-mnist", source(data)) && !knows("runes", source(data)), "{data}");
+        }
+        for data in ["folder", "fashion-mnist", "kmnist", "emnist-digits", "cifar-10"] {
+            assert!(!knows("mnist", source(data)), "{data}");
+        }
     }
 }

@@ -3,11 +3,11 @@
 use std::error::Error;
 
 use candle_core::Device;
-use gan_data::{GridBuilder, Range, mnist, normalize};
+use gan_data::{GridBuilder, Range, mnist_5k, normalize};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).unwrap_or_else(|| "digits.png".into());
-    let digits = mnist::mnist_5k()?;
+    let digits = mnist_5k()?;
     let labels = digits.labels().ok_or("the digits have no labels")?;
     let size = digits.size();
     let mut grid = GridBuilder::new(100, 10, 1, size, size)?;

@@ -128,12 +128,6 @@ impl Batches {
         self.dataset.tensors(count, chunk, channels, range, device)
     }
 
-    /// The batches from `step` on, without end, each with its step. An item is an error where
-    /// [`batch`](Self::batch) is.
-    pub fn iter_from(&self, step: u64, device: &Device) -> impl Iterator<Item = Result<(u64, Tensor)>> {
-        (step..).map(move |step| Ok((step, self.batch(step, device)?)))
-    }
-
     fn permutation(&self, epoch: u64) -> Arc<[u32]> {
         // A poisoned lock guards nothing broken: the pair is replaced whole.
         let mut cached = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);

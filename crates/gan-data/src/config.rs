@@ -1,11 +1,10 @@
 //! The `[data]` table of an experiment, and the data set it means.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mnist::{self, Name, Split};
-use crate::{DataError, Dataset, Range, Result, folder, stacked};
+use crate::{DataError, Dataset, Range, Result, Source, Split};
 
 /// What to train on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,43 +25,12 @@ pub struct DataConfig {
     pub limit: Option<usize>,
 }
 
-/// The data sets that can be named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The 5,000 digits inside this crate.
-    #[serde(rename = "mnist-5k")]
-    Mnist5k,
-    /// MNIST, from its IDX files or from the hub.
-    Mnist,
-    /// Fashion-MNIST, from its IDX files or from the hub.
-    FashionMnist,
-    /// Three of MNIST's digits as red, green and blue: an image of one of 1000 modes.
-    StackedMnist,
-    /// A directory of PNG and JPEG files, or of MNIST's IDX files.
-    Folder,
-}
-
-impl Source {
-    /// The name in a configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mnist5k => "mnist-5k",
-            Self::Mnist => "mnist",
-            Self::FashionMnist => "fashion-mnist",
-            Self::StackedMnist => "stacked-mnist",
-            Self::Folder => "folder",
-        }
-    }
-}
-
 impl DataConfig {
     /// Checks what can be checked without reading data.
     ///
     /// # Errors
     ///
-    /// If the batch size is 0, a folder has no directory, or the embedded digits have one.
+    /// If the batch size or the limit is 0, data in files alone have no directory, or the embedded digits have one.
     pub fn validate(&self) -> Result<()> {
         if self.batch_size == 0 {
             return Err(DataError::Value {
@@ -78,20 +46,23 @@ impl DataConfig {
                 found: "0".to_owned(),
             });
         }
-        match (self.name, &self.dir) {
-            (Source::Folder, None) => Err(DataError::MissingDir),
+        match (self.name.embedded_part_of(), &self.dir) {
             // To ignore the directory would be to train on other data than asked for.
-            (Source::Mnist5k, Some(dir)) => Err(DataError::Value {
+            (Some(whole), Some(dir)) => Err(DataError::Value {
                 field: "data.dir",
-                expected: "none, as mnist-5k is embedded (name = \"mnist\" reads a directory)".to_owned(),
+                expected: format!(
+                    "none, as {} is embedded (name = \"{whole}\" reads a directory)",
+                    self.name
+                ),
                 found: dir.display().to_string(),
             }),
+            (_, None) if self.name.needs_dir() => Err(DataError::MissingDir { name: self.name.name }),
             _ => Ok(()),
         }
     }
 
-    /// Reads the data set at `size` x `size`. A folder's images get `channels` (1 or 3); digits and clothes stay
-    /// gray, for [`Batches`](crate::Batches) to replicate; stacked digits have 3.
+    /// Reads the data set at `size` x `size`. A folder's images get `channels` (1 or 3); all others keep theirs, and
+    /// [`Batches`](crate::Batches) replicates those that are gray.
     ///
     /// # Errors
     ///
@@ -99,68 +70,24 @@ impl DataConfig {
     /// such split: the embedded digits and a folder of images are training data only.
     pub fn load(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
         self.validate()?;
-        let data = self.load_all(split, size, channels)?;
+        let data = self.name.read(self.dir.as_deref(), split, size, channels)?;
         data.check_fits("channels", channels)?;
         Ok(match self.limit.filter(|_| split == Split::Train) {
             Some(limit) => data.spread(limit),
             None => data,
         })
     }
-
-    fn load_all(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
-        match (self.name, self.dir.as_deref()) {
-            (Source::Mnist5k, _) if split == Split::Test => {
-                Err(DataError::NoSplit { name: "mnist-5k".to_owned() })
-            }
-            (Source::Mnist5k, _) => embedded()?.resize(size),
-            (Source::Mnist, dir) => mnist_like(dir, Name::Mnist, split)?.resize(size),
-            (Source::FashionMnist, dir) => mnist_like(dir, Name::FashionMnist, split)?.resize(size),
-            (Source::StackedMnist, dir) => {
-                let digits = mnist_like(dir, Name::Mnist, split)?.named(self.name.as_str());
-                digits.stacked(stacked::SEED, stacked::count(split))?.resize(size)
-            }
-            (Source::Folder, None) => Err(DataError::MissingDir),
-            (Source::Folder, Some(dir)) if split == Split::Train => folder::load(dir, size, channels),
-            (Source::Folder, Some(dir)) if mnist::holds(dir, split) => {
-                mnist::load_dir(dir, Name::Mnist, split)?.named(folder::NAME).resize(size)
-            }
-            (Source::Folder, Some(dir)) => Err(DataError::NoSplit { name: dir.display().to_string() }),
-        }
-    }
-}
-
-fn mnist_like(dir: Option<&Path>, name: Name, split: Split) -> Result<Dataset> {
-    dir.map_or_else(|| from_hub(name, split), |dir| mnist::load_dir(dir, name, split))
-}
-
-#[cfg(feature = "hub")]
-fn from_hub(name: Name, split: Split) -> Result<Dataset> {
-    crate::hub::load(name, split)
-}
-
-#[cfg(not(feature = "hub"))]
-fn from_hub(name: Name, _: Split) -> Result<Dataset> {
-    Err(DataError::NoHub { name: name.as_str() })
-}
-
-#[cfg(feature = "embedded")]
-fn embedded() -> Result<Dataset> {
-    mnist::mnist_5k()
-}
-
-#[cfg(not(feature = "embedded"))]
-fn embedded() -> Result<Dataset> {
-    Err(DataError::NotEmbedded)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::idx::{self, IdxImages};
+    use std::path::Path;
 
-    fn config(name: Source, dir: Option<&Path>) -> DataConfig {
+    fn config(name: &str, dir: Option<&Path>) -> DataConfig {
         DataConfig {
-            name,
+            name: name.parse().unwrap(),
             batch_size: 64,
             dir: dir.map(Path::to_owned),
             range: Range::default(),
@@ -170,14 +97,8 @@ mod tests {
 
     #[test]
     fn tables_come_back_as_written() {
-        for (text, name) in [
-            ("mnist-5k", Source::Mnist5k),
-            ("mnist", Source::Mnist),
-            ("fashion-mnist", Source::FashionMnist),
-            ("stacked-mnist", Source::StackedMnist),
-            ("folder", Source::Folder),
-        ] {
-            let config: DataConfig = toml::from_str(&format!("name = \"{text}\"\nbatch-size = 64")).unwrap();
+        for name in Source::all().map(|source| source.name) {
+            let config: DataConfig = toml::from_str(&format!("name = \"{name}\"\nbatch-size = 64")).unwrap();
             assert_eq!(config, self::config(name, None));
             let written = toml::to_string(&config).unwrap();
             assert!(!written.contains("dir") && written.contains("range = \"minus-one-one\""), "{written}");
@@ -193,7 +114,10 @@ mod tests {
     fn unknown_keys_and_names_are_refused() {
         for (text, part) in [
             ("name = \"mnist\"\nbatch_size = 64", "batch_size"),
-            ("name = \"cifar\"\nbatch-size = 64", "cifar"),
+            (
+                "name = \"cifar\"\nbatch-size = 64",
+                "unknown variant `cifar`, expected one of `mnist-5k`, `mnist`",
+            ),
             ("name = \"mnist\"\nbatch-size = 64\nrange = \"half\"", "half"),
         ] {
             let error = toml::from_str::<DataConfig>(text).unwrap_err().to_string();
@@ -203,15 +127,19 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        let empty = DataConfig { batch_size: 0, ..config(Source::Mnist5k, None) };
+        let empty = DataConfig { batch_size: 0, ..config("mnist-5k", None) };
         assert_eq!(
             empty.validate().unwrap_err().to_string(),
             "data.batch-size: expected at least 1, found 0"
         );
-        let missing = config(Source::Folder, None).load(Split::Train, 28, 1).unwrap_err().to_string();
+        let missing = config("folder", None).load(Split::Train, 28, 1).unwrap_err().to_string();
         assert!(missing.contains("--data-dir") && missing.contains("data.dir"), "{missing}");
-        assert!(config(Source::Mnist5k, Some(Path::new("data"))).validate().is_err());
-        config(Source::FashionMnist, None).validate().unwrap();
+        for name in ["kmnist", "cifar-100", "folder"] {
+            let missing = config(name, None).validate().unwrap_err().to_string();
+            assert!(missing.contains(&format!("a directory for name = \"{name}\", found none")), "{missing}");
+        }
+        assert!(config("mnist-5k", Some(Path::new("data"))).validate().is_err());
+        config("fashion-mnist", None).validate().unwrap();
     }
 
     #[test]
@@ -223,14 +151,14 @@ mod tests {
             idx::write_labels_gz(dir.path().join(format!("{prefix}-labels-idx1-ubyte.gz")), &vec![1; count])
                 .unwrap();
         }
-        for name in [Source::Mnist, Source::FashionMnist, Source::Folder] {
+        for name in ["mnist", "fashion-mnist", "folder"] {
             let config = config(name, Some(dir.path()));
             for (split, count) in [(Split::Train, 3), (Split::Test, 2)] {
                 let data = config.load(split, 32, 3).unwrap();
                 assert_eq!((data.len(), data.channels(), data.size()), (count, 1, 32));
             }
         }
-        let stacked = config(Source::StackedMnist, Some(dir.path()));
+        let stacked = config("stacked-mnist", Some(dir.path()));
         for (split, count) in [(Split::Train, 128_000), (Split::Test, 26_000)] {
             let data = stacked.load(split, 32, 3).unwrap();
             assert_eq!((data.len(), data.channels(), data.size()), (count, 3, 32));
@@ -242,18 +170,17 @@ mod tests {
         let error = stacked.load(Split::Train, 28, 1).unwrap_err().to_string();
         assert!(error.contains("expected 3") && error.contains("model.channels"), "{error}");
         let empty = tempfile::tempdir().unwrap();
-        let error =
-            config(Source::Folder, Some(empty.path())).load(Split::Test, 32, 1).unwrap_err().to_string();
+        let error = config("folder", Some(empty.path())).load(Split::Test, 32, 1).unwrap_err().to_string();
         assert!(error.contains("no test split"), "{error}");
     }
 
     #[cfg(feature = "embedded")]
     #[test]
     fn a_limit_takes_images_of_the_whole_data() {
-        let limited = DataConfig { limit: Some(20), ..config(Source::Mnist5k, None) };
+        let limited = DataConfig { limit: Some(20), ..config("mnist-5k", None) };
         let data = limited.load(Split::Train, 28, 1).unwrap();
         // Sorted by class, 500 each.
-        assert_eq!(data.class_counts(), Some([2; 10]));
+        assert_eq!(data.class_counts(), Some(vec![2; 10]));
         let none = DataConfig { limit: Some(0), ..limited };
         assert_eq!(none.validate().unwrap_err().to_string(), "data.limit: expected at least 1, found 0");
     }
@@ -261,15 +188,15 @@ mod tests {
     #[cfg(feature = "embedded")]
     #[test]
     fn embedded_digits_need_nothing() {
-        let data = config(Source::Mnist5k, None).load(Split::Train, 28, 1).unwrap();
+        let data = config("mnist-5k", None).load(Split::Train, 28, 1).unwrap();
         assert_eq!((data.len(), data.size()), (5000, 28));
-        assert!(config(Source::Mnist5k, None).load(Split::Test, 28, 1).is_err());
+        assert!(config("mnist-5k", None).load(Split::Test, 28, 1).is_err());
     }
 
     #[cfg(not(feature = "hub"))]
     #[test]
     fn without_the_hub_the_error_names_the_ways_out() {
-        let error = config(Source::Mnist, None).load(Split::Train, 28, 1).unwrap_err().to_string();
+        let error = config("mnist", None).load(Split::Train, 28, 1).unwrap_err().to_string();
         for part in ["`hub`", "cargo install --path crates/gan-cli", "--data-dir", "mnist-5k"] {
             assert!(error.contains(part), "{error}");
         }

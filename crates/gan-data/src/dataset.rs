@@ -6,41 +6,48 @@ use crate::stacked::Stacks;
 use crate::{DataError, Range, Result, normalize, resize};
 use candle_core::{Device, Tensor};
 
-const CLASSES: usize = 10;
+/// A label is a byte.
+const MAX_CLASSES: usize = 256;
 
 /// Square images of one size, as bytes in `[channels, size, size]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     name: String,
     source: String,
-    images: Images,
+    images: Storage,
     channels: usize,
     size: usize,
-    labels: Option<Vec<u8>>,
+    labels: Option<Labelling>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Images {
+enum Storage {
     /// `[count, channels, size, size]`.
     Stored(Vec<u8>),
     /// Composed when they are asked for.
     Stacked(Stacks),
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Labelling {
+    /// One for each image, all below `classes`.
+    of_images: Vec<u8>,
+    classes: usize,
+}
+
 impl Dataset {
-    /// Takes `pixels: [count, channels, size, size]`; `source` tells people where they came from.
+    /// Takes `pixels: [count, channels, size, size]`, without labels; `source` tells people where they came from.
     ///
     /// # Errors
     ///
-    /// If `channels` is neither 1 nor 3, `size` is not in `1..=4096`, the pixels are no positive whole number of
-    /// images, or the labels are not one in `0..=9` for each image.
+    /// If `channels` is neither 1 nor 3, `size` is not in `1..=4096`, or the pixels are no positive whole number of
+    /// images.
     pub fn new(
         name: impl Into<String>,
         source: impl Into<String>,
         pixels: Vec<u8>,
         channels: usize,
         size: usize,
-        labels: Option<Vec<u8>>,
     ) -> Result<Self> {
         check_channels("channels", channels)?;
         resize::check_size(size)?;
@@ -52,26 +59,28 @@ impl Dataset {
                 found: format!("{} bytes", pixels.len()),
             });
         }
-        if let Some(labels) = &labels {
-            let count = pixels.len() / area;
-            let stranger = labels.iter().find(|&&label| usize::from(label) >= CLASSES);
-            if labels.len() != count || stranger.is_some() {
-                return Err(DataError::Value {
-                    field: "labels",
-                    expected: format!("{count} in 0..=9"),
-                    found: stranger
-                        .map_or_else(|| labels.len().to_string(), |label| format!("a label {label}")),
-                });
-            }
+        let (name, source, images) = (name.into(), source.into(), Storage::Stored(pixels));
+        Ok(Self { name, source, images, channels, size, labels: None })
+    }
+
+    /// The same images with the class of each, one of `classes`.
+    ///
+    /// # Errors
+    ///
+    /// If there are no classes or more than 256, or the labels are not one below `classes` for each image.
+    pub fn with_labels(self, labels: Vec<u8>, classes: usize) -> Result<Self> {
+        let wrong = |field, expected, found| Err(DataError::Value { field, expected, found });
+        if !(1..=MAX_CLASSES).contains(&classes) {
+            return wrong("classes", format!("1..={MAX_CLASSES}"), classes.to_string());
         }
-        Ok(Self {
-            name: name.into(),
-            source: source.into(),
-            images: Images::Stored(pixels),
-            channels,
-            size,
-            labels,
-        })
+        let expected = format!("{} in 0..={}", self.len(), classes - 1);
+        if labels.len() != self.len() {
+            return wrong("labels", expected, labels.len().to_string());
+        }
+        if let Some(stranger) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+            return wrong("labels", expected, format!("a label {stranger}"));
+        }
+        Ok(Self { labels: Some(Labelling { of_images: labels, classes }), ..self })
     }
 
     /// `count` RGB images, each of three of these gray ones as red, green and blue: an image of one of 1000 modes where these
@@ -83,14 +92,14 @@ impl Dataset {
     /// If the images are not gray, or `count` is 0.
     pub fn stacked(self, seed: u64, count: usize) -> Result<Self> {
         let source = format!("stacks of three of {} images: {}", self.len(), self.source);
-        let (Images::Stored(planes), 1) = (self.images, self.channels) else {
+        let (Storage::Stored(planes), 1) = (self.images, self.channels) else {
             return Err(DataError::Value {
                 field: "channels",
                 expected: "1, to stack gray images".to_owned(),
                 found: self.channels.to_string(),
             });
         };
-        let images = Images::Stacked(Stacks::new(planes, self.size, seed, count)?);
+        let images = Storage::Stacked(Stacks::new(planes, self.size, seed, count)?);
         Ok(Self { source, images, channels: 3, labels: None, ..self })
     }
 
@@ -110,8 +119,8 @@ impl Dataset {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.images {
-            Images::Stored(pixels) => pixels.len() / self.area(),
-            Images::Stacked(stacks) => stacks.len(),
+            Storage::Stored(pixels) => pixels.len() / self.area(),
+            Storage::Stacked(stacks) => stacks.len(),
         }
     }
 
@@ -141,23 +150,23 @@ impl Dataset {
     #[must_use]
     pub fn image(&self, index: usize) -> Cow<'_, [u8]> {
         match &self.images {
-            Images::Stored(pixels) => Cow::Borrowed(&pixels[index * self.area()..][..self.area()]),
-            Images::Stacked(stacks) => Cow::Owned(stacks.image(index)),
+            Storage::Stored(pixels) => Cow::Borrowed(&pixels[index * self.area()..][..self.area()]),
+            Storage::Stacked(stacks) => Cow::Owned(stacks.image(index)),
         }
     }
 
-    /// The class of each image, in `0..=9`, where classes are known.
+    /// The class of each image, where classes are known.
     #[must_use]
     pub fn labels(&self) -> Option<&[u8]> {
-        self.labels.as_deref()
+        self.labels.as_ref().map(|labels| &labels.of_images[..])
     }
 
     /// Number of images in each class, where classes are known.
     #[must_use]
-    pub fn class_counts(&self) -> Option<[usize; CLASSES]> {
+    pub fn class_counts(&self) -> Option<Vec<usize>> {
         self.labels.as_ref().map(|labels| {
-            let mut counts = [0; CLASSES];
-            for &label in labels {
+            let mut counts = vec![0; labels.classes];
+            for &label in &labels.of_images {
                 counts[usize::from(label)] += 1;
             }
             counts
@@ -177,10 +186,10 @@ impl Dataset {
         let shape = [self.len(), self.channels, self.size, self.size].map(|side| (side as u64).to_le_bytes());
         match &self.images {
             // The shape fixes where the pixels end, so what follows them can only be labels.
-            Images::Stored(pixels) => {
-                gan_files::sha256(&[shape.as_flattened(), pixels, self.labels.as_deref().unwrap_or_default()])
+            Storage::Stored(pixels) => {
+                gan_files::sha256(&[shape.as_flattened(), pixels, self.labels().unwrap_or_default()])
             }
-            Images::Stacked(stacks) => stacks.fingerprint(shape.as_flattened()),
+            Storage::Stacked(stacks) => stacks.fingerprint(shape.as_flattened()),
         }
     }
 
@@ -192,8 +201,8 @@ impl Dataset {
     /// If `size` is not in `1..=4096`, or the result would not fit in memory's address range.
     pub fn resize(self, size: usize) -> Result<Self> {
         let images = match self.images {
-            Images::Stored(pixels) => Images::Stored(resize::planes(pixels, self.size, size)?),
-            Images::Stacked(stacks) => Images::Stacked(stacks.resize(self.size, size)?),
+            Storage::Stored(pixels) => Storage::Stored(resize::planes(pixels, self.size, size)?),
+            Storage::Stacked(stacks) => Storage::Stacked(stacks.resize(self.size, size)?),
         };
         Ok(Self { images, size, ..self })
     }
@@ -264,13 +273,16 @@ impl Dataset {
     }
 
     fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {
-        let labels = self.labels.as_ref().map(|labels| indices.clone().map(|index| labels[index]).collect());
+        let labels = self.labels.as_ref().map(|Labelling { of_images, classes }| {
+            let of_images = indices.clone().map(|index| of_images[index]).collect();
+            Labelling { of_images, classes: *classes }
+        });
         let images = match &self.images {
-            Images::Stored(pixels) => {
+            Storage::Stored(pixels) => {
                 let image = |index| &pixels[index * self.area()..][..self.area()];
-                Images::Stored(indices.flat_map(image).copied().collect())
+                Storage::Stored(indices.flat_map(image).copied().collect())
             }
-            Images::Stacked(stacks) => Images::Stacked(stacks.pick(indices)),
+            Storage::Stacked(stacks) => Storage::Stacked(stacks.pick(indices)),
         };
         Self { name: self.name.clone(), source: self.source.clone(), images, labels, ..*self }
     }

@@ -1,6 +1,7 @@
 //! The one error type of this crate: what was wrong, where, and what was expected instead.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// A result whose error is a [`DataError`].
@@ -76,12 +77,12 @@ pub enum DataError {
         /// Uncompressed length found.
         found: u64,
     },
-    /// The content goes on after what its header announces.
+    /// The content goes on after what its header announces, or the data set has.
     #[error("{path}: trailing bytes: expected {expected} bytes, found more")]
     Trailing {
         /// The file.
         path: PathBuf,
-        /// Uncompressed length by the header, header included.
+        /// Uncompressed length by the header, header included, or that of the published file.
         expected: u64,
     },
     /// A gzip stream is cut off: the download or copy did not finish.
@@ -109,7 +110,7 @@ pub enum DataError {
         /// The first two bytes, in hexadecimal.
         found: String,
     },
-    /// A directory lacks one of the IDX files.
+    /// A directory lacks one of the data set's files.
     #[error("{dir}: expected one of {}, found none", .tried.join(", "))]
     MissingFile {
         /// The directory searched.
@@ -130,14 +131,28 @@ pub enum DataError {
         label_count: usize,
     },
     /// A label is no class of the data set.
-    #[error("{path}: label {index}: expected 0..=9, found {found}")]
+    #[error("{path}: {what} {index}: expected {expected:?}, found {found}")]
     Label {
         /// The file.
         path: PathBuf,
-        /// Position of the label.
+        /// Which of the labels that an image has.
+        what: &'static str,
+        /// Position of the label, from 0.
         index: usize,
+        /// The labels that there are in the file.
+        expected: RangeInclusive<usize>,
         /// Its value.
         found: u8,
+    },
+    /// A file of images in records of one length is empty, or ends within an image.
+    #[error("{path}: expected a positive multiple of {record} bytes, one image each, found {found} bytes")]
+    Records {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of an image and its labels.
+        record: u64,
+        /// Uncompressed length found.
+        found: u64,
     },
     /// A directory holds nothing to learn from.
     #[error("{dir}: expected images ({extensions}) or MNIST's IDX files, found neither")]
@@ -186,11 +201,14 @@ pub enum DataError {
         /// The data set.
         name: String,
     },
-    /// `name = "folder"` without a directory.
+    /// A data set that is in files alone, without a directory.
     #[error(
-        "data.dir: expected a directory for name = \"folder\", found none: give --data-dir or set data.dir"
+        "data.dir: expected a directory for name = \"{name}\", found none: give --data-dir or set data.dir"
     )]
-    MissingDir,
+    MissingDir {
+        /// The data set.
+        name: &'static str,
+    },
     /// A setting, or the shape of a tensor, is not acceptable.
     #[error("{field}: expected {expected}, found {found}")]
     Value {

@@ -8,11 +8,10 @@ use image::{DynamicImage, ImageReader, Limits, RgbImage};
 use rayon::prelude::*;
 
 use crate::dataset::check_channels;
-use crate::mnist::{self, Name, Split};
 use crate::{DataError, Dataset, Result, resize};
 
 /// What data from a directory are called: what they show, nobody says.
-pub(crate) const NAME: &str = "folder";
+const NAME: &str = "folder";
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 /// A small file can announce a huge picture; more than this is no training image.
 const MAX_SIDE: u32 = 16_384;
@@ -21,9 +20,6 @@ const MAX_DECODED_BYTES: u64 = 512 << 20;
 /// Reads every PNG and JPEG file (by extension, in either case) in `dir` and below, sorted by path, without
 /// labels. Each is cut to its central square, resized to `size` x `size` by a triangle filter and converted to
 /// `channels` (1 or 3); what is transparent becomes black. Directories behind symbolic links are not entered.
-///
-/// If there are no such files but MNIST's training images, those are read as [`mnist::load_dir`] does and resized;
-/// they keep their one channel.
 ///
 /// # Errors
 ///
@@ -35,9 +31,6 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
     check_channels("channels", channels)?;
     let paths = image_paths(dir)?;
     if paths.is_empty() {
-        if mnist::holds(dir, Split::Train) {
-            return mnist::load_dir(dir, Name::Mnist, Split::Train)?.named(NAME).resize(size);
-        }
         return Err(DataError::NoImages { dir: dir.to_owned(), extensions: EXTENSIONS.join(", ") });
     }
     let area = channels * size * size;
@@ -55,7 +48,7 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
         Ok::<_, DataError>(())
     })?;
     let source = format!("{} images in {}", paths.len(), dir.display());
-    Dataset::new(NAME, source, pixels, channels, size, None)
+    Dataset::new(NAME, source, pixels, channels, size)
 }
 
 /// Channels (1 or 3) and the shorter side of the first image, by path, that [`load`] would read in `dir`.
@@ -140,7 +133,6 @@ fn over_black(image: &DynamicImage) -> DynamicImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::idx::{self, IdxImages};
     use image::{GrayImage, Luma, Rgb, Rgba, RgbaImage};
 
     fn load_error(dir: &Path) -> String {
@@ -202,17 +194,5 @@ mod tests {
         let path = dir.path().join("long.png");
         GrayImage::new(MAX_SIDE + 1, 1).save(&path).unwrap();
         assert_eq!(load_error(dir.path()), format!("cannot decode {}", path.display()));
-    }
-
-    #[test]
-    fn mnist_files_are_read_where_there_are_no_images() {
-        let dir = tempfile::tempdir().unwrap();
-        let images = IdxImages { count: 2, rows: 28, cols: 28, pixels: vec![50; 2 * 784] };
-        idx::write_images_gz(dir.path().join("train-images.idx3-ubyte.gz"), &images).unwrap();
-        idx::write_labels_gz(dir.path().join("train-labels-idx1-ubyte.gz"), &[3, 4]).unwrap();
-        let data = load(dir.path(), 64, 3).unwrap();
-        assert_eq!((data.len(), data.channels(), data.size()), (2, 1, 64));
-        assert_eq!(data.labels(), Some(&[3, 4][..]));
-        assert!((0..2).all(|index| *data.image(index) == [50; 64 * 64]));
     }
 }

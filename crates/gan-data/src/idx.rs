@@ -1,17 +1,16 @@
 //! The IDX format of MNIST: a big-endian header of magic number and dimensions, then bytes; raw or gzip.
 //!
-//! Headers are checked before they are believed. What the bytes mean (28x28 digits, ten classes) is for
-//! [`crate::mnist`] to say.
+//! Headers are checked before they are believed. What the bytes mean (28x28 digits, ten classes) is for the
+//! descriptors in `sources/` to say.
 
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::cmp::Ordering;
+use std::io::Write;
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use gan_files::{AtomicFile, FileError};
 
+use crate::packed::{Content, MAX_BYTES};
 use crate::{DataError, Result};
 
 /// First four bytes of an image file: unsigned bytes (08) in three dimensions (03).
@@ -19,11 +18,8 @@ pub(crate) const IMAGES_MAGIC: u32 = 0x0000_0803;
 /// First four bytes of a label file: unsigned bytes (08) in one dimension (01).
 pub(crate) const LABELS_MAGIC: u32 = 0x0000_0801;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// No image data set of this format is wider; a header that says so is damaged.
 const MAX_SIDE: u64 = 4096;
-/// Uncompressed bytes a file may announce: ninety times MNIST.
-const MAX_BYTES: u64 = 1 << 32;
 
 /// The content of an IDX image file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +41,7 @@ pub struct IdxImages {
 /// If the file cannot be read, is called `.gz` but is not gzip, or is no complete IDX image file: wrong magic
 /// number, implausible header, truncated, trailing bytes, gzip stream cut off or corrupt.
 pub fn read_images(path: impl AsRef<Path>) -> Result<IdxImages> {
-    let path = path.as_ref();
-    images(open(path)?, path)
+    images(Content::open(path.as_ref())?)
 }
 
 /// Reads the label file `path`, raw or gzip as its first two bytes say. Any byte counts as a label.
@@ -55,8 +50,7 @@ pub fn read_images(path: impl AsRef<Path>) -> Result<IdxImages> {
 ///
 /// As [`read_images`].
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
-    let path = path.as_ref();
-    labels(open(path)?, path)
+    labels(Content::open(path.as_ref())?)
 }
 
 /// Parses the bytes of an image file, raw or gzip; `source` names them in errors.
@@ -65,7 +59,7 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
 ///
 /// As [`read_images`].
 pub fn parse_images(bytes: &[u8], source: &Path) -> Result<IdxImages> {
-    images(bytes, source)
+    images(Content::of(bytes, source)?)
 }
 
 /// Parses the bytes of a label file, raw or gzip; `source` names them in errors.
@@ -74,7 +68,7 @@ pub fn parse_images(bytes: &[u8], source: &Path) -> Result<IdxImages> {
 ///
 /// As [`read_images`].
 pub fn parse_labels(bytes: &[u8], source: &Path) -> Result<Vec<u8>> {
-    labels(bytes, source)
+    labels(Content::of(bytes, source)?)
 }
 
 /// Writes an image file as gzip, atomically; equal images give equal bytes, for there is no time stamp.
@@ -105,122 +99,67 @@ pub(crate) fn header(magic: u32, dimensions: &[usize]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn open(path: &Path) -> Result<impl BufRead + use<>> {
-    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
-    let start = file.fill_buf().map_err(unreadable)?;
-    let start = &start[..start.len().min(GZIP_MAGIC.len())];
-    let named_gz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(OsStr::new("gz")));
-    if named_gz && start != GZIP_MAGIC {
-        let found = match start {
-            [] => "an empty file".to_owned(),
-            bytes => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
-        };
-        return Err(DataError::NotGzip { path: path.to_owned(), found });
-    }
-    Ok(file)
-}
-
-fn images(reader: impl BufRead, path: &Path) -> Result<IdxImages> {
-    let ([count, rows, cols], pixels) = decode(reader, path, IMAGES_MAGIC, ["count", "rows", "cols"])?;
+fn images(content: Content<'_>) -> Result<IdxImages> {
+    let ([count, rows, cols], pixels) = decode(content, IMAGES_MAGIC, ["count", "rows", "cols"])?;
     Ok(IdxImages { count, rows, cols, pixels })
 }
 
-fn labels(reader: impl BufRead, path: &Path) -> Result<Vec<u8>> {
-    Ok(decode(reader, path, LABELS_MAGIC, ["count"])?.1)
+fn labels(content: Content<'_>) -> Result<Vec<u8>> {
+    Ok(decode(content, LABELS_MAGIC, ["count"])?.1)
 }
 
 fn decode<const N: usize>(
-    mut reader: impl BufRead,
-    path: &Path,
+    mut content: Content<'_>,
     magic: u32,
     fields: [&'static str; N],
 ) -> Result<([usize; N], Vec<u8>)> {
-    let start = reader.fill_buf().map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-    if start.starts_with(&GZIP_MAGIC) {
-        Source { reader: MultiGzDecoder::new(reader), path, gzip: true }.decode(magic, fields)
-    } else {
-        Source { reader, path, gzip: false }.decode(magic, fields)
+    let path = content.path();
+    let truncated = |expected, found| DataError::Truncated { path: path.to_owned(), expected, found };
+    let header_length = 4 * (N as u64 + 1);
+    let header = content.read(header_length)?;
+    let mut words =
+        header.chunks_exact(4).map(|word| word.iter().fold(0, |n, &byte| n << 8 | u32::from(byte)));
+    // The kind of file is worth more to the reader than its length, so it comes first.
+    if let Some(found) = words.next().filter(|&found| found != magic) {
+        return Err(DataError::Magic { path: path.to_owned(), expected: magic, found });
+    }
+    let dimensions: Vec<u64> = words.map(u64::from).collect();
+    let Ok(dimensions) = <[u64; N]>::try_from(dimensions) else {
+        return Err(truncated(header_length, header.len() as u64));
+    };
+    let length = payload_length(dimensions, fields, path)?;
+
+    // One byte more than announced is enough to see that there is more, however far a stream inflates.
+    let payload = content.read(length + 1)?;
+    let (expected, found) = (header_length + length, header_length + payload.len() as u64);
+    match found.cmp(&expected) {
+        Ordering::Less => Err(truncated(expected, found)),
+        Ordering::Greater => Err(DataError::Trailing { path: path.to_owned(), expected }),
+        Ordering::Equal => Ok((dimensions.map(|dimension| dimension as usize), payload)),
     }
 }
 
-/// Uncompressed bytes and the name to complain under.
-struct Source<'a, R> {
-    reader: R,
-    path: &'a Path,
-    gzip: bool,
-}
-
-impl<R: Read> Source<'_, R> {
-    fn decode<const N: usize>(
-        mut self,
-        magic: u32,
-        fields: [&'static str; N],
-    ) -> Result<([usize; N], Vec<u8>)> {
-        let header_length = 4 * (N as u64 + 1);
-        let header = self.read(header_length, 0)?;
-        let mut words =
-            header.chunks_exact(4).map(|word| word.iter().fold(0, |n, &byte| n << 8 | u32::from(byte)));
-        // The kind of file is worth more to the reader than its length, so it comes first.
-        if let Some(found) = words.next().filter(|&found| found != magic) {
-            return Err(DataError::Magic { path: self.path.to_owned(), expected: magic, found });
+fn payload_length<const N: usize>(
+    dimensions: [u64; N],
+    fields: [&'static str; N],
+    path: &Path,
+) -> Result<u64> {
+    let implausible =
+        |field, expected, found| DataError::Header { path: path.to_owned(), field, expected, found };
+    let mut length = 1_u64;
+    for (index, (dimension, field)) in dimensions.into_iter().zip(fields).enumerate() {
+        if index == 0 && dimension == 0 {
+            return Err(implausible(field, "at least 1", dimension));
         }
-        let dimensions: Vec<u64> = words.map(u64::from).collect();
-        let Ok(dimensions) = <[u64; N]>::try_from(dimensions) else {
-            return Err(self.truncated(header_length, header.len() as u64));
-        };
-        let length = self.payload_length(dimensions, fields)?;
-
-        // One byte more than announced is enough to see that there is more, however far a stream inflates.
-        let payload = self.read(length + 1, header_length)?;
-        let (expected, found) = (header_length + length, header_length + payload.len() as u64);
-        match found.cmp(&expected) {
-            std::cmp::Ordering::Less => Err(self.truncated(expected, found)),
-            std::cmp::Ordering::Greater => Err(DataError::Trailing { path: self.path.to_owned(), expected }),
-            std::cmp::Ordering::Equal => Ok((dimensions.map(|dimension| dimension as usize), payload)),
+        if index > 0 && !(1..=MAX_SIDE).contains(&dimension) {
+            return Err(implausible(field, "1..=4096", dimension));
         }
+        length = length.saturating_mul(dimension);
     }
-
-    fn payload_length<const N: usize>(&self, dimensions: [u64; N], fields: [&'static str; N]) -> Result<u64> {
-        let implausible =
-            |field, expected, found| DataError::Header { path: self.path.to_owned(), field, expected, found };
-        let mut length = 1_u64;
-        for (index, (dimension, field)) in dimensions.into_iter().zip(fields).enumerate() {
-            if index == 0 && dimension == 0 {
-                return Err(implausible(field, "at least 1", dimension));
-            }
-            if index > 0 && !(1..=MAX_SIDE).contains(&dimension) {
-                return Err(implausible(field, "1..=4096", dimension));
-            }
-            length = length.saturating_mul(dimension);
-        }
-        if length > MAX_BYTES || usize::try_from(length).is_err() {
-            return Err(implausible("count * rows * cols", "at most 4294967296", length));
-        }
-        Ok(length)
+    if length > MAX_BYTES || usize::try_from(length).is_err() {
+        return Err(implausible("count * rows * cols", "at most 4294967296", length));
     }
-
-    /// Up to `limit` bytes. The buffer grows with what arrives, not with what a header promised.
-    fn read(&mut self, limit: u64, already: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let Err(source) = self.reader.by_ref().take(limit).read_to_end(&mut bytes) else {
-            return Ok(bytes);
-        };
-        let path = self.path.to_owned();
-        Err(match source.kind() {
-            io::ErrorKind::UnexpectedEof if self.gzip => {
-                DataError::GzipEnds { path, found: already + bytes.len() as u64 }
-            }
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if self.gzip => {
-                DataError::GzipCorrupt { path, source }
-            }
-            _ => DataError::Read { path, source },
-        })
-    }
-
-    fn truncated(&self, expected: u64, found: u64) -> DataError {
-        DataError::Truncated { path: self.path.to_owned(), expected, found }
-    }
+    Ok(length)
 }
 
 fn write_gz(path: &Path, magic: u32, dimensions: &[usize], payload: &[u8]) -> Result<()> {

@@ -2,24 +2,32 @@
 #![cfg_attr(any(feature = "embedded", not(doctest)), doc = include_str!("../README.md"))]
 
 mod batches;
+mod canonical;
+mod cifar;
 mod config;
 mod dataset;
 mod error;
 pub mod folder;
+mod format;
 mod grid;
-#[cfg(feature = "hub")]
-pub mod hub;
+mod hub;
 pub mod idx;
-pub mod mnist;
+mod idx_files;
 pub mod normalize;
+mod packed;
 mod resize;
 mod rng;
+mod sources;
+mod spelling;
 mod stacked;
 
 pub use batches::{Batches, BatchesConfig, LastBatch};
-pub use config::{DataConfig, Source};
+pub use canonical::FileCheck;
+pub use config::DataConfig;
 pub use dataset::{Dataset, evenly_spaced};
 pub use error::{DataError, Result};
 pub use grid::{Grid, GridBuilder, save_image};
-pub use mnist::Split;
 pub use normalize::Range;
+#[cfg(feature = "embedded")]
+pub use sources::mnist_5k;
+pub use sources::{Composed, Descriptor, ImageShape, Source, Split};

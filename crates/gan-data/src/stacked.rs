@@ -2,22 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{DataError, Result, Split, resize, rng};
+use crate::{DataError, Result, resize, rng};
 
 /// Keeps the choice of digits apart from every other stream drawn from the same seed.
 const PURPOSE: [u8; 8] = *b"stacked\0";
-
-/// Seed of `stacked-mnist`: of the data set, so that each run has the same images.
-pub(crate) const SEED: u64 = 0;
-
-/// Images of `stacked-mnist`: 128,000 to train on, as `PacGAN` has them (Lin et al. 2017, arXiv 1712.04086), and as many of
-/// the test digits as the papers draw from a generator to count its modes.
-pub(crate) fn count(split: Split) -> usize {
-    match split {
-        Split::Train => 128_000,
-        Split::Test => 26_000,
-    }
-}
 
 /// Gray images, and which three of them each stack is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,4 +6,4 @@ mod sha256;
 
 pub use atomic::{AtomicFile, UNFINISHED, sync_directory, write_atomically};
 pub use error::{FileError, Result};
-pub use sha256::sha256;
+pub use sha256::{Sha256, sha256};

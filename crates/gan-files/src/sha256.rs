@@ -1,17 +1,40 @@
 //! SHA-256 as people compare it: in hexadecimal.
 
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
 /// The hash of `parts`, one after the other, as 64 hexadecimal digits.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part);
     }
-    let nibbles = hash.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+    hash.hex()
+}
+
+/// The hash of what comes part by part.
+#[derive(Debug, Clone, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// The hash of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The hash of all parts, as 64 hexadecimal digits.
+    #[must_use]
+    pub fn hex(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let nibbles = self.0.finalize().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Trains the classifier whose features the metrics use, and says what it reaches on the test split.
 //!
-//! `cargo xtask train-classifier --data-dir DIR` runs it: DIR holds the IDX files of MNIST, or of data in its format.
+//! `cargo xtask train-classifier --data-dir DIR` runs it: DIR holds the files of MNIST, or of other gray images with labels.
 #![expect(clippy::print_stdout, reason = "a program shows its progress and its result")]
 
 #[path = "train_classifier/augment.rs"]
@@ -11,9 +11,9 @@ mod options;
 use anyhow::{Context, Result};
 use augment::Augment;
 use candle_core::{Device, Tensor};
-use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range, Split, mnist};
+use gan_data::{Batches, BatchesConfig, DataConfig, Dataset, LastBatch, Range, Split};
 use gan_metrics::Classifier;
-use gan_metrics::classifier::{CHUNK, Record};
+use gan_metrics::classifier::{CHUNK, Record, SIDE};
 use gan_models::{Batch, Draws, Wanted};
 use gan_ops::AdamHyper;
 use gan_train::{Algorithm, Optimizer};
@@ -22,16 +22,23 @@ use options::Options;
 const BATCH: usize = 128;
 /// Falls along half a cosine to nothing (Loshchilov & Hutter 2017, arXiv 1608.03983).
 const LR: f64 = 2e-3;
-const CLASSES: usize = 10;
 
 fn main() -> Result<()> {
     let Some(options) = Options::parse()? else { return Ok(()) };
     let device = Device::Cpu;
-    let load = |split| mnist::load_dir(&options.data_dir, options.name, split);
+    let data = DataConfig {
+        name: options.name,
+        batch_size: BATCH,
+        dir: Some(options.data_dir.clone()),
+        range: Range::default(),
+        limit: None,
+    };
+    let load = |split| data.load(split, SIDE, 1);
     let (train, test) = (load(Split::Train)?, load(Split::Test)?);
+    let classes = train.class_counts().context("training needs labels")?.len();
     let mut record = Record {
         data: train.name().to_owned(),
-        classes: CLASSES,
+        classes,
         images: train.len() as u64,
         epochs: options.epochs,
         seed: options.seed,

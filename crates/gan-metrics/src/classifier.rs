@@ -21,6 +21,8 @@ const FRAMED: usize = 32;
 pub const FEATURES: usize = 64;
 /// Images that pass at once: enough to keep the cores busy, little enough to bound the memory.
 pub const CHUNK: usize = 256;
+/// Names of the classifiers inside this crate.
+pub const PINNED: [&str; 2] = ["mnist", "fashion-mnist"];
 /// What marks a classifier's file.
 const KIND: &str = "classifier";
 
@@ -140,19 +142,16 @@ impl Classifier {
         Self::parse(path, parse_tensors(path, bytes)?, device)
     }
 
-    /// The one inside this crate for data of that name: Fashion-MNIST's own for `fashion-mnist`, else the digits'.
+    /// One of those inside this crate, by the name of the data that it learned on: one of [`PINNED`].
     ///
     /// # Errors
-    /// A crate that was built from a damaged asset.
-    pub fn of(data: &str, device: &Device) -> Result<Self> {
-        if data == "fashion-mnist" { Self::fashion_mnist(device) } else { Self::mnist(device) }
-    }
-
-    /// Whether it learned on data of that name, or on what they are made of: `mnist-5k` and `stacked-mnist` are MNIST's digits.
-    #[must_use]
-    pub fn knows(&self, data: &str) -> bool {
-        let family = |name| if matches!(name, "mnist-5k" | "stacked-mnist") { "mnist" } else { name };
-        family(data) == family(self.record.data.as_str())
+    /// Another name; a crate that was built from a damaged asset.
+    pub fn pinned(name: &str, device: &Device) -> Result<Self> {
+        match name {
+            "mnist" => Self::mnist(device),
+            "fashion-mnist" => Self::fashion_mnist(device),
+            _ => Err(MetricsError::input("classifier", format!("one of {}", PINNED.join(", ")), name)),
+        }
     }
 
     /// Reads what [`Self::save`] wrote.

@@ -2,15 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{DType, Device, Tensor};
-use gan_data::{Range, mnist};
+use gan_data::{Range, mnist_5k};
 use gan_metrics::Classifier;
-use gan_metrics::classifier::{FEATURES, Look, Record};
+use gan_metrics::classifier::{FEATURES, Look, PINNED, Record};
 
 const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist-classifier.safetensors");
 
 /// The embedded digits `[n, channels, size, size]` in the range of a generator, evenly spaced, and their labels.
 fn digits(n: usize, channels: usize, size: usize) -> (Tensor, Vec<u8>) {
-    let data = mnist::mnist_5k().unwrap().resize(size).unwrap().spread(n);
+    let data = mnist_5k().unwrap().resize(size).unwrap().spread(n);
     let labels = data.labels().unwrap().to_vec();
     let all: Vec<u32> = (0..n as u32).collect();
     (data.tensor(&all, channels, Range::MinusOneOne, &Device::Cpu).unwrap(), labels)
@@ -41,24 +41,19 @@ fn it_knows_the_embedded_digits_and_says_what_it_reached_on_others() {
 }
 
 #[test]
-fn data_have_the_classifier_of_their_name() {
+fn each_pinned_classifier_has_its_name() {
     assert!(std::fs::metadata(ASSET.replace("mnist-c", "fashion-mnist-c")).unwrap().len() <= 1_000_000);
-    for (data, named, least) in
-        [("fashion-mnist", "fashion-mnist", 0.93), ("mnist", "mnist", 0.994), ("folder", "mnist", 0.994)]
-    {
-        let classifier = Classifier::of(data, &Device::Cpu).unwrap();
+    for (name, least) in PINNED.into_iter().zip([0.994, 0.93]) {
+        let classifier = Classifier::pinned(name, &Device::Cpu).unwrap();
         let Record { data, classes, test_accuracy, .. } = classifier.record();
-        assert_eq!((data.as_str(), *classes), (named, 10));
+        assert_eq!((data.as_str(), *classes), (name, 10));
         assert!(*test_accuracy >= least, "{test_accuracy}");
     }
-    let digits_only = Classifier::mnist(&Device::Cpu).unwrap();
-    for data in ["mnist", "mnist-5k", "stacked-mnist"] {
-        assert!(digits_only.knows(data) && !Classifier::fashion_mnist(&Device::Cpu).unwrap().knows(data));
-    }
-    assert!(!digits_only.knows("folder") && !digits_only.knows("fashion-mnist"));
+    let error = Classifier::pinned("folder", &Device::Cpu).unwrap_err().to_string();
+    assert_eq!(error, "classifier: expected one of mnist, fashion-mnist, found folder");
     // Of other weights: what one names a digit, the other names a piece of clothing.
     let (images, _) = digits(50, 1, 28);
-    let features = |data| Classifier::of(data, &Device::Cpu).unwrap().look(&images).unwrap().features;
+    let features = |name| Classifier::pinned(name, &Device::Cpu).unwrap().look(&images).unwrap().features;
     let apart = (features("mnist") - features("fashion-mnist")).unwrap().abs().unwrap().max_all().unwrap();
     assert!(apart.to_scalar::<f32>().unwrap() > 0.1);
 }

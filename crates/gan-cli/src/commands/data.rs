@@ -1,77 +1,103 @@
 //! `gan-cli data`.
 
-use crate::args::{self, DataCommand, DataName, HubName};
+use crate::args::{self, DataCommand};
+use crate::config;
 use crate::exit::End;
 use anyhow::Result;
-use gan_data::mnist::{self, Name};
-use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
+use gan_data::{DataConfig, DataError, Dataset, ImageShape, Range, Source, Split};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Of a folder's images when only their number is asked for; nothing is trained at this size.
-const FOLDER_SIZE: usize = 64;
+const FOLDER: ImageShape = ImageShape { channels: 3, side: 64 };
+/// Columns that a list of classes may take.
+const WIDTH: usize = 100;
+/// In front of what is said of a split.
+const INDENT: usize = "  classes  ".len();
 
 pub(crate) fn run(args: &args::Data) -> Result<End> {
     match &args.command {
-        DataCommand::Info { name, data_dir } => info(*name, data_dir.clone())?,
-        DataCommand::Download { name, out } => download(*name, out)?,
+        DataCommand::Info { data, data_dir } => info(*data, data_dir.clone())?,
+        DataCommand::Download { data, out } => download(*data, out)?,
     }
     Ok(End::Done)
 }
 
-fn info(name: Option<DataName>, dir: Option<PathBuf>) -> Result<()> {
-    let dir = dir.or_else(|| std::env::var_os("GAN_DATA_DIR").filter(|d| !d.is_empty()).map(Into::into));
+fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
+    let dir = dir.or_else(config::dir_from_environment);
     let source = match name {
-        Some(name) => name.into(),
-        None if dir.is_some() => Source::Mnist,
-        None => Source::Mnist5k,
+        Some(name) => name,
+        None if dir.is_some() => Source::MNIST,
+        None => Source::MNIST_5K,
     };
-    let dir = if source == Source::Mnist5k { None } else { dir };
+    let dir = dir.filter(|_| source.embedded_part_of().is_none());
     let config =
         DataConfig { name: source, batch_size: 1, dir: dir.clone(), range: Range::default(), limit: None };
-    let (size, channels) = match source {
-        Source::Folder => (FOLDER_SIZE, 3),
-        Source::StackedMnist => (28, 3),
-        Source::Mnist5k | Source::Mnist | Source::FashionMnist => (28, 1),
-    };
+    let ImageShape { channels, side } = source.shape.unwrap_or(FOLDER);
 
     let mut text = String::new();
-    let splits: &[Split] = match source {
-        Source::Mnist | Source::FashionMnist | Source::StackedMnist => &[Split::Train, Split::Test],
-        Source::Mnist5k | Source::Folder => &[Split::Train],
-    };
-    for &split in splits {
-        match config.load(split, size, channels) {
+    for &split in source.splits() {
+        match config.load(split, side, channels) {
             // Training needs no test split.
             Err(DataError::MissingFile { dir, .. }) if split == Split::Test => {
                 writeln!(text, "test: no files in {}", dir.display())?;
             }
-            data => describe(&mut text, split, &data?)?,
+            data => describe(&mut text, split, &data?, source)?,
         }
     }
-    if source == Source::StackedMnist {
-        writeln!(text, "An image is one of 1000 modes: a digit in each of red, green and blue.")?;
+    if let Some(note) = source.note {
+        writeln!(text, "{note}")?;
     }
-    if let (Source::Mnist | Source::StackedMnist, Some(dir)) = (source, &dir) {
-        text.push_str(&canonical(dir)?);
+    if let Some(dir) = &dir {
+        text.push_str(&canonical(source, dir)?);
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
-fn describe(text: &mut String, split: Split, data: &Dataset) -> Result<()> {
+fn describe(text: &mut String, split: Split, data: &Dataset, source: Source) -> Result<()> {
     let (size, channels) = (data.size(), if data.channels() == 1 { "gray" } else { "RGB" });
     writeln!(text, "{} {}: {} images, {size}x{size} {channels}", data.name(), split.as_str(), data.len())?;
     writeln!(text, "  from     {}", data.source())?;
     if let Some(counts) = data.class_counts() {
-        let counts: Vec<_> = counts.iter().enumerate().map(|(class, n)| format!("{class}: {n}")).collect();
-        writeln!(text, "  classes  {}", counts.join("  "))?;
+        let counts = counts.iter().enumerate().map(|(class, n)| format!("{}: {n}", label(class, source)));
+        writeln!(text, "  classes  {}", lines(counts))?;
     }
     Ok(())
 }
 
-fn canonical(dir: &Path) -> Result<String> {
-    let checks = mnist::canonical(dir)?;
+/// A class as it is numbered, with its name where that says more.
+fn label(class: usize, source: Source) -> String {
+    match source.classes.get(class) {
+        Some(name) if *name != class.to_string() => format!("{class} {name}"),
+        Some(_) | None => class.to_string(),
+    }
+}
+
+/// Words side by side, in as many lines as they need.
+fn lines(words: impl Iterator<Item = String>) -> String {
+    let mut lines: Vec<String> = vec![];
+    for word in words {
+        match lines.last_mut().filter(|line| INDENT + line.len() + 2 + word.len() <= WIDTH) {
+            Some(line) => *line = format!("{line}  {word}"),
+            None => lines.push(word),
+        }
+    }
+    lines.join(&format!("\n{:INDENT$}", ""))
+}
+
+/// Whether the files are the published ones, where that can be told.
+fn canonical(source: Source, dir: &Path) -> Result<String> {
+    let title = source.made_of().title;
+    let Some(checks) = source.check_files(dir)? else {
+        // A folder's pictures were never published as this data set.
+        let is_published = source.shape.is_some();
+        return Ok(if is_published {
+            format!("No SHA-256 of {title}'s files is known.\n")
+        } else {
+            String::new()
+        });
+    };
     let mut text = String::new();
     for check in &checks {
         let verdict = if check.canonical { "canonical" } else { "not canonical" };
@@ -79,40 +105,14 @@ fn canonical(dir: &Path) -> Result<String> {
         writeln!(text, "  {:<24} {hash} {verdict}", check.file)?;
     }
     let all = checks.iter().all(|check| check.canonical);
-    writeln!(
-        text,
-        "{}",
-        if all { "This is the canonical MNIST." } else { "This is not the canonical MNIST." }
-    )?;
+    writeln!(text, "This is {}the canonical {title}.", if all { "" } else { "not " })?;
     Ok(text)
 }
 
-#[cfg(feature = "hub")]
-fn download(name: HubName, out: &Path) -> Result<()> {
-    use anyhow::Context;
-    use gan_data::idx::{self, IdxImages};
-    let name = match name {
-        HubName::Mnist => Name::Mnist,
-        HubName::FashionMnist => Name::FashionMnist,
-    };
-    for (split, prefix) in [(Split::Train, "train"), (Split::Test, "t10k")] {
-        let data = gan_data::hub::load(name, split)?;
-        std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-        let pixels = (0..data.len()).flat_map(|index| data.image(index).into_owned()).collect();
-        let images = IdxImages { count: data.len(), rows: 28, cols: 28, pixels };
-        idx::write_images_gz(out.join(format!("{prefix}-images-idx3-ubyte.gz")), &images)?;
-        let labels = data.labels().unwrap_or_default();
-        idx::write_labels_gz(out.join(format!("{prefix}-labels-idx1-ubyte.gz")), labels)?;
-        tracing::info!("{} {}: {} images in {}", name.as_str(), split.as_str(), data.len(), out.display());
+fn download(source: Source, out: &Path) -> Result<()> {
+    for &split in source.splits() {
+        let data = source.download(split, out)?;
+        tracing::info!("{source} {}: {} images in {}", split.as_str(), data.len(), out.display());
     }
     Ok(())
-}
-
-#[cfg(not(feature = "hub"))]
-fn download(name: HubName, _: &Path) -> Result<()> {
-    let name = match name {
-        HubName::Mnist => Name::Mnist,
-        HubName::FashionMnist => Name::FashionMnist,
-    };
-    Err(gan_data::DataError::NoHub { name: name.as_str() }.into())
 }

@@ -19,8 +19,6 @@ use subject::Subject;
 
 /// Where there are so many held-out images.
 const DEFAULT_COUNT: usize = 10_000;
-/// Of stacked digits: what the papers count modes of.
-const STACKED_COUNT: usize = 26_000;
 
 /// What is printed.
 #[derive(Debug, Serialize)]
@@ -57,16 +55,16 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let subject = Subject::open(args, data.name)?;
     let (channels, size) = subject.shape();
     let real = Real::load(&data, size, channels)?;
-    let classifier = judge::classifier(args.features.as_deref(), real.data())?;
+    let classifier = judge::classifier(args.features.as_deref(), data.name)?;
     let features = classifier.record().data.clone();
-    if args.features.is_none() && !classifier.knows(real.data()) {
+    if args.features.is_none() && !real.is_known_to(&classifier) {
         judge::warn_of_features(&features);
     }
     let count = count(args, data.name, &subject, &real)?;
     let real = real.for_judging(count);
     let generated =
-        judge::sample(&classifier, subject.images(count)?, Pixels::Kept, real.modes(&classifier))?;
-    let generated = match subject.labels(count).filter(|_| classifier.knows(real.data())) {
+        judge::sample(&classifier, subject.images(count)?, Pixels::Kept, real.channels_hold(&classifier))?;
+    let generated = match subject.labels(count).filter(|_| real.is_known_to(&classifier)) {
         Some(labels) => generated.with_labels(labels)?,
         None => generated,
     };
@@ -92,7 +90,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
 
 /// Images to judge: no more than there are, nor than real ones are held out, for equal numbers are compared.
 fn count(args: &args::Evaluate, data: Source, subject: &Subject, real: &Real) -> Result<usize> {
-    let default = if data == Source::StackedMnist { STACKED_COUNT } else { DEFAULT_COUNT };
+    let default = data.composed().map_or(DEFAULT_COUNT, |composed| composed.judged);
     let wanted = args.count.map_or(default, |count| count as usize);
     let (held_out, images) = (real.held_out_count(), subject.count().unwrap_or(usize::MAX));
     let count = wanted.min(held_out).min(images);
@@ -130,16 +128,16 @@ fn configuration(from: &Path) -> Option<PathBuf> {
 fn data(args: &args::Evaluate) -> Result<DataConfig> {
     let own = args.from.as_deref().and_then(configuration);
     let own = own.map(|file| Ok::<_, anyhow::Error>(Config::load(&file, &[])?.data)).transpose()?;
-    let named = args.data.map(Source::from);
-    if named == Some(Source::Mnist5k) && args.data_dir.is_some() {
-        return Err(usage("--data mnist-5k is embedded and has no --data-dir"));
+    let named = args.data;
+    if let Some(name) = named.filter(|name| name.embedded_part_of().is_some() && args.data_dir.is_some()) {
+        return Err(usage(format!("--data {name} is embedded and has no --data-dir")));
     }
     let mut data = match (own, named) {
         (Some(own), None) => own,
         (Some(own), Some(name)) if own.name == name => own,
         (_, named) => {
             let is_elsewhere = args.data_dir.is_some() || config::dir_from_environment().is_some();
-            let name = named.unwrap_or(if is_elsewhere { Source::Mnist } else { Source::Mnist5k });
+            let name = named.unwrap_or(if is_elsewhere { Source::MNIST } else { Source::MNIST_5K });
             DataConfig { name, batch_size: 1, dir: None, range: Range::default(), limit: None }
         }
     };
@@ -147,10 +145,7 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     config::set_data_dir(&mut data, args.data_dir.as_deref())?;
     if data.name != own && data.limit.take().is_some() {
         // It told which of the embedded digits were trained on.
-        tracing::warn!(
-            "the run was trained on some of {}'s images: copies are not sought among these",
-            own.as_str()
-        );
+        tracing::warn!("the run was trained on some of {own}'s images: copies are not sought among these");
     }
     Ok(data)
 }

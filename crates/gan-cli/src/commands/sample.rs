@@ -1,7 +1,7 @@
 //! `gan-cli sample`.
 
 use crate::args;
-use crate::draw::{Images, Labels};
+use crate::draw::{Drawing, Labels};
 use crate::exit::{End, usage};
 use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
@@ -40,8 +40,8 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
         }
     };
     let mut images = match latents {
-        Some(latents) => Images::of_latents(&generator, latents)?,
-        None => Images::seeded(&generator, args.seed, count),
+        Some(latents) => Drawing::of_latents(&generator, latents)?,
+        None => Drawing::seeded(&generator, args.seed, count),
     };
     let mut columns = args.columns.map(std::num::NonZero::get);
     if let Some(wanted) = wanted {
@@ -127,7 +127,7 @@ fn kind(out: &Path) -> Result<Kind> {
     }
 }
 
-fn grid(images: Images<'_>, columns: Option<usize>) -> Result<Grid> {
+fn grid(images: Drawing<'_>, columns: Option<usize>) -> Result<Grid> {
     let [count, channels, height, width] = images.shape();
     let columns = columns.unwrap_or_else(|| (count as f64).sqrt().ceil() as usize);
     let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
@@ -137,7 +137,7 @@ fn grid(images: Images<'_>, columns: Option<usize>) -> Result<Grid> {
     Ok(grid.finish())
 }
 
-fn write_npy(images: Images<'_>, out: &Path) -> Result<()> {
+fn write_npy(images: Drawing<'_>, out: &Path) -> Result<()> {
     let shape = images.shape().map(|n| n as u64);
     let at = || out.display().to_string();
     let mut file = AtomicFile::create(out)?;
@@ -152,7 +152,7 @@ fn write_npy(images: Images<'_>, out: &Path) -> Result<()> {
 
 /// Written by hand, since the library's writer wants all of a tensor at once: a length, a JSON header
 /// padded with spaces to a multiple of 8, the bytes.
-fn safetensors(images: Images<'_>, out: &Path) -> Result<()> {
+fn safetensors(images: Drawing<'_>, out: &Path) -> Result<()> {
     let shape = images.shape();
     // Fits: --count has 32 bits, classes 8, an image at most 18.
     let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * size_of::<f32>() as u64;
@@ -172,7 +172,7 @@ fn safetensors(images: Images<'_>, out: &Path) -> Result<()> {
     Ok(file.commit()?)
 }
 
-fn directory(images: Images<'_>, out: &Path) -> Result<()> {
+fn directory(images: Drawing<'_>, out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     let digits = (images.count() - 1).to_string().len();
     let mut index = 0;

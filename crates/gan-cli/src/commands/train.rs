@@ -13,7 +13,7 @@ use crate::observers::Interrupt;
 use crate::run_dir::{self, RunDir};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Split};
+use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Source, Split};
 use gan_models::ModelConfig;
 use gan_train::{Outcome, Trainer, checkpoint};
 use session::{Ended, Session};
@@ -43,6 +43,7 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
         // Before the data: a key that differs is better news than data that cannot be found.
         checkpoint::check(newest, &settings)?;
     }
+    check_known_classes(model, config.data.name).with_context(|| file.display().to_string())?;
     let data = config.data.load(Split::Train, model.image_size, model.channels)?;
     check_classes(model, &data).with_context(|| file.display().to_string())?;
     let (fingerprint, source) = (data.fingerprint(), data.source().to_owned());
@@ -76,6 +77,16 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
                 None => return Ok(End::Failing),
             },
         }
+    }
+}
+
+/// More classes than the data set has, refused before it is read.
+fn check_known_classes(model: &ModelConfig, data: Source) -> Result<()> {
+    match (model.classes, data.classes()) {
+        (Some(found), Some(expected)) if found > expected => {
+            Err(usage(format!("model.classes: expected {expected}, the classes of {data}, found {found}")))
+        }
+        _ => Ok(()),
     }
 }
 

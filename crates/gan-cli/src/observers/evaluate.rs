@@ -1,7 +1,7 @@
 //! Judges the generator now and then, and keeps the best.
 
 use crate::config::Config;
-use crate::draw::Images;
+use crate::draw::Drawing;
 use crate::journal::Journal;
 use crate::judge::{self, Judges, Pixels};
 use crate::observers::provenance;
@@ -52,7 +52,7 @@ impl<'a> Evaluate<'a> {
         let step = trainer.steps_done();
         let Judges { classifier, reference, modes, tells_classes, count } = self.judges;
         let sampler = trainer.sampler()?;
-        let images = Images::seeded(&sampler, trainer.seed(), *count);
+        let images = Drawing::seeded(&sampler, trainer.seed(), *count);
         let labels = images.labels().filter(|_| *tells_classes);
         let sample = judge::sample(classifier, images.chunks(), Pixels::Dropped, *modes)?;
         let sample = match labels {

@@ -1,11 +1,11 @@
 //! Checks now and then whether the run is healthy, and says what is wrong.
 
 use crate::journal::Journal;
+use crate::judge;
 use crate::records::{self, Acted, BaselineLine, HealthLine, VerdictLine};
 use anyhow::Context;
 use candle_core::{Device, Tensor};
 use gan_data::Batches;
-use gan_metrics::Classifier;
 use gan_metrics::classifier::CHUNK;
 use gan_metrics::health::{Monitor, Player, Probe, Verdict, Vitals, Window};
 use gan_ops::rng::Stream;
@@ -66,7 +66,7 @@ impl<'a> Health<'a> {
             return Ok(None);
         }
         let probe = Probe::new(
-            Classifier::of(batches.dataset().name(), &Device::Cpu)?,
+            judge::classifier(None, batches.dataset().name().parse()?)?,
             batches.spread(REAL, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?)),
             config.samples,
         )?;

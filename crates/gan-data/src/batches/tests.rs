@@ -5,7 +5,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 fn dataset(count: usize, channels: usize) -> Dataset {
     let pixels = (0..count).flat_map(|image| (0..channels * 4).map(move |n| (image + n) as u8));
-    Dataset::new("test", "nowhere", pixels.collect(), channels, 2, None).unwrap()
+    Dataset::new("test", "nowhere", pixels.collect(), channels, 2).unwrap()
 }
 
 fn config(batch_size: usize) -> BatchesConfig {
@@ -20,7 +20,7 @@ fn batches(count: usize, config: BatchesConfig) -> Batches {
 #[test]
 fn chunks_at_even_distances_cover_the_data() {
     let pixels = (0..7).flat_map(|i| [i * 20; 4]).collect();
-    let data = Dataset::new("test", "nowhere", pixels, 1, 2, None).unwrap();
+    let data = Dataset::new("test", "nowhere", pixels, 1, 2).unwrap();
     let config = BatchesConfig {
         batch_size: 1,
         seed: 0,
@@ -109,8 +109,8 @@ fn bounded_numbers_are_uniform() {
 #[test]
 fn batches_hold_the_images_of_their_indices() {
     let gray = batches(9, config(4));
-    let (step, batch) = gray.iter_from(5, &Device::Cpu).next().unwrap().unwrap();
-    assert_eq!((step, batch.dims()), (5, &[4, 1, 2, 2][..]));
+    let batch = gray.batch(5, &Device::Cpu).unwrap();
+    assert_eq!(batch.dims(), [4, 1, 2, 2]);
     let expected: Vec<u8> =
         gray.indices(5).iter().flat_map(|&index| gray.dataset().image(index as usize).into_owned()).collect();
     assert_eq!(crate::normalize::from_tensor(&batch).unwrap(), expected);

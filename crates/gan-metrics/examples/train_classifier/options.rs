@@ -1,15 +1,15 @@
 //! The command line.
 
 use anyhow::{Context, Result, bail};
-use gan_data::mnist::Name;
+use gan_data::Source;
 use std::path::PathBuf;
 
 const HELP: &str = "\
 Trains the 28x28 classifier whose features the metrics use.
 
---data-dir DIR   IDX files of MNIST, or of data in its format, raw or .gz
+--data-dir DIR   the files of MNIST, or of other gray images with labels, raw or .gz
 --out FILE       where the weights go [default: classifier.safetensors]
---name NAME      mnist or fashion-mnist: what the files hold [default: mnist]
+--data NAME      what the files hold, as data.name in a configuration [default: mnist]
 --epochs N       passes over the training images [default: 40]
 --seed N         of weights, order and augmentation [default: 0]
 ";
@@ -17,7 +17,7 @@ Trains the 28x28 classifier whose features the metrics use.
 pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,
     pub(crate) out: PathBuf,
-    pub(crate) name: Name,
+    pub(crate) name: Source,
     pub(crate) epochs: u64,
     pub(crate) seed: u64,
 }
@@ -27,7 +27,7 @@ impl Options {
     pub(crate) fn parse() -> Result<Option<Self>> {
         let mut args = std::env::args().skip(1);
         let (mut data_dir, mut out, mut name, mut epochs, mut seed) =
-            (None, PathBuf::from("classifier.safetensors"), Name::Mnist, 40, 0);
+            (None, PathBuf::from("classifier.safetensors"), Source::MNIST, 40, 0);
         while let Some(option) = args.next() {
             if option == "--help" || option == "-h" {
                 #[expect(clippy::print_stdout, reason = "the help text")]
@@ -42,9 +42,8 @@ impl Options {
             match option.as_str() {
                 "--data-dir" => data_dir = Some(value.into()),
                 "--out" => out = value.into(),
-                "--name" if value == "mnist" => name = Name::Mnist,
-                "--name" if value == "fashion-mnist" => name = Name::FashionMnist,
-                "--name" => bail!("--name: expected mnist or fashion-mnist, found {value}"),
+                // The older of the two spellings is kept for scripts.
+                "--data" | "--name" => name = value.parse().with_context(|| option.clone())?,
                 "--epochs" => epochs = number()?,
                 "--seed" => seed = number()?,
                 _ => bail!("no option {option}\n\n{HELP}"),

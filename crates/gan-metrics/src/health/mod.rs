@@ -10,5 +10,5 @@ mod window;
 pub use monitor::Monitor;
 pub use probe::Probe;
 pub use verdict::{Failure, Verdict};
-pub use vitals::{Baseline, Images, Losses, Player, Vitals};
+pub use vitals::{Baseline, ImageVitals, Losses, Player, Vitals};
 pub use window::Window;

@@ -1,6 +1,6 @@
 //! Measures images: the real ones once, the generated ones at each check.
 
-use super::vitals::{Baseline, Images};
+use super::vitals::{Baseline, ImageVitals};
 use crate::classifier::{CHUNK, Classifier, Look};
 use crate::error::{MetricsError, Result};
 use crate::frechet::{Moments, frechet_distance};
@@ -28,7 +28,7 @@ pub struct Probe {
     floor: f64,
 }
 
-/// The numbers of a set of images, in the terms of [`Images`].
+/// The numbers of a set of images, in the terms of [`ImageVitals`].
 #[derive(Debug)]
 struct Traits {
     count: usize,
@@ -89,7 +89,7 @@ impl Probe {
     ///
     /// # Errors
     /// Another shape than that of the real images; values that are not finite.
-    pub fn look(&self, images: &Tensor) -> Result<Images> {
+    pub fn look(&self, images: &Tensor) -> Result<ImageVitals> {
         let mut looks = Looks::default();
         for start in (0..images.dim(0)?).step_by(CHUNK) {
             looks.add(&self.classifier, &images.narrow(0, start, CHUNK.min(images.dim(0)? - start))?)?;
@@ -97,7 +97,7 @@ impl Probe {
         let drawn = looks.finish()?;
         let distance = frechet_distance(&Moments::of(&drawn.features)?, &self.moments)?;
         let found: Vec<f64> = nearest(&drawn.blocks, &self.real.blocks)?.iter().map(|n| n.distance).collect();
-        Ok(Images {
+        Ok(ImageVitals {
             count: drawn.count,
             range: drawn.range,
             spread: drawn.variance / self.real.variance.max(f64::MIN_POSITIVE),

@@ -15,8 +15,8 @@ pub struct Vitals {
     pub discriminator: Player,
     /// Largest magnitude in the output of any layer of the two networks.
     pub largest_activation: f64,
-    /// Images that the generator draws at this step.
-    pub images: Images,
+    /// The images that the generator draws at this step.
+    pub images: ImageVitals,
 }
 
 /// Losses and logits over some steps.
@@ -55,7 +55,7 @@ pub struct Player {
 
 /// Generated images, measured against real ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Images {
+pub struct ImageVitals {
     /// Number of images.
     pub count: usize,
     /// Smallest and largest pixel.
@@ -84,7 +84,7 @@ pub struct Baseline {
     pub reach: [f64; 2],
     /// Share of each class, according to the classifier.
     pub shares: Vec<f64>,
-    /// [`Images::distance`] of real images, as many as a check draws. No generator gets below it.
+    /// [`ImageVitals::distance`] of real images, as many as a check draws. No generator gets below it.
     pub distance: f64,
     /// Norm of each network's weights before the first step: generator, discriminator.
     pub weights: [f64; 2],
@@ -100,7 +100,7 @@ impl Vitals {
     pub fn finite(mut self) -> Self {
         let Self { losses, generator, discriminator, largest_activation, images } = &mut self;
         let Losses { d_loss, g_loss, d_real, d_fake, largest_logit, swing, rhythm } = losses;
-        let Images { range: [low, high], spread, distance, copied, .. } = images;
+        let ImageVitals { range: [low, high], spread, distance, copied, .. } = images;
         let mut all = vec![d_loss, g_loss, largest_logit, swing, rhythm];
         all.extend(d_real.iter_mut().chain(d_fake));
         all.extend([largest_activation, low, high, spread, distance, copied]);

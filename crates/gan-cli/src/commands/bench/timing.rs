@@ -104,7 +104,7 @@ pub(super) fn batch_assembly_ms(config: &Config, batch: usize) -> Result<f64> {
     let [channels, height, width] = model.image_shape();
     // Grey: what they show makes no difference. Twice a batch, so that there is something to shuffle.
     let pixels = vec![127; 2 * batch * channels * height * width];
-    let data = Dataset::new("grey", "memory", pixels, channels, model.image_size, None)?;
+    let data = Dataset::new("grey", "memory", pixels, channels, model.image_size)?;
     let batches = Batches::new(
         data,
         BatchesConfig {

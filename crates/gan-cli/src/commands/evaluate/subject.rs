@@ -2,35 +2,36 @@
 
 use super::super::sample::locate;
 use crate::args;
-use crate::draw::Images;
+use crate::draw::Drawing;
 use crate::exit::usage;
 use crate::{device, npy};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
-use gan_data::{Dataset, Range, evenly_spaced, folder};
+use gan_data::{Dataset, Range, Source, evenly_spaced, folder};
 use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
 use std::path::Path;
 
-/// Where images come from.
+/// What is judged, and what it is called.
 pub(super) struct Subject {
     name: String,
-    source: Source,
+    origin: Origin,
 }
 
-enum Source {
+/// Where the judged images come from.
+enum Origin {
     Generator { generator: Box<Generator>, seed: u64, truncation: Option<f64> },
     Tensor(Tensor),
     Files(Dataset),
 }
 
 impl Subject {
-    /// To be judged beside `data`: RGB images that are gray are judged as gray, but stacks of three digits may be alike.
-    pub(super) fn open(args: &args::Evaluate, data: gan_data::Source) -> Result<Self> {
+    /// To be judged beside `data`: RGB images that are gray are judged as gray, but images that are composed of three may be alike.
+    pub(super) fn open(args: &args::Evaluate, data: Source) -> Result<Self> {
         if let Some(path) = &args.samples {
-            let source = if path.is_dir() { files(path)? } else { Source::Tensor(array(path, args.range)?) };
-            let source = if data == gan_data::Source::StackedMnist { source } else { source.gray(path)? };
-            return Ok(Self { name: path.display().to_string(), source });
+            let origin = if path.is_dir() { files(path)? } else { Origin::Tensor(array(path, args.range)?) };
+            let origin = if data.composed().is_some() { origin } else { origin.gray(path)? };
+            return Ok(Self { name: path.display().to_string(), origin });
         }
         let Some(from) = &args.from else {
             return Err(usage("expected a generator or a run to judge, or --samples"));
@@ -40,7 +41,7 @@ impl Subject {
         let (seed, truncation) = (args.seed, args.truncation);
         let how = truncation.map_or_else(String::new, |limit| format!(", truncation {limit}"));
         let name = format!("{} (step {}{how})", file.display(), trained.step);
-        Ok(Self { name, source: Source::Generator { generator: Box::new(generator), seed, truncation } })
+        Ok(Self { name, origin: Origin::Generator { generator: Box::new(generator), seed, truncation } })
     }
 
     pub(super) fn name(&self) -> String {
@@ -49,40 +50,40 @@ impl Subject {
 
     /// Channels and side of an image.
     pub(super) fn shape(&self) -> (usize, usize) {
-        match &self.source {
-            Source::Generator { generator, .. } => {
+        match &self.origin {
+            Origin::Generator { generator, .. } => {
                 let [channels, size, _] = generator.config().image_shape();
                 (channels, size)
             }
-            Source::Tensor(images) => (images.dims()[1], images.dims()[2]),
-            Source::Files(data) => (data.channels(), data.size()),
+            Origin::Tensor(images) => (images.dims()[1], images.dims()[2]),
+            Origin::Files(data) => (data.channels(), data.size()),
         }
     }
 
     /// How many images there are; a generator has any number.
     pub(super) fn count(&self) -> Option<usize> {
-        match &self.source {
-            Source::Generator { .. } => None,
-            Source::Tensor(images) => Some(images.dims()[0]),
-            Source::Files(data) => Some(data.len()),
+        match &self.origin {
+            Origin::Generator { .. } => None,
+            Origin::Tensor(images) => Some(images.dims()[0]),
+            Origin::Files(data) => Some(data.len()),
         }
     }
 
     /// What each of `count` images was asked to be, where the generator has classes.
     pub(super) fn labels(&self, count: usize) -> Option<Vec<u8>> {
-        match &self.source {
-            Source::Generator { generator, seed, .. } => Images::seeded(generator, *seed, count).labels(),
-            Source::Tensor(_) | Source::Files(_) => None,
+        match &self.origin {
+            Origin::Generator { generator, seed, .. } => Drawing::seeded(generator, *seed, count).labels(),
+            Origin::Tensor(_) | Origin::Files(_) => None,
         }
     }
 
     /// `count` images, some hundred at a time; of more, some at even distances.
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
-        Ok(match &self.source {
-            Source::Generator { generator, seed, truncation } => {
-                Box::new(Images::seeded(generator, *seed, count).truncated(*truncation)?.chunks())
+        Ok(match &self.origin {
+            Origin::Generator { generator, seed, truncation } => {
+                Box::new(Drawing::seeded(generator, *seed, count).truncated(*truncation)?.chunks())
             }
-            Source::Tensor(images) => {
+            Origin::Tensor(images) => {
                 let indices: Vec<u32> = evenly_spaced(images.dim(0)?, count).map(|i| i as u32).collect();
                 let indices = Tensor::new(indices, &Device::Cpu)?;
                 let chunk = move |start: usize| {
@@ -91,7 +92,7 @@ impl Subject {
                 };
                 Box::new((0..count).step_by(CHUNK).map(chunk))
             }
-            Source::Files(data) => {
+            Origin::Files(data) => {
                 let chunks = data.tensors(count, CHUNK, data.channels(), Range::MinusOneOne, &Device::Cpu);
                 Box::new(chunks.map(|images| Ok(images?)))
             }
@@ -99,7 +100,7 @@ impl Subject {
     }
 }
 
-impl Source {
+impl Origin {
     /// RGB images whose channels are alike as what they are; `path` is where they are from.
     fn gray(self, path: &Path) -> Result<Self> {
         let gray = match &self {
@@ -126,9 +127,9 @@ impl Source {
 }
 
 /// Every PNG and JPEG file of a directory, of the size and kind of its first.
-fn files(path: &Path) -> Result<Source> {
+fn files(path: &Path) -> Result<Origin> {
     let (channels, size) = folder::shape(path)?;
-    Ok(Source::Files(folder::load(path, size, channels)?))
+    Ok(Origin::Files(folder::load(path, size, channels)?))
 }
 
 /// Images of a `.npy` file: floats in the given range, or bytes; `[N, C, S, S]`, or `[N, S, S]` if gray.

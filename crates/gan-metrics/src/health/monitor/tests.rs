@@ -1,5 +1,5 @@
 use super::*;
-use crate::health::vitals::{Images, Losses, Player};
+use crate::health::vitals::{ImageVitals, Losses, Player};
 
 fn baseline() -> Baseline {
     Baseline {
@@ -27,7 +27,7 @@ fn healthy() -> Vitals {
         generator: player,
         discriminator: player,
         largest_activation: 15.,
-        images: Images {
+        images: ImageVitals {
             count: 256,
             range: [-1., 1.],
             spread: 0.95,

@@ -1,7 +1,7 @@
 //! Symptoms in the images, real and generated.
 
 use super::{Check, PATIENCE, Symptom, WINDOW};
-use crate::health::vitals::{Baseline, Images};
+use crate::health::vitals::{Baseline, ImageVitals};
 
 /// Largest distance of the data's pixels from the ends of the generator's range, inside it and
 /// beyond it, as a share of the range.
@@ -30,7 +30,7 @@ const UNFORMED: f64 = 2.5;
 const DIVERSE: f64 = 0.3;
 
 pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> {
-    let Images { spread, count, distance, .. } = history.last()?.1.images;
+    let ImageVitals { spread, count, distance, .. } = history.last()?.1.images;
     let was_diverse = history.iter().any(|(_, v)| v.images.spread > DIVERSE);
     if spread >= NARROW || (distance >= UNFORMED && !was_diverse) {
         return None;

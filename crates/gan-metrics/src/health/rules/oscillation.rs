@@ -2,7 +2,7 @@
 
 use super::images::FORMED;
 use super::{Check, PATIENCE, Symptom, WINDOW};
-use crate::health::vitals::{Baseline, Images, Vitals};
+use crate::health::vitals::{Baseline, ImageVitals, Vitals};
 
 pub(super) fn oscillating_images(_: &Baseline, history: &[Check]) -> Option<Symptom> {
     distances(history).or_else(|| classes(history))
@@ -70,7 +70,7 @@ fn classes(history: &[Check]) -> Option<Symptom> {
 
 /// The share of images whose class must change to get from one histogram to the other. This is
 /// their total variation.
-fn moved(from: &Images, to: &Images) -> f64 {
+fn moved(from: &ImageVitals, to: &ImageVitals) -> f64 {
     from.shares.iter().zip(&to.shares).map(|(from, to)| (from - to).abs()).sum::<f64>() / 2.
 }
 

@@ -1,0 +1,92 @@
+//! The binary form of CIFAR-10 and CIFAR-100: images of 32x32 RGB one after the other, each behind its labels. There is no
+//! header, so the data set's descriptor says how long a file may be.
+
+use std::path::Path;
+
+use crate::packed::Content;
+use crate::sources::{Descriptor, Split};
+use crate::{DataError, Dataset, Result, spelling};
+
+const CHANNELS: usize = 3;
+const SIDE: usize = 32;
+const AREA: usize = CHANNELS * SIDE * SIDE;
+
+/// What the files are called, and the labels in them.
+#[derive(Debug)]
+pub(crate) struct CifarFiles {
+    /// Files to train on, with as many images each.
+    pub(crate) train: &'static [&'static str],
+    /// Held-out ones.
+    pub(crate) test: &'static [&'static str],
+    /// The directory that the archive unpacks to.
+    pub(crate) unpacked: &'static str,
+    /// The bytes in front of an image: what each is called, and how many values it has. The last is the class.
+    pub(crate) labels: &'static [(&'static str, usize)],
+}
+
+impl CifarFiles {
+    /// Reads a split of `set` from `dir`: 32x32 RGB images with labels. The files may be raw or `.gz`, and below the directory
+    /// that the archive unpacks to.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing, cannot be read, is empty, ends within an image or goes on after the last that the data set
+    /// has, or a label is none of the set's.
+    pub(crate) fn read(&self, set: &Descriptor, dir: &Path, split: Split) -> Result<Dataset> {
+        let names = match split {
+            Split::Train => self.train,
+            Split::Test => self.test,
+        };
+        let find = |name: &&str| spelling::require(dir, name, Some(self.unpacked));
+        // All of them before the first is read: a missing batch is better news early.
+        let paths: Vec<_> = names.iter().map(find).collect::<Result<_>>()?;
+        let most = set.count(split).unwrap_or_default() / names.len();
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        for path in &paths {
+            self.read_file(Content::open(path)?, most, &mut pixels, &mut labels)?;
+        }
+        let origin = match &paths[..] {
+            [first, .., last] => format!("{} to {}", first.display(), last.display()),
+            paths => paths.iter().map(|path| path.display().to_string()).collect(),
+        };
+        Dataset::new(set.name, origin, pixels, CHANNELS, SIDE)?.with_labels(labels, set.classes.len())
+    }
+
+    /// Appends the images of a file, no more than `most`.
+    fn read_file(
+        &self,
+        mut content: Content<'_>,
+        most: usize,
+        pixels: &mut Vec<u8>,
+        classes: &mut Vec<u8>,
+    ) -> Result<()> {
+        let path = content.path();
+        let record = self.labels.len() + AREA;
+        let longest = (most * record) as u64;
+        // One byte more is enough to see that there is more, however far a stream inflates.
+        let bytes = content.read(longest + 1)?;
+        if bytes.len() as u64 > longest {
+            return Err(DataError::Trailing { path: path.to_owned(), expected: longest });
+        }
+        if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
+            let (record, found) = (record as u64, bytes.len() as u64);
+            return Err(DataError::Records { path: path.to_owned(), record, found });
+        }
+        for (index, image) in bytes.chunks_exact(record).enumerate() {
+            let (labels, image) = image.split_at(self.labels.len());
+            for (&found, &(what, values)) in labels.iter().zip(self.labels) {
+                let expected = 0..=values - 1;
+                if !expected.contains(&usize::from(found)) {
+                    let path = path.to_owned();
+                    return Err(DataError::Label { path, what, index, expected, found });
+                }
+            }
+            pixels.extend_from_slice(image);
+            classes.extend(labels.last());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! The formats that data sets come in, and what reads each.
+
+use std::path::Path;
+
+use crate::cifar::CifarFiles;
+use crate::idx_files::IdxFiles;
+use crate::sources::Composed;
+use crate::{DataError, Dataset, Result, Source, Split, folder};
+
+/// Where a data set's images are, and what reads them.
+#[derive(Debug)]
+pub(crate) enum Format {
+    /// Inside this crate.
+    Embedded {
+        read: fn() -> Result<Dataset>,
+        /// The data set that they are some images of.
+        part_of: Source,
+    },
+    /// Four IDX files.
+    Idx(IdxFiles),
+    /// CIFAR's binary files.
+    Cifar(CifarFiles),
+    /// Composed of another's images when they are asked for.
+    Stacked(Composed),
+    /// PNG and JPEG files, or where there are none, the files of another data set.
+    Folder { or_files_of: Source },
+}
+
+impl Format {
+    /// The IDX files, where the data set is in these.
+    pub(crate) fn idx_files(&self) -> Option<&IdxFiles> {
+        match self {
+            Self::Idx(files) => Some(files),
+            Self::Embedded { .. } | Self::Cifar(_) | Self::Stacked(_) | Self::Folder { .. } => None,
+        }
+    }
+
+    /// The directory that the archive unpacks to, if it is not the data set's own.
+    pub(crate) fn unpacked(&self) -> Option<&'static str> {
+        match self {
+            Self::Idx(files) => files.unpacked,
+            Self::Cifar(files) => Some(files.unpacked),
+            Self::Embedded { .. } | Self::Stacked(_) | Self::Folder { .. } => None,
+        }
+    }
+}
+
+impl Source {
+    /// Whether it can be had from a directory alone: its files are neither inside this crate nor on the hub.
+    pub(crate) fn needs_dir(self) -> bool {
+        match &self.format {
+            Format::Embedded { .. } => false,
+            Format::Idx(files) => files.hub.is_none(),
+            Format::Stacked(composed) => composed.of.needs_dir(),
+            Format::Cifar(_) | Format::Folder { .. } => true,
+        }
+    }
+
+    /// Reads a split at `size` x `size`, from `dir` or without files. The images of a folder get `channels`, all others have
+    /// their own.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such split, or what the format needs is not there or broken.
+    pub(crate) fn read(
+        self,
+        dir: Option<&Path>,
+        split: Split,
+        size: usize,
+        channels: usize,
+    ) -> Result<Dataset> {
+        if let (&Format::Folder { or_files_of }, Some(dir)) = (&self.format, dir) {
+            return self.read_folder(dir, split, size, channels, or_files_of);
+        }
+        self.read_as_published(dir, split)?.resize(size)
+    }
+
+    /// Reads a split whose images have a size of their own.
+    fn read_as_published(self, dir: Option<&Path>, split: Split) -> Result<Dataset> {
+        match (&self.format, dir) {
+            (Format::Embedded { .. }, _) if split == Split::Test => {
+                Err(DataError::NoSplit { name: self.name.to_owned() })
+            }
+            (Format::Embedded { read, .. }, _) => read(),
+            (Format::Idx(files), Some(dir)) => files.read(&self, dir, split),
+            (Format::Idx(files), None) => files.load_from_hub(&self, split),
+            (Format::Cifar(files), Some(dir)) => files.read(&self, dir, split),
+            (Format::Stacked(composed), dir) => {
+                let digits = composed.of.read_as_published(dir, split)?.named(self.name);
+                digits.stacked(composed.seed, self.count(split).unwrap_or_default())
+            }
+            (Format::Cifar(_) | Format::Folder { .. }, _) => Err(DataError::MissingDir { name: self.name }),
+        }
+    }
+
+    /// The pictures of a directory. Where there are none, they are the files of `other`.
+    fn read_folder(
+        self,
+        dir: &Path,
+        split: Split,
+        size: usize,
+        channels: usize,
+        other: Source,
+    ) -> Result<Dataset> {
+        let pictures = match split {
+            Split::Train => folder::load(dir, size, channels),
+            Split::Test => Err(DataError::NoSplit { name: dir.display().to_string() }),
+        };
+        match (pictures, other.format.idx_files()) {
+            (Err(DataError::NoImages { .. } | DataError::NoSplit { .. }), Some(files))
+                if files.are_in(dir, split) =>
+            {
+                files.read(&other, dir, split)?.named(self.name).resize(size)
+            }
+            (pictures, _) => pictures,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The bytes of a file, raw or gzip, and never more of them than were asked for.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{DataError, Result};
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Uncompressed bytes that a file may have: ninety times MNIST.
+pub(crate) const MAX_BYTES: u64 = 1 << 32;
+
+/// Uncompressed bytes and the name to complain under.
+pub(crate) struct Content<'a> {
+    reader: Box<dyn Read + 'a>,
+    path: &'a Path,
+    gzip: bool,
+    taken: u64,
+}
+
+impl<'a> Content<'a> {
+    /// Opens the file `path`, raw or gzip as its first two bytes say.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is called `.gz` but is not gzip.
+    pub(crate) fn open(path: &'a Path) -> Result<Self> {
+        let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+        let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+        let start = file.fill_buf().map_err(unreadable)?;
+        let start = &start[..start.len().min(GZIP_MAGIC.len())];
+        let named_gz = path.extension().is_some_and(|end| end.eq_ignore_ascii_case(OsStr::new("gz")));
+        if named_gz && start != GZIP_MAGIC {
+            let found = match start {
+                [] => "an empty file".to_owned(),
+                bytes => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+            };
+            return Err(DataError::NotGzip { path: path.to_owned(), found });
+        }
+        Self::of(file, path)
+    }
+
+    /// The bytes that `reader` gives, raw or gzip; `path` names them in errors.
+    ///
+    /// # Errors
+    ///
+    /// If the reader refuses.
+    pub(crate) fn of(mut reader: impl BufRead + 'a, path: &'a Path) -> Result<Self> {
+        let start = reader.fill_buf().map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+        Ok(if start.starts_with(&GZIP_MAGIC) {
+            Self::inflated(MultiGzDecoder::new(reader), path)
+        } else {
+            Self { reader: Box::new(reader), path, gzip: false, taken: 0 }
+        })
+    }
+
+    /// What a gzip decoder gives.
+    pub(crate) fn inflated(decoder: impl Read + 'a, path: &'a Path) -> Self {
+        Self { reader: Box::new(decoder), path, gzip: true, taken: 0 }
+    }
+
+    /// The name to complain under.
+    pub(crate) fn path(&self) -> &'a Path {
+        self.path
+    }
+
+    /// The next bytes, up to `limit`. The buffer grows with what arrives, not with what a header promised.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or its gzip stream is cut off or corrupt.
+    pub(crate) fn read(&mut self, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let result = self.reader.by_ref().take(limit).read_to_end(&mut bytes);
+        self.taken += bytes.len() as u64;
+        let Err(source) = result else { return Ok(bytes) };
+        let path = self.path.to_owned();
+        Err(match source.kind() {
+            io::ErrorKind::UnexpectedEof if self.gzip => DataError::GzipEnds { path, found: self.taken },
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if self.gzip => {
+                DataError::GzipCorrupt { path, source }
+            }
+            _ => DataError::Read { path, source },
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! Stacked MNIST: three of MNIST's digits as red, green and blue (Metz et al. 2017, arXiv 1611.02163).
+
+use super::{Composed, Descriptor, ImageShape, Source};
+use crate::format::Format;
+
+pub(super) static SET: Descriptor = Descriptor {
+    name: "stacked-mnist",
+    title: "stacked MNIST",
+    summary: "three of MNIST's digits as red, green and blue",
+    note: Some("An image is one of 1000 modes: a digit in each of red, green and blue."),
+    // As PacGAN has them (Lin et al. 2017, arXiv 1712.04086).
+    train: Some(128_000),
+    // As many of the test digits as the papers draw from a generator to count its modes.
+    test: Some(26_000),
+    shape: Some(ImageShape { channels: 3, side: 28 }),
+    classes: &[],
+    classifier: Some("mnist"),
+    sha256: None,
+    format: Format::Stacked(Composed {
+        of: Source::MNIST,
+        seed: 0,
+        // With all 128,000 this takes minutes and gigabytes.
+        compared: 50_000,
+        // Few are to be judged fast.
+        compared_for_each: 2,
+        judged: 26_000,
+    }),
+};
