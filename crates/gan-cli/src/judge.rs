@@ -45,7 +45,7 @@ impl Judges {
     /// Those that a configuration wants during training. Copies of training images are for the command `evaluate`: looking
     /// for them takes as long as all the rest.
     pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
-        let Some(evaluate) = &config.train.evaluate else { return Ok(None) };
+        let Some(evaluate) = &config.reporting.evaluate else { return Ok(None) };
         let start = Instant::now();
         let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
         let classifier = classifier(evaluate.features.as_deref(), real.data())?;

@@ -1,8 +1,9 @@
 //! Checkpoints to go on from, and the generator to draw from.
 
 use super::{Watch, provenance};
+use crate::config::OnFailure;
 use crate::run_dir::RunDir;
-use gan_train::{Observer, OnFailure, StepReport, TrainError, Trainer, checkpoint};
+use gan_train::{Observer, StepReport, TrainError, Trainer, checkpoint};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -1,6 +1,6 @@
 //! Judges the generator now and then, and keeps the best.
 
-use crate::config::Config;
+use crate::config::{Config, EvaluateConfig, Every};
 use crate::draw::Images;
 use crate::journal::Journal;
 use crate::judge::{self, Judges, Pixels};
@@ -9,7 +9,7 @@ use crate::run_dir::{self, Best, RunDir};
 use anyhow::{Context, Result};
 use gan_metrics::Evaluation;
 use gan_models::{Generator, write_atomically};
-use gan_train::{EvaluateConfig, Observer, StepReport, TrainError, Trainer};
+use gan_train::{Observer, StepReport, TrainError, Trainer};
 use std::ops::ControlFlow;
 
 /// Writes metrics to the journal, and `best/`.
@@ -35,15 +35,15 @@ impl<'a> Evaluate<'a> {
         data: &'a str,
         steps: u64,
     ) -> Option<Self> {
-        let (wanted, judges) = (config.train.evaluate.as_ref()?, judges?);
+        let (wanted, judges) = (config.reporting.evaluate.as_ref()?, judges?);
         let is_comparable = |best: &Best| best.count == judges.count && best.features == wanted.features;
         let best = run_dir::best(run.path()).filter(is_comparable);
         Some(Self { journal, run, judges, wanted, data: (data, config.images_per_step()), steps, best })
     }
 
     /// Steps between two evaluations.
-    fn every(&self) -> u64 {
-        (self.wanted.every_kimg * 1000).div_ceil(self.data.1 as u64)
+    fn every(&self) -> Every {
+        Every::kimg(self.wanted.every_kimg, self.data.1)
     }
 
     fn judge(&mut self, trainer: &Trainer) -> Result<()> {
@@ -99,7 +99,7 @@ impl<'a> Evaluate<'a> {
 
 impl Observer for Evaluate<'_> {
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> gan_train::Result<ControlFlow<()>> {
-        if report.step.is_multiple_of(self.every()) || report.step == self.steps {
+        if self.every().falls_on(report.step) || report.step == self.steps {
             self.judge(trainer).map_err(TrainError::observer)?;
         }
         Ok(ControlFlow::Continue(()))

@@ -1,5 +1,6 @@
 //! Checks now and then whether the run is healthy, and says what is wrong.
 
+use crate::config::{HealthConfig, OnFailure};
 use crate::journal::Journal;
 use crate::records::{self, Acted, BaselineLine, HealthLine, VerdictLine};
 use anyhow::Context;
@@ -9,7 +10,7 @@ use gan_metrics::Classifier;
 use gan_metrics::classifier::CHUNK;
 use gan_metrics::health::{Monitor, Player, Probe, Verdict, Vitals, Window};
 use gan_ops::rng::Stream;
-use gan_train::{HealthConfig, Norms, Observer, OnFailure, StepReport, TrainError, Trainer};
+use gan_train::{Norms, Observer, StepReport, TrainError, Trainer};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -57,7 +58,7 @@ impl<'a> Health<'a> {
         trainer: &Trainer,
         watch: &'a Watch,
     ) -> anyhow::Result<Option<Self>> {
-        if config.every == 0 {
+        if config.every.is_never() {
             return Ok(None);
         }
         let images = batches.dataset().len();
@@ -167,7 +168,7 @@ impl Observer for Health<'_> {
         let losses = [report.d_loss, report.g_loss].map(f64::from);
         let certainty = report.certainty.map(|certainty| certainty.map(f64::from));
         self.watch.window.borrow_mut().add(losses, certainty, report.largest_logit.into());
-        if report.step.is_multiple_of(self.config.every) {
+        if self.config.every.falls_on(report.step) {
             trainer.check_finite()?;
             self.check(trainer).map_err(TrainError::observer)?;
         }

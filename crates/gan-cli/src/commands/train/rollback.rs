@@ -33,10 +33,9 @@ pub(super) enum Way {
 
 /// The way back from a failure that the run showed no sign of until the step `healthy_until`.
 pub(super) fn way(run: &RunDir, config: &Config, healthy_until: u64) -> Result<Way> {
-    let every = config.train.checkpoint_every;
     Ok(match checkpoint::newest_until(&run.checkpoints(), healthy_until)? {
         Some(path) => Way::To(path),
-        None if every > 0 && healthy_until >= every => Way::None,
+        None if config.reporting.checkpoint_every.has_come_by(healthy_until) => Way::None,
         None => Way::ToTheStart,
     })
 }

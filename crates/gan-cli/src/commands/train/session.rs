@@ -2,7 +2,7 @@
 
 use super::rollback::{self, Way};
 use crate::commands::program;
-use crate::config::Config;
+use crate::config::{Config, OnFailure};
 use crate::journal::Journal;
 use crate::judge::Judges;
 use crate::observers::{Checkpoints, Evaluate, Health, Interrupt, Metrics, Progress, Samples, Watch};
@@ -13,9 +13,7 @@ use candle_core::{Device, Tensor};
 use gan_data::Batches;
 use gan_metrics::health::{Failure, Verdict};
 use gan_models::write_atomically;
-use gan_train::{
-    Examples, Horizon, Observer, OnFailure, Outcome, TrainError, Trainer, checkpoint, every, fit,
-};
+use gan_train::{Examples, Horizon, Observer, Outcome, TrainError, Trainer, checkpoint, every, fit};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -85,13 +83,14 @@ impl Session {
         let Begun { trainer, seconds, watch } = begun;
         let seconds = *seconds;
         let (train, horizon, run) = (&self.config.train, &self.horizon, &self.run);
+        let reporting = &self.config.reporting;
         let done = trainer.steps_done();
         let images_per_step = self.config.images_per_step();
         let journal = Journal::open(&run.metrics(), done)?;
         let metrics = Metrics::new(&journal, images_per_step, horizon, done, seconds);
-        let samples = Samples::new(run, trainer, train.sample_count)?;
+        let samples = Samples::new(run, trainer, reporting.sample_count)?;
         let data = self.batches.dataset().name();
-        let mut health = Health::open(&journal, train.health, &self.batches, trainer, watch)?;
+        let mut health = Health::open(&journal, reporting.health, &self.batches, trainer, watch)?;
         if let Some(verdict) = health.as_ref().and_then(Health::fatal).cloned() {
             // Before the first step, or certain when the run was killed.
             let healthy_until = watch.healthy_until();
@@ -104,20 +103,20 @@ impl Session {
             data: data.to_owned(),
             images_per_step,
             settings: self.settings()?,
-            keep: train.keep,
+            keep: reporting.keep,
             watch,
-            on_failure: train.health.on_failure,
+            on_failure: reporting.health.on_failure,
             clock: (Instant::now(), seconds),
             saved: (done > 0).then_some(done),
         };
-        let mut metrics = every(train.log_every, metrics);
-        let mut progress = Progress::new(horizon.steps, done, train.log_every, images_per_step);
-        let mut samples = every(train.sample_every, samples);
+        let mut metrics = every(reporting.log_every.get(), metrics);
+        let mut progress = Progress::new(horizon.steps, done, reporting.log_every.get(), images_per_step);
+        let mut samples = every(reporting.sample_every.get(), samples);
         let mut observers: Vec<&mut dyn Observer> = vec![&mut metrics, &mut progress, &mut samples];
         observers.extend(health.as_mut().map(|health| health as &mut dyn Observer));
         observers.extend(evaluate.as_mut().map(|evaluate| evaluate as &mut dyn Observer));
         // After what its step writes, so that a resume from it repeats nothing.
-        let mut checkpoints = every(train.checkpoint_every, checkpoints);
+        let mut checkpoints = every(reporting.checkpoint_every.get(), checkpoints);
         observers.push(&mut checkpoints);
         observers.push(&mut self.interrupt);
         let has_classes = self.config.model.classes.is_some();
@@ -146,7 +145,7 @@ impl Session {
         if let Some(verdict) = &broken {
             Health::note(&journal, verdict)?;
         }
-        let verdict = match train.health.on_failure {
+        let verdict = match reporting.health.on_failure {
             OnFailure::Warn => None,
             _ => broken.or_else(|| health.as_ref().and_then(Health::fatal).cloned()),
         };
@@ -163,7 +162,7 @@ impl Session {
     /// The last healthy state with both learning rates halved; none where the run ends here.
     pub(super) fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Option<Begun>> {
         let path = self.run.metrics();
-        let why = match self.config.train.health.on_failure {
+        let why = match self.config.reporting.health.on_failure {
             OnFailure::Warn | OnFailure::Stop => "train.health.on-failure is \"stop\"",
             OnFailure::Rollback if records::rollback(&path)?.is_some() => "the run has gone back once before",
             OnFailure::Rollback if !verdict.failure.lower_lr_may_help() => "a lower lr would not help",
