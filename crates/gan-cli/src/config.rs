@@ -1,9 +1,11 @@
 //! One experiment: a TOML file, the overrides of the command line, and what a resume may not change.
 
+mod checks;
 mod every;
 mod reporting;
 mod table;
 
+pub(crate) use checks::check_labels;
 pub(crate) use every::Every;
 pub(crate) use reporting::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure, Reporting};
 
@@ -77,9 +79,9 @@ impl Config {
         Ok(Self { reporting: table::read(reporting, "train")?, ..config })
     }
 
+    /// Checks every value by itself. What must go together is for [`Self::check`], once it is known which data are read.
     fn validate(&self) -> Result<()> {
         self.model.validate()?;
-        self.model.validate_batch(self.data.batch_size)?;
         self.train.validate()?;
         self.reporting.validate()
     }

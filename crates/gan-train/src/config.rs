@@ -1,6 +1,7 @@
 //! How a model is trained, as it stands in a TOML file under `[train]`. What a run reports of itself is for the program that runs it.
 
 mod length;
+mod networks;
 mod optimizer;
 
 use crate::augment::Augment;
@@ -141,17 +142,6 @@ impl TrainConfig {
             penalty.iter().try_for_each(|penalty| penalty.validate(field))?;
         }
         self.gradient_penalty.iter().try_for_each(|penalty| penalty.validate("train.gradient-penalty"))
-    }
-
-    /// The key of a penalty that needs samples which do not depend on each other, if there is one.
-    pub(crate) fn needs_lone_samples(&self) -> Option<&'static str> {
-        [
-            ("train.r1", self.r1.is_some()),
-            ("train.r2", self.r2.is_some()),
-            ("train.gradient-penalty", self.gradient_penalty.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(field, is_set)| is_set.then_some(field))
     }
 }
 

@@ -5,7 +5,7 @@ mod session;
 
 use super::program;
 use crate::args;
-use crate::config::Config;
+use crate::config::{Config, check_labels};
 use crate::device;
 use crate::exit::{End, usage};
 use crate::judge::Judges;
@@ -13,8 +13,7 @@ use crate::observers::Interrupt;
 use crate::run_dir::{self, RunDir};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Split};
-use gan_models::ModelConfig;
+use gan_data::{Batches, BatchesConfig, LastBatch, Split};
 use gan_train::{Outcome, Trainer, checkpoint};
 use session::{Ended, Session};
 use std::path::{Path, PathBuf};
@@ -33,6 +32,7 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     let mut config = Config::load(&file, &args.set)?;
     config.find_files(args.data_dir.as_deref())?;
     config.data.validate().with_context(|| file.display().to_string())?;
+    config.check().with_context(|| file.display().to_string())?;
     let model = &config.model;
     let settings = config.settings()?;
     let newest = match &held {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
         checkpoint::check(newest, &settings)?;
     }
     let data = config.data.load(Split::Train, model.image_size, model.channels)?;
-    check_classes(model, &data).with_context(|| file.display().to_string())?;
+    check_labels(model, &data).with_context(|| file.display().to_string())?;
     let (fingerprint, source) = (data.fingerprint(), data.source().to_owned());
     let batches = Batches::new(
         data,
@@ -76,35 +76,6 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
                 None => return Ok(End::Failing),
             },
         }
-    }
-}
-
-/// A model with classes needs images of these.
-fn check_classes(model: &ModelConfig, data: &Dataset) -> Result<()> {
-    let Some(classes) = model.classes else { return Ok(()) };
-    let Some(labels) = data.labels() else {
-        return Err(usage(format!(
-            "model.classes: expected none, as the images of {} have no labels",
-            data.name()
-        )));
-    };
-    // A class that never comes would be drawn and judged all the same.
-    let mut found = [false; 256];
-    for &label in labels {
-        found[usize::from(label)] = true;
-    }
-    let expected = found.iter().rposition(|&found| found).map_or(0, |largest| largest + 1);
-    if classes != expected {
-        let name = data.name();
-        return Err(usage(format!(
-            "model.classes: expected {expected}, the classes of {name}, found {classes}"
-        )));
-    }
-    match found[..classes].iter().position(|&found| !found) {
-        Some(missing) => {
-            Err(usage(format!("model.classes: the training images hold none of class {missing}")))
-        }
-        None => Ok(()),
     }
 }
 
