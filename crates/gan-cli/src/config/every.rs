@@ -18,10 +18,6 @@ impl Every {
         Self((kimg * 1000).div_ceil(images_per_step as u64))
     }
 
-    pub(crate) fn get(self) -> u64 {
-        self.0
-    }
-
     /// Whether it never happens on the way.
     pub(crate) fn is_never(self) -> bool {
         self.0 == 0
