@@ -1,5 +1,14 @@
 //! One experiment: a TOML file, the overrides of the command line, and what a resume may not change.
 
+mod checks;
+mod every;
+mod reporting;
+mod table;
+
+pub(crate) use checks::check_labels;
+pub(crate) use every::Every;
+pub(crate) use reporting::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure, Reporting};
+
 use crate::exit::usage;
 use anyhow::{Context, Result};
 use gan_data::DataConfig;
@@ -18,6 +27,9 @@ pub(crate) struct Config {
     pub(crate) data: DataConfig,
     pub(crate) model: ModelConfig,
     pub(crate) train: TrainConfig,
+    /// In a file its keys stand in the table `train`, from which [`table::split`] takes them.
+    #[serde(skip)]
+    pub(crate) reporting: Reporting,
 }
 
 /// The files of `configs/`, so that an installed program has them too. The link to them in this crate puts them into its
@@ -41,21 +53,6 @@ pub(crate) const BUILT_IN: [(&str, &str); 16] = [
     ("stacked-mnist", include_str!("../configs/stacked-mnist.toml")),
 ];
 
-/// Keys that may differ when a run goes on: its length, what it reports, and where the data lie (their
-/// fingerprint is compared instead).
-const FREE: [&str; 10] = [
-    "data.dir",
-    "train.health",
-    "train.evaluate",
-    "train.steps",
-    "train.epochs",
-    "train.log-every",
-    "train.sample-every",
-    "train.sample-count",
-    "train.checkpoint-every",
-    "train.keep",
-];
-
 impl Config {
     /// Reads `file`, or the built-in configuration of that name, and applies `KEY=VALUE` overrides
     /// before anything is checked, so that they get the same checks.
@@ -70,33 +67,40 @@ impl Config {
         let mut table: toml::Table = toml::from_str(&text)
             .map_err(|e| usage(format!("{}: {}", file.display(), e.to_string().trim_end())))?;
         for set in sets {
-            apply(&mut table, set).with_context(|| format!("--set {set}"))?;
+            table::apply(&mut table, set).with_context(|| format!("--set {set}"))?;
         }
-        let config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|e| {
-            // The second line repeats the path.
-            let problem = e.inner().to_string();
-            let problem = problem.lines().next().unwrap_or_default();
-            match e.path().to_string().as_str() {
-                "." => usage(format!("{}: {problem}", file.display())),
-                path => usage(format!("{}: {path}: {problem}", file.display())),
-            }
-        })?;
-        config.model.validate().with_context(|| file.display().to_string())?;
-        config.model.validate_batch(config.data.batch_size).with_context(|| file.display().to_string())?;
-        config.train.validate().with_context(|| file.display().to_string())?;
+        let config = Self::read(table).with_context(|| file.display().to_string())?;
+        config.validate().with_context(|| file.display().to_string())?;
         Ok(config)
+    }
+
+    fn read(mut table: toml::Table) -> Result<Self> {
+        let reporting = table::split(&mut table)?;
+        let config: Self = table::read(table, "")?;
+        Ok(Self { reporting: table::read(reporting, "train")?, ..config })
+    }
+
+    /// Checks every value by itself. What must go together is for [`Self::check`], once it is known which data are read.
+    fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        self.train.validate()?;
+        self.reporting.validate()
     }
 
     /// The file's text with every default written out.
     pub(crate) fn to_toml(&self) -> Result<String> {
-        Ok(toml::to_string(self)?)
+        let mut table = toml::Table::try_from(self)?;
+        table::join(&mut table, toml::Table::try_from(&self.reporting)?);
+        Ok(toml::to_string(&table)?)
     }
 
     /// Finds the files that are named, so that a resume does from another working directory: those of the data (see
     /// [`set_data_dir`]), and the classifier's.
     pub(crate) fn find_files(&mut self, data_dir: Option<&Path>) -> Result<()> {
         set_data_dir(&mut self.data, data_dir)?;
-        if let Some(features) = self.train.evaluate.as_mut().and_then(|evaluate| evaluate.features.as_mut()) {
+        if let Some(features) =
+            self.reporting.evaluate.as_mut().and_then(|evaluate| evaluate.features.as_mut())
+        {
             if !features.exists() {
                 return Err(usage(format!("train.evaluate.features: {}: no such file", features.display())));
             }
@@ -110,17 +114,12 @@ impl Config {
         self.train.images_per_step(self.data.batch_size)
     }
 
-    /// What a checkpoint of this experiment must agree in, by dotted key; the data's fingerprint comes later.
+    /// What a checkpoint of this experiment must agree in, by dotted key; the data's fingerprint comes later. A run may go on
+    /// with another length, with data that lie elsewhere, and with another [`Reporting`].
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
-        let mut settings = BTreeMap::new();
-        flatten("", &toml::Value::try_from(self)?, &mut settings);
-        let is_free = |key: &str| {
-            FREE.iter().any(|free| {
-                key.strip_prefix(free).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            })
-        };
-        settings.retain(|key, _| !is_free(key));
-        Ok(settings)
+        let mut fixed = self.clone();
+        (fixed.data.dir, fixed.train.steps, fixed.train.epochs) = (None, None, None);
+        Ok(table::flatten(&toml::Table::try_from(&fixed)?))
     }
 }
 
@@ -159,45 +158,6 @@ fn unreadable(file: &Path, error: &std::io::Error) -> anyhow::Error {
     usage(format!("{}: {error}; the built-in configurations are {}", file.display(), names.join(", ")))
 }
 
-/// Sets `a.b.c=value` in a table. A value that is not TOML is taken as a string.
-fn apply(table: &mut toml::Table, set: &str) -> Result<()> {
-    let (key, value) = set.split_once('=').ok_or_else(|| usage("expected KEY=VALUE"))?;
-    let (key, value) = (key.trim(), value.trim());
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
-    let value = parsed
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let (parents, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let mut at = table;
-    for part in parents.split('.').filter(|part| !part.is_empty()) {
-        let entry = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at = entry.as_table_mut().ok_or_else(|| usage(format!("{part} is a value, not a table")))?;
-    }
-    // Steps and epochs exclude each other: an override of one replaces the other.
-    match (parents, last) {
-        ("train", "steps") => drop(at.remove("epochs")),
-        ("train", "epochs") => drop(at.remove("steps")),
-        _ => (),
-    }
-    at.insert(last.to_owned(), value);
-    Ok(())
-}
-
-fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                flatten(&key, value, into);
-            }
-        }
-        value => {
-            into.insert(prefix.to_owned(), value.to_string());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,11 +167,15 @@ mod tests {
         Config::load(Path::new(name), &sets)
     }
 
+    fn reread(config: &Config) -> Config {
+        Config::read(toml::from_str(&config.to_toml().unwrap()).unwrap()).unwrap()
+    }
+
     #[test]
     fn every_built_in_is_valid_and_comes_back_from_its_own_toml() {
         for (name, _) in BUILT_IN {
             let config = load(name, &[]).unwrap();
-            let again: Config = toml::from_str(&config.to_toml().unwrap()).unwrap();
+            let again = reread(&config);
             assert_eq!(config, again, "{name}");
         }
         let schedule = "{ to = 0, over-kimg = 9, warm-up-kimg = 1 }";
@@ -222,7 +186,7 @@ mod tests {
             None => format!("train.{key}={schedule}"),
         });
         let config = Config::load(Path::new("mnist-5k"), &sets).unwrap();
-        assert_eq!(config, toml::from_str(&config.to_toml().unwrap()).unwrap());
+        assert_eq!(config, reread(&config));
         assert_eq!(config.settings().unwrap()["train.r1.gamma-schedule.shape"], "\"cosine\"");
     }
 
@@ -248,6 +212,17 @@ mod tests {
             ("seed.x=1", "seed is a value, not a table"),
             ("seed", "expected KEY=VALUE"),
             ("train.generator.lr=-1", "train.generator.lr: expected a positive number, found -1"),
+            ("train.log-every=often", "train.log-every: invalid type: string \"often\", expected u64"),
+            (
+                "train.health.on-failure=x",
+                "train.health.on-failure: unknown variant `x`, expected one of `warn`",
+            ),
+            (
+                "train.evaluate.evry=1",
+                "train.evaluate.evry: unknown field `evry`, expected one of `every-kimg`",
+            ),
+            ("train.keep=0", "train.keep: expected at least 1, found 0"),
+            ("train=1", "train: invalid type: integer `1`, expected struct TrainConfig"),
         ] {
             let error = format!("{:#}", load("mlp-001", &[set]).unwrap_err());
             assert!(error.contains(expected), "{set}: {error}");
@@ -264,5 +239,12 @@ mod tests {
         assert_eq!(settings(&[]), settings(&watched));
         assert_ne!(settings(&[]), settings(&["train.generator.lr=0.5"]));
         assert_ne!(settings(&[]), settings(&["seed=999"]));
+        // The keys of runs that earlier versions wrote.
+        let keys = settings(&["train.epochs=2", "data.dir=x", "train.evaluate.every-kimg=1"]);
+        let keys: Vec<&str> = keys.keys().map(String::as_str).collect();
+        assert!(keys.contains(&"train.loss") && keys.contains(&"train.r1.gamma"), "{keys:?}");
+        let free = ["epochs", "steps", "every", "sample", "keep", "health", "evaluate"];
+        let is_free = |key: &str| free.iter().any(|free| key.starts_with(&format!("train.{free}")));
+        assert!(!keys.contains(&"data.dir") && !keys.iter().any(|key| is_free(key)), "{keys:?}");
     }
 }

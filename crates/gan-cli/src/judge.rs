@@ -37,8 +37,8 @@ fn knows(learned: &str, data: Source) -> bool {
 pub(crate) struct Judges {
     pub(crate) classifier: Classifier,
     pub(crate) reference: Reference,
-    /// Of the images to be judged.
-    pub(crate) modes: Channels,
+    /// What the channels of the images to be judged are.
+    pub(crate) channels: Channels,
     /// Whether the classifier's classes are the data's.
     pub(crate) tells_classes: bool,
     /// Images to draw, as many as real ones are held out or fewer.
@@ -49,7 +49,7 @@ impl Judges {
     /// Those that a configuration wants during training. Copies of training images are for the command `evaluate`: looking
     /// for them takes as long as all the rest.
     pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
-        let Some(evaluate) = &config.train.evaluate else { return Ok(None) };
+        let Some(evaluate) = &config.reporting.evaluate else { return Ok(None) };
         let start = Instant::now();
         let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
         let classifier = classifier(evaluate.features.as_deref(), config.data.name)?;
@@ -64,11 +64,11 @@ impl Judges {
         tracing::info!(
             "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)"
         );
-        let (modes, tells_classes) = (real.channels_hold(&classifier), real.is_known_to(&classifier));
+        let (channels, tells_classes) = (real.channels_hold(&classifier), real.is_known_to(&classifier));
         if !tells_classes {
             warn_of_features(data);
         }
-        Ok(Some(Self { classifier, reference, modes, tells_classes, count }))
+        Ok(Some(Self { classifier, reference, channels, tells_classes, count }))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_data::{Batches, BatchesConfig, Grid, LastBatch, Range, mnist};
+use gan_data::{Batches, BatchesConfig, Grid, LastBatch, Range, mnist_5k};
 use gan_models::{Provenance, preset};
 use gan_ops::rng::Stream;
 use gan_train::{Observer, OptimizerConfig, StepReport, TrainConfig, TrainError, Trainer, every, fit};
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
         channels: 1,
         keep_last: LastBatch::Drop,
     };
-    let digits = Batches::new(mnist::mnist_5k()?, config)?;
+    let digits = Batches::new(mnist_5k()?, config)?;
     let real = |step| digits.batch(step, &device).map_err(TrainError::observer);
 
     let train = TrainConfig::new(STEPS, OptimizerConfig::new(2e-4, (0.5, 0.999)));

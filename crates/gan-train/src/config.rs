@@ -1,6 +1,7 @@
-//! How a model is trained, as it stands in a TOML file under `[train]`.
+//! How a model is trained, as it stands in a TOML file under `[train]`. What a run reports of itself is for the program that runs it.
 
 mod length;
+mod networks;
 mod optimizer;
 
 use crate::augment::Augment;
@@ -9,7 +10,6 @@ use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::penalty::{OneCentered, ZeroCentered};
 use crate::views::InstanceNoise;
-use crate::watch::{EvaluateConfig, HealthConfig};
 use serde::{Deserialize, Serialize};
 
 pub use length::{Horizon, Length};
@@ -59,27 +59,6 @@ pub struct TrainConfig {
     /// Average of the generator's weights, to draw from; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
-    /// Steps between two lines of the log.
-    #[serde(default = "default_log_every")]
-    pub log_every: u64,
-    /// Steps between two grids of samples; 0 draws only the last.
-    #[serde(default = "default_sample_every")]
-    pub sample_every: u64,
-    /// Images in a grid.
-    #[serde(default = "default_sample_count")]
-    pub sample_count: usize,
-    /// Steps between two checkpoints; 0 writes only the last.
-    #[serde(default = "default_checkpoint_every")]
-    pub checkpoint_every: u64,
-    /// Number of checkpoints kept.
-    #[serde(default = "default_keep")]
-    pub keep: usize,
-    /// The watch over the run.
-    #[serde(default)]
-    pub health: HealthConfig,
-    /// Metrics during the run; none if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evaluate: Option<EvaluateConfig>,
     /// The generator's optimizer.
     pub generator: OptimizerConfig,
     /// The discriminator's optimizer.
@@ -98,26 +77,6 @@ fn one() -> u64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_one(value: &u64) -> bool {
     *value == 1
-}
-
-fn default_log_every() -> u64 {
-    100
-}
-
-fn default_sample_every() -> u64 {
-    1000
-}
-
-fn default_sample_count() -> usize {
-    64
-}
-
-fn default_checkpoint_every() -> u64 {
-    1000
-}
-
-fn default_keep() -> usize {
-    2
 }
 
 /// Of one player in a step, whose images are in memory at once: what the program of Arjovsky et al. 2017 does at its start.
@@ -141,13 +100,6 @@ impl TrainConfig {
             augment: None,
             instance_noise: None,
             ema: None,
-            log_every: default_log_every(),
-            sample_every: default_sample_every(),
-            sample_count: default_sample_count(),
-            checkpoint_every: default_checkpoint_every(),
-            keep: default_keep(),
-            health: HealthConfig::default(),
-            evaluate: None,
             generator: adam,
             discriminator: adam,
         }
@@ -159,18 +111,6 @@ impl TrainConfig {
     /// The first value that cannot be used: its key, what is expected, what was found.
     pub fn validate(&self) -> Result<()> {
         self.length()?;
-        if self.log_every == 0 {
-            return Err(TrainError::config("train.log-every", "expected at least 1, found 0"));
-        }
-        if self.keep == 0 {
-            return Err(TrainError::config("train.keep", "expected at least 1, found 0"));
-        }
-        if !(1..=4096).contains(&self.sample_count) {
-            return Err(TrainError::config(
-                "train.sample-count",
-                format!("expected a whole number from 1 to 4096, found {}", self.sample_count),
-            ));
-        }
         for (field, updates) in [("train.d-steps", self.d_steps), ("train.g-steps", self.g_steps)] {
             if !(1..=MOST_UPDATES).contains(&updates) {
                 let problem = format!("expected a whole number from 1 to {MOST_UPDATES}, found {updates}");
@@ -181,10 +121,6 @@ impl TrainConfig {
         self.augment.iter().try_for_each(|augment| augment.validate("train.augment"))?;
         self.instance_noise.iter().try_for_each(|noise| noise.validate("train.instance-noise"))?;
         self.ema.iter().try_for_each(|ema| ema.validate("train.ema"))?;
-        self.health.validate("train.health")?;
-        if let Some(evaluate) = &self.evaluate {
-            evaluate.validate("train.evaluate")?;
-        }
         self.generator.validate("train.generator")?;
         self.discriminator.validate("train.discriminator")
     }
@@ -206,17 +142,6 @@ impl TrainConfig {
             penalty.iter().try_for_each(|penalty| penalty.validate(field))?;
         }
         self.gradient_penalty.iter().try_for_each(|penalty| penalty.validate("train.gradient-penalty"))
-    }
-
-    /// The key of a penalty on D's gradient, if there is one.
-    pub(crate) fn gradient_of_samples(&self) -> Option<&'static str> {
-        [
-            ("train.r1", self.r1.is_some()),
-            ("train.r2", self.r2.is_some()),
-            ("train.gradient-penalty", self.gradient_penalty.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(field, is_set)| is_set.then_some(field))
     }
 }
 

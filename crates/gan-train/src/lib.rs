@@ -16,7 +16,6 @@ mod phases;
 mod schedule;
 mod trainer;
 mod views;
-mod watch;
 
 pub use augment::Augment;
 pub use config::{Horizon, Length, OptimizerConfig, TrainConfig};
@@ -32,4 +31,3 @@ pub use phases::Phases;
 pub use schedule::{Schedule, Shape};
 pub use trainer::{StepReport, Trainer};
 pub use views::InstanceNoise;
-pub use watch::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure};

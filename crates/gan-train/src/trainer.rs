@@ -6,7 +6,7 @@ mod updates;
 
 use crate::config::{OptimizerConfig, TrainConfig};
 use crate::ema::Ema;
-use crate::error::{Result, TrainError};
+use crate::error::Result;
 use crate::examples::Examples;
 use crate::loss::Loss;
 use crate::norms::Norms;
@@ -14,7 +14,7 @@ use crate::optim::Optimizer;
 use crate::phases::Phases;
 use crate::views::Views;
 use candle_core::{Device, Tensor};
-use gan_models::{Batch, Discriminator, DiscriminatorNorm, Generator, Gradients, ModelConfig, Params};
+use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
 use std::borrow::Cow;
 use updates::{Game, Seen, Turn};
@@ -72,18 +72,7 @@ impl Trainer {
         seed: u64,
     ) -> Result<Self> {
         train.validate()?;
-        if let (Some(field), Some(reason)) = (train.gradient_of_samples(), discriminator.refuses_penalties())
-        {
-            let problem = format!(
-                "no such penalty on this discriminator: {reason} (model.discriminator.norm = \"none\" and no minibatch-std)"
-            );
-            return Err(TrainError::config(field, problem));
-        }
-        let norm = discriminator.config().discriminator.norm;
-        if train.weight_clip.is_some() && norm == DiscriminatorNorm::Spectral {
-            let problem = "expected none with model.discriminator.norm = \"spectral\", which undoes it";
-            return Err(TrainError::config("train.weight-clip", problem));
-        }
+        train.validate_for(discriminator.config())?;
         Ok(Self {
             ema: train.ema.map(|config| Ema::new(config, &generator)).transpose()?,
             g: Learner::new(generator.params(), &train.generator)?,

@@ -8,7 +8,7 @@ use crate::args;
 use crate::config::Config;
 use crate::device;
 use crate::exit::{End, usage};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gan_ops::rng::Stream;
 use gan_train::{Examples, Trainer};
 use report::{Report, round};
@@ -19,13 +19,14 @@ const MAX_BATCH: usize = 1 << 16;
 
 pub(crate) fn run(args: &args::Bench) -> Result<End> {
     let device = device::open(&args.device.device)?;
-    let config = Config::load(&args.config, &args.set)?;
+    let mut config = Config::load(&args.config, &args.set)?;
     let name = args.config.display().to_string();
     let batch = match args.batch {
         Some(batch) => checked("--batch", batch)?,
         None => checked(&format!("{name}: data.batch-size"), config.data.batch_size)?,
     };
-    config.model.validate_batch(batch)?;
+    config.data.batch_size = batch;
+    config.check().with_context(|| name.clone())?;
     let images = checked(&format!("{name}: images in a step"), config.train.images_per_step(batch))?;
     let threads = candle_core::utils::get_num_threads();
     tracing::info!("timing {} steps of {name}, batch {batch}, threads {threads}", args.steps);

@@ -4,14 +4,13 @@ mod subject;
 mod table;
 
 use crate::args;
-use crate::config::{self, Config};
+use crate::config::{self, Config, MIN_JUDGED};
 use crate::exit::{End, usage};
 use crate::judge::{self, Pixels, Real};
 use crate::run_dir;
 use anyhow::Result;
 use gan_data::{DataConfig, Range, Source};
 use gan_metrics::Evaluation;
-use gan_train::MIN_JUDGED;
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use super::sample::locate;
 use crate::args;
 use crate::config::{Config, built_in};
 use crate::exit::End;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::Device;
 use gan_models::{Generator, Layer, ModelConfig, Provenance};
 use std::fmt::Write as _;
@@ -14,7 +14,9 @@ use std::path::Path;
 pub(crate) fn run(args: &args::Inspect) -> Result<End> {
     let from = &args.from;
     let text = if is_config(from) {
-        describe(&Config::load(from, &[])?.model)?
+        let config = Config::load(from, &[])?;
+        config.check().with_context(|| from.display().to_string())?;
+        describe(&config.model)?
     } else {
         let (generator, trained) = Generator::load(&locate(from)?, &Device::Cpu)?;
         format!("{}\n{}", provenance(&trained), describe(generator.config())?)

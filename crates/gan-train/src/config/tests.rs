@@ -43,7 +43,6 @@ fn every_bad_value_is_named_with_what_is_expected() {
     assert!(problem(|c| c.r2 = fading(schedule(-1.))).starts_with("train.r2.gamma-schedule.to: "));
     let ema = EmaConfig { half_life_schedule: schedule(0.), ..EmaConfig::new(1.) };
     assert!(problem(|c| c.ema = Some(ema)).starts_with("train.ema.half-life-schedule.to: "));
-    assert!(problem(|c| c.keep = 0).starts_with("train.keep"));
 }
 
 #[test]

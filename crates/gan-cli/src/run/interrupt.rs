@@ -2,8 +2,6 @@
 
 use crate::exit::INTERRUPTED;
 use anyhow::Result;
-use gan_train::{Observer, StepReport, Trainer};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,25 +10,34 @@ use std::time::{Duration, Instant};
 const SAME: Duration = Duration::from_millis(200);
 
 /// Ends the run after the step in which a signal came.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// Takes over Ctrl-C and SIGTERM. SIGHUP stays as it is: `nohup` has it ignored.
     pub(crate) fn install() -> Result<Self> {
-        let seen = Arc::new(AtomicBool::new(false));
-        let flag = seen.clone();
+        let interrupt = Self::default();
+        let raised = interrupt.clone();
         let mut first: Option<Instant> = None;
         on_signal(move || match first {
             None => {
                 first = Some(Instant::now());
-                flag.store(true, Ordering::Relaxed);
+                raised.raise();
                 tracing::warn!("interrupted: saving after this step (once more to exit at once)");
             }
             Some(first) if first.elapsed() > SAME => std::process::exit(INTERRUPTED.into()),
             Some(_) => (),
         })?;
-        Ok(Self(seen))
+        Ok(interrupt)
+    }
+
+    /// As a signal does.
+    pub(super) fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_come(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -43,14 +50,8 @@ fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
     Ok(())
 }
 
-/// Calls `react` on a thread of its own for each Ctrl-C or Ctrl-Break, all that there is without Unix's signals.
+/// Calls `react` on a thread of its own for each Ctrl-C or Ctrl-Break: there are no other signals without Unix.
 #[cfg(not(unix))]
 fn on_signal(react: impl FnMut() + Send + 'static) -> Result<()> {
     Ok(ctrlc::set_handler(react)?)
-}
-
-impl Observer for Interrupt {
-    fn on_step(&mut self, _: &Trainer, _: &StepReport) -> gan_train::Result<ControlFlow<()>> {
-        Ok(if self.0.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    }
 }
