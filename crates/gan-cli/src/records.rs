@@ -90,7 +90,8 @@ pub(crate) struct Rollback {
     pub(crate) lr_d: f64,
 }
 
-/// What was done about a verdict, once it was done: a run that was killed before does it when it goes on.
+/// What was done about a verdict, once it was done: a run that was killed before does it when it
+/// goes on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ActedLine {
     pub(crate) step: u64,
@@ -107,7 +108,8 @@ pub(crate) enum Acted {
     WentBack,
 }
 
-/// The run's monitor as its records up to the step `until` leave it; none where its health was never looked at.
+/// The run's monitor as its records up to the step `until` leave it; none where its health was
+/// never looked at.
 pub(crate) fn replay(path: &Path, until: u64) -> Result<Option<Monitor>> {
     let baselines: Vec<BaselineLine> = journal::read(path)?;
     let baseline = baselines.into_iter().rfind(|line| line.step <= until);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Steps between two times of the same; 0 for not once on the way. What comes at a run's end is for each to say.
+/// Steps between two times of the same; 0 for not once on the way. What comes at a run's end is
+/// for each to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Every(u64);

@@ -7,7 +7,8 @@ use gan_train::checkpoint;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Writes `checkpoints/step-*/`, `generator.safetensors` and `ema.safetensors` if there is an average, also at the end.
+/// Writes `checkpoints/step-*/`, `generator.safetensors` and `ema.safetensors` if there is an
+/// average, also at the end.
 pub(super) struct Checkpoints<'a> {
     plan: &'a Plan,
     /// What a resume may not change.

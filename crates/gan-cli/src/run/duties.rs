@@ -46,7 +46,8 @@ impl<'a> Duties<'a> {
         self.health.begin(step, self.sinks)
     }
 
-    /// What is wrong with the run: a number that is not finite, which becomes known here, or what a check has found.
+    /// What is wrong with the run: a number that is not finite, which becomes known here, or what
+    /// a check has found.
     pub(super) fn verdict(&mut self, outcome: &gan_train::Result<Outcome>) -> Result<Option<Verdict>> {
         let Err(TrainError::NonFinite { step, what, .. }) = outcome else {
             return Ok(self.health.fatal().cloned());

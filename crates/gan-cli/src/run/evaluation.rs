@@ -21,7 +21,8 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Goes on from the best generator of the run, if it was judged in the same way. None if no evaluation is wanted.
+    /// Goes on from the best generator of the run, if it was judged in the same way. None if no
+    /// evaluation is wanted.
     pub(super) fn open(plan: &'a Plan) -> Option<Self> {
         let (config, judges) = (plan.config.reporting.evaluate.as_ref()?, plan.judges.as_ref()?);
         let is_comparable = |best: &Best| best.count == judges.count && best.features == config.features;
@@ -69,7 +70,8 @@ impl<'a> Evaluation<'a> {
     fn keep(&self, sampler: &Generator, provenance: &Provenance, best: &Best) -> Result<()> {
         let directory = self.plan.run.best();
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        // First the weights: a crash in between leaves a distance that the next better generator beats.
+        // First the weights: a crash in between leaves a distance that the next better generator
+        // beats.
         sampler.save(&run_dir::generator(&directory), provenance)?;
         Ok(write_atomically(&run_dir::best_record(&directory), &serde_json::to_vec(best)?)?)
     }

@@ -7,10 +7,12 @@ use gan_train::{Outcome, StepReport, TrainError};
 use std::path::Path;
 use std::time::Duration;
 
-/// Something that happens in a run, with all that is known of it. What is a line of `metrics.jsonl` carries that line.
+/// Something that happens in a run, with all that is known of it. What is a line of
+/// `metrics.jsonl` carries that line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event<'a> {
-    /// Training begins, or goes on from a checkpoint. It comes first, and once more after [`Event::WentBack`].
+    /// Training begins, or goes on from a checkpoint. It comes first, and once more after
+    /// [`Event::WentBack`].
     Begun(&'a Begun),
     /// An earlier process came to this verdict.
     Known(&'a Verdict),

@@ -12,7 +12,8 @@ use gan_ops::rng::Stream;
 use gan_train::{Norms, StepReport, Trainer};
 use std::time::Instant;
 
-/// Real images that pixels, classes and features are compared with, and whose nearest neighbours are looked for.
+/// Real images that pixels, classes and features are compared with, and whose nearest neighbours
+/// are looked for.
 const REAL: usize = 5_000;
 /// Real images of which nearest neighbours and moments can be taken.
 const FEWEST: usize = 3;
@@ -48,7 +49,8 @@ impl Health {
         let mut health = Self { config, window, watch, ways_back: vec![], fatal: None };
         if let Some(Watch { monitor, .. }) = &health.watch {
             let step = trainer.steps_done();
-            // Whoever goes on with a run knows its verdicts: only new ones end it, and one that the run was killed with.
+            // Whoever goes on with a run knows its verdicts: only new ones end it, and one that
+            // the run was killed with.
             let is_new = config.on_failure != OnFailure::Warn
                 && !records::has_acted(&plan.run.metrics(), Acted::Stopped, step)?;
             health.fatal = monitor.verdicts().iter().find(|verdict| is_new && verdict.step == step).cloned();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A signal so soon after the first is the same one: `timeout` sends it to the process and to its group.
+/// A signal so soon after the first is the same one: `timeout` sends it to the process and to its
+/// group.
 const SAME: Duration = Duration::from_millis(200);
 
 /// Ends the run after the step in which a signal came.

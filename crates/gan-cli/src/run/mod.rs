@@ -1,7 +1,8 @@
 //! A run under way: what it does, and who hears of it.
 //!
-//! A [`Session`] trains from a state to the end, or to a verdict and back. After each step its [`Duties`] do what is due. All that
-//! happens is an [`Event`], told to the [`Sinks`]: one file each under `sinks/`, which write it down or show it.
+//! A [`Session`] trains from a state to the end, or to a verdict and back. After each step its
+//! [`Duties`] do what is due. All that happens is an [`Event`], told to the [`Sinks`]: one file
+//! each under `sinks/`, which write it down or show it.
 
 mod checkpoints;
 mod clock;

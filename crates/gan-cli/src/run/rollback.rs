@@ -1,7 +1,7 @@
 //! Back to before a failure, with both learning rates halved.
 //!
-//! A line in the journal decides: once it is written the run has gone back, and whatever a crash left undone of the rest is
-//! done when the run goes on, until another line says that it is.
+//! A line in the journal decides: once it is written the run has gone back, and whatever a crash
+//! left undone of the rest is done when the run goes on, until another line says that it is.
 
 use crate::config::Config;
 use crate::journal::Journal;
@@ -60,7 +60,8 @@ pub(super) fn go_back(
     Ok(line)
 }
 
-/// Does what is left to do where the journal says that the run has gone back, and then says there that it is done.
+/// Does what is left to do where the journal says that the run has gone back, and then says there
+/// that it is done.
 pub(crate) fn finish(run: &RunDir) -> Result<()> {
     let path = run.metrics();
     let Some(RollbackLine { step, rollback }) = records::rollback(&path)? else { return Ok(()) };

@@ -58,7 +58,8 @@ impl Session {
         Ok(State { trainer, seconds: state.seconds, window })
     }
 
-    /// Trains to the end, by way of an earlier state where a verdict asks for that. None if the run ends with a verdict.
+    /// Trains to the end, by way of an earlier state where a verdict asks for that. None if the
+    /// run ends with a verdict.
     pub(crate) fn run(&mut self, state: &mut State) -> Result<Option<Outcome>> {
         loop {
             match self.go(state)? {

@@ -4,8 +4,9 @@ use gan_models::Generator;
 use gan_train::{Result, Trainer};
 use std::borrow::Cow;
 
-/// A trainer between two steps. Whether its numbers are finite is found out once, and the generator to draw from is made once:
-/// an average with batch norm passes eight batches for its statistics.
+/// A trainer between two steps. Whether its numbers are finite is found out once, and the
+/// generator to draw from is made once: an average with batch norm passes eight batches for its
+/// statistics.
 pub(super) struct Snapshot<'a> {
     trainer: &'a Trainer,
     is_finite: bool,
@@ -30,7 +31,8 @@ impl<'a> Snapshot<'a> {
         Ok(self.trainer)
     }
 
-    /// The generator to draw from: the average of its states if there is one, else its present state.
+    /// The generator to draw from: the average of its states if there is one, else its present
+    /// state.
     pub(super) fn sampler(&mut self) -> Result<&Cow<'a, Generator>> {
         let trainer = self.trainer()?;
         let sampler = match self.sampler.take() {

@@ -212,10 +212,9 @@ fn a_verdict_stops_a_run_in_good_order() {
 fn a_rollback_is_told_and_training_begins_again() {
     let directory = tempfile::tempdir().unwrap();
     // A first step that is healthy, and a second that leaves the numbers.
-    let explode = "{ to = 1e30, over-kimg = 0.048 }";
     let sets = [
-        &format!("train.generator.lr-schedule={explode}"),
-        &format!("train.discriminator.lr-schedule={explode}"),
+        "train.generator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",
+        "train.discriminator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",
         "train.log-every=0",
         "train.sample-every=0",
         "train.checkpoint-every=1",

@@ -56,7 +56,9 @@ fn end(step: u64, how: &Ending<'_>) {
     match how {
         Ending::InOrder { outcome, health } => {
             tracing::debug!("training ended after step {step}: {outcome:?}");
-            health.iter().for_each(|monitor| conclude(monitor));
+            if let Some(monitor) = health {
+                conclude(monitor);
+            }
         }
         Ending::Failing { verdict, why } => tracing::error!("stopped, as {why}: {verdict}"),
         Ending::Broken(error) => tracing::debug!("training broke after step {step}: {error}"),

@@ -19,7 +19,8 @@ pub(crate) trait Sink {
 pub(crate) struct Sinks(Vec<Box<dyn Sink>>);
 
 impl Sinks {
-    /// Those of a run in that directory. Each event goes from the first to the last: what cannot be written down is not shown.
+    /// Those of a run in that directory. Each event goes from the first to the last: what cannot
+    /// be written down is not shown.
     pub(crate) fn of(run: &RunDir) -> Self {
         Self(vec![
             Box::new(journal::Lines::of(run)),
