@@ -79,7 +79,8 @@ impl Config {
         Ok(Self { reporting: table::read(reporting, "train")?, ..config })
     }
 
-    /// Checks every value by itself. What must go together is for [`Self::check`], once it is known which data are read.
+    /// Checks every value by itself. What must go together is for [`Self::check`], once it is
+    /// known which data are read.
     fn validate(&self) -> Result<()> {
         self.model.validate()?;
         self.train.validate()?;
@@ -113,8 +114,9 @@ impl Config {
         self.train.images_per_step(self.data.batch_size)
     }
 
-    /// What a checkpoint of this experiment must agree in, by dotted key; the data's fingerprint comes later. A run may go on
-    /// with another length, with data that lie elsewhere, and with another [`Reporting`].
+    /// What a checkpoint of this experiment must agree in, by dotted key; the data's fingerprint
+    /// comes later. A run may go on with another length, with data that lie elsewhere, and with
+    /// another [`Reporting`].
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut fixed = self.clone();
         (fixed.data.dir, fixed.train.steps, fixed.train.epochs) = (None, None, None);

@@ -8,6 +8,11 @@ use gan_ops::rng::Stream;
 /// Images drawn at once: enough to keep the cores busy, little enough to bound the memory.
 const CHUNK: usize = 64;
 
+/// Columns of a grid of `count` images that is as square as it gets.
+pub(crate) fn columns(count: usize) -> usize {
+    (count as f64).sqrt().ceil() as usize
+}
+
 /// Images `[n, C, H, W]` in [-1, 1], a chunk at a time. Which image comes i-th depends on the seed and
 /// i, not on how many are drawn, but for rounding: a product of other dimensions may add in another order.
 #[derive(Debug)]

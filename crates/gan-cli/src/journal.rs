@@ -38,11 +38,6 @@ impl Journal {
     pub(crate) fn rewind(path: &Path, step: u64, line: &impl Serialize) -> Result<()> {
         cut(path, step, &to_text(line)?).with_context(|| path.display().to_string())
     }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 /// The lines that are a `T`, in order; others are passed over. None without the file.
@@ -71,8 +66,9 @@ pub(crate) fn damaged(path: &Path) -> Result<usize> {
 
 /// Keeps the lines up to `step`, and `more`.
 fn cut(path: &Path, step: u64, more: &[u8]) -> Result<()> {
+    /// All that a line must have.
     #[derive(Deserialize)]
-    struct Step {
+    struct Dated {
         step: u64,
     }
     // Bytes that are no text can only be what a crash left of the last line.
@@ -85,7 +81,7 @@ fn cut(path: &Path, step: u64, more: &[u8]) -> Result<()> {
     let kept: String = text
         .split_inclusive('\n')
         .filter(|line| line.ends_with('\n'))
-        .filter(|line| serde_json::from_str::<Step>(line).is_ok_and(|line| line.step <= step))
+        .filter(|line| serde_json::from_str::<Dated>(line).is_ok_and(|line| line.step <= step))
         .collect();
     let kept = [kept.as_bytes(), more].concat();
     if kept != bytes {
@@ -109,7 +105,7 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let journal = Journal::open(&path, 4).unwrap();
         journal.append(&serde_json::json!({"step": 5, "x": 2})).unwrap();
-        let text = std::fs::read_to_string(journal.path()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":5,\"x\":2}\n");
         Journal::rewind(&path, 2, &serde_json::json!({"step": 2, "x": 9})).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();

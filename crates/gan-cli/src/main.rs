@@ -10,8 +10,8 @@ mod journal;
 mod judge;
 mod logging;
 mod npy;
-mod observers;
 mod records;
+mod run;
 mod run_dir;
 
 use clap::Parser;

@@ -1,10 +1,55 @@
-//! The lines of `metrics.jsonl` that tell of health; losses are `observers::metrics`'.
+//! The lines of `metrics.jsonl`, and what they tell of a run.
 
-use crate::journal;
+use crate::{journal, judge};
 use anyhow::Result;
+use gan_metrics::Evaluation;
 use gan_metrics::health::{Baseline, Monitor, Verdict, Vitals};
+use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Losses of a step, and how fast steps are.
+#[derive(Debug, Serialize)]
+pub(crate) struct LossesLine {
+    pub(crate) step: u64,
+    pub(crate) epoch: f64,
+    /// Real images until now.
+    pub(crate) images: u64,
+    /// Seconds of training until now.
+    pub(crate) seconds: f64,
+    /// Since the line before.
+    pub(crate) images_per_s: f64,
+    pub(crate) d_loss: f32,
+    pub(crate) g_loss: f32,
+    /// On D's gradient, if there is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) penalty: Option<f32>,
+    /// `D(x)`, of a loss that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) d_real: Option<f32>,
+    /// `D(G(z))`, of a loss that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) d_fake: Option<f32>,
+    pub(crate) lr_g: f64,
+    pub(crate) lr_d: f64,
+}
+
+/// How the generator was judged.
+#[derive(Debug)]
+pub(crate) struct EvaluationLine {
+    pub(crate) step: u64,
+    /// Data of the classifier whose features were compared: the distance is called by their name.
+    pub(crate) features: String,
+    pub(crate) evaluation: Evaluation,
+}
+
+impl Serialize for EvaluationLine {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut evaluation = serde_json::to_value(&self.evaluation).map_err(S::Error::custom)?;
+        judge::name_distance(&mut evaluation, &self.features);
+        serde_json::json!({ "step": self.step, "evaluate": evaluation }).serialize(serializer)
+    }
+}
 
 /// The data, before the first check.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,7 +90,8 @@ pub(crate) struct Rollback {
     pub(crate) lr_d: f64,
 }
 
-/// What was done about a verdict, once it was done: a run that was killed before does it when it goes on.
+/// What was done about a verdict, once it was done: a run that was killed before does it when it
+/// goes on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ActedLine {
     pub(crate) step: u64,
@@ -62,12 +108,15 @@ pub(crate) enum Acted {
     WentBack,
 }
 
-/// The run's monitor as its records leave it; none where its health was never looked at.
-pub(crate) fn replay(path: &Path) -> Result<Option<Monitor>> {
-    let Some(BaselineLine { baseline, step: start }) = journal::read(path)?.pop() else { return Ok(None) };
+/// The run's monitor as its records up to the step `until` leave it; none where its health was
+/// never looked at.
+pub(crate) fn replay(path: &Path, until: u64) -> Result<Option<Monitor>> {
+    let baselines: Vec<BaselineLine> = journal::read(path)?;
+    let baseline = baselines.into_iter().rfind(|line| line.step <= until);
+    let Some(BaselineLine { baseline, step: start }) = baseline else { return Ok(None) };
     let mut monitor = Monitor::new(baseline, start);
     for HealthLine { step, health } in journal::read(path)? {
-        if step > start {
+        if start < step && step <= until {
             monitor.observe(step, health);
         }
     }

@@ -77,7 +77,7 @@ impl RunDir {
 
     /// The grid drawn after `step` steps.
     pub(crate) fn samples(&self, step: u64) -> PathBuf {
-        self.path.join(format!("samples/step-{step:08}.png"))
+        samples(&self.path, step)
     }
 
     /// Deletes what was drawn and judged after `step`, of a part of the run that is undone.
@@ -162,6 +162,11 @@ pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
 /// The metrics of the run at `path`.
 pub(crate) fn metrics(path: &Path) -> PathBuf {
     path.join("metrics.jsonl")
+}
+
+/// The grid of the run at `path` that was drawn after `step` steps.
+pub(crate) fn samples(path: &Path, step: u64) -> PathBuf {
+    path.join(format!("samples/step-{step:08}.png"))
 }
 
 /// The generator of the run at `path`.

@@ -1,4 +1,5 @@
-//! How a model is trained, as it stands in a TOML file under `[train]`. What a run reports of itself is for the program that runs it.
+//! How a model is trained, as it stands in a TOML file under `[train]`. What a run reports of itself
+//! is for the program that runs it.
 
 mod length;
 mod networks;

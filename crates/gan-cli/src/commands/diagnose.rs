@@ -49,7 +49,7 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
     if damaged > 0 {
         tracing::warn!("{}: passing over {damaged} damaged lines", path.display());
     }
-    let Some(monitor) = records::replay(&path)? else {
+    let Some(monitor) = records::replay(&path, u64::MAX)? else {
         return Err(usage(format!(
             "{} holds no word of the run's health: train.health.every was 0, or the file is damaged",
             path.display()

@@ -1,7 +1,7 @@
 //! `gan-cli sample`.
 
 use crate::args;
-use crate::draw::{Images, Labels};
+use crate::draw::{self, Images, Labels};
 use crate::exit::{End, usage};
 use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
@@ -27,9 +27,9 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     }
     let (generator, _) = Generator::load(&file, &device)?;
     let latents = args.latents.as_deref().map(|path| read_latents(path, &generator, &device)).transpose()?;
-    let wanted = args.class.map(|class| class.wanted(args.count, &generator)).transpose()?;
-    let count = match (args.count.map(|count| count as usize), &latents, &wanted) {
-        (_, _, Some(wanted)) => wanted.count,
+    let chosen = args.class.map(|class| class.choose(args.count, &generator)).transpose()?;
+    let count = match (args.count.map(|count| count as usize), &latents, &chosen) {
+        (_, _, Some(chosen)) => chosen.count,
         (None, None, _) => DEFAULT_COUNT,
         (None, Some(latents), _) => latents.dim(0)?,
         (Some(count), None, _) => count,
@@ -43,9 +43,9 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
         None => Images::seeded(&generator, args.seed, count),
     };
     let mut columns = args.columns.map(std::num::NonZero::get);
-    if let Some(wanted) = wanted {
-        images = images.of_classes(wanted.labels);
-        columns = columns.or(wanted.columns);
+    if let Some(chosen) = chosen {
+        images = images.of_classes(chosen.labels);
+        columns = columns.or(chosen.columns);
     }
     images = images.truncated(args.truncation)?;
     let out = &args.out;
@@ -59,8 +59,8 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     Ok(End::Done)
 }
 
-/// Which images of which classes are wanted, and columns of their grid if these say so.
-struct Wanted {
+/// How many images of which classes `--class` asks for, and columns of their grid if these say so.
+struct Chosen {
     labels: Labels,
     count: usize,
     columns: Option<usize>,
@@ -68,21 +68,21 @@ struct Wanted {
 
 impl args::Class {
     /// `count` images of one class, or of each: a row of the grid for each class.
-    fn wanted(self, count: Option<u32>, generator: &Generator) -> Result<Wanted> {
+    fn choose(self, count: Option<u32>, generator: &Generator) -> Result<Chosen> {
         let Some(classes) = generator.config().latents().classes() else {
             return Err(usage("--class: this generator was trained without classes (model.classes)"));
         };
         let count = count.map(|count| count as usize);
         Ok(match self {
             Self::One(class) if usize::from(class) < classes => {
-                Wanted { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
+                Chosen { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
             }
             Self::One(class) => {
                 return Err(usage(format!("--class {class}: the generator knows 0 to {}", classes - 1)));
             }
             Self::All => {
                 let each = count.unwrap_or(DEFAULT_OF_EACH);
-                Wanted { labels: Labels::Rows(each), count: classes * each, columns: Some(each) }
+                Chosen { labels: Labels::Rows(each), count: classes * each, columns: Some(each) }
             }
         })
     }
@@ -128,7 +128,7 @@ fn kind(out: &Path) -> Result<Kind> {
 
 fn grid(images: Images<'_>, columns: Option<usize>) -> Result<Grid> {
     let [count, channels, height, width] = images.shape();
-    let columns = columns.unwrap_or_else(|| (count as f64).sqrt().ceil() as usize);
+    let columns = columns.unwrap_or_else(|| draw::columns(count));
     let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
     for chunk in images.chunks() {
         grid.push(&chunk?)?;

@@ -1,21 +1,16 @@
 //! `gan-cli train`.
 
-mod rollback;
-mod session;
-
 use super::program;
 use crate::args;
 use crate::config::{Config, check_labels};
 use crate::device;
 use crate::exit::{End, usage};
 use crate::judge::Judges;
-use crate::observers::Interrupt;
+use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
 use crate::run_dir::{self, RunDir};
 use anyhow::{Context, Result};
-use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, LastBatch, Split};
 use gan_train::{Outcome, Trainer, checkpoint};
-use session::{Ended, Session};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -29,54 +24,56 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     if let Some(run) = &held {
         rollback::finish(run)?;
     }
-    let mut config = Config::load(&file, &args.set)?;
-    config.find_files(args.data_dir.as_deref())?;
-    config.data.validate().with_context(|| file.display().to_string())?;
-    config.check().with_context(|| file.display().to_string())?;
-    let model = &config.model;
-    let settings = config.settings()?;
+    let config = configuration(args, &file)?;
     let newest = match &held {
         Some(run) => checkpoint::newest(&run.checkpoints())?,
         None => None,
     };
     if let Some(newest) = &newest {
         // Before the data: a key that differs is better news than data that cannot be found.
-        checkpoint::check(newest, &settings)?;
+        checkpoint::check(newest, &config.settings()?)?;
     }
-    let data = config.data.load(Split::Train, model.image_size, model.channels)?;
-    check_labels(model, &data).with_context(|| file.display().to_string())?;
-    let (fingerprint, source) = (data.fingerprint(), data.source().to_owned());
-    let batches = Batches::new(
-        data,
-        BatchesConfig {
-            batch_size: config.data.batch_size,
-            seed: config.seed,
-            range: config.data.range,
-            channels: model.channels,
-            keep_last: LastBatch::Drop,
-        },
-    )
-    .with_context(|| file.display().to_string())?;
+    let batches = batches(&config, &file)?;
+    let fingerprint = batches.dataset().fingerprint();
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
     let judges = Judges::of(&config)?;
 
     // Nothing is written before all that was asked for is there.
     let run = held.map_or_else(|| RunDir::create(&path), Ok)?;
-    let mut session = Session { run, config, fingerprint, batches, horizon, device, interrupt, judges };
+    let sinks = Sinks::of(&run);
+    let plan = Plan { run, config, fingerprint, batches, horizon, device, judges, interrupt };
+    let mut session = Session { plan, sinks };
     let start = Instant::now();
-    let mut begun = session.begin(newest.as_deref())?;
+    let mut state = session.begin(newest.as_deref())?;
     // Only now: a directory with a configuration counts as a run.
     session.write_config()?;
-    announce(&session.run, &begun.trainer, &session.device, &source, horizon.steps, args.resume);
-    loop {
-        match session.go(&mut begun)? {
-            Ended::InOrder(outcome) => return Ok(conclude(&session.run, &begun.trainer, outcome, start)),
-            Ended::Failing { verdict, healthy_until } => match session.roll_back(&verdict, healthy_until)? {
-                Some(before) => begun = before,
-                None => return Ok(End::Failing),
-            },
-        }
-    }
+    announce(&session.plan, &state.trainer, args.resume);
+    let outcome = session.run(&mut state)?;
+    Ok(conclude(&session.plan.run, state.trainer.steps_done(), outcome, start))
+}
+
+/// The experiment, once all is known to go together that can be known without the data.
+fn configuration(args: &args::Train, file: &Path) -> Result<Config> {
+    let mut config = Config::load(file, &args.set)?;
+    config.find_files(args.data_dir.as_deref())?;
+    config.data.validate().with_context(|| file.display().to_string())?;
+    config.check().with_context(|| file.display().to_string())?;
+    Ok(config)
+}
+
+/// The training data.
+fn batches(config: &Config, file: &Path) -> Result<Batches> {
+    let Config { seed, data, model, .. } = config;
+    let images = data.load(Split::Train, model.image_size, model.channels)?;
+    check_labels(model, &images).with_context(|| file.display().to_string())?;
+    let config = BatchesConfig {
+        batch_size: data.batch_size,
+        seed: *seed,
+        range: data.range,
+        channels: model.channels,
+        keep_last: LastBatch::Drop,
+    };
+    Batches::new(images, config).with_context(|| file.display().to_string())
 }
 
 /// The run's directory and the configuration's file.
@@ -104,35 +101,43 @@ fn locate(args: &args::Train) -> Result<(PathBuf, PathBuf)> {
     Ok((path, file))
 }
 
-fn announce(run: &RunDir, trainer: &Trainer, device: &Device, data: &str, steps: u64, resume: bool) {
-    let (generator, discriminator) = (trainer.generator().params(), trainer.discriminator().params());
-    tracing::info!("data: {data}");
+fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
+    let (path, steps, done) = (plan.run.path().display(), plan.horizon.steps, trainer.steps_done());
+    tracing::info!("data: {}", plan.batches.dataset().source());
     tracing::info!(
         "generator {} parameters, discriminator {}, on {}",
-        generator.count(),
-        discriminator.count(),
-        if device.is_cpu() { "the CPU" } else { "the GPU" }
+        trainer.generator().params().count(),
+        trainer.discriminator().params().count(),
+        if plan.device.is_cpu() { "the CPU" } else { "the GPU" }
     );
-    let done = trainer.steps_done();
     match (resume, done) {
-        (false, _) => tracing::info!("training {steps} steps into {}", run.path().display()),
-        (true, 0) => tracing::info!("no checkpoint in {} yet: starting with step 1", run.path().display()),
-        (true, _) if done >= steps => {
-            tracing::info!("{} has its {done} steps already", run.path().display());
-        }
-        (true, _) => tracing::info!("going on after step {done} of {steps} in {}", run.path().display()),
+        (false, _) => tracing::info!("training {steps} steps into {path}"),
+        (true, 0) => tracing::info!("no checkpoint in {path} yet: starting with step 1"),
+        (true, _) if done >= steps => tracing::info!("{path} has its {done} steps already"),
+        (true, _) => tracing::info!("going on after step {done} of {steps} in {path}"),
     }
 }
 
-fn conclude(run: &RunDir, trainer: &Trainer, outcome: Outcome, start: Instant) -> End {
-    let (path, step) = (run.path().display(), trainer.steps_done());
-    let seconds = start.elapsed().as_secs_f64();
-    if outcome == Outcome::Stopped {
-        tracing::warn!("stopped after step {step}; go on with: {} train --out {path} --resume", program());
-        return End::Interrupted;
+/// Says where to look, or how to go on.
+fn conclude(run: &RunDir, step: u64, outcome: Option<Outcome>, start: Instant) -> End {
+    let (path, seconds) = (run.path().display(), start.elapsed().as_secs_f64());
+    match outcome {
+        Some(Outcome::Complete) => {
+            tracing::info!("done: step {step}, {seconds:.0} s");
+            tracing::info!("look at {}", run.samples(step).display());
+            tracing::info!("draw more: {} sample {path} --count 64 --seed 1 --out more.png", program());
+            End::Done
+        }
+        Some(Outcome::Stopped) => {
+            tracing::warn!(
+                "stopped after step {step}; go on with: {} train --out {path} --resume",
+                program()
+            );
+            End::Interrupted
+        }
+        None => {
+            tracing::info!("more: {} diagnose {path}", program());
+            End::Failing
+        }
     }
-    tracing::info!("done: step {step}, {seconds:.0} s");
-    tracing::info!("look at {}", run.samples(step).display());
-    tracing::info!("draw more: {} sample {path} --count 64 --seed 1 --out more.png", program());
-    End::Done
 }

@@ -7,8 +7,8 @@ use gan_data::{DataConfig, DataError, Dataset, Source};
 use gan_models::ModelConfig;
 
 impl Config {
-    /// Checks all that can be known without the data: packs, groups and penalties beside the networks; channels and classes
-    /// beside the data set.
+    /// Checks all that can be known without the data: packs, groups and penalties beside the
+    /// networks; channels and classes beside the data set.
     pub(crate) fn check(&self) -> Result<()> {
         self.model.validate_batch(self.data.batch_size)?;
         self.train.validate_for(&self.model)?;
@@ -62,7 +62,8 @@ enum Classes {
 fn classes(data: &DataConfig) -> Classes {
     match data.name {
         Source::StackedMnist => Classes::None,
-        // A part of the images may lack the last classes. A directory may hold other images in MNIST's format.
+        // A part of the images may lack the last classes. A directory may hold other images in
+        // MNIST's format.
         Source::Mnist5k | Source::Mnist | Source::FashionMnist
             if data.limit.is_some() || data.dir.is_some() =>
         {

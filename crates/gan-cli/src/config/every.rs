@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Steps between two times of the same; 0 for not once on the way. What comes at a run's end is for each to say.
+/// Steps between two times of the same; 0 for not once on the way. What comes at a run's end is
+/// for each to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Every(u64);
@@ -16,10 +17,6 @@ impl Every {
     /// The first whole number of steps on at least `kimg` thousand images.
     pub(crate) fn kimg(kimg: u64, images_per_step: usize) -> Self {
         Self((kimg * 1000).div_ceil(images_per_step as u64))
-    }
-
-    pub(crate) fn get(self) -> u64 {
-        self.0
     }
 
     /// Whether it never happens on the way.

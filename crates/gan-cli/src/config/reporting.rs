@@ -1,5 +1,5 @@
-//! What a run reports and keeps of itself: keys of `[train]` beside those of `gan_train::TrainConfig`. None of them changes
-//! what is learned, so a run may go on with others.
+//! What a run reports and keeps of itself: keys of `[train]` beside those of
+//! `gan_train::TrainConfig`. None of them changes what is learned, so a run may go on with others.
 
 use super::Every;
 use crate::exit::usage;
@@ -13,7 +13,8 @@ use std::path::PathBuf;
 pub(crate) struct Reporting {
     /// Steps between two lines of losses; 0 for the last step's alone.
     pub(crate) log_every: Every,
-    /// Steps between two grids of samples, the last of which is drawn in any case; 0 for that alone.
+    /// Steps between two grids of samples, the last of which is drawn in any case; 0 for that
+    /// alone.
     pub(crate) sample_every: Every,
     /// Images in a grid.
     pub(crate) sample_count: usize,
@@ -57,8 +58,8 @@ pub(crate) enum OnFailure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct EvaluateConfig {
-    /// Thousands of real images between two evaluations, the last of which comes with the last step in any case; 0 for that
-    /// alone.
+    /// Thousands of real images between two evaluations, the last of which comes with the last
+    /// step in any case; 0 for that alone.
     pub(crate) every_kimg: u64,
     /// Images that are drawn for one.
     #[serde(default = "default_evaluate_count")]

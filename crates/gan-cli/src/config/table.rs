@@ -33,7 +33,8 @@ pub(super) fn apply(table: &mut Table, set: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes the keys of [`Reporting`] out of the table `train`, which then has those of [`TrainConfig`] alone.
+/// Takes the keys of [`Reporting`] out of the table `train`, which then has those of
+/// [`TrainConfig`] alone.
 pub(super) fn split(table: &mut Table) -> Result<Table> {
     // Where it is missing or no table, whoever reads the rest says so.
     let Some(Value::Table(train)) = table.get_mut("train") else { return Ok(Table::new()) };

@@ -7,8 +7,8 @@ use gan_models::{Arch, DiscriminatorNorm, ModelConfig};
 impl TrainConfig {
     /// Checks that the networks of `model` can be trained so.
     ///
-    /// # Errors
-    /// A penalty on D's gradient where a sample's logit depends on other samples; weight clipping where spectral norm undoes it.
+    /// # Errors A penalty on D's gradient where a sample's logit depends on other samples; weight
+    /// clipping where spectral norm undoes it.
     pub fn validate_for(&self, model: &ModelConfig) -> Result<()> {
         if let Some(field) = self.needs_lone_samples().filter(|_| couples_samples(model)) {
             let problem = "batch norm or minibatch standard deviation in the discriminator couples the samples, so that there \
@@ -34,8 +34,8 @@ impl TrainConfig {
     }
 }
 
-/// Whether a sample's logit depends on the others in training, as `Discriminator::couples_samples` says of a network that is
-/// built.
+/// Whether a sample's logit depends on the others in training, as `Discriminator::couples_samples`
+/// says of a network that is built.
 fn couples_samples(model: &ModelConfig) -> bool {
     let has_batch_norm = match model.discriminator.norm {
         Some(norm) => norm == DiscriminatorNorm::Batch,

@@ -1,7 +1,7 @@
 //! Back to before a failure, with both learning rates halved.
 //!
-//! A line in the journal decides: once it is written the run has gone back, and whatever a crash left undone of the rest is
-//! done when the run goes on, until another line says that it is.
+//! A line in the journal decides: once it is written the run has gone back, and whatever a crash
+//! left undone of the rest is done when the run goes on, until another line says that it is.
 
 use crate::config::Config;
 use crate::journal::Journal;
@@ -40,29 +40,29 @@ pub(super) fn way(run: &RunDir, config: &Config, healthy_until: u64) -> Result<W
     })
 }
 
-/// Goes back, to a checkpoint or to the start.
+/// Goes back, to a checkpoint or to the start. Returns the journal's line of it.
 pub(super) fn go_back(
     run: &RunDir,
     config: &mut Config,
     verdict: &Verdict,
     healthy: Option<&Path>,
-) -> Result<()> {
+) -> Result<RollbackLine> {
     let step = healthy.and_then(checkpoint::step_of).unwrap_or_default();
     let (generator, discriminator) = (&mut config.train.generator, &mut config.train.discriminator);
     for player in [&mut *generator, &mut *discriminator] {
         *player = player.with_lr(player.lr / 2.);
     }
     let (lr_g, lr_d) = (generator.lr, discriminator.lr);
-    tracing::warn!(
-        "going back to step {step} with lr {lr_g} for the generator, {lr_d} for the discriminator"
-    );
     let rollback = Rollback { from: verdict.step, verdict: verdict.clone(), lr_g, lr_d };
-    Journal::rewind(&run.metrics(), step, &RollbackLine { step, rollback })?;
-    finish(run)
+    let line = RollbackLine { step, rollback };
+    Journal::rewind(&run.metrics(), step, &line)?;
+    finish(run)?;
+    Ok(line)
 }
 
-/// Does what is left to do where the journal says that the run has gone back, and then says there that it is done.
-pub(super) fn finish(run: &RunDir) -> Result<()> {
+/// Does what is left to do where the journal says that the run has gone back, and then says there
+/// that it is done.
+pub(crate) fn finish(run: &RunDir) -> Result<()> {
     let path = run.metrics();
     let Some(RollbackLine { step, rollback }) = records::rollback(&path)? else { return Ok(()) };
     if records::has_acted(&path, Acted::WentBack, step)? {

@@ -1,0 +1,61 @@
+//! Checkpoints to go on from, and the generator to draw from.
+
+use super::health::Health;
+use super::{Clock, Event, Plan, Sinks, Snapshot};
+use anyhow::Result;
+use gan_train::checkpoint;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Writes `checkpoints/step-*/`, `generator.safetensors` and `ema.safetensors` if there is an
+/// average, also at the end.
+pub(super) struct Checkpoints<'a> {
+    plan: &'a Plan,
+    /// What a resume may not change.
+    settings: BTreeMap<String, String>,
+    clock: Clock,
+    /// The step of the newest checkpoint.
+    newest: Option<u64>,
+    /// The step that the generator's files are of, once this process has written them.
+    written: Option<u64>,
+}
+
+impl<'a> Checkpoints<'a> {
+    /// To go on after `step` steps.
+    pub(super) fn open(plan: &'a Plan, step: u64, clock: Clock) -> Result<Self> {
+        let newest = (step > 0).then_some(step);
+        Ok(Self { plan, settings: plan.settings()?, clock, newest, written: None })
+    }
+
+    pub(super) fn is_due(&self, step: u64) -> bool {
+        self.plan.config.reporting.checkpoint_every.falls_on(step)
+    }
+
+    pub(super) fn has_saved(&self, step: u64) -> bool {
+        self.written == Some(step)
+    }
+
+    /// Saves the networks, with what `health` needs to go on from there.
+    pub(super) fn save(&mut self, now: &mut Snapshot<'_>, health: &Health, sinks: &mut Sinks) -> Result<()> {
+        let Plan { run, config, .. } = self.plan;
+        let (step, trainer) = (now.step(), now.trainer()?);
+        let provenance = self.plan.provenance(trainer);
+        let mut saved = None;
+        if self.newest != Some(step) {
+            let (directory, notes) = (run.checkpoints(), health.notes()?);
+            let seconds = self.clock.seconds();
+            let path = checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, notes)?;
+            checkpoint::prune(&path, config.reporting.keep, health.ways_back())?;
+            (self.newest, saved) = (Some(step), Some(path));
+        }
+        if let Cow::Owned(average) = now.sampler()? {
+            average.save(&run.ema(), &provenance)?;
+        }
+        trainer.generator().save(&run.generator(), &provenance)?;
+        self.written = Some(step);
+        match saved {
+            Some(path) => sinks.hear(&Event::Saved { step, path: &path }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! How long a run has been training.
+
+use std::time::Instant;
+
+/// Seconds of training, those of earlier processes included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    start: Instant,
+    before: f64,
+}
+
+impl Clock {
+    /// Starts after `before` seconds.
+    pub(super) fn start(before: f64) -> Self {
+        Self { start: Instant::now(), before }
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.before + self.start.elapsed().as_secs_f64()
+    }
+}

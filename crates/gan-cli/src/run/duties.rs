@@ -1,0 +1,125 @@
+//! What a run does after its steps, and in which order.
+
+use super::checkpoints::Checkpoints;
+use super::evaluation::Evaluation;
+use super::health::Health;
+use super::losses::Losses;
+use super::samples::Samples;
+use super::{Begun, Clock, Ending, Event, Plan, Sinks, Snapshot, State};
+use crate::records::VerdictLine;
+use anyhow::Result;
+use gan_metrics::health::{Failure, Verdict};
+use gan_train::{Observer, Outcome, StepReport, TrainError, Trainer};
+use std::ops::ControlFlow;
+
+/// All that is done after a step where it is due, told to the sinks.
+pub(super) struct Duties<'a> {
+    plan: &'a Plan,
+    sinks: &'a mut Sinks,
+    losses: Losses<'a>,
+    samples: Samples,
+    pub(super) health: Health,
+    evaluation: Option<Evaluation<'a>>,
+    checkpoints: Checkpoints<'a>,
+}
+
+impl<'a> Duties<'a> {
+    /// Those of a run that goes on from `state`.
+    pub(super) fn open(plan: &'a Plan, sinks: &'a mut Sinks, state: &mut State) -> Result<Self> {
+        let (trainer, clock) = (&state.trainer, Clock::start(state.seconds));
+        Ok(Self {
+            losses: Losses::open(plan, trainer.steps_done(), clock),
+            samples: Samples::open(plan, trainer)?,
+            health: Health::open(plan, trainer, std::mem::take(&mut state.window))?,
+            evaluation: Evaluation::open(plan),
+            checkpoints: Checkpoints::open(plan, trainer.steps_done(), clock)?,
+            plan,
+            sinks,
+        })
+    }
+
+    /// Says where training begins, and what is known of the run's health by then.
+    pub(super) fn begin(&mut self, trainer: &Trainer) -> Result<()> {
+        let step = trainer.steps_done();
+        let (steps, images_per_step) = (self.plan.horizon.steps, self.plan.config.images_per_step());
+        self.sinks.hear(&Event::Begun(&Begun { step, steps, images_per_step }))?;
+        self.health.begin(step, self.sinks)
+    }
+
+    /// What is wrong with the run: a number that is not finite, which becomes known here, or what
+    /// a check has found.
+    pub(super) fn verdict(&mut self, outcome: &gan_train::Result<Outcome>) -> Result<Option<Verdict>> {
+        let Err(TrainError::NonFinite { step, what, .. }) = outcome else {
+            return Ok(self.health.fatal().cloned());
+        };
+        let evidence = format!("{what} is not finite");
+        let verdict = Verdict { failure: Failure::Divergence, since: *step, step: *step, evidence };
+        self.sinks.hear(&Event::Verdict(&VerdictLine { step: *step, verdict: verdict.clone() }))?;
+        Ok(Some(verdict))
+    }
+
+    /// Says how the run ended after `step` steps.
+    pub(super) fn end(&mut self, step: u64, outcome: &gan_train::Result<Outcome>) -> Result<()> {
+        let how = match outcome {
+            Ok(outcome) => Ending::InOrder { outcome: *outcome, health: self.health.monitor() },
+            Err(error) => Ending::Broken(error),
+        };
+        self.sinks.hear(&Event::Ended { step, how })
+    }
+
+    fn after(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>> {
+        let (step, mut now) = (report.step, Snapshot::of(trainer));
+        self.health.note(report);
+        self.sinks.hear(&Event::Step(report))?;
+        if self.losses.is_due(step) {
+            let line = self.losses.line(now.trainer()?, report);
+            self.sinks.hear(&Event::Losses(&line))?;
+        }
+        if self.samples.is_due(step) {
+            self.samples.draw(&mut now, self.sinks)?;
+        }
+        if self.health.is_due(step) {
+            self.health.check(&mut now, self.sinks)?;
+        }
+        if let Some(evaluation) = self.evaluation.as_mut().filter(|evaluation| evaluation.is_due(step)) {
+            evaluation.judge(&mut now, self.sinks)?;
+        }
+        // After what its step brings, so that a resume from it repeats nothing.
+        if self.checkpoints.is_due(step) {
+            self.checkpoints.save(&mut now, &self.health, self.sinks)?;
+        }
+        let is_last = step >= self.plan.horizon.steps;
+        if is_last || self.health.fatal().is_some() || self.plan.interrupt.has_come() {
+            // While the snapshot is at hand.
+            self.finish(&mut now)?;
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Draws and saves the state that the run ends with, if it has not been.
+    fn finish(&mut self, now: &mut Snapshot<'_>) -> Result<()> {
+        if !self.samples.has_drawn(now.step()) {
+            self.samples.draw(now, self.sinks)?;
+        }
+        if !self.checkpoints.has_saved(now.step()) {
+            self.checkpoints.save(now, &self.health, self.sinks)?;
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Duties<'_> {
+    fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> gan_train::Result<ControlFlow<()>> {
+        self.after(trainer, report).map_err(plain)
+    }
+
+    fn on_finish(&mut self, trainer: &Trainer) -> gan_train::Result<()> {
+        self.finish(&mut Snapshot::of(trainer)).map_err(plain)
+    }
+}
+
+/// An error of training as itself: a number that is not finite is a verdict, wherever it is found.
+fn plain(error: anyhow::Error) -> TrainError {
+    error.downcast::<TrainError>().unwrap_or_else(TrainError::observer)
+}

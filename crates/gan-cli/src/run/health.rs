@@ -1,0 +1,177 @@
+//! Checks now and then whether the run is healthy, and says what is wrong.
+
+use super::{Event, Plan, Sinks, Snapshot};
+use crate::config::{HealthConfig, OnFailure};
+use crate::records::{self, Acted, BaselineLine, HealthLine, VerdictLine};
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use gan_metrics::Classifier;
+use gan_metrics::classifier::CHUNK;
+use gan_metrics::health::{Monitor, Player, Probe, Verdict, Vitals, Window};
+use gan_ops::rng::Stream;
+use gan_train::{Norms, StepReport, Trainer};
+use std::time::Instant;
+
+/// Real images that pixels, classes and features are compared with, and whose nearest neighbours
+/// are looked for.
+const REAL: usize = 5_000;
+/// Real images of which nearest neighbours and moments can be taken.
+const FEWEST: usize = 3;
+/// Images that go through the networks layer by layer: a maximum needs no more.
+const ACTIVATIONS: usize = 32;
+
+/// Looks at every step's losses, and every so often at the networks and what they draw.
+pub(super) struct Health {
+    config: HealthConfig,
+    /// The steps since the last check. It stays as it was where there are no checks.
+    window: Window,
+    /// None if no checks are wanted, or possible.
+    watch: Option<Watch>,
+    /// Steps that the run may have to go back to, the last healthy one at the end.
+    ways_back: Vec<u64>,
+    fatal: Option<Verdict>,
+}
+
+/// What checks need.
+struct Watch {
+    probe: Probe,
+    monitor: Monitor,
+    real: Tensor,
+    /// Whether an earlier process began with it.
+    is_known: bool,
+}
+
+impl Health {
+    /// Goes on from what the journal holds, and from the steps since the last check.
+    pub(super) fn open(plan: &Plan, trainer: &Trainer, window: Window) -> Result<Self> {
+        let config = plan.config.reporting.health;
+        let watch = if config.every.is_never() { None } else { Watch::open(plan, trainer)? };
+        let mut health = Self { config, window, watch, ways_back: vec![], fatal: None };
+        if let Some(Watch { monitor, .. }) = &health.watch {
+            let step = trainer.steps_done();
+            // Whoever goes on with a run knows its verdicts: only new ones end it, and one that
+            // the run was killed with.
+            let is_new = config.on_failure != OnFailure::Warn
+                && !records::has_acted(&plan.run.metrics(), Acted::Stopped, step)?;
+            health.fatal = monitor.verdicts().iter().find(|verdict| is_new && verdict.step == step).cloned();
+            health.ways_back = monitor.ways_back();
+        }
+        Ok(health)
+    }
+
+    /// Says what is known before the step that follows `step`.
+    pub(super) fn begin(&self, step: u64, sinks: &mut Sinks) -> Result<()> {
+        let Some(Watch { monitor, is_known, .. }) = &self.watch else { return Ok(()) };
+        if *is_known {
+            return monitor.verdicts().iter().try_for_each(|verdict| sinks.hear(&Event::Known(verdict)));
+        }
+        sinks.hear(&Event::Baseline(&BaselineLine { step, baseline: monitor.baseline().clone() }))?;
+        say(step, monitor.verdicts(), sinks)
+    }
+
+    /// Takes the losses of a step.
+    pub(super) fn note(&mut self, report: &StepReport) {
+        if self.watch.is_some() {
+            let losses = [report.d_loss, report.g_loss].map(f64::from);
+            let certainty = report.certainty.map(|certainty| certainty.map(f64::from));
+            self.window.add(losses, certainty, report.largest_logit.into());
+        }
+    }
+
+    pub(super) fn is_due(&self, step: u64) -> bool {
+        self.watch.is_some() && self.config.every.falls_on(step)
+    }
+
+    pub(super) fn check(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<()> {
+        let (start, step, trainer) = (Instant::now(), now.step(), now.trainer()?);
+        let (Some(watch), Some(losses)) = (&mut self.watch, self.window.look()) else { return Ok(()) };
+        let generator = trainer.generator();
+        let mut stream = Stream::new(trainer.seed(), "health", step);
+        let z = generator.config().latents().draw(&mut stream, self.config.samples, generator.device())?;
+        let few = z.narrow(0, 0, ACTIVATIONS.min(self.config.samples))?;
+        let activations =
+            [generator.largest_activation(&few)?, trainer.discriminator().largest_activation(&watch.real)?];
+        let health = Vitals {
+            losses,
+            generator: player(trainer.norms_g()?),
+            discriminator: player(trainer.norms_d()?),
+            largest_activation: activations.map(f64::from).into_iter().fold(0., f64::max),
+            images: watch.probe.look(&generator.generate(&z)?)?,
+        }
+        .finite();
+        let line = HealthLine { step, health };
+        sinks.hear(&Event::Checked { line: &line, took: start.elapsed() })?;
+        let verdicts = watch.monitor.observe(step, line.health);
+        self.ways_back = watch.monitor.ways_back();
+        say(step, &verdicts, sinks)?;
+        if self.config.on_failure != OnFailure::Warn && self.fatal.is_none() {
+            self.fatal = verdicts.into_iter().next();
+        }
+        Ok(())
+    }
+
+    /// The verdict that ends the run.
+    pub(super) fn fatal(&self) -> Option<&Verdict> {
+        self.fatal.as_ref()
+    }
+
+    /// The last step without a sign of any failure.
+    pub(super) fn healthy_until(&self) -> u64 {
+        self.ways_back.last().copied().unwrap_or_default()
+    }
+
+    /// Steps whose checkpoints are kept beside the newest: none unless the run is to go back.
+    pub(super) fn ways_back(&self) -> &[u64] {
+        if self.config.on_failure == OnFailure::Rollback { &self.ways_back } else { &[] }
+    }
+
+    /// What a checkpoint keeps, for a resume to come to the same numbers.
+    pub(super) fn notes(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::to_value(&self.window)?)
+    }
+
+    /// What all checks came to.
+    pub(super) fn monitor(&self) -> Option<&Monitor> {
+        self.watch.as_ref().map(|watch| &watch.monitor)
+    }
+}
+
+impl Watch {
+    fn open(plan: &Plan, trainer: &Trainer) -> Result<Option<Self>> {
+        let (batches, step) = (&plan.batches, trainer.steps_done());
+        let images = batches.dataset().len();
+        if images < FEWEST {
+            tracing::warn!("{images} training images are too few to tell whether the run is healthy");
+            return Ok(None);
+        }
+        let probe = Probe::new(
+            Classifier::of(batches.dataset().name(), &Device::Cpu)?,
+            batches.spread(REAL, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?)),
+            plan.config.reporting.health.samples,
+        )?;
+        let known = records::replay(&plan.run.metrics(), step)?;
+        let is_known = known.is_some();
+        let monitor = if let Some(monitor) = known {
+            monitor
+        } else {
+            let weights = [trainer.generator().params().norm()?, trainer.discriminator().params().norm()?];
+            Monitor::new(probe.baseline(weights), step)
+        };
+        let device = trainer.generator().device();
+        let real = batches.spread(ACTIVATIONS, ACTIVATIONS, device).next().context("no images")??;
+        Ok(Some(Self { probe, monitor, real, is_known }))
+    }
+}
+
+fn player(norms: Norms) -> Player {
+    // A network of zeros moves infinitely far with its first update: as good as any large number.
+    let over = |value: f64| value / norms.weight.max(f64::MIN_POSITIVE);
+    Player { weight: norms.weight, gradient: over(norms.gradient), update: over(norms.update) }
+}
+
+fn say(step: u64, verdicts: &[Verdict], sinks: &mut Sinks) -> Result<()> {
+    for verdict in verdicts {
+        sinks.hear(&Event::Verdict(&VerdictLine { step, verdict: verdict.clone() }))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! What stays the same in a run while its state moves.
+
+use super::Interrupt;
+use crate::config::Config;
+use crate::judge::Judges;
+use crate::run_dir::RunDir;
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use gan_data::Batches;
+use gan_models::Provenance;
+use gan_train::{Examples, Horizon, TrainError, Trainer};
+use std::collections::BTreeMap;
+
+/// All that training needs beside the networks.
+pub(crate) struct Plan {
+    pub(crate) run: RunDir,
+    pub(crate) config: Config,
+    /// Of the data.
+    pub(crate) fingerprint: String,
+    pub(crate) batches: Batches,
+    pub(crate) horizon: Horizon,
+    pub(crate) device: Device,
+    /// Of the generator now and then, if it is to be judged.
+    pub(crate) judges: Option<Judges>,
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Plan {
+    /// What a checkpoint of this run must agree in.
+    pub(super) fn settings(&self) -> Result<BTreeMap<String, String>> {
+        let mut settings = self.config.settings()?;
+        settings.insert("data.fingerprint".to_owned(), self.fingerprint.clone());
+        Ok(settings)
+    }
+
+    /// The real images of the step after `step` steps.
+    pub(super) fn real(&self, step: u64) -> gan_train::Result<Examples> {
+        let Config { model, train, .. } = &self.config;
+        let batches = train.batches(step).map(|i| self.batches.batch(i, &self.device));
+        let batches: Vec<_> = batches.collect::<Result<_, _>>().map_err(TrainError::observer)?;
+        let labels = if model.classes.is_some() {
+            train.batches(step).map(|i| self.batches.labels(i)).collect::<Option<Vec<_>>>()
+        } else {
+            None
+        };
+        Ok(Examples { images: Tensor::cat(&batches, 0)?, labels: labels.map(|labels| labels.concat()) })
+    }
+
+    /// Where the generator's weights come from.
+    pub(super) fn provenance(&self, trainer: &Trainer) -> Provenance {
+        let step = trainer.steps_done();
+        Provenance {
+            data: self.batches.dataset().name().to_owned(),
+            step,
+            images: step * self.config.images_per_step() as u64,
+            seed: trainer.seed(),
+            loss: trainer.loss().to_string(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! From a state to the end of a run, or to a verdict and back.
+
+use super::rollback::{self, Way};
+use super::{Duties, Ending, Event, Plan, Sinks};
+use crate::config::{Config, OnFailure};
+use crate::journal::Journal;
+use crate::records::{self, Acted, ActedLine};
+use crate::run_dir::RunDir;
+use anyhow::{Context, Result};
+use gan_metrics::health::{Verdict, Window};
+use gan_models::write_atomically;
+use gan_train::{Outcome, Trainer, checkpoint, fit};
+use std::path::Path;
+
+/// A run, and who hears of it.
+pub(crate) struct Session {
+    pub(crate) plan: Plan,
+    pub(crate) sinks: Sinks,
+}
+
+/// A state to train from.
+pub(crate) struct State {
+    pub(crate) trainer: Trainer,
+    /// Seconds of training until now.
+    pub(super) seconds: f64,
+    /// The steps since the last check of the run's health.
+    pub(super) window: Window,
+}
+
+/// How training came to a halt.
+enum Halt {
+    InOrder(Outcome),
+    /// By a verdict that the configuration does not put up with.
+    Failing {
+        verdict: Verdict,
+        /// The last check without any symptom.
+        healthy_until: u64,
+    },
+}
+
+impl Session {
+    pub(crate) fn write_config(&self) -> Result<()> {
+        let Plan { run, config, .. } = &self.plan;
+        Ok(write_atomically(&run.config(), config.to_toml()?.as_bytes())?)
+    }
+
+    /// The state to go on from: a checkpoint's, or the first.
+    pub(crate) fn begin(&self, checkpoint: Option<&Path>) -> Result<State> {
+        let Plan { config: Config { seed, model, train, .. }, device, .. } = &self.plan;
+        let Some(path) = checkpoint else {
+            let trainer = Trainer::new(model, train, *seed, device)?;
+            return Ok(State { trainer, seconds: 0., window: Window::default() });
+        };
+        let settings = self.plan.settings()?;
+        let (trainer, state) = checkpoint::load(path, model, train, *seed, &settings, device)?;
+        // Written by a version that had no watch, it begins anew.
+        let window = serde_json::from_value(state.notes).unwrap_or_default();
+        Ok(State { trainer, seconds: state.seconds, window })
+    }
+
+    /// Trains to the end, by way of an earlier state where a verdict asks for that. None if the
+    /// run ends with a verdict.
+    pub(crate) fn run(&mut self, state: &mut State) -> Result<Option<Outcome>> {
+        loop {
+            match self.go(state)? {
+                Halt::InOrder(outcome) => return Ok(Some(outcome)),
+                Halt::Failing { verdict, healthy_until } => match self.roll_back(&verdict, healthy_until)? {
+                    Some(before) => *state = before,
+                    None => return Ok(None),
+                },
+            }
+        }
+    }
+
+    /// Trains until the last step, a signal or a verdict.
+    fn go(&mut self, state: &mut State) -> Result<Halt> {
+        let Self { plan, sinks } = self;
+        let mut duties = Duties::open(plan, sinks, state)?;
+        duties.begin(&state.trainer)?;
+        let outcome = match duties.health.fatal() {
+            // Before the first step, or certain when the run was killed.
+            Some(_) => Ok(Outcome::Stopped),
+            None => fit(&mut state.trainer, plan.horizon.steps, |step| plan.real(step), &mut [&mut duties]),
+        };
+        let verdict = duties.verdict(&outcome)?;
+        if plan.config.reporting.health.on_failure != OnFailure::Warn
+            && let Some(verdict) = verdict
+        {
+            return Ok(Halt::Failing { verdict, healthy_until: duties.health.healthy_until() });
+        }
+        let told = duties.end(state.trainer.steps_done(), &outcome);
+        let outcome = outcome.with_context(|| failed(&plan.run))?;
+        // A sink that fails after training has says nothing new.
+        told?;
+        Ok(Halt::InOrder(outcome))
+    }
+
+    /// The last healthy state with both learning rates halved; none where the run ends here.
+    fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Option<State>> {
+        let Plan { run, config, .. } = &mut self.plan;
+        let why = match config.reporting.health.on_failure {
+            OnFailure::Warn | OnFailure::Stop => "train.health.on-failure is \"stop\"",
+            OnFailure::Rollback if records::rollback(&run.metrics())?.is_some() => {
+                "the run has gone back once before"
+            }
+            OnFailure::Rollback if !verdict.failure.lower_lr_may_help() => "a lower lr would not help",
+            OnFailure::Rollback => {
+                let healthy = match rollback::way(run, config, healthy_until)? {
+                    Way::To(path) => Some(Some(path)),
+                    Way::ToTheStart => Some(None),
+                    Way::None => None,
+                };
+                if let Some(healthy) = healthy {
+                    let line = rollback::go_back(run, config, verdict, healthy.as_deref())?;
+                    self.sinks.hear(&Event::WentBack(&line))?;
+                    return Ok(Some(self.begin(healthy.as_deref())?));
+                }
+                "no checkpoint is left from before it"
+            }
+        };
+        let step = verdict.step;
+        Journal::open(&run.metrics(), step)?.append(&ActedLine { step, acted: Acted::Stopped })?;
+        self.sinks.hear(&Event::Ended { step, how: Ending::Failing { verdict, why } })?;
+        Ok(None)
+    }
+}
+
+fn failed(run: &RunDir) -> String {
+    match checkpoint::newest(&run.checkpoints()) {
+        Ok(Some(newest)) => format!("training stopped; the last good checkpoint is {}", newest.display()),
+        Ok(None) => "training stopped before its first checkpoint".to_owned(),
+        Err(_) => "training stopped".to_owned(),
+    }
+}

@@ -1,0 +1,29 @@
+//! `samples/step-*.png`: the images that were drawn, in a grid.
+
+use super::{Event, Sink};
+use crate::draw;
+use crate::run_dir::{self, RunDir};
+use anyhow::Result;
+use gan_data::Grid;
+use std::path::PathBuf;
+
+/// Writes a PNG whenever images are drawn.
+pub(super) struct Grids {
+    run: PathBuf,
+}
+
+impl Grids {
+    pub(super) fn of(run: &RunDir) -> Self {
+        Self { run: run.path().to_owned() }
+    }
+}
+
+impl Sink for Grids {
+    fn hear(&mut self, event: &Event<'_>) -> Result<()> {
+        if let Event::Drawn { step, images } = event {
+            let grid = Grid::new(images, draw::columns(images.dim(0)?))?;
+            grid.save_png(run_dir::samples(&self.run, *step))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Log lines: what was found out about a run, and how it ended.
+
+use super::{Event, Sink};
+use crate::records::{self, EvaluationLine, RollbackLine};
+use crate::run::event::Ending;
+use anyhow::Result;
+use gan_metrics::health::Monitor;
+
+/// Says it once, in words.
+pub(super) struct Log;
+
+impl Sink for Log {
+    fn hear(&mut self, event: &Event<'_>) -> Result<()> {
+        match event {
+            Event::Known(verdict) => {
+                tracing::info!("known already: {} since step {}", verdict.failure.name(), verdict.since);
+            }
+            Event::Checked { took, .. } => {
+                tracing::debug!("looked at the run's health in {:.1} ms", took.as_secs_f64() * 1e3);
+            }
+            Event::Verdict(line) => tracing::warn!("{}", line.verdict),
+            Event::Evaluated(line) => tracing::info!("{}", describe(line)),
+            Event::Saved { step, path } => {
+                tracing::debug!("saved a checkpoint at step {step}: {}", path.display());
+            }
+            Event::WentBack(RollbackLine { step, rollback }) => tracing::warn!(
+                "going back to step {step} with lr {} for the generator, {} for the discriminator",
+                rollback.lr_g,
+                rollback.lr_d
+            ),
+            Event::Ended { step, how } => end(*step, how),
+            Event::Begun(_)
+            | Event::Baseline(_)
+            | Event::Step(_)
+            | Event::Losses(_)
+            | Event::Drawn { .. } => (),
+        }
+        Ok(())
+    }
+}
+
+fn describe(line: &EvaluationLine) -> String {
+    let EvaluationLine { step, features, evaluation } = line;
+    let covered = match (evaluation.modes, &evaluation.accuracy) {
+        (_, Some(accuracy)) => format!("{:.1}% of the classes asked for", accuracy.overall * 100.),
+        (Some(modes), _) => format!("{} of {} modes (KL {:.3})", modes.covered, modes.of, modes.kl),
+        (None, None) => format!("{} of {} classes", evaluation.classes.covered, evaluation.classes.of),
+    };
+    format!(
+        "step {step}: {features}-fd {:.2}, precision {:.3}, recall {:.3}, {covered}",
+        evaluation.frechet_distance, evaluation.precision, evaluation.recall,
+    )
+}
+
+fn end(step: u64, how: &Ending<'_>) {
+    match how {
+        Ending::InOrder { outcome, health } => {
+            tracing::debug!("training ended after step {step}: {outcome:?}");
+            if let Some(monitor) = health {
+                conclude(monitor);
+            }
+        }
+        Ending::Failing { verdict, why } => tracing::error!("stopped, as {why}: {verdict}"),
+        Ending::Broken(error) => tracing::debug!("training broke after step {step}: {error}"),
+    }
+}
+
+/// Says once more what was seen.
+fn conclude(monitor: &Monitor) {
+    let verdicts = monitor.verdicts();
+    for verdict in verdicts {
+        let now = if monitor.still_shows(verdict.failure) { "to the end" } else { "gone at the end" };
+        tracing::warn!("verdict ({now}): {verdict}");
+    }
+    if verdicts.is_empty() && !monitor.history().is_empty() {
+        let checks = monitor.history().len();
+        tracing::info!("no verdict in {checks} checks{}", records::patience(monitor));
+    }
+}

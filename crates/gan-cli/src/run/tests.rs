@@ -1,0 +1,246 @@
+//! What a run tells, and in which order.
+
+use super::sinks::Sink;
+use super::*;
+use crate::config::Config;
+use crate::judge::{Judges, Modes, Pixels, sample};
+use crate::run_dir::RunDir;
+use anyhow::Result;
+use candle_core::Device;
+use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range};
+use gan_metrics::{Classifier, Reference};
+use gan_ops::rng::Stream;
+use gan_train::Outcome;
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A sink that keeps the names of what it hears. It presses Ctrl-C in one step.
+struct Recorder {
+    heard: Rc<RefCell<Vec<String>>>,
+    interrupt: Interrupt,
+    interrupt_at: u64,
+}
+
+impl Sink for Recorder {
+    fn hear(&mut self, event: &Event<'_>) -> Result<()> {
+        let name = match event {
+            Event::Begun(begun) => format!("begun {} of {}", begun.step, begun.steps),
+            Event::Known(verdict) => format!("known {}", verdict.step),
+            Event::Baseline(line) => format!("baseline {}", line.step),
+            Event::Step(report) => {
+                if report.step == self.interrupt_at {
+                    self.interrupt.raise();
+                }
+                format!("step {}", report.step)
+            }
+            Event::Losses(line) => format!("losses {}", line.step),
+            Event::Drawn { step, images } => format!("drawn {step}: {}", images.dim(0)?),
+            Event::Checked { line, .. } => format!("checked {}", line.step),
+            Event::Verdict(line) => format!("verdict {}: {}", line.step, line.verdict.failure.name()),
+            Event::Evaluated(line) => format!("evaluated {}", line.step),
+            Event::Saved { step, path } => {
+                assert!(path.join("state.json").exists());
+                format!("saved {step}")
+            }
+            Event::WentBack(line) => format!("went back to {}", line.step),
+            Event::Ended { step, how: Ending::InOrder { outcome: Outcome::Complete, .. } } => {
+                format!("ended {step}: complete")
+            }
+            Event::Ended { step, how: Ending::InOrder { outcome: Outcome::Stopped, .. } } => {
+                format!("ended {step}: stopped")
+            }
+            Event::Ended { step, how: Ending::Failing { why, .. } } => format!("ended {step}: {why}"),
+            Event::Ended { step, how: Ending::Broken(_) } => format!("ended {step}: broken"),
+        };
+        self.heard.borrow_mut().push(name);
+        Ok(())
+    }
+}
+
+const SETS: [&str; 11] = [
+    "model.generator.widths=[4]",
+    "model.discriminator.widths=[4]",
+    "model.latent-dim=4",
+    "data.batch-size=16",
+    "train.steps=4",
+    "train.log-every=2",
+    "train.sample-every=2",
+    "train.sample-count=3",
+    "train.checkpoint-every=2",
+    "train.health.every=2",
+    "train.health.samples=64",
+];
+
+/// A small run on noise in a directory.
+fn plan(directory: &Path, sets: &[&str]) -> Plan {
+    let sets: Vec<String> = SETS.iter().chain(sets).map(ToString::to_string).collect();
+    let config = Config::load(Path::new("mlp-002"), &sets).unwrap();
+    let pixels = (0..64 * 784).map(|i| (i * 7 % 251) as u8).collect();
+    let data = Dataset::new("noise", "memory", pixels, 1, 28, None).unwrap();
+    let batches = BatchesConfig {
+        batch_size: config.data.batch_size,
+        seed: config.seed,
+        range: Range::MinusOneOne,
+        channels: 1,
+        keep_last: LastBatch::Drop,
+    };
+    let batches = Batches::new(data, batches).unwrap();
+    Plan {
+        run: RunDir::open(&directory.join("run")).unwrap(),
+        horizon: config.train.horizon(batches.batches_per_epoch()).unwrap(),
+        config,
+        fingerprint: "noise".to_owned(),
+        batches,
+        device: Device::Cpu,
+        judges: None,
+        interrupt: Interrupt::default(),
+    }
+}
+
+fn judges() -> Judges {
+    let classifier = Classifier::of("mnist", &Device::Cpu).unwrap();
+    let real = |purpose: &str| {
+        let mut stream = Stream::new(0, purpose, 0);
+        let images = stream.uniform(-1., 1., (96, 1, 28, 28), &Device::Cpu).unwrap();
+        sample(&classifier, [Ok(images)].into_iter(), Pixels::Dropped, Modes::None).unwrap()
+    };
+    let reference = Reference::new(real("train"), real("test")).unwrap();
+    Judges { classifier, reference, modes: Modes::None, tells_classes: false, count: 64 }
+}
+
+/// Trains and returns what was heard. The signal comes in step `interrupt_at`.
+fn heard(plan: Plan, interrupt_at: u64) -> Vec<String> {
+    let heard = Rc::<RefCell<Vec<String>>>::default();
+    let mut sinks = Sinks::of(&plan.run);
+    sinks.push(Recorder { heard: Rc::clone(&heard), interrupt: plan.interrupt.clone(), interrupt_at });
+    let newest = gan_train::checkpoint::newest(&plan.run.checkpoints()).unwrap();
+    let mut session = Session { plan, sinks };
+    let mut state = session.begin(newest.as_deref()).unwrap();
+    session.write_config().unwrap();
+    let _ = session.run(&mut state);
+    heard.take()
+}
+
+#[test]
+fn a_run_tells_what_it_does_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut plan = plan(directory.path(), &["train.evaluate.every-kimg=0", "train.evaluate.count=64"]);
+    plan.judges = Some(judges());
+    let expected = [
+        "begun 0 of 4",
+        "baseline 0",
+        "step 1",
+        "step 2",
+        "losses 2",
+        "drawn 2: 3",
+        "checked 2",
+        "saved 2",
+        "step 3",
+        "step 4",
+        "losses 4",
+        "drawn 4: 3",
+        "checked 4",
+        "evaluated 4",
+        "saved 4",
+        "ended 4: complete",
+    ];
+    assert_eq!(heard(plan, 0), expected);
+    // The journal has a line of each event that is one, in the same order.
+    let lines = std::fs::read_to_string(directory.path().join("run/metrics.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let key = |line: &serde_json::Value| {
+        let keys = ["baseline", "d_loss", "health", "evaluate"];
+        let key = keys.into_iter().find(|key| line.get(key).is_some()).unwrap();
+        format!("{key} {}", line["step"])
+    };
+    let keys: Vec<String> = lines.iter().map(key).collect();
+    assert_eq!(keys, ["baseline 0", "d_loss 2", "health 2", "d_loss 4", "health 4", "evaluate 4"]);
+}
+
+#[test]
+fn zero_leaves_what_the_end_brings() {
+    let directory = tempfile::tempdir().unwrap();
+    let never =
+        ["train.log-every=0", "train.sample-every=0", "train.checkpoint-every=0", "train.health.every=0"];
+    let expected =
+        ["begun 0 of 4", "step 1", "step 2", "step 3", "step 4", "losses 4", "drawn 4: 3", "saved 4"];
+    let heard = heard(plan(directory.path(), &never), 0);
+    assert_eq!(heard, [&expected[..], &["ended 4: complete"]].concat());
+}
+
+#[test]
+fn an_interrupted_run_saves_and_goes_on_from_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = heard(plan(directory.path(), &[]), 3);
+    assert_eq!(
+        first[7..],
+        ["saved 2", "step 3", "drawn 3: 3", "saved 3", "ended 3: stopped"][..],
+        "{first:?}"
+    );
+    let then = heard(plan(directory.path(), &[]), 0);
+    let expected =
+        ["begun 3 of 4", "step 4", "losses 4", "drawn 4: 3", "checked 4", "saved 4", "ended 4: complete"];
+    assert_eq!(then, expected);
+    // Once more it draws what it ended with, and writes no further checkpoint.
+    assert_eq!(heard(plan(directory.path(), &[]), 0), ["begun 4 of 4", "drawn 4: 3", "ended 4: complete"]);
+}
+
+#[test]
+fn a_verdict_stops_a_run_in_good_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let sets = ["train.generator.lr=1e-12", "train.health.every=1", "train.health.on-failure=stop"];
+    let heard = heard(plan(directory.path(), &sets), 0);
+    let expected = [
+        "begun 0 of 4",
+        "baseline 0",
+        "step 1",
+        "checked 1",
+        "step 2",
+        "losses 2",
+        "drawn 2: 3",
+        "checked 2",
+        "verdict 2: the generator is frozen",
+        "saved 2",
+        "ended 2: train.health.on-failure is \"stop\"",
+    ];
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn a_rollback_is_told_and_training_begins_again() {
+    let directory = tempfile::tempdir().unwrap();
+    // A first step that is healthy, and a second that leaves the numbers.
+    let sets = [
+        "train.generator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",
+        "train.discriminator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",
+        "train.log-every=0",
+        "train.sample-every=0",
+        "train.checkpoint-every=1",
+        "train.health.every=1",
+        "train.health.on-failure=rollback",
+    ];
+    let heard = heard(plan(directory.path(), &sets), 0);
+    let expected = [
+        "begun 0 of 4",
+        "baseline 0",
+        "step 1",
+        "checked 1",
+        "saved 1",
+        "verdict 2: divergence",
+        "went back to 1",
+        "begun 1 of 4",
+        "verdict 2: divergence",
+        "ended 2: the run has gone back once before",
+    ];
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn a_run_that_breaks_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let sets = ["train.generator.lr=1e30", "train.discriminator.lr=1e30", "train.health.every=0"];
+    let heard = heard(plan(directory.path(), &sets), 0);
+    assert_eq!(heard, ["begun 0 of 4", "verdict 1: divergence", "ended 1: broken"]);
+}
