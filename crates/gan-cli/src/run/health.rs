@@ -151,12 +151,11 @@ impl Watch {
         )?;
         let known = records::replay(&plan.run.metrics(), step)?;
         let is_known = known.is_some();
-        let monitor = match known {
-            Some(monitor) => monitor,
-            None => {
-                let players = [trainer.generator().params(), trainer.discriminator().params()];
-                Monitor::new(probe.baseline([players[0].norm()?, players[1].norm()?]), step)
-            }
+        let monitor = if let Some(monitor) = known {
+            monitor
+        } else {
+            let weights = [trainer.generator().params().norm()?, trainer.discriminator().params().norm()?];
+            Monitor::new(probe.baseline(weights), step)
         };
         let device = trainer.generator().device();
         let real = batches.spread(ACTIVATIONS, ACTIVATIONS, device).next().context("no images")??;

@@ -38,9 +38,10 @@ impl Plan {
         let Config { model, train, .. } = &self.config;
         let batches = train.batches(step).map(|i| self.batches.batch(i, &self.device));
         let batches: Vec<_> = batches.collect::<Result<_, _>>().map_err(TrainError::observer)?;
-        let labels = match model.classes {
-            Some(_) => train.batches(step).map(|i| self.batches.labels(i)).collect::<Option<Vec<_>>>(),
-            None => None,
+        let labels = if model.classes.is_some() {
+            train.batches(step).map(|i| self.batches.labels(i)).collect::<Option<Vec<_>>>()
+        } else {
+            None
         };
         Ok(Examples { images: Tensor::cat(&batches, 0)?, labels: labels.map(|labels| labels.concat()) })
     }

@@ -211,7 +211,8 @@ fn a_verdict_stops_a_run_in_good_order() {
 #[test]
 fn a_rollback_is_told_and_training_begins_again() {
     let directory = tempfile::tempdir().unwrap();
-    // A first step that is healthy, and a second that leaves the numbers.
+    // The second step leaves the finite numbers. The first has a rate of 0, since 1e30 - (1e30 - 2e-4) is 0. A check
+    // sees that nothing moved, so only the start is healthy.
     let sets = [
         "train.generator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",
         "train.discriminator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",
@@ -229,8 +230,11 @@ fn a_rollback_is_told_and_training_begins_again() {
         "checked 1",
         "saved 1",
         "verdict 2: divergence",
-        "went back to 1",
-        "begun 1 of 4",
+        "went back to 0",
+        "begun 0 of 4",
+        "step 1",
+        "checked 1",
+        "saved 1",
         "verdict 2: divergence",
         "ended 2: the run has gone back once before",
     ];
