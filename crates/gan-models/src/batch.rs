@@ -1,9 +1,10 @@
-//! What networks take and give in training.
+//! The inputs and outputs of networks in training.
 
 use candle_core::{DType, Result, Tensor};
 use gan_ops::fused::{self, Maps};
 
-/// What a network takes and gives: a tensor, or the same as the CPU's fused layers read it.
+/// The input or output of a network: a tensor, or the same values in the form that the CPU's
+/// fused layers read.
 #[derive(Debug, Clone)]
 pub struct Batch(pub(crate) Form);
 
@@ -14,20 +15,21 @@ pub(crate) enum Form {
 }
 
 impl Batch {
-    /// `x: [B, ...]`; `[B]` is one value for each sample.
+    /// Makes a batch of `x: [B, ...]`. A shape of `[B]` means one value for each sample.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn new(x: &Tensor) -> Result<Self> {
         let x = &if x.rank() == 1 { x.unsqueeze(1)? } else { x.clone() };
         let served = fused::serves(x.device(), x.dtype()) && matches!(x.rank(), 2 | 4) && x.elem_count() > 0;
         Ok(Self(if served { Form::Maps(Maps::from_tensor(x)?) } else { Form::Tensor(x.detach()) }))
     }
 
-    /// The values as a tensor, without a graph: `[B, C, H, W]`, or the shape that it was made with.
+    /// The values as a tensor without a graph: `[B, C, H, W]`, or the shape that the batch was
+    /// made with.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn to_tensor(&self) -> Result<Tensor> {
         match &self.0 {
             Form::Tensor(x) => Ok(x.detach()),
@@ -35,7 +37,7 @@ impl Batch {
         }
     }
 
-    /// Samples.
+    /// Number of samples.
     ///
     /// # Errors
     /// A scalar.
@@ -49,7 +51,7 @@ impl Batch {
     /// The sum of squares of each sample.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn squares(&self) -> Result<Vec<f64>> {
         match &self.0 {
             Form::Maps(maps) => Ok(maps.squares()),
@@ -57,10 +59,11 @@ impl Batch {
         }
     }
 
-    /// Each sample times its factor, plus the same of `other` with other factors.
+    /// Multiplies each sample by its factor. If `other` is given, adds its samples times their
+    /// factors.
     ///
     /// # Errors
-    /// Another number of factors than samples; another shape.
+    /// A number of factors that is not the number of samples; `other` with another shape.
     pub fn combine(&self, factors: &[f32], other: Option<(&Self, &[f32])>) -> Result<Self> {
         if let (Form::Maps(own), None) = (&self.0, other) {
             return Ok(Self(Form::Maps(own.combine(factors, None)?)));
@@ -81,8 +84,8 @@ impl Batch {
         Ok(Self(Form::Tensor(sum)))
     }
 
-    /// `count` samples as the channels of one each: `[B, C, H, W]` becomes `[B / count, count * C, H, W]`, as PyTorch's
-    /// `view` has it.
+    /// Joins `count` samples into one sample with the channels of all of them: `[B, C, H, W]`
+    /// becomes `[B / count, count * C, H, W]`, as PyTorch's `view` does it.
     ///
     /// # Errors
     /// A number of samples that is no multiple of `count`; no images.
@@ -97,7 +100,7 @@ impl Batch {
         Self::new(&images.reshape((b / count, c * count, h, w))?)
     }
 
-    /// The inverse of [`Self::packed`]; of flat images too.
+    /// The inverse of [`Self::packed`]. It also takes flat images.
     ///
     /// # Errors
     /// A number of channels that is no multiple of `count`.
@@ -107,7 +110,7 @@ impl Batch {
         Self::new(&packed.reshape([&[samples * count, channels / count], &packed.dims()[2..]].concat())?)
     }
 
-    /// The values of a batch of one each.
+    /// The values of a batch with one value per sample.
     pub(crate) fn per_sample(&self) -> Result<Vec<f32>> {
         self.to_tensor()?.flatten_all()?.to_vec1()
     }
@@ -125,7 +128,7 @@ impl Batch {
     }
 }
 
-/// One sample's shape as an image: features are channels of one pixel.
+/// One sample's shape as an image. Features become the channels of one pixel.
 pub(crate) fn image(shape: &[usize]) -> [usize; 3] {
     std::array::from_fn(|i| shape.get(i).copied().unwrap_or(1))
 }

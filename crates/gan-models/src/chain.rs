@@ -1,4 +1,5 @@
-//! Layers one after the other: what fuses with what, and the same chain in each form that training takes.
+//! Layers that are applied one after the other: which of them fuse, and the same chain in each
+//! form that training needs.
 
 use crate::fused::{Fused, Multiplier, Normaliser};
 use crate::gradients::Gradients;
@@ -11,19 +12,21 @@ use gan_ops::Activation;
 use gan_ops::fused::Maps;
 use std::sync::Arc;
 
-/// What a layer is to its neighbours.
+/// What a layer can fuse with.
 #[derive(Debug, Clone)]
 pub(crate) enum Piece {
-    /// A product with weights, which takes a batch norm and an activation behind it into one stage.
+    /// A product with weights. It takes a batch norm and an activation that follow into its
+    /// stage.
     Product(Multiplier),
-    /// A batch norm, which takes an activation behind it.
+    /// A batch norm. It takes an activation that follows into its stage.
     Norm(Normaliser),
     Activation(Activation),
-    /// A stage by itself.
+    /// A stage that fuses with nothing.
     Alone(Arc<dyn Stage>),
 }
 
-/// The stage that `pieces` begin with, and how many of them it takes; none at the end.
+/// The stage at the start of `pieces`, and how many pieces it takes. `None` if there are no
+/// pieces.
 fn fuse(pieces: &[Piece]) -> Option<(Arc<dyn Stage>, usize)> {
     use Activation::Identity;
     use Piece::{Activation as Act, Alone, Norm, Product};
@@ -42,7 +45,8 @@ fn fuse(pieces: &[Piece]) -> Option<(Arc<dyn Stage>, usize)> {
     })
 }
 
-/// The parameters of `layers`, each by its layer's position and its own name behind `prefix`: `prefix.0.weight`.
+/// The parameters of `layers`. The name of each is `prefix`, the layer's position and the
+/// parameter's own name: `prefix.0.weight`.
 pub(crate) fn parameters(prefix: &str, layers: &[Layer]) -> Vec<Parameter> {
     let of_layer = |(position, layer): (usize, &Layer)| {
         layer.kind().parameters().into_iter().map(move |p| p.below(&position.to_string()).below(prefix))
@@ -50,11 +54,12 @@ pub(crate) fn parameters(prefix: &str, layers: &[Layer]) -> Vec<Parameter> {
     layers.iter().enumerate().flat_map(of_layer).collect()
 }
 
-/// The tensors of a network, handed out in the order of [`parameters`], and the place of the layer that takes them.
+/// Hands out the tensors of a network in the order of [`parameters`], and knows the place of the
+/// layer that takes them.
 pub(crate) struct Weights {
     tensors: std::vec::IntoIter<Tensor>,
     place: String,
-    /// The singular vectors of every spectral norm that was met.
+    /// The singular vectors of every spectral norm so far.
     spectral: Vec<Spectral>,
 }
 
@@ -63,30 +68,30 @@ impl Weights {
         Self { tensors: tensors.into_iter(), place: place.to_owned(), spectral: vec![] }
     }
 
-    /// The next tensors.
+    /// Takes the next `N` tensors.
     pub(crate) fn take<const N: usize>(&mut self) -> Result<[Tensor; N]> {
         let taken: Vec<_> = self.tensors.by_ref().take(N).collect();
         taken.try_into().map_err(|_| candle_core::Error::Msg("fewer tensors than parameters".into()))
     }
 
-    /// Builds with `tensor` handed out before the others.
+    /// Calls `build` with `tensor` as the next tensor, before the others.
     pub(crate) fn with<T>(&mut self, tensor: Tensor, build: impl FnOnce(&mut Self) -> T) -> T {
         let rest: Vec<_> = std::iter::once(tensor).chain(self.tensors.by_ref()).collect();
         self.tensors = rest.into_iter();
         build(self)
     }
 
-    /// The layer's place, `model.3`.
+    /// The layer's place, such as `model.3`.
     pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
-    /// The whole name of one of the layer's parameters, `model.3.weight`.
+    /// The full name of one of the layer's parameters, such as `model.3.weight`.
     pub(crate) fn name(&self, parameter: &str) -> String {
         format!("{}.{parameter}", self.place)
     }
 
-    /// Builds what stands at `name` below the present place.
+    /// Calls `build` with the place `name` below the present place.
     pub(crate) fn at<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let below = self.name(name);
         let place = std::mem::replace(&mut self.place, below);
@@ -110,9 +115,9 @@ pub(crate) struct Chain(Vec<Link>);
 
 #[derive(Debug, Clone)]
 struct Link {
-    /// Position of its first layer.
+    /// Position of the stage's first layer.
     position: usize,
-    /// Whether it has weights.
+    /// Whether the stage has weights.
     is_trained: bool,
     stage: Arc<dyn Stage>,
 }
@@ -142,10 +147,10 @@ impl Chain {
         self.0.iter().map(|link| &*link.stage)
     }
 
-    /// The stages before the layer at `position`, and the others.
+    /// The stages before the layer at `position`, and the stages from there on.
     ///
     /// # Errors
-    /// A layer in the middle of a stage.
+    /// A layer that is not the first of a stage.
     pub(crate) fn split_at(&self, position: usize) -> Result<(Self, Self)> {
         match self.0.iter().position(|link| link.position == position) {
             Some(at) => Ok((Self(self.0[..at].to_vec()), Self(self.0[at..].to_vec()))),
@@ -178,7 +183,8 @@ impl Stage for Chain {
 #[derive(Debug)]
 struct PreparedChain {
     kernels: Vec<Box<dyn Kernel>>,
-    /// The first with weights: no gradient is needed below it.
+    /// Position of the first kernel with weights. The kernels below it need no gradient of their
+    /// input, unless the caller wants the gradient of the network's input.
     first_trained: usize,
 }
 

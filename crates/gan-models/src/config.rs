@@ -1,4 +1,4 @@
-//! What a model is made of, as it stands in a TOML file under `[model]`.
+//! The configuration of a model, as a TOML file holds it under `[model]`.
 
 mod players;
 
@@ -11,9 +11,9 @@ use crate::error::{ModelError, Result};
 use crate::latents::Distribution;
 use serde::{Deserialize, Serialize};
 
-/// Above this, a width in a file is a mistake or an attack, and would only exhaust the memory.
+/// A larger width in a file is a mistake or an attack. It would only exhaust the memory.
 const MAX_WIDTH: usize = 16_384;
-/// Labels are bytes.
+/// Labels are bytes, so there can be no more classes.
 const MAX_CLASSES: usize = 256;
 
 /// A generator and its discriminator.
@@ -24,14 +24,14 @@ pub struct ModelConfig {
     pub arch: Arch,
     /// Length of the latent vector `z`.
     pub latent_dim: usize,
-    /// What `z` is drawn from.
+    /// The distribution that `z` is drawn from.
     #[serde(default, skip_serializing_if = "is_default")]
     pub latent: Distribution,
     /// 1 for gray images, 3 for RGB.
     pub channels: usize,
     /// Height and width of an image.
     pub image_size: usize,
-    /// Number of classes of which an image can be asked for; if absent, the model knows none.
+    /// Number of classes. If absent, the model has no classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
     /// The network from `z` to an image.
@@ -52,7 +52,7 @@ pub enum Arch {
     Residual,
 }
 
-/// Its name in a configuration.
+/// Writes the family's name in a configuration.
 impl std::fmt::Display for Arch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -63,13 +63,13 @@ impl std::fmt::Display for Arch {
     }
 }
 
-/// What a file need not say.
+/// Whether a file can leave the value out, because it is the default.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 impl ModelConfig {
-    /// Checks what every architecture has in common.
+    /// Checks the values that mean the same in every architecture.
     pub(crate) fn validate_values(&self) -> Result<()> {
         at_most("model.latent-dim", self.latent_dim, MAX_WIDTH)?;
         if ![1, 3].contains(&self.channels) {
@@ -93,10 +93,10 @@ impl ModelConfig {
         self.discriminator.validate()
     }
 
-    /// Checks that the discriminator can take batches of so many images.
+    /// Checks that the discriminator can take batches of `batch` images.
     ///
     /// # Errors
-    /// A `pack` or a group of `minibatch-std` that does not divide them.
+    /// A `pack` or a group of `minibatch-std` that does not divide the batch.
     pub fn validate_batch(&self, batch: usize) -> Result<()> {
         let DiscriminatorConfig { pack, minibatch_std, .. } = self.discriminator;
         if !batch.is_multiple_of(pack) {
@@ -110,7 +110,7 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// Shape of one input of [`Self::discriminator_layers`]: of as many images as it sees at once.
+    /// Shape of one input of [`Self::discriminator_layers`]. One input holds `pack` images.
     #[must_use]
     pub fn discriminator_input(&self) -> Vec<usize> {
         let image = [self.seen_channels(), self.image_size, self.image_size];
@@ -120,13 +120,13 @@ impl ModelConfig {
         }
     }
 
-    /// Channels of all images that the discriminator sees at once.
+    /// Number of channels of one input: those of all `pack` images.
     pub(crate) fn seen_channels(&self) -> usize {
         self.channels * self.discriminator.pack
     }
 
-    /// Results of [`Self::discriminator_layers`]: a logit, and what is added to it for each class
-    /// ([`Pass::of_classes`](crate::Pass::of_classes)).
+    /// Number of results of [`Self::discriminator_layers`] for one input: a logit, and for each
+    /// class a value that is added to the logit ([`Pass::of_classes`](crate::Pass::of_classes)).
     #[must_use]
     pub fn discriminator_results(&self) -> usize {
         1 + self.classes.unwrap_or(0)
@@ -139,7 +139,7 @@ impl ModelConfig {
     }
 }
 
-/// Refuses 0 and what is above `max`.
+/// Refuses 0 and every value above `max`.
 pub(crate) fn at_most(field: &str, value: usize, max: usize) -> Result<()> {
     if (1..=max).contains(&value) {
         return Ok(());
@@ -196,7 +196,7 @@ mod tests {
             problem(|c| c.discriminator.dropout = Some(1.)),
             "model.discriminator.dropout: expected a number above 0 and below 1, found 1"
         );
-        // From 4x4 to 7x7 is no doubling.
+        // The step from 4x4 to 7x7 is no doubling.
         let deep = |c: &mut ModelConfig| {
             (c.generator.widths, c.generator.upsample) = (vec![8, 8, 8], Upsampling::Nearest);
         };

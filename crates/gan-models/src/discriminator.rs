@@ -11,7 +11,7 @@ use crate::sequential::Sequential;
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 
-/// `D(x)` before its sigmoid.
+/// `D(x)` without the sigmoid at the end: it returns logits.
 #[derive(Debug, Clone)]
 pub struct Discriminator {
     config: ModelConfig,
@@ -20,7 +20,7 @@ pub struct Discriminator {
 }
 
 impl Discriminator {
-    /// Fresh weights: a pure function of `config` and `seed`.
+    /// Makes a discriminator with fresh weights. They are a pure function of `config` and `seed`.
     ///
     /// # Errors
     /// A configuration that [`ModelConfig::validate`] refuses.
@@ -31,11 +31,11 @@ impl Discriminator {
         Ok(Self { config: config.clone(), network, params })
     }
 
-    /// The weights of a PyTorch state dict (`model.0.weight`, ...).
+    /// Makes a discriminator with the weights of a PyTorch state dict (`model.0.weight`, ...).
     ///
     /// # Errors
-    /// A configuration that cannot be used; a tensor that is missing, extra, not finite or of another
-    /// shape.
+    /// A configuration that cannot be used; a tensor that is missing, extra, not finite or of
+    /// another shape.
     pub fn from_tensors(
         config: &ModelConfig,
         tensors: HashMap<String, Tensor>,
@@ -46,11 +46,12 @@ impl Discriminator {
         Ok(Self { config: config.clone(), network, params })
     }
 
-    /// `x: [B, C, H, W]` in [-1, 1]; returns logits `[B]`, or one for as many images as it sees at once.
+    /// `x: [B, C, H, W]` in [-1, 1]; returns logits `[B]`. With `pack`, it returns one logit for
+    /// each `pack` images.
     ///
     /// # Errors
-    /// Another shape of `x`; a model with classes, which wants labels ([`Self::forward_of`]); in [`Mode::Train`], a batch norm
-    /// over a single value.
+    /// Another shape of `x`; a model with classes, because it needs labels
+    /// ([`Self::forward_of`]); in [`Mode::Train`], a batch norm over a single value.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
         if let Some(classes) = self.config.classes {
             candle_core::bail!("expected labels: the discriminator knows {classes} classes")
@@ -58,12 +59,15 @@ impl Discriminator {
         self.results(x, mode)?.flatten_all()
     }
 
-    /// [`Self::forward`] of a model with classes: whether `x` are real images of their `labels`, by the projection of Miyato and
-    /// Koyama 2018 (arXiv 1802.05637, equation 6). The embedding of the classes are the rows after the first of the last
-    /// layer's weight; unlike there, they have a bias each where that layer has one, and spectral norm takes all rows together.
+    /// [`Self::forward`] for a model with classes: are `x` real images of their `labels`? It is
+    /// the projection of Miyato and Koyama 2018 (arXiv 1802.05637, equation 6). The class
+    /// embedding is the rows after the first of the last layer's weight. There are two
+    /// differences from the paper: each class has a bias if the last layer has biases, and
+    /// spectral norm takes all rows together.
     ///
     /// # Errors
-    /// As [`Self::forward`]; another number of labels, or one of no class.
+    /// Those of [`Self::forward`]; a number of labels that is not the number of samples; a label
+    /// that is no class.
     pub fn forward_of(&self, x: &Tensor, labels: &[u8], mode: Mode) -> candle_core::Result<Tensor> {
         let (results, classes) = (self.results(x, mode)?, self.config.classes.unwrap_or(0));
         check_labels(labels, results.dim(0)?, classes)?;
@@ -73,12 +77,13 @@ impl Discriminator {
         (results.narrow(1, 0, 1)? + of_class)?.squeeze(1)
     }
 
-    /// `[B, results]`.
+    /// All results of the last layer, `[B, results]`.
     fn results(&self, x: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
         self.network.forward(&self.input(x)?, mode)?.reshape(((), self.config.discriminator_results()))
     }
 
-    /// The largest magnitude that any layer gives in evaluation, the logit included. `x: [B, C, H, W]`.
+    /// The largest magnitude in the output of any layer in evaluation, the logit included. `x:
+    /// [B, C, H, W]`.
     ///
     /// # Errors
     /// Another shape of `x`.
@@ -87,7 +92,7 @@ impl Discriminator {
         self.network.largest_activation(&self.input(&x.narrow(0, 0, whole)?)?)
     }
 
-    /// `x` as the first layer takes it.
+    /// Gives `x` the shape that the first layer takes.
     fn input(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         if x.dims().get(1..) != Some(&self.config.image_shape()[..]) {
             candle_core::bail!("images: expected [_, {:?}], found {:?}", self.config.image_shape(), x.dims())
@@ -103,7 +108,8 @@ impl Discriminator {
         x.contiguous()?.reshape([&samples, &self.config.discriminator_input()[..]].concat())
     }
 
-    /// Its weights as they are now, for passes off candle's tape: images in, logits out.
+    /// Prepares passes with the present weights that are not on candle's tape. They take images
+    /// and return logits.
     ///
     /// # Errors
     /// None in practice.
@@ -113,40 +119,42 @@ impl Discriminator {
         Ok(prepared.packed(self.config.discriminator.pack))
     }
 
-    /// One power iteration of every spectral norm, to be done before each update; PyTorch does it in each forward pass in
-    /// training.
+    /// Makes one power iteration of every spectral norm. Call it before each update. PyTorch
+    /// makes one in each forward pass in training.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn iterate_power(&self) -> candle_core::Result<()> {
         self.network.iterate_power()
     }
 
-    /// Whether a sample's logit depends on the others in training, by batch norm or minibatch standard deviation.
+    /// Whether a sample's logit depends on the other samples in training. Batch norm and
+    /// minibatch standard deviation cause this.
     #[must_use]
     pub fn couples_samples(&self) -> bool {
         self.network.couples_samples()
     }
 
-    /// Why no penalty on its gradient can be had, with the name of the layer that has no second order; `None` if one can.
+    /// The reason why there can be no penalty on D's gradient. It names the layer that has no
+    /// second order. `None` if a penalty is possible.
     #[must_use]
     pub fn refuses_penalties(&self) -> Option<&str> {
         self.network.refuses_penalties()
     }
 
-    /// Gradients of zero for its trainable parameters.
+    /// Zero gradients for the trainable parameters.
     #[must_use]
     pub fn gradients(&self) -> Gradients {
         Gradients::new(&self.params)
     }
 
-    /// The configuration it was built from.
+    /// The configuration that the discriminator was built from.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// Its weights and running statistics.
+    /// The weights and running statistics.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params

@@ -1,4 +1,4 @@
-//! What can go wrong with a model: its configuration, its file, its arithmetic.
+//! Errors of a model: in its configuration, its file or its arithmetic.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ pub enum ModelError {
     /// A configuration value that cannot be used.
     #[error("{field}: {problem}")]
     Config {
-        /// The dotted key, `model.latent-dim`.
+        /// The dotted key, such as `model.latent-dim`.
         field: String,
-        /// Expected and found.
+        /// What was expected, and what was found.
         problem: String,
     },
     /// A file that cannot be read or written.
@@ -22,12 +22,12 @@ pub enum ModelError {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// A file that is not what it should be.
+    /// A file with the wrong content.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Expected and found.
+        /// What was expected, and what was found.
         problem: String,
     },
     /// Weights that do not fit the network.
@@ -48,12 +48,12 @@ impl From<gan_files::FileError> for ModelError {
 }
 
 impl ModelError {
-    /// A value of `field` that cannot be used.
+    /// Makes the error for a value of `field` that cannot be used.
     pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Config { field: field.into(), problem: problem.into() }
     }
 
-    /// A file at `path` that cannot be used.
+    /// Makes the error for a file at `path` that cannot be used.
     #[must_use]
     pub fn file(path: &std::path::Path, problem: impl ToString) -> Self {
         Self::File { path: path.to_owned(), problem: problem.to_string() }

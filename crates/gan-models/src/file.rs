@@ -1,5 +1,5 @@
-//! Weight files: safetensors that PyTorch's `load_state_dict` takes as they are, and a generator's
-//! own description inside them.
+//! Weight files. They are safetensors that PyTorch's `load_state_dict` takes as they are. A
+//! generator's file also holds a description of the generator.
 
 use crate::config::ModelConfig;
 use crate::error::{ModelError, Result};
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The one key under a safetensors header's `__metadata__`. A single key, since the format's writer
-/// orders several at random, and equal runs are to give equal bytes.
+/// The only key under `__metadata__` in a safetensors header. There is one key only, because the
+/// format's writer puts several keys in random order, and equal runs must give equal bytes.
 const KEY: &str = "gan";
 
 /// Where a generator's weights come from.
@@ -21,9 +21,9 @@ const KEY: &str = "gan";
 pub struct Provenance {
     /// Name of the training data.
     pub data: String,
-    /// Training steps.
+    /// Number of training steps.
     pub step: u64,
-    /// Real images seen.
+    /// Number of real images that training used.
     pub images: u64,
     /// Seed of the run.
     pub seed: u64,
@@ -38,7 +38,8 @@ struct Description {
 }
 
 impl Generator {
-    /// Writes the weights with the model's configuration; the file is complete or not there.
+    /// Writes the weights with the model's configuration. After an error or a crash, the file is
+    /// complete or not there.
     ///
     /// # Errors
     /// A path that cannot be written.
@@ -48,11 +49,11 @@ impl Generator {
         write_tensors(path, self.params().state_dict(), Some(json))
     }
 
-    /// Reads what [`Self::save`] wrote.
+    /// Reads a file that [`Self::save`] wrote.
     ///
     /// # Errors
-    /// A file that is not there, truncated, not safetensors, not a generator's, or whose tensors do not
-    /// fit the model it describes.
+    /// A file that is missing, truncated, not safetensors or not a generator's; tensors that do
+    /// not fit the model in the description.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Provenance)> {
         let (tensors, json) = read_tensors(path)?;
         let json = json.ok_or_else(|| {
@@ -65,7 +66,8 @@ impl Generator {
     }
 }
 
-/// Writes tensors and, if given, a description; the file is complete or not there.
+/// Writes tensors and, if given, a description. After an error or a crash, the file is complete
+/// or not there.
 ///
 /// # Errors
 /// A path that cannot be written.
@@ -75,15 +77,15 @@ pub fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>, description: O
     Ok(write_atomically(path, &bytes)?)
 }
 
-/// Reads every tensor of a file, on the CPU, and its description if there is one.
+/// Reads every tensor of a file to the CPU, and the description if there is one.
 ///
 /// # Errors
-/// A file that is not there, truncated or not safetensors.
+/// A file that is missing, truncated or not safetensors.
 pub fn read_tensors(path: &Path) -> Result<(HashMap<String, Tensor>, Option<String>)> {
     parse_tensors(path, &std::fs::read(path).map_err(|e| ModelError::io(path, e))?)
 }
 
-/// [`read_tensors`] of a file's bytes; `path` is what errors call them.
+/// [`read_tensors`] for the bytes of a file. Errors call the file `path`.
 ///
 /// # Errors
 /// Bytes that are truncated or not safetensors.

@@ -1,4 +1,5 @@
-//! A product with weights, batch norm and an activation as one stage, each of which may be missing.
+//! One stage for a product with weights, a batch norm and an activation. Each of the three may be
+//! missing.
 
 use crate::chain::Weights;
 use crate::gradients::{GradientSum, Gradients};
@@ -15,11 +16,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) struct Multiplier {
     pub(crate) product: Product,
-    /// With spectral norm, the original one.
+    /// The weight. With spectral norm, it is the original weight.
     pub(crate) weight: Tensor,
     pub(crate) bias: Option<Tensor>,
     pub(crate) spectral: Option<Spectral>,
-    /// Name of the first parameter.
+    /// Name of the product's first parameter.
     pub(crate) first: String,
 }
 
@@ -27,12 +28,12 @@ pub(crate) struct Multiplier {
 #[derive(Debug, Clone)]
 pub(crate) struct Normaliser {
     pub(crate) norm: BatchNorm,
-    /// Name of the first parameter.
+    /// Name of the norm's first parameter.
     pub(crate) first: String,
 }
 
 impl Multiplier {
-    /// Takes a weight, and a bias if `parameters` have one.
+    /// Takes a weight from `weights`, and a bias if `parameters` has one.
     pub(crate) fn new(product: Product, parameters: &[Parameter], weights: &mut Weights) -> Result<Self> {
         let first = weights.name("weight");
         let [weight] = weights.take()?;
@@ -46,13 +47,13 @@ impl Multiplier {
     }
 }
 
-/// What [`Multiplier`], [`Normaliser`] and an activation become together.
+/// A [`Multiplier`], a [`Normaliser`] and an activation as one layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Fused {
-    /// With the original weight.
+    /// The layer. With spectral norm, it has the original weight.
     layer: FusedLayer,
     spectral: Option<Spectral>,
-    /// Name of the first parameter, if there is any.
+    /// Name of the first parameter, if there is one.
     first: Option<String>,
 }
 
@@ -72,7 +73,7 @@ impl Fused {
         Arc::new(Self { layer, spectral, first })
     }
 
-    /// With the weight that it multiplies with, on the tape.
+    /// The layer with the weight that it multiplies by, which is computed on the tape.
     fn normalised(&self) -> Result<FusedLayer> {
         let mut layer = self.layer.clone();
         if let (Some(spectral), Some((_, weight, _))) = (&self.spectral, &mut layer.product) {
@@ -120,7 +121,7 @@ impl Stage for Fused {
     }
 }
 
-/// A fused layer on candle's tape.
+/// Computes a fused layer on candle's tape.
 fn on_tape(layer: &FusedLayer, x: &Tensor, mode: Mode) -> Result<Tensor> {
     let after = if layer.norm.is_some() { Activation::Identity } else { layer.activation };
     let y = match &layer.product {
@@ -140,7 +141,8 @@ fn on_tape(layer: &FusedLayer, x: &Tensor, mode: Mode) -> Result<Tensor> {
     }
 }
 
-/// With the normalised weight, where there is spectral norm.
+/// A fused layer with its weights in the kernels' order. With spectral norm, it has the
+/// normalised weight.
 #[derive(Debug)]
 struct PreparedFused {
     layer: PreparedLayer,
@@ -149,7 +151,7 @@ struct PreparedFused {
 }
 
 impl PreparedFused {
-    /// The sums of its gradients, for inputs of that shape.
+    /// The sums of the layer's gradients, for inputs of shape `image`.
     fn sums<'g>(&self, sums: &'g mut Gradients, image: [usize; 3]) -> Result<Option<&'g mut GradientSums>> {
         let Some(first) = &self.first else { return Ok(None) };
         let zero = || Ok(Sum { sums: self.layer.gradient(image)?, normalised: None });
@@ -170,7 +172,8 @@ impl Kernel for PreparedFused {
     }
 }
 
-/// A pass over inputs of the shape `image`, and what it kept.
+/// The backward pass of one forward pass over inputs of shape `image`, with the values that it
+/// kept.
 #[derive(Debug)]
 struct Back<'k, K> {
     fused: &'k PreparedFused,
@@ -209,7 +212,8 @@ impl Pushforward for Back<'_, Sloped> {
     }
 }
 
-/// Sums of a layer's gradients. With spectral norm they are those of the normalised weight, which is kept beside them.
+/// Sums of a layer's gradients. With spectral norm, they are gradients of the normalised weight,
+/// so that weight is kept too.
 #[derive(Debug)]
 struct Sum {
     sums: GradientSums,

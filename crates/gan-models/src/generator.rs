@@ -21,7 +21,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Fresh weights: a pure function of `config` and `seed`.
+    /// Makes a generator with fresh weights. They are a pure function of `config` and `seed`.
     ///
     /// # Errors
     /// A configuration that [`ModelConfig::validate`] refuses.
@@ -31,11 +31,11 @@ impl Generator {
         Ok(Self { config: config.clone(), network, params, device: device.clone() })
     }
 
-    /// The weights of a PyTorch state dict (`model.0.weight`, ...).
+    /// Makes a generator with the weights of a PyTorch state dict (`model.0.weight`, ...).
     ///
     /// # Errors
-    /// A configuration that cannot be used; a tensor that is missing, extra, not finite or of another
-    /// shape.
+    /// A configuration that cannot be used; a tensor that is missing, extra, not finite or of
+    /// another shape.
     pub fn from_tensors(
         config: &ModelConfig,
         tensors: HashMap<String, Tensor>,
@@ -46,8 +46,8 @@ impl Generator {
         Ok(Self { config: config.clone(), network, params, device: device.clone() })
     }
 
-    /// `z: [B, latent_dim]`, with labels behind them if the model has classes ([`Latents`](crate::Latents)); returns images
-    /// `[B, C, H, W]` in [-1, 1].
+    /// `z: [B, latent_dim]`, followed by labels if the model has classes
+    /// ([`Latents`](crate::Latents)); returns images `[B, C, H, W]` in [-1, 1].
     ///
     /// # Errors
     /// Another shape of `z`; in [`Mode::Train`], a batch norm over a single value.
@@ -56,7 +56,8 @@ impl Generator {
         self.network.forward(&self.input(z)?, mode)?.reshape((z.dim(0)?, channels, height, width))
     }
 
-    /// [`Self::forward`] in [`Mode::Eval`] without gradients: the fastest way to images.
+    /// [`Self::forward`] in [`Mode::Eval`] without gradients. It is the fastest way to make
+    /// images.
     ///
     /// # Errors
     /// Another shape of `z`.
@@ -66,7 +67,8 @@ impl Generator {
         images.reshape(((), channels, height, width))
     }
 
-    /// The largest magnitude that any layer gives in evaluation. `z` as for [`Self::forward`].
+    /// The largest magnitude in the output of any layer in evaluation. `z` has the shape of
+    /// [`Self::forward`].
     ///
     /// # Errors
     /// Another shape of `z`.
@@ -74,7 +76,8 @@ impl Generator {
         self.network.largest_activation(&self.input(z)?)
     }
 
-    /// A batch of latents for [`Self::prepare`]'s passes. `z: [B, latent_dim]`.
+    /// Makes a batch of latents for the passes of [`Self::prepare`]. `z` has the shape of
+    /// [`Self::forward`].
     ///
     /// # Errors
     /// Another shape of `z`.
@@ -83,7 +86,7 @@ impl Generator {
         Batch::new(z)
     }
 
-    /// `z` as the first layer takes it.
+    /// Gives `z` the shape that the first layer takes.
     fn input(&self, z: &Tensor) -> candle_core::Result<Tensor> {
         self.check(z)?;
         z.reshape([&[z.dim(0)?], &self.config.generator_input()[..]].concat())
@@ -97,7 +100,8 @@ impl Generator {
         Ok(())
     }
 
-    /// Its weights as they are now, for passes off candle's tape: latents in, images out.
+    /// Prepares passes with the present weights that are not on candle's tape. They take latents
+    /// and return images.
     ///
     /// # Errors
     /// None in practice.
@@ -105,25 +109,25 @@ impl Generator {
         self.network.prepare(&self.config.generator_input(), &self.config.image_shape())
     }
 
-    /// Gradients of zero for its trainable parameters.
+    /// Zero gradients for the trainable parameters.
     #[must_use]
     pub fn gradients(&self) -> Gradients {
         Gradients::new(&self.params)
     }
 
-    /// The configuration it was built from.
+    /// The configuration that the generator was built from.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// Its weights and running statistics.
+    /// The weights and running statistics.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
     }
 
-    /// Where its weights are.
+    /// The device that holds the weights.
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device

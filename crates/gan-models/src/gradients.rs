@@ -13,21 +13,24 @@ use std::collections::HashMap;
 pub struct Gradients {
     params: Params,
     positions: HashMap<String, usize>,
-    /// Each at the position of its first parameter; none where nothing was added yet.
+    /// Each sum is at the position of its first parameter. `None` means that nothing was added
+    /// yet.
     sums: Vec<Option<Box<dyn GradientSum>>>,
 }
 
-/// Sums of the gradients of some parameters that follow each other, in whatever form their stage adds to them.
+/// Sums of the gradients of some parameters that follow each other. Each stage has its own form
+/// of sums.
 pub(crate) trait GradientSum: Any + std::fmt::Debug + Send {
-    /// Back to zero.
+    /// Sets the sums to zero.
     fn clear(&mut self);
 
-    /// Calls `f` with the gradient of each parameter in turn, in the parameter's shape; with none where it is all zero.
+    /// Calls `f` with the gradient of each parameter in turn, in the parameter's shape. It makes
+    /// no call if the gradients are all zero.
     fn each(&self, f: &mut dyn FnMut(Gradient<'_>));
 }
 
 impl Gradients {
-    /// Zero for each trained parameter.
+    /// Zero gradients for each trained parameter.
     #[must_use]
     pub fn new(params: &Params) -> Self {
         let layout = params.layout();
@@ -36,21 +39,22 @@ impl Gradients {
         Self { params: params.clone(), positions, sums }
     }
 
-    /// Which parameters they are of.
+    /// The parameters that these are the gradients of.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         self.params.layout()
     }
 
-    /// Back to zero.
+    /// Sets all gradients to zero.
     pub fn clear(&mut self) {
         self.sums.iter_mut().flatten().for_each(|sum| sum.clear());
     }
 
-    /// Calls `f` with the position and the gradient of each parameter that has one, in the order of [`Self::layout`].
+    /// Calls `f` with the position and the gradient of each parameter that has one, in the order
+    /// of [`Self::layout`].
     ///
     /// # Errors
-    /// The first of `f`.
+    /// The first error of `f`.
     pub fn each(
         &self,
         mut f: impl FnMut(usize, Gradient<'_>) -> candle_core::Result<()>,
@@ -70,7 +74,7 @@ impl Gradients {
         result
     }
 
-    /// Copies all of them to one slice, as [`Self::layout`] says.
+    /// Copies all gradients into one slice, at the places in [`Self::layout`].
     ///
     /// # Errors
     /// A slice of another length.
@@ -92,7 +96,7 @@ impl Gradients {
     /// Euclidean norm over all parameters.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn norm(&self) -> candle_core::Result<f64> {
         let mut sum = 0.;
         self.each(|_, gradient| {
@@ -105,10 +109,11 @@ impl Gradients {
         Ok(sum.sqrt())
     }
 
-    /// The sums that begin with the parameter `first`; from `zero`, if nothing was added yet.
+    /// The sums that begin with the parameter `first`. If nothing was added yet, `zero` makes
+    /// them.
     ///
     /// # Errors
-    /// A parameter of another network; those of `zero`.
+    /// A parameter of another network; errors of `zero`.
     pub(crate) fn of<S: GradientSum>(
         &mut self,
         first: &str,
@@ -128,7 +133,7 @@ impl Gradients {
         }
     }
 
-    /// Adds those that candle's tape found.
+    /// Adds the gradients that candle's tape computed.
     pub(crate) fn add(&mut self, grads: &GradStore) -> candle_core::Result<()> {
         let params = self.params.clone();
         for (name, var) in params.trained() {
@@ -160,7 +165,8 @@ impl GradientSum for OnTape {
     }
 }
 
-/// Sum of squares, in f64 over short runs of f32: exact enough for a norm, and vectorised.
+/// Sum of squares. Short runs are summed in f32, which the compiler vectorises, and the runs in
+/// f64, which is exact enough for a norm.
 pub(crate) fn squares(values: &[f32]) -> f64 {
     values.chunks(64).map(|run| f64::from(run.iter().map(|v| v * v).sum::<f32>())).sum()
 }

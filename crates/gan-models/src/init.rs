@@ -1,11 +1,12 @@
-//! First values: PyTorch's defaults for fully connected networks, DCGAN's for convolutional ones. The file of each kind of
-//! layer says which.
+//! Initial values: PyTorch's defaults for fully connected networks, and the DCGAN paper's values
+//! for convolutional ones. The file of each kind of layer names the one that it uses.
 //!
-//! candle's own layers begin differently (Kaiming with ReLU's gain), which changes how a GAN trains.
+//! candle's own layers start with other values (Kaiming with ReLU's gain). That would change how
+//! a GAN trains.
 
 use candle_nn::Init;
 
-/// Deviation of DCGAN's initial weights (Radford et al. 2016, section 4).
+/// Standard deviation of DCGAN's initial weights (Radford et al. 2016, section 4).
 pub const DCGAN_DEVIATION: f64 = 0.02;
 
 /// Uniform on `+-1 / sqrt(fan_in)`.
@@ -27,7 +28,7 @@ mod tests {
     use crate::{Discriminator, Generator, preset};
     use candle_core::{Device, Tensor};
 
-    /// Mean, standard deviation, largest absolute value.
+    /// Returns the mean, the standard deviation and the largest absolute value.
     fn moments(tensor: &Tensor) -> (f64, f64, f64) {
         let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
         let n = values.len() as f64;

@@ -1,11 +1,11 @@
-//! What a generator takes: random vectors, and the class that is asked for.
+//! The inputs of a generator: random vectors, and the class of the image to make.
 
 use crate::config::ModelConfig;
 use candle_core::{Device, Result, Tensor};
 use gan_ops::rng::Stream;
 use serde::{Deserialize, Serialize};
 
-/// What the elements of `z` are drawn from.
+/// The distribution of the elements of `z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
@@ -16,8 +16,9 @@ pub enum Distribution {
     Uniform,
 }
 
-/// Where a model's latents come from: rows of `z`, and behind each, if the model has classes, its label as a vector of zeros
-/// and a one. That vector times the first layer's weight is an embedding of the class, learned with that layer.
+/// How to draw a model's latents. A latent is a row of `z`. If the model has classes, a label
+/// follows: a vector of zeros with a one at the class. The product of that vector and the first
+/// layer's weight is an embedding of the class, and the network learns it with that layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latents {
     distribution: Distribution,
@@ -27,7 +28,7 @@ pub struct Latents {
 }
 
 impl ModelConfig {
-    /// Where its latents come from.
+    /// How to draw this model's latents.
     #[must_use]
     pub fn latents(&self) -> Latents {
         Latents {
@@ -40,11 +41,13 @@ impl ModelConfig {
 }
 
 impl Latents {
-    /// No element of `z` farther from 0 than `limit`: those that are, are drawn again (the truncation trick of Brock et al.
-    /// 2019, arXiv 1809.11096, section 3.1), or, of the uniform distribution, all are scaled.
+    /// Keeps every element of `z` within `limit` of 0. For the normal distribution, elements
+    /// beyond the limit are drawn again (the truncation trick of Brock et al. 2019, arXiv
+    /// 1809.11096, section 3.1). For the uniform distribution, all elements are scaled.
     ///
     /// # Errors
-    /// A limit below 0.01, for which nearly every draw would be drawn again, or none.
+    /// A limit that is not finite, or is below 0.01: then nearly every element would be drawn
+    /// again.
     pub fn truncated(self, limit: f64) -> Result<Self> {
         if !(limit >= 0.01 && limit.is_finite()) {
             candle_core::bail!("truncation: expected a number from 0.01, found {limit}")
@@ -52,23 +55,23 @@ impl Latents {
         Ok(Self { truncation: Some(limit as f32), ..self })
     }
 
-    /// Elements of a row.
+    /// Number of elements in a row.
     #[must_use]
     pub fn width(&self) -> usize {
         self.latent_dim + self.classes.unwrap_or(0)
     }
 
-    /// Number of classes, if there are any.
+    /// Number of classes, if the model has classes.
     #[must_use]
     pub fn classes(&self) -> Option<usize> {
         self.classes
     }
 
-    /// The next `count` rows of a stream, `[count, width]`; with classes, each of a random one. Does not depend on how many are
-    /// drawn at once.
+    /// Draws the next `count` rows of a stream, `[count, width]`. With classes, each row has a
+    /// random class. A row does not depend on how many rows are drawn at once.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn draw(&self, stream: &mut Stream, count: usize, device: &Device) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(count * self.width());
         for _ in 0..count {
@@ -81,10 +84,10 @@ impl Latents {
         Tensor::from_vec(rows, (count, self.width()), device)
     }
 
-    /// The next `count` rows of a stream without labels, `[count, latent_dim]`.
+    /// Draws the next `count` rows of a stream without labels, `[count, latent_dim]`.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn draw_z(&self, stream: &mut Stream, count: usize, device: &Device) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(count * self.latent_dim);
         for _ in 0..count {
@@ -93,10 +96,10 @@ impl Latents {
         Tensor::from_vec(rows, (count, self.latent_dim), device)
     }
 
-    /// The next rows of a stream, one of each label.
+    /// Draws the next rows of a stream, one for each label.
     ///
     /// # Errors
-    /// A model without classes, or a label of none.
+    /// A model without classes; a label that is no class.
     pub fn draw_of(&self, stream: &mut Stream, labels: &[u8], device: &Device) -> Result<Tensor> {
         let z = self.draw_z(stream, labels.len(), device)?;
         self.with_labels(&z, labels)
@@ -105,7 +108,7 @@ impl Latents {
     /// Appends labels to `z: [B, latent_dim]`.
     ///
     /// # Errors
-    /// A model without classes, or a label of none; another number of labels.
+    /// A model without classes; a label that is no class; a number of labels that is not `B`.
     pub fn with_labels(&self, z: &Tensor, labels: &[u8]) -> Result<Tensor> {
         let Some(classes) = self.classes else { candle_core::bail!("labels for a model without classes") };
         check_labels(labels, z.dim(0)?, classes)?;
@@ -137,7 +140,7 @@ impl Latents {
     }
 }
 
-/// Refuses another number of labels than samples, and a label of no class.
+/// Refuses a number of labels that is not the number of samples, and a label that is no class.
 pub(crate) fn check_labels(labels: &[u8], samples: usize, classes: usize) -> Result<()> {
     if labels.len() != samples {
         candle_core::bail!("expected {samples} labels, found {}", labels.len())
@@ -167,7 +170,7 @@ mod tests {
     fn rows_do_not_depend_on_how_many_are_drawn() {
         let mut config = preset::mlp_002();
         let plain = rows(&config.latents(), &[7]);
-        // What the stream alone would give, as ever.
+        // The stream alone gives the same values.
         let stream = Stream::new(3, "latents", 0).normal((7, 100), &Device::Cpu).unwrap();
         assert!(plain == stream.to_vec2::<f32>().unwrap());
         config.classes = Some(10);

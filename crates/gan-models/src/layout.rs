@@ -1,4 +1,5 @@
-//! The trained parameters of a network as one flat, named slice: what weights, gradients and moments are matched by.
+//! The trained parameters of a network as one flat slice with names. Weights, gradients and
+//! moments are matched by it.
 
 use crate::error::{ModelError, Result};
 use crate::params::Parameter;
@@ -18,19 +19,19 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// `model.0.weight`.
+    /// The parameter's name, such as `model.0.weight`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The parameter's shape; its elements lie in row-major order.
+    /// The parameter's shape. Its elements are in row-major order.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// Its elements' places in the flat slice.
+    /// The places of the parameter's elements in the flat slice.
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
@@ -59,25 +60,25 @@ impl Layout {
         self.0.len()
     }
 
-    /// Whether nothing is trained.
+    /// Whether there are no trained parameters.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Number of scalars: the flat slice's length.
+    /// Number of scalars, which is the length of the flat slice.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.last().map_or(0, |last| last.range.end)
     }
 
-    /// The number of the parameter of that name among all.
+    /// The position of the parameter with this name.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
         self.0.iter().position(|entry| entry.name == name)
     }
 
-    /// The parameter of that number.
+    /// The parameter at this position.
     #[must_use]
     pub fn get(&self, position: usize) -> Option<&Entry> {
         self.0.get(position)
@@ -86,7 +87,7 @@ impl Layout {
     /// Refuses gradients, moments or weights of another network.
     ///
     /// # Errors
-    /// The first parameter that differs, by name and shape.
+    /// The name and shape of the first parameter that differs.
     pub fn check_same(&self, other: &Self) -> Result<()> {
         if Arc::ptr_eq(&self.0, &other.0) || self == other {
             return Ok(());

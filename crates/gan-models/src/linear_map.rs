@@ -1,5 +1,5 @@
-//! Stages that are linear maps of each sample, without weights: their way back is the adjoint map, and their derivative the map
-//! itself.
+//! Stages without weights that are linear maps of each sample. Their backward pass is the adjoint
+//! map, and their derivative is the map itself.
 
 use crate::gradients::Gradients;
 use crate::mode::Draws;
@@ -7,15 +7,15 @@ use crate::stage::{Kernel, Pullback, Pushforward, Wanted};
 use candle_core::Result;
 use gan_ops::fused::Maps;
 
-/// A linear map, for inputs of one shape.
+/// A linear map for inputs of one shape.
 pub(crate) trait LinearMap: std::fmt::Debug {
     fn apply(&self, x: &Maps) -> Result<Maps>;
 
-    /// From the gradient of the output, that of the input.
+    /// Computes the gradient of the input from the gradient of the output.
     fn adjoint(&self, gradient: &Maps) -> Result<Maps>;
 }
 
-/// The way back of one pass through a linear map, and its derivative.
+/// The backward pass of one pass through a linear map, and the map's derivative.
 #[derive(Debug)]
 pub(crate) struct Through<M>(pub(crate) M);
 
@@ -46,7 +46,7 @@ impl<M: LinearMap> Pushforward for Through<M> {
     }
 }
 
-/// A map that does the same to every batch, in training and in evaluation.
+/// A map without state: it is the same for every batch, in training and in evaluation.
 impl<M: LinearMap + Copy + 'static> Kernel for M {
     fn evaluate(&self, x: Maps) -> Result<Maps> {
         self.apply(&x)

@@ -2,29 +2,31 @@
 
 use gan_ops::rng::Stream;
 
-/// What batch norm and dropout do.
+/// How batch norm and dropout compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Batch norm takes the statistics of the batch, which also move the running ones; dropout drops: `model.train()`.
+    /// `model.train()`: batch norm uses the statistics of the batch and moves the running
+    /// statistics. Dropout drops elements.
     Train(Draws),
-    /// Batch norm takes the running statistics; dropout does nothing: `model.eval()`.
+    /// `model.eval()`: batch norm uses the running statistics. Dropout does nothing.
     Eval,
 }
 
-/// What layers that draw at random draw from. There is no state: the same three values give the same numbers again, so that a
-/// resumed run is the unbroken one.
+/// The random numbers of layers such as dropout. There is no state: the same three values give
+/// the same numbers again. Therefore a resumed run equals the unbroken run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Draws {
     /// Seed of the run.
     pub seed: u64,
-    /// Tells the passes of one update apart: those over real and over generated images, say.
+    /// Distinguishes the passes of one update: one over real images and one over generated
+    /// images, for example.
     pub purpose: &'static str,
     /// Number of the update.
     pub update: u64,
 }
 
 impl Draws {
-    /// The stream of the layer at that place, `model.3`.
+    /// The stream of the layer at this place, such as `model.3`.
     pub(crate) fn stream(&self, layer: &str) -> Stream {
         Stream::new(self.seed, &format!("{}/{layer}", self.purpose), self.update)
     }

@@ -1,7 +1,9 @@
-//! The named tensors of one network: ordered, seeded, strict when loaded.
+//! The named tensors of one network. They are in a fixed order, have seeded initial values, and
+//! are checked strictly when they are loaded.
 //!
-//! candle's `VarMap` lists its variables in a different order each run, cannot be seeded on the CPU,
-//! and ignores what a file has too much; each of these costs a GAN its reproducibility.
+//! candle's `VarMap` lists its variables in a different order in each run, cannot be seeded on
+//! the CPU, and ignores extra tensors in a file. Each of these would make a GAN's results
+//! irreproducible.
 
 use crate::error::{ModelError, Result};
 use crate::gradients::squares;
@@ -12,7 +14,7 @@ use gan_ops::rng::Stream;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a layer says of one of its tensors.
+/// A layer's description of one of its tensors.
 #[derive(Debug, Clone)]
 pub struct Parameter {
     name: String,
@@ -21,65 +23,66 @@ pub struct Parameter {
     role: Role,
 }
 
-/// What moves a tensor.
+/// What changes a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// An optimizer.
     Trained,
-    /// Forward passes or power iterations: state beside the weights.
+    /// Forward passes or power iterations. Such a tensor is state, not a weight.
     Statistic,
 }
 
 impl Parameter {
-    /// A tensor that an optimizer moves, with its first values.
+    /// Describes a tensor that an optimizer changes, with its initial values.
     #[must_use]
     pub fn trained<const N: usize>(name: &str, shape: [usize; N], first: Init) -> Self {
         Self { name: name.to_owned(), shape: shape.to_vec(), first, role: Role::Trained }
     }
 
-    /// A tensor that is state and no weight, as batch norm's running mean, with its first values.
+    /// Describes a tensor that is state and not a weight, such as batch norm's running mean, with
+    /// its initial values.
     #[must_use]
     pub fn statistic<const N: usize>(name: &str, shape: [usize; N], first: Init) -> Self {
         Self { role: Role::Statistic, ..Self::trained(name, shape, first) }
     }
 
-    /// Its whole name, `model.0.weight`.
+    /// The full name, such as `model.0.weight`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its shape.
+    /// The tensor's shape.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// Its first values.
+    /// The tensor's initial values.
     #[must_use]
     pub fn first(&self) -> Init {
         self.first
     }
 
-    /// Number of its elements.
+    /// Number of elements.
     #[must_use]
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether an optimizer moves it.
+    /// Whether an optimizer changes the tensor.
     #[must_use]
     pub fn is_trained(&self) -> bool {
         self.role == Role::Trained
     }
 
-    /// The same below a module of that name; below none if it is empty.
+    /// Puts the name of a module before the tensor's name, unless `module` is empty.
     pub(crate) fn below(self, module: &str) -> Self {
         let name = if module.is_empty() { self.name } else { format!("{module}.{}", self.name) };
         Self { name, ..self }
     }
 
-    /// The same by another name.
+    /// Replaces the tensor's name.
     pub(crate) fn called(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
     }
@@ -93,10 +96,11 @@ pub struct Params {
 }
 
 impl Params {
-    /// Fresh values: a pure function of `seed`, `scope` ("generator") and each tensor's name.
+    /// Makes initial values. They are a pure function of `seed`, `scope` ("generator") and each
+    /// tensor's name.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn seeded(parameters: Vec<Parameter>, seed: u64, scope: &str, device: &Device) -> Result<Self> {
         let fresh = |parameter: Parameter| {
             let mut stream = Stream::new(seed, &format!("init/{scope}/{}", parameter.name), 0);
@@ -106,11 +110,11 @@ impl Params {
         Ok(Self::new(parameters.into_iter().map(fresh).collect::<candle_core::Result<_>>()?))
     }
 
-    /// The values of a PyTorch state dict. `num_batches_tracked` is ignored.
+    /// Takes the values of a PyTorch state dict. `num_batches_tracked` is ignored.
     ///
     /// # Errors
-    /// A tensor that is missing, has another shape, is not finite, or is not the network's: each is
-    /// named.
+    /// The name of a tensor that is missing, has another shape, is not finite or does not belong
+    /// to the network.
     pub fn from_tensors(
         parameters: Vec<Parameter>,
         mut tensors: HashMap<String, Tensor>,
@@ -140,30 +144,32 @@ impl Params {
         Self { all: all.into(), layout }
     }
 
-    /// Hands the variables out by name, as candle's layers ask for them.
+    /// Returns a builder that hands out the variables by name. candle's own layers take such a
+    /// builder.
     #[must_use]
     pub fn var_builder(&self, device: &Device) -> VarBuilder<'static> {
         let backend: Box<dyn SimpleBackend> = Box::new(Backend(self.clone()));
         VarBuilder::from_backend(backend, DType::F32, device.clone())
     }
 
-    /// Every variable, running statistics included, in order.
+    /// Every variable in order, running statistics included.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.all.iter().map(|(parameter, var)| (parameter.name(), var))
     }
 
-    /// The values of every variable by name, in order, as files hold them. They share the variables' storage.
+    /// The values of every variable with its name, in order, as files hold them. The tensors
+    /// share the variables' storage.
     #[must_use]
     pub fn state_dict(&self) -> Vec<(String, Tensor)> {
         self.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect()
     }
 
-    /// What an optimizer updates, in the order of [`Self::layout`].
+    /// The variables that an optimizer updates, in the order of [`Self::layout`].
     pub fn trained(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.of_role(Role::Trained)
     }
 
-    /// What passes and power iterations move.
+    /// The variables that forward passes and power iterations change.
     pub fn statistics(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.of_role(Role::Statistic)
     }
@@ -173,13 +179,14 @@ impl Params {
         of_role.map(|(parameter, var)| (parameter.name(), var))
     }
 
-    /// Where the trained variables lie in one flat slice: what gradients and moments are matched by.
+    /// The places of the trained variables in one flat slice. Gradients and moments are matched
+    /// by it.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// The variable of that name.
+    /// The variable with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Var> {
         self.iter().find(|(n, _)| *n == name).map(|(_, var)| var)
@@ -191,7 +198,7 @@ impl Params {
         self.layout.count()
     }
 
-    /// Copies the trained values to one slice, as [`Self::layout`] says.
+    /// Copies the trained values into one slice, at the places in [`Self::layout`].
     ///
     /// # Errors
     /// A slice of another length.
@@ -203,7 +210,7 @@ impl Params {
         Ok(())
     }
 
-    /// Sets the trained values from one slice, as [`Self::layout`] says.
+    /// Sets the trained values from one slice, with the places in [`Self::layout`].
     ///
     /// # Errors
     /// A slice of another length.
@@ -215,10 +222,10 @@ impl Params {
         Ok(())
     }
 
-    /// Cuts every trained value to `[-limit, limit]`.
+    /// Limits every trained value to `[-limit, limit]`.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn clamp(&self, limit: f64) -> candle_core::Result<()> {
         self.trained().try_for_each(|(_, var)| var.set(&var.as_detached_tensor().clamp(-limit, limit)?))
     }
@@ -226,7 +233,7 @@ impl Params {
     /// Euclidean norm of all trained scalars.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn norm(&self) -> Result<f64> {
         let mut sum = 0.;
         for (_, var) in self.trained() {
@@ -238,7 +245,7 @@ impl Params {
     /// Name of the first tensor that holds NaN or infinity.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn first_non_finite(&self) -> Result<Option<&str>> {
         for (name, var) in self.iter() {
             if !is_finite(var)? {
@@ -249,7 +256,7 @@ impl Params {
     }
 }
 
-/// Refuses a tensor that cannot be that parameter.
+/// Refuses a tensor that cannot be the parameter `name`.
 fn check(name: &str, shape: &[usize], tensor: &Tensor) -> Result<()> {
     let refuse = |problem: String| Err(ModelError::Weights(format!("tensor {name}{problem}")));
     if tensor.dims() != shape {

@@ -1,4 +1,5 @@
-//! Forward and backward passes of a whole network, off candle's tape where the fused layers serve.
+//! Forward and backward passes of a whole network. Where the fused layers serve, the passes are
+//! not on candle's tape.
 
 use crate::batch::{Batch, Form, image};
 use crate::gradients::Gradients;
@@ -8,21 +9,22 @@ use crate::sequential::Sequential;
 use crate::stage::{Kernel, Pullback, Stage, Wanted};
 use candle_core::{Result, Tensor, Var};
 
-/// A network with the weights of this moment, put in order for the kernels: make it anew after each update.
+/// A network with its present weights in the order that the kernels need. Prepare it again after
+/// each update.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     pub(crate) network: &'a Sequential,
-    /// None where candle's tape does the work.
+    /// `None` if candle's tape computes the passes.
     kernel: Option<Box<dyn Kernel>>,
-    /// Of one sample, as the first layer takes it.
+    /// Shape of one sample's input, as the first layer takes it.
     pub(crate) input: Vec<usize>,
-    /// Of one sample, as the network's owner gives it.
+    /// Shape of one sample's output, as the owner of the network returns it.
     pub(crate) output: Vec<usize>,
-    /// Samples that it takes as one.
+    /// Number of samples that the network takes as one.
     pack: usize,
 }
 
-/// A forward pass in training, to be followed by at most one backward pass.
+/// A forward pass in training. At most one backward pass can follow.
 #[derive(Debug)]
 pub struct Pass<'a> {
     pub(crate) prepared: &'a Prepared<'a>,
@@ -31,12 +33,12 @@ pub struct Pass<'a> {
     pub(crate) labels: Option<Vec<u8>>,
 }
 
-/// The way back of a pass.
+/// What the backward pass needs.
 #[derive(Debug)]
 pub(crate) enum Back<'a> {
     Kernels {
         pullback: Box<dyn Pullback + 'a>,
-        /// Shape of what the last stage gave.
+        /// Shape of the last stage's output.
         last: [usize; 3],
     },
     Tape {
@@ -47,12 +49,13 @@ pub(crate) enum Back<'a> {
 }
 
 impl Sequential {
-    /// Its weights as they are now, for samples of shape `input` and results of shape `output`.
+    /// Prepares passes with the present weights, for samples of shape `input` and results of
+    /// shape `output`.
     ///
     /// # Errors
     /// Weights that cannot be put in the kernels' order.
     pub fn prepare(&self, input: &[usize], output: &[usize]) -> Result<Prepared<'_>> {
-        // Without weights nothing tells which device its inputs come from.
+        // Without weights, nothing tells which device the inputs are on.
         let served = self.chain.is_trained() && self.chain.is_served();
         let kernel = served.then(|| self.chain.prepare()).transpose()?;
         Ok(Prepared { network: self, kernel, input: input.to_vec(), output: output.to_vec(), pack: 1 })
@@ -60,8 +63,9 @@ impl Sequential {
 }
 
 impl<'a> Prepared<'a> {
-    /// The same for a network that takes `pack` samples as the channels of one ([`Batch::packed`]): its passes take and give
-    /// single samples, of which as many as `pack` have one result.
+    /// Adapts the passes to a network that takes `pack` samples as the channels of one
+    /// ([`Batch::packed`]). The passes still take single samples, and the gradients of the input
+    /// are for single samples. There is one result for each `pack` samples.
     #[must_use]
     pub(crate) fn packed(self, pack: usize) -> Self {
         Self { pack, ..self }
@@ -71,11 +75,11 @@ impl<'a> Prepared<'a> {
         if self.pack == 1 { Ok(x.clone()) } else { x.packed(self.pack) }
     }
 
-    /// A training pass: batch norm takes the statistics of the batch and moves the running ones, and dropout drops what `draws`
-    /// says.
+    /// Makes a forward pass in training. Batch norm uses the statistics of the batch and moves
+    /// the running statistics. `draws` decides what dropout drops.
     ///
     /// # Errors
-    /// A shape that some layer cannot take; batch norm over a single value per channel.
+    /// A shape that a layer cannot take; batch norm over a single value per channel.
     pub fn forward(&'a self, x: &Batch, draws: Draws) -> Result<Pass<'a>> {
         let x = self.pack(x)?;
         let (output, back) = match &self.kernel {
@@ -93,10 +97,10 @@ impl<'a> Prepared<'a> {
         Ok(Pass { prepared: self, output: Batch(output), back, labels: None })
     }
 
-    /// The network in evaluation: batch norm takes the running statistics. No gradients.
+    /// Evaluates the network without gradients. Batch norm uses the running statistics.
     ///
     /// # Errors
-    /// A shape that some layer cannot take.
+    /// A shape that a layer cannot take.
     pub fn evaluate(&self, x: &Batch) -> Result<Batch> {
         let x = self.pack(x)?;
         let Some(kernel) = &self.kernel else {
@@ -109,19 +113,21 @@ impl<'a> Prepared<'a> {
 }
 
 impl Pass<'_> {
-    /// The results for samples of these classes, where the network has one result for every class after the first: the first
-    /// and that of the sample's class, added (the projection of Miyato and Koyama 2018, arXiv 1802.05637, equation 6, whose
-    /// embedding of classes are the last layer's further rows).
+    /// Selects the results for samples of these classes. The network must have one result for
+    /// each class after the first result. [`Self::logits`] is then the sum of the first result
+    /// and the result of the sample's class (the projection of Miyato and Koyama 2018, arXiv
+    /// 1802.05637, equation 6). The class embedding is the rows of the last layer after the
+    /// first.
     ///
     /// # Errors
-    /// Another number of labels than samples; a label of no class.
+    /// A number of labels that is not the number of samples; a label that is no class.
     pub fn of_classes(self, labels: &[u8]) -> Result<Self> {
         let classes = self.prepared.output.iter().product::<usize>() - 1;
         check_labels(labels, self.output.samples()?, classes)?;
         Ok(Self { labels: Some(labels.to_vec()), ..self })
     }
 
-    /// What the network gave, without a graph.
+    /// The output of the network, without a graph.
     #[must_use]
     pub fn output(&self) -> &Batch {
         &self.output
@@ -130,7 +136,7 @@ impl Pass<'_> {
     /// The output of a network with one result per sample, `[B]`.
     ///
     /// # Errors
-    /// A network with more of them, unless [`Self::of_classes`] chose.
+    /// A network with more results, unless [`Self::of_classes`] selected some.
     pub fn logits(&self) -> Result<Tensor> {
         let all = self.output.to_tensor()?.flatten_from(1)?;
         match &self.labels {
@@ -140,7 +146,8 @@ impl Pass<'_> {
         }
     }
 
-    /// What each sample has, for every result that is its own: `[B, results]`.
+    /// Puts each sample's value at every result that is selected for the sample: `[B, results]`.
+    /// The other elements are 0.
     fn chosen(&self, values: &[f32]) -> Result<Tensor> {
         let results = self.prepared.output.iter().product();
         let mut all = vec![0.; values.len() * results];
@@ -157,7 +164,8 @@ impl Pass<'_> {
         Tensor::from_vec(all, (values.len(), results), &device)
     }
 
-    /// The gradient of the output from that of [`Self::logits`], `[B]` or `[B, 1]`.
+    /// Computes the gradient of the output from the gradient of [`Self::logits`], `[B]` or `[B,
+    /// 1]`.
     pub(crate) fn of_output(&self, logits: &Batch) -> Result<Batch> {
         match &self.labels {
             Some(_) => Batch::new(&self.chosen(&logits.per_sample()?)?),
@@ -165,11 +173,12 @@ impl Pass<'_> {
         }
     }
 
-    /// From the gradient of the output, or of [`Self::logits`] if [`Self::of_classes`] chose: adds those of the parameters to
-    /// `sums`, if given, and returns that of the input if it is wanted.
+    /// Makes the backward pass from the gradient of the output, or of [`Self::logits`] after
+    /// [`Self::of_classes`]. Adds the gradients of the parameters to `sums`, if given. Returns
+    /// the gradient of the input if `wanted` asks for it.
     ///
     /// # Errors
-    /// A gradient of another shape than the output.
+    /// A gradient with another shape than the output.
     pub fn backward(
         self,
         gradient: &Batch,

@@ -1,12 +1,15 @@
-//! The networks of well-known programs, by name. `configs/<name>.toml` holds each with its training.
+//! The networks of well-known programs, by name. `configs/<name>.toml` holds each of them with
+//! its training.
 
 use crate::config::{
     Arch, DiscriminatorConfig, DiscriminatorInput, GeneratorConfig, HiddenActivation, ModelConfig,
 };
 use crate::latents::Distribution;
 
-/// The DCGAN of the paper and the PyTorch tutorial: 64x64 RGB, channels 512-256-128-64. What such a program usually leaves open is fixed as in the paper: kernels 4, stride 2,
-/// padding 1 (4/1/0 at the 1x1 end), no bias, weights from N(0, 0.02), batch norm's from N(1, 0.02).
+/// The DCGAN of the paper and the PyTorch tutorial for 64x64 RGB images, with channels
+/// 512-256-128-64. Details that such programs often leave open are as in the paper: kernels 4,
+/// stride 2, padding 1 (4/1/0 at the 1x1 end), no bias, weights from N(0, 0.02), and batch norm's
+/// weights from N(1, 0.02).
 #[must_use]
 pub fn dcgan_64() -> ModelConfig {
     dcgan(64, 3, &[512, 256, 128, 64])
@@ -20,20 +23,20 @@ pub fn dcgan_28() -> ModelConfig {
     config
 }
 
-/// The MLP of the first tutorial: ReLU and Tanh, three hidden layers.
+/// The MLP of the first tutorial: ReLU and Tanh, with three hidden layers.
 #[must_use]
 pub fn mlp_001() -> ModelConfig {
     mlp(100, &[128, 256, 512], HiddenActivation::Relu, DiscriminatorInput::Image)
 }
 
-/// The MLP of the second tutorial: LeakyReLU, two hidden layers.
+/// The MLP of the second tutorial: LeakyReLU, with two hidden layers.
 #[must_use]
 pub fn mlp_002() -> ModelConfig {
     mlp(100, &[256, 512], HiddenActivation::LeakyRelu, DiscriminatorInput::Image)
 }
 
-/// The MLP of the third tutorial: the first one's layers on flat vectors, with a latent size of your
-/// choice.
+/// The MLP of the third tutorial: the layers of the first one on flat vectors, with any latent
+/// size.
 #[must_use]
 pub fn mlp_003(latent_dim: usize) -> ModelConfig {
     mlp(latent_dim, &[128, 256, 512], HiddenActivation::Relu, DiscriminatorInput::Flat)

@@ -1,4 +1,4 @@
-//! A list of layers with weights, applied one after the other.
+//! A list of layers with weights, which are applied one after the other.
 
 use crate::chain::{Chain, Weights, parameters};
 use crate::error::Result;
@@ -14,23 +14,25 @@ use std::collections::HashMap;
 #[derive(Debug, Clone)]
 pub struct Sequential {
     pub(crate) chain: Chain,
-    /// Of every spectral norm.
+    /// The state of every spectral norm.
     spectral: Vec<Spectral>,
     couples_samples: bool,
     refuses_penalties: Option<String>,
 }
 
 impl Sequential {
-    /// The parameters of `layers` in order, each by its layer's position behind `prefix`: `prefix.0.weight`.
+    /// The parameters of `layers` in order. The name of each begins with `prefix` and its layer's
+    /// position: `prefix.0.weight`.
     #[must_use]
     pub fn parameters(prefix: &str, layers: &[Layer]) -> Vec<Parameter> {
         parameters(prefix, layers)
     }
 
-    /// Asks `vb` for the weights of each layer under its position: `0.weight`, `0.bias`, ...
+    /// Takes the weights of each layer from `vb`, under the layer's position: `0.weight`,
+    /// `0.bias`, ...
     ///
     /// # Errors
-    /// Those of `vb`; layers that cannot be what they say, as spectral norm of a flattening.
+    /// Errors of `vb`; layers that cannot exist, such as spectral norm of a flattening.
     pub fn new(layers: &[Layer], vb: VarBuilder<'_>) -> candle_core::Result<Self> {
         let get = |p: Parameter| vb.get_with_hints(p.shape(), p.name(), p.first());
         let tensors = parameters("", layers).into_iter().map(get).collect::<candle_core::Result<_>>()?;
@@ -43,10 +45,11 @@ impl Sequential {
         })
     }
 
-    /// Fresh weights under the names `model.0.weight`, ...: a pure function of `seed`, `scope` and the names.
+    /// Makes fresh weights with the names `model.0.weight`, ... They are a pure function of
+    /// `seed`, `scope` and the names.
     ///
     /// # Errors
-    /// As of [`Self::new`].
+    /// Errors of [`Self::new`].
     pub fn seeded(layers: &[Layer], seed: u64, scope: &str, device: &Device) -> Result<(Self, Params)> {
         let params = Params::seeded(parameters(MODEL, layers), seed, scope, device)?;
         let network = Self::new(layers, params.var_builder(device).pp(MODEL))?;
@@ -56,10 +59,10 @@ impl Sequential {
         Ok((network, params))
     }
 
-    /// The weights of a PyTorch state dict with the names `model.0.weight`, ...
+    /// Takes the weights of a PyTorch state dict with the names `model.0.weight`, ...
     ///
     /// # Errors
-    /// As of [`Params::from_tensors`] and [`Self::new`].
+    /// Errors of [`Params::from_tensors`] and [`Self::new`].
     pub fn from_tensors(
         layers: &[Layer],
         tensors: HashMap<String, Tensor>,
@@ -69,45 +72,48 @@ impl Sequential {
         Ok((Self::new(layers, params.var_builder(device).pp(MODEL))?, params))
     }
 
-    /// `x: [B, ...]` as the first layer takes it; returns the last layer's output, on candle's tape. For a training loop
-    /// that need not be on it, [`Self::prepare`] is faster.
+    /// `x: [B, ...]` with the shape that the first layer takes; returns the last layer's output,
+    /// on candle's tape. A training loop that does not need the tape is faster with
+    /// [`Self::prepare`].
     ///
     /// # Errors
-    /// A shape that some layer cannot take; in training, batch norm over a single value per channel.
+    /// A shape that a layer cannot take; in training, batch norm over a single value per channel.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> candle_core::Result<Tensor> {
         self.chain.forward(x, mode)
     }
 
-    /// Whether a sample's result depends on the others in training, as batch norm makes it.
+    /// Whether a sample's result depends on the other samples in training, as with batch norm.
     #[must_use]
     pub fn couples_samples(&self) -> bool {
         self.couples_samples
     }
 
-    /// Why no penalty on the gradient at the input can go through the network, with the name of the layer that has no second
-    /// order; `None` if one can.
+    /// The reason why there can be no penalty on the gradient at the input. It names the layer
+    /// that has no second order. `None` if a penalty is possible.
     #[must_use]
     pub fn refuses_penalties(&self) -> Option<&str> {
         self.refuses_penalties.as_deref()
     }
 
-    /// One power iteration of every spectral norm, to be done before each step on the weights.
+    /// Makes one power iteration of every spectral norm. Call it before each update of the
+    /// weights.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn iterate_power(&self) -> candle_core::Result<()> {
         self.spectral.iter().try_for_each(Spectral::iterate)
     }
 
-    /// The largest magnitude that any layer gives in evaluation. `x` as for [`Self::forward`].
+    /// The largest magnitude in the output of any layer in evaluation. `x` has the shape of
+    /// [`Self::forward`].
     ///
     /// # Errors
-    /// A shape that some layer cannot take.
+    /// A shape that a layer cannot take.
     pub fn largest_activation(&self, x: &Tensor) -> candle_core::Result<f32> {
         let (mut x, mut largest) = (x.clone(), 0f32);
         for stage in self.chain.stages() {
             x = stage.forward(&x, Mode::Eval)?.detach();
-            // Unlike `f32::max`, which passes NaN over.
+            // `f32::max` would ignore NaN.
             largest = x
                 .flatten_all()?
                 .to_vec1()?
@@ -118,18 +124,18 @@ impl Sequential {
         Ok(largest)
     }
 
-    /// The layers before that at `position`, and the others: a classifier's features and its head. They share their weights
-    /// with the whole.
+    /// Splits the network into the layers before `position` and the others: for example, a
+    /// classifier's features and its head. The two parts share the network's weights.
     ///
     /// # Errors
-    /// A layer that is computed together with the one before it, as an activation is.
+    /// A layer that is computed together with the layer before it, such as an activation.
     pub fn split_at(&self, position: usize) -> candle_core::Result<(Self, Self)> {
         let (first, second) = self.chain.split_at(position)?;
         Ok((Self { chain: first, ..self.clone() }, Self { chain: second, ..self.clone() }))
     }
 }
 
-/// What PyTorch's tutorials call the `nn.Sequential` of a network.
+/// The name of a network's `nn.Sequential` in PyTorch's tutorials.
 const MODEL: &str = "model";
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The gradient of a network's results with respect to its input, and how it depends on the weights: what penalties on a
-//! discriminator's gradient are made of.
+//! The gradient of a network's results with respect to its input, and how this gradient depends
+//! on the weights. Penalties on a discriminator's gradient need both.
 
 use crate::batch::{Batch, Form};
 use crate::gradients::Gradients;
@@ -8,7 +8,8 @@ use crate::pass::{Back, Pass, Prepared};
 use crate::stage::{Pushforward, Stage};
 use candle_core::{Result, Tensor};
 
-/// A pass of a network with one result per sample, and the gradient of the sum of the results with respect to its input.
+/// A pass of a network with one result per sample, and the gradient of the sum of the results
+/// with respect to its input.
 #[derive(Debug)]
 pub struct Slope<'a> {
     prepared: &'a Prepared<'a>,
@@ -16,7 +17,7 @@ pub struct Slope<'a> {
     way: Way<'a>,
 }
 
-/// How the gradient depends on the weights.
+/// What computes the gradient's dependence on the weights.
 #[derive(Debug)]
 enum Way<'a> {
     Kernels(Box<dyn Pushforward + 'a>),
@@ -24,16 +25,18 @@ enum Way<'a> {
         draws: Draws,
         input: Tensor,
         output: Tensor,
-        /// Of which results each sample's is the sum.
+        /// Is 1 at the results that are added for each sample, and 0 at the others.
         chosen: Tensor,
     },
 }
 
 impl<'a> Pass<'a> {
-    /// Goes back to the input, for a penalty on the gradient there. In place of [`Pass::backward`].
+    /// Computes the gradient at the input, for a penalty on it. It takes the place of
+    /// [`Pass::backward`].
     ///
     /// # Errors
-    /// A layer that has no second order, by name: see [`Layer::refuses_penalties`](crate::Layer::refuses_penalties).
+    /// The name of a layer that has no second order: see
+    /// [`Layer::refuses_penalties`](crate::Layer::refuses_penalties).
     pub fn slope(self) -> Result<Slope<'a>> {
         if let Some(reason) = self.prepared.network.refuses_penalties() {
             candle_core::bail!("{reason}")
@@ -63,25 +66,29 @@ impl<'a> Pass<'a> {
 }
 
 impl Slope<'_> {
-    /// The gradient of the sum of the results with respect to the input: of each sample's own result, `[B, ...]`. Where a
-    /// discriminator sees some samples at once, those are one.
+    /// The gradient of the sum of the results with respect to the input, `[B, ...]`. Each sample
+    /// has the gradient of its own result. If a discriminator takes several samples together,
+    /// they count as one.
     #[must_use]
     pub fn gradient(&self) -> &Batch {
         &self.gradient
     }
 
-    /// Adds to `sums` the gradient, with respect to the weights, of the dot product of [`Self::gradient`] and `direction`,
-    /// which is taken as constant: for a penalty `p(g)`, `direction` is its gradient with respect to `g`. With the gradient of
-    /// some loss with respect to the `results`, `[B, 1]`, adds the loss's gradient too, at no further product.
+    /// Takes the dot product of [`Self::gradient`] and `direction`, with `direction` constant,
+    /// and adds its gradient with respect to the weights to `sums`. For a penalty `p(g)`,
+    /// `direction` is the gradient of `p` with respect to `g`. If `results`, `[B, 1]`, is given,
+    /// it is the gradient of a loss with respect to the results. Then the loss's gradient is
+    /// added too, and this costs no further product.
     ///
     /// # Errors
-    /// A direction of another shape than the input; gradients of another number of results.
+    /// A direction with another shape than the input; gradients of another number of results.
     pub fn backward(self, direction: &Batch, results: Option<&Batch>, sums: &mut Gradients) -> Result<()> {
         match self.way {
             Way::Tape { draws, input, output, chosen } => {
                 let direction = direction.tensor(&self.prepared.input)?;
-                // Its gradient with respect to the weights is that of the dot product of `direction` and the gradient of the
-                // results, as `direction` moves nothing but itself.
+                // `moved` is the derivative of the results in the direction `direction`, which
+                // equals the dot product of `direction` and the gradient of the results. So its
+                // gradient with respect to the weights is the one to add.
                 let (_, moved) = self.prepared.network.chain.directional(&input, &direction, draws)?;
                 let mut loss = (moved.reshape(chosen.shape())? * &chosen)?.sum_all()?;
                 if let Some(results) = results {

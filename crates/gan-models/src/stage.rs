@@ -1,7 +1,10 @@
-//! What a network computes at once, in the forms that training takes: a [`Stage`] on candle's tape, a [`Kernel`] with its weights in
-//! the order of the CPU's kernels, and what one forward pass leaves: its [`Pullback`] and, for penalties, its [`Pushforward`].
+//! The parts that a network computes at once, in the forms that training needs. A [`Stage`]
+//! computes on candle's tape. A [`Kernel`] has its weights in the order of the CPU's kernels. A
+//! forward pass returns a [`Pullback`], which is its backward pass, and that gives a
+//! [`Pushforward`] for penalties.
 //!
-//! A forward pass returns its own way back, so that what it keeps and what the backward pass needs are one value.
+//! A forward pass returns its own backward pass. So the values that the forward pass keeps are
+//! exactly those that the backward pass needs.
 
 use crate::gradients::Gradients;
 use crate::mode::{Draws, Mode};
@@ -10,36 +13,37 @@ use gan_ops::fused::Maps;
 
 /// One or more layers with their weights, on candle's tape.
 pub(crate) trait Stage: std::fmt::Debug + Send + Sync {
-    /// The result on candle's tape, which is the definition, and what GPUs run.
+    /// The result on candle's tape. It is the definition of the stage, and GPUs run it.
     fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor>;
 
-    /// In training, the result, and how it moves where `x` moves by `tangent`: the derivative in that direction. Its own gradient
-    /// with respect to the weights is what a penalty needs, so it is on the tape too.
+    /// In training, the result and its derivative in the direction `tangent`: how the result
+    /// moves if `x` moves by `tangent`. A penalty needs the gradient of this derivative with
+    /// respect to the weights, so it is on the tape too.
     ///
     /// # Errors
     /// A stage without an exact second order.
     fn directional(&self, x: &Tensor, tangent: &Tensor, draws: Draws) -> Result<(Tensor, Tensor)>;
 
-    /// Whether the kernels serve it: see [`gan_ops::fused::serves`].
+    /// Whether the kernels can compute the stage: see [`gan_ops::fused::serves`].
     fn is_served(&self) -> bool;
 
-    /// Its weights of this moment in the kernels' order.
+    /// Puts the present weights in the kernels' order.
     fn prepare(&self) -> Result<Box<dyn Kernel>>;
 }
 
-/// A stage with the weights of one moment, off the tape.
+/// A stage with the weights of one moment, not on the tape.
 pub(crate) trait Kernel: std::fmt::Debug {
-    /// The result in evaluation; nothing is kept.
+    /// The result in evaluation. Nothing is kept.
     fn evaluate(&self, x: Maps) -> Result<Maps>;
 
-    /// The result in training, and the way back from it.
+    /// The result in training, and its backward pass.
     fn forward(&self, x: &Maps, draws: Draws) -> Result<(Maps, Box<dyn Pullback + '_>)>;
 }
 
-/// The way back of one forward pass: a vector-Jacobian product.
+/// The backward pass of one forward pass: a vector-Jacobian product.
 pub(crate) trait Pullback: std::fmt::Debug {
-    /// From the gradient of the output: adds those of the weights to `sums`, if given, and returns that of the input if it is
-    /// wanted.
+    /// Takes the gradient of the output. Adds the gradients of the weights to `sums`, if given,
+    /// and returns the gradient of the input if `wanted` asks for it.
     fn backward(
         self: Box<Self>,
         gradient: Maps,
@@ -47,7 +51,8 @@ pub(crate) trait Pullback: std::fmt::Debug {
         wanted: Wanted,
     ) -> Result<Option<Maps>>;
 
-    /// From the gradient of the output, that of the input, and how that depends on the weights.
+    /// Computes the gradient of the input from the gradient of the output, and returns what
+    /// computes its dependence on the weights.
     ///
     /// # Errors
     /// A stage without an exact second order.
@@ -56,16 +61,19 @@ pub(crate) trait Pullback: std::fmt::Debug {
         Self: 'a;
 }
 
-/// How the gradient at the input, which [`Pullback::slope`] gave, depends on the weights: a Jacobian-vector product at the
-/// points of that pass.
+/// How the gradient at the input, which [`Pullback::slope`] returned, depends on the weights. It
+/// is a Jacobian-vector product at the points of that pass.
 pub(crate) trait Pushforward: std::fmt::Debug {
-    /// How the output moves where the input moves by `tangent`. Adds to `sums` the gradient, with respect to the weights, of the dot
-    /// product of `tangent` and the gradient at the input; with `factors`, also the first-order gradient for an output's gradient
-    /// of `factors` times that which [`Pullback::slope`] took, sample by sample.
+    /// Returns how the output moves if the input moves by `tangent`. Adds to `sums` the gradient,
+    /// with respect to the weights, of the dot product of `tangent` and the gradient at the
+    /// input.
+    ///
+    /// With `factors`, it also adds a first-order gradient to `sums`. The gradient of the output
+    /// is then, for each sample, its factor times the gradient that [`Pullback::slope`] took.
     fn tangent(&self, tangent: Maps, factors: Option<&[f32]>, sums: &mut Gradients) -> Result<Maps>;
 }
 
-/// What a backward pass is asked for beside the gradients of the parameters.
+/// What a backward pass returns besides the gradients of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// The gradient of the network's input.

@@ -1,4 +1,5 @@
-//! Passes off the tape against candle's tape, for every kind of network: values, and gradients of inputs and weights.
+//! Compares passes that are not on candle's tape with passes on it, for every kind of network:
+//! values, and gradients of inputs and weights.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{Device, Tensor, Var};
@@ -68,7 +69,8 @@ fn normal(name: &str, shape: &[usize]) -> Tensor {
     Stream::new(1, name, 0).normal(shape, &Device::Cpu).unwrap()
 }
 
-/// Residual blocks begin as nothing; and deviations of 0.02 leave little to compare.
+/// Changes the initial weights. A residual block starts with a result of 0, and weights with a
+/// deviation of 0.02 leave little to compare.
 fn shake(params: &Params) {
     for (name, var) in params.trained() {
         let fan_in = var.elem_count() / var.dims()[0];
@@ -158,7 +160,8 @@ fn a_generators_pass_is_that_of_the_tape() {
 #[test]
 fn the_gradient_of_a_penalty_is_that_of_finite_differences() {
     for (name, mut config) in configs() {
-        // Without the kinks of activations, at which the penalty jumps, it is a polynomial of the weights.
+        // Without the kinks of activations, where the penalty jumps, it is a polynomial of the
+        // weights.
         config.discriminator.negative_slope = 1.;
         let discriminator = Discriminator::new(&config, 3, &Device::Cpu).unwrap();
         shake(discriminator.params());
@@ -219,11 +222,11 @@ fn spectral_norm_divides_by_the_largest_singular_value() {
     let sigma: f32 =
         matrix.iter().zip(&u).map(|(row, u)| u * row.iter().zip(&v).map(|(w, v)| w * v).sum::<f32>()).sum();
     assert!((sigma / weight - 1.).abs() < 0.02, "{sigma} {weight}");
-    // The vectors are state, and no optimizer's.
+    // The singular vectors are state. No optimizer updates them.
     assert!(discriminator.params().trained().all(|(name, _)| !name.ends_with("_u") && !name.ends_with("_v")));
 }
 
-/// The largest singular value, by very many power iterations on `M M^T`.
+/// The largest singular value, from very many power iterations on `M M^T`.
 fn largest_singular_value(matrix: &[Vec<f32>]) -> f32 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let mut x = vec![1f32; matrix.len()];

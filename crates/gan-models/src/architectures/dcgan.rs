@@ -1,12 +1,14 @@
-//! DCGAN: Radford, Metz & Chintala 2016, "Unsupervised representation learning with deep
-//! convolutional generative adversarial networks" (arXiv 1511.06434), as the PyTorch tutorial has it.
+//! DCGAN (Radford, Metz & Chintala 2016, "Unsupervised representation learning with deep
+//! convolutional generative adversarial networks", arXiv 1511.06434), as in the PyTorch tutorial.
 //!
-//! Kernels are 4 with stride 2 and padding 1, which doubles or halves the image (3 between 4x4 and 7x7); the layer at the
-//! 1x1 end has a kernel as large as its image. No layer has a bias: a batch norm follows, or, at the
-//! two image ends, the tutorial leaves it out too. Only networks without batch norm have biases.
+//! Kernels have size 4, stride 2 and padding 1, which doubles or halves the image. Between 4x4
+//! and 7x7 the size is 3. The layer at the 1x1 end has a kernel as large as its image. No layer
+//! has a bias, because a batch norm follows; the tutorial leaves it out at the two image ends
+//! too. Only networks without batch norm have biases.
 //!
-//! With `upsample = "nearest"` the generator doubles the image by nearest neighbours and a convolution of 3x3 (Odena et al. 2016,
-//! <https://distill.pub/2016/deconv-checkerboard>): a transposed convolution can leave a checkerboard.
+//! With `upsample = "nearest"` the generator doubles the image by nearest neighbours and a
+//! convolution of 3x3 (Odena et al. 2016, <https://distill.pub/2016/deconv-checkerboard>). The
+//! reason is that a transposed convolution can leave a checkerboard pattern.
 
 use super::{Architecture, refuse_blocks, refuse_flat_input, refuse_size, refuse_widths};
 use crate::config::{DiscriminatorNorm, GeneratorNorm, ModelConfig, Upsampling};
@@ -21,7 +23,7 @@ impl Architecture for Dcgan {
     fn validate(&self, model: &ModelConfig) -> Result<()> {
         refuse_blocks(model)?;
         let Some(numbers) = numbers_of_widths(model.image_size) else { return refuse_size(model) };
-        // From 4x4 to 7x7 is no doubling.
+        // The step from 4x4 to 7x7 is no doubling.
         let generator = match model.generator.upsample {
             Upsampling::Transposed => numbers.clone(),
             Upsampling::Nearest => *numbers.start()..=*numbers.start(),
@@ -39,8 +41,8 @@ impl Architecture for Dcgan {
         refuse_flat_input(model)
     }
 
-    /// One transposed convolution to the smallest image, one product for each doubling; norm and activation after all but the
-    /// last, which has Tanh.
+    /// A transposed convolution to the smallest image, then one product for each doubling. A norm
+    /// and an activation follow each product but the last. A Tanh follows the last.
     fn generator(&self, model: &ModelConfig) -> Vec<Layer> {
         let widths = &model.generator.widths;
         let smallest = smallest(model.image_size, widths);
@@ -81,7 +83,8 @@ impl Architecture for Dcgan {
         layers
     }
 
-    /// The generator's mirror, to a logit `[1, 1, 1]`: batch norm from the second layer on, if any, none at the end.
+    /// The mirror of the generator. It returns a logit `[1, 1, 1]`. With batch norm, every layer
+    /// but the first and the last has one.
     fn discriminator(&self, model: &ModelConfig) -> Vec<Layer> {
         let bias = match model.discriminator.norm {
             DiscriminatorNorm::OfArch | DiscriminatorNorm::Batch => false,
@@ -113,8 +116,9 @@ impl Architecture for Dcgan {
     }
 }
 
-/// Numbers of widths for `image_size`, one for each doubling: 28x28 comes from 7x7 by two, or with one width more
-/// from 4x4; the others come from 4x4. `None` for a size that a DCGAN cannot have.
+/// How many widths a network has for `image_size`, one for each doubling. 28x28 is made from 7x7
+/// with two widths, or from 4x4 with three. The other sizes are made from 4x4. `None` for a size
+/// that a DCGAN cannot have.
 pub(super) fn numbers_of_widths(image_size: usize) -> Option<RangeInclusive<usize>> {
     match image_size {
         28 => Some(2..=3),
@@ -130,7 +134,8 @@ fn smallest(image_size: usize, widths: &[usize]) -> usize {
     if (image_size, widths.len()) == (28, 2) { 7 } else { 4 }
 }
 
-/// Kernel between the smallest image and the next: twice 4 less 1 is 7.
+/// Kernel between the smallest image and the next one. From 4x4 to 7x7 it is 3, because 7 is
+/// twice 4 less 1.
 fn next_kernel(image_size: usize, smallest: usize) -> usize {
     if (image_size, smallest) == (28, 4) { 3 } else { 4 }
 }

@@ -25,7 +25,8 @@ impl Architecture for Mlp {
         at_most("model.image-size", model.image_size, 256)
     }
 
-    /// `Linear, activation` for each width, `Linear, Tanh` at the end. The caller views the result as an image.
+    /// `Linear, activation` for each width, then `Linear, Tanh`. The caller views the result as
+    /// an image.
     fn generator(&self, model: &ModelConfig) -> Vec<Layer> {
         let pixels = model.image_shape().iter().product();
         let mut inputs = model.latents().width();
@@ -36,8 +37,8 @@ impl Architecture for Mlp {
         layers
     }
 
-    /// `Linear, activation` for each width, `Linear` at the end. The Sigmoid that a tutorial puts behind it is part of the
-    /// loss, which alone can compute it without overflow.
+    /// `Linear, activation` for each width, then `Linear`. A tutorial adds a Sigmoid. Here it is
+    /// part of the loss, because only the loss can compute it without overflow.
     fn discriminator(&self, model: &ModelConfig) -> Vec<Layer> {
         let mut inputs = model.discriminator_input().iter().product();
         let mut layers = match model.discriminator.input {
@@ -58,7 +59,8 @@ impl Architecture for Mlp {
     }
 }
 
-/// A product for each width with `behind` it; `inputs` becomes the last one's number of outputs.
+/// A product for each width, each followed by the layers `behind`. Sets `inputs` to the number of
+/// outputs of the last one.
 fn hidden_layers(
     inputs: &mut usize,
     widths: &[usize],

@@ -1,4 +1,5 @@
-//! The families of networks. The file of each says which layers a configuration means, and what it accepts.
+//! The families of networks. Each family has a file, which turns a configuration into layers and
+//! says which configurations it accepts.
 
 mod dcgan;
 mod mlp;
@@ -10,21 +11,21 @@ use crate::layers::Layer;
 
 /// One family.
 trait Architecture {
-    /// Checks what only this family has an opinion on; the rest of `model` is valid.
+    /// Checks the values that only this family restricts. The rest of `model` is valid already.
     fn validate(&self, model: &ModelConfig) -> Result<()>;
 
-    /// From `z` to an image.
+    /// The layers from `z` to an image.
     fn generator(&self, model: &ModelConfig) -> Vec<Layer>;
 
-    /// From an image to a logit, and further results for classes.
+    /// The layers from an image to a logit, and to one more result for each class.
     fn discriminator(&self, model: &ModelConfig) -> Vec<Layer>;
 
-    /// Shape of one input of the generator, for so many latents.
+    /// Shape of one input of the generator, for this number of latents.
     fn generator_input(&self, latents: usize) -> Vec<usize>;
 }
 
 impl Arch {
-    /// The one place that lists all families.
+    /// The only place that lists all families.
     fn architecture(self) -> &'static dyn Architecture {
         match self {
             Self::Mlp => &mlp::Mlp,
@@ -38,7 +39,7 @@ impl ModelConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// The first value that cannot be used: its key, what is expected, what was found.
+    /// The first value that cannot be used: its key, the expected value and the value found.
     pub fn validate(&self) -> Result<()> {
         self.validate_values()?;
         self.arch.architecture().validate(self)
@@ -56,14 +57,15 @@ impl ModelConfig {
         self.arch.architecture().discriminator(self)
     }
 
-    /// Shape of one input of [`Self::generator_layers`]: `[latents]`, or `[latents, 1, 1]` where they are convolutions.
+    /// Shape of one input of [`Self::generator_layers`]: `[latents]`, or `[latents, 1, 1]` if the
+    /// first layer is a convolution.
     #[must_use]
     pub fn generator_input(&self) -> Vec<usize> {
         self.arch.architecture().generator_input(self.latents().width())
     }
 }
 
-/// Refuses a value of a key that the family has no use for.
+/// Refuses a value of a key that the family does not support.
 fn refuse(key: &str, expected: &str, model: &ModelConfig, found: impl std::fmt::Display) -> Result<()> {
     Err(ModelError::config(key, format!("expected {expected} for {}, found {found}", model.arch)))
 }
@@ -102,12 +104,13 @@ fn refuse_flat_input(model: &ModelConfig) -> Result<()> {
     }
 }
 
-/// The error for an image size that the family cannot have.
+/// Returns the error for an image size that the family cannot have.
 fn refuse_size(model: &ModelConfig) -> Result<()> {
     refuse("model.image-size", "28, 32, 64 or 128", model, model.image_size)
 }
 
-/// Refuses another number of widths of a player than `numbers`, in words.
+/// Returns the error for a network with a wrong number of widths. `numbers` says in words which
+/// numbers are right.
 fn refuse_widths(model: &ModelConfig, player: &str, numbers: &str, found: usize) -> Result<()> {
     let (arch, size) = (model.arch, model.image_size);
     let problem = format!("expected {numbers} widths for {arch} and {size}x{size} images, found {found}");

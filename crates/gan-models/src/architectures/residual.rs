@@ -1,12 +1,16 @@
-//! Residual networks without any norm: the shape of R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN! A modern
-//! baseline GAN", arXiv 2501.05441, section 3), made small.
+//! Residual networks without any norm: a small version of R3GAN (Huang et al. 2024, "The GAN is
+//! dead; long live the GAN! A modern baseline GAN", arXiv 2501.05441, section 3).
 //!
-//! A generator is a transposed convolution to the smallest image, residual blocks at each size, and products of 1x1 where
-//! the size doubles and at the end; a discriminator is its mirror. A block is 1x1, activation, 3x3, activation, 1x1, added to
-//! its input. As in the paper, the last product of a block begins at zero and the others with He's deviations, scaled by the
-//! number of blocks (Zhang et al. 2019, arXiv 1901.09321); nothing normalises. Unlike there, the 3x3 products are not in
-//! groups and no wider than the block, sizes change by nearest neighbours and means (there, filters of 1-2-1), and a
-//! Tanh ends the generator.
+//! A generator begins with a transposed convolution to the smallest image. Residual blocks follow
+//! at each size. Products of 1x1 stand where the size doubles, and at the end. A discriminator is
+//! the mirror of a generator. A block is 1x1, activation, 3x3, activation, 1x1, and its result is
+//! added to its input.
+//!
+//! As in the paper, nothing normalises. The last product of a block starts at zero. The others
+//! start with He's deviations, scaled by the number of blocks (Zhang et al. 2019, arXiv
+//! 1901.09321). There are three differences from the paper: the 3x3 products have no groups and
+//! are no wider than the block; sizes change by nearest neighbours and means, not by filters of
+//! 1-2-1; and the generator ends with a Tanh.
 
 use super::{Architecture, dcgan, refuse, refuse_batch_norm, refuse_flat_input, refuse_size, refuse_widths};
 use crate::config::{DiscriminatorNorm, GeneratorNorm, ModelConfig, Upsampling};
@@ -34,7 +38,7 @@ impl Architecture for ResidualNetworks {
         if let Some(p) = model.discriminator.dropout {
             refuse("model.discriminator.dropout", "no such key", model, p)?;
         }
-        // One for each size, from that of the fewest doublings.
+        // One width for each size of the image. There are as few sizes as possible.
         let Some(numbers) = dcgan::numbers_of_widths(model.image_size) else { return refuse_size(model) };
         let expected = numbers.start() + 1;
         for (player, widths) in
@@ -56,7 +60,7 @@ impl Architecture for ResidualNetworks {
             product: Layer::Conv2d,
         };
         let mut channels = widths.first().copied().unwrap_or(1);
-        // Each latent meets each pixel of the smallest image once.
+        // Each latent is multiplied into each pixel of the smallest image once.
         let first = Convolution {
             bias: true,
             deviation: deviation(latents),
@@ -76,14 +80,14 @@ impl Architecture for ResidualNetworks {
         layers
     }
 
-    /// To a logit `[1, 1, 1]`.
+    /// The result is a logit `[1, 1, 1]`.
     fn discriminator(&self, model: &ModelConfig) -> Vec<Layer> {
         let widths = &model.discriminator.widths;
         let spectral = |convolution| model.discriminator.product(Layer::Conv2d(convolution));
         let block = Block {
             activation: model.discriminator.activation(),
             gain: gain(model.discriminator.slope(), widths.len() * model.discriminator.blocks),
-            // Spectral norm divides by the largest singular value, which zeros do not have.
+            // Spectral norm divides by the largest singular value, which is 0 for a zero weight.
             last: match model.discriminator.norm {
                 DiscriminatorNorm::Spectral => DCGAN_DEVIATION,
                 DiscriminatorNorm::OfArch | DiscriminatorNorm::Batch | DiscriminatorNorm::None => 0.,
@@ -121,9 +125,9 @@ struct Block<P> {
     activation: Layer,
     /// He's gain for the activation, scaled by the number of blocks.
     gain: f64,
-    /// Deviation of the last product's first weights.
+    /// Standard deviation of the last product's initial weights.
     last: f64,
-    /// A product, with spectral norm around it if the network has that.
+    /// Makes a product, with spectral norm around it if the network has spectral norm.
     product: P,
 }
 
@@ -140,13 +144,14 @@ impl<P: Fn(Convolution) -> Layer> Block<P> {
     }
 }
 
-/// He's gain for an activation with that slope below 0 (2015, equation 15), times L^(-1 / (2m - 2)) for L blocks of m = 3
-/// products (Zhang et al. 2019, section 3).
+/// He's gain for an activation with this slope below 0 (2015, equation 15), times
+/// L^(-1 / (2m - 2)) for L blocks of m = 3 products (Zhang et al. 2019, section 3).
 fn gain(slope: f64, blocks: usize) -> f64 {
     (2. / (1. + slope * slope)).sqrt() * (blocks as f64).powf(-0.25)
 }
 
-/// Keeps the deviation of what it is given.
+/// Makes a convolution. With its initial weights, the output has the standard deviation of the
+/// input.
 fn product(inputs: usize, outputs: usize, kernel: usize) -> Convolution {
     let deviation = deviation(inputs * kernel * kernel);
     Convolution { inputs, outputs, kernel, stride: 1, padding: 0, bias: false, deviation }

@@ -1,33 +1,36 @@
-//! The hidden layers of either network, as they stand under `[model.generator]` and `[model.discriminator]`.
+//! The hidden layers of the two networks, as a TOML file holds them under `[model.generator]` and
+//! `[model.discriminator]`.
 
 use super::{MAX_WIDTH, at_most, is_default};
 use crate::error::{ModelError, Result};
 use crate::layers::Layer;
 use serde::{Deserialize, Serialize};
 
-/// Above this, residual blocks at one size are a mistake.
+/// A larger number of residual blocks at one size is a mistake.
 const MAX_BLOCKS: usize = 16;
-/// As many samples as `PacGAN` was tried with (Lin et al. 2018, arXiv 1712.04086).
+/// The largest number of samples that the paper of `PacGAN` tried (Lin et al. 2018, arXiv
+/// 1712.04086).
 const MAX_PACK: usize = 4;
-/// Above this, a group of minibatch standard deviation is a mistake.
+/// A larger group of minibatch standard deviation is a mistake.
 const MAX_GROUP: usize = 1024;
 
 /// The generator's hidden layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GeneratorConfig {
-    /// Sizes of the hidden layers from `z` to the image: features (MLP) or channels (DCGAN); channels at each size of the image
-    /// from the smallest to the whole (residual).
+    /// Sizes of the hidden layers from `z` to the image. They are features (MLP), channels
+    /// (DCGAN), or channels at each size of the image from the smallest to the largest
+    /// (residual).
     pub widths: Vec<usize>,
-    /// After every hidden layer; the output's is always Tanh.
+    /// The activation after every hidden layer. The output layer always has Tanh.
     pub activation: HiddenActivation,
-    /// Of `leaky-relu`.
+    /// Slope of `leaky-relu` for negative inputs.
     #[serde(default = "default_negative_slope")]
     pub negative_slope: f64,
     /// Residual blocks at each size of the image.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub blocks: usize,
-    /// What it normalises with.
+    /// The generator's normalisation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub norm: GeneratorNorm,
     /// How a dcgan doubles the image.
@@ -39,27 +42,31 @@ pub struct GeneratorConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DiscriminatorConfig {
-    /// Sizes of the hidden layers from the image to the logit: features (MLP) or channels (DCGAN); channels at each size of the
-    /// image from the whole to the smallest (residual).
+    /// Sizes of the hidden layers from the image to the logit. They are features (MLP), channels
+    /// (DCGAN), or channels at each size of the image from the largest to the smallest
+    /// (residual).
     pub widths: Vec<usize>,
-    /// After every hidden layer; the output is a logit.
+    /// The activation after every hidden layer. The output is a logit, without an activation.
     pub activation: HiddenActivation,
-    /// Of `leaky-relu`.
+    /// Slope of `leaky-relu` for negative inputs.
     #[serde(default = "default_negative_slope")]
     pub negative_slope: f64,
-    /// What an MLP's layer list takes.
+    /// The form of the input of an MLP.
     #[serde(default)]
     pub input: DiscriminatorInput,
-    /// What it normalises with.
+    /// The discriminator's normalisation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub norm: DiscriminatorNorm,
-    /// Share of the elements that dropout sets to 0 in training behind each hidden activation; no dropout if absent.
+    /// Share of the elements that dropout sets to 0 in training, after each hidden activation.
+    /// There is no dropout if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// Samples in a group of minibatch standard deviation, before the last layer; none if absent.
+    /// Number of samples in a group of minibatch standard deviation, which stands before the last
+    /// layer. There is none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minibatch_std: Option<usize>,
-    /// Images that it sees at once, as the channels of one (`PacGAN`: Lin et al. 2018, arXiv 1712.04086).
+    /// Number of images that the discriminator takes together, as the channels of one image
+    /// (`PacGAN`: Lin et al. 2018, arXiv 1712.04086).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub pack: usize,
     /// Residual blocks at each size of the image.
@@ -67,19 +74,21 @@ pub struct DiscriminatorConfig {
     pub blocks: usize,
 }
 
-/// What a generator normalises with.
+/// The normalisation of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GeneratorNorm {
-    /// What the architecture has where the key is absent: batch norm in a dcgan, nothing in the others.
+    /// The architecture's own, which is used if the key is absent: batch norm in a dcgan, none in
+    /// the others.
     #[default]
     #[serde(skip)]
     OfArch,
     /// Batch norm before each hidden activation, as in the DCGAN paper.
     Batch,
-    /// Pixel norm behind each hidden activation (Karras et al. 2018, arXiv 1710.10196, section 4.2), and a bias in each layer.
+    /// Pixel norm after each hidden activation (Karras et al. 2018, arXiv 1710.10196, section
+    /// 4.2), and a bias in each layer.
     Pixel,
-    /// Nothing, and a bias in each layer.
+    /// No normalisation, and a bias in each layer.
     None,
 }
 
@@ -87,27 +96,30 @@ pub enum GeneratorNorm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Upsampling {
-    /// By a transposed convolution, as in the DCGAN paper.
+    /// A transposed convolution, as in the DCGAN paper.
     #[default]
     Transposed,
-    /// By nearest neighbours and a convolution of 3x3, which leaves no checkerboard (Odena et al. 2016,
-    /// <https://distill.pub/2016/deconv-checkerboard>).
+    /// Nearest neighbours, then a convolution of 3x3. This leaves no checkerboard pattern (Odena
+    /// et al. 2016, <https://distill.pub/2016/deconv-checkerboard>).
     Nearest,
 }
 
-/// What a discriminator normalises with.
+/// The normalisation of a discriminator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiscriminatorNorm {
-    /// What the architecture has where the key is absent: batch norm in a dcgan, nothing in the others.
+    /// The architecture's own, which is used if the key is absent: batch norm in a dcgan, none in
+    /// the others.
     #[default]
     #[serde(skip)]
     OfArch,
     /// Batch norm from the second layer on, as in the DCGAN paper.
     Batch,
-    /// Nothing, and a bias in each layer: a penalty on its gradient needs samples that do not depend on each other.
+    /// No normalisation, and a bias in each layer. A penalty on D's gradient needs this or
+    /// spectral norm, because the samples must not depend on each other.
     None,
-    /// Spectral norm of every weight (Miyato et al. 2018, arXiv 1802.05957), and a bias in each layer.
+    /// Spectral norm of every weight (Miyato et al. 2018, arXiv 1802.05957), and a bias in each
+    /// layer.
     Spectral,
 }
 
@@ -117,19 +129,19 @@ pub enum DiscriminatorNorm {
 pub enum HiddenActivation {
     /// `max(x, 0)`.
     Relu,
-    /// `x` or `negative-slope * x`.
+    /// `x` if it is positive, else `negative-slope * x`.
     LeakyRelu,
 }
 
-/// What the discriminator's `nn.Sequential` takes; it decides the positions, hence the names of
-/// the weights.
+/// The input of the discriminator's `nn.Sequential`. It decides the positions of the layers, and
+/// so the names of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiscriminatorInput {
-    /// Images; an MLP begins with `nn.Flatten`, so that its first weight is `model.1.weight`.
+    /// Images. An MLP begins with `nn.Flatten`, so its first weight is `model.1.weight`.
     #[default]
     Image,
-    /// Flat vectors; an MLP's first weight is `model.0.weight`.
+    /// Flat vectors. An MLP's first weight is `model.0.weight`.
     Flat,
 }
 
@@ -148,7 +160,7 @@ fn is_one(value: &usize) -> bool {
 }
 
 impl GeneratorConfig {
-    /// These layers, all else by default.
+    /// A configuration with these hidden layers. All other values are the defaults.
     #[must_use]
     pub fn new(widths: &[usize], activation: HiddenActivation) -> Self {
         Self {
@@ -176,7 +188,8 @@ impl GeneratorConfig {
 }
 
 impl DiscriminatorConfig {
-    /// These layers with `LeakyReLU`, all else by default.
+    /// A configuration with these hidden layers and `LeakyReLU`. All other values are the
+    /// defaults.
     #[must_use]
     pub fn new(widths: &[usize]) -> Self {
         Self {
@@ -201,7 +214,8 @@ impl DiscriminatorConfig {
         self.activation.slope(self.negative_slope)
     }
 
-    /// A product with weights, with spectral norm around it if that is asked for.
+    /// Returns a product with weights, with spectral norm around it if the configuration has
+    /// spectral norm.
     pub(crate) fn product(&self, layer: Layer) -> Layer {
         match self.norm {
             DiscriminatorNorm::Spectral => Layer::SpectralNorm(Box::new(layer)),
@@ -209,7 +223,8 @@ impl DiscriminatorConfig {
         }
     }
 
-    /// Appends minibatch standard deviation to the layers if there is any, and counts its channel.
+    /// Appends minibatch standard deviation if the configuration has it, and adds its channel to
+    /// `channels`.
     pub(crate) fn add_minibatch_std(&self, layers: &mut Vec<Layer>, channels: &mut usize) {
         if let Some(group) = self.minibatch_std {
             layers.push(Layer::MinibatchStd { group });

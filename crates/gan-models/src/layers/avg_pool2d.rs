@@ -1,4 +1,4 @@
-//! `nn.AvgPool2d(2)`: the mean of each 2x2 pixels.
+//! `nn.AvgPool2d(2)`: the mean of each square of 2x2 pixels.
 
 use super::{Kind, SecondOrder};
 use crate::chain::{Piece, Weights};

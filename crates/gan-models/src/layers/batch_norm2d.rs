@@ -8,7 +8,7 @@ use crate::params::Parameter;
 use candle_core::Result;
 use gan_ops::fused::BatchNorm;
 
-/// How far a batch moves the running statistics: PyTorch's default.
+/// How far a batch moves the running statistics. It is PyTorch's default.
 pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 /// PyTorch's default.
 const EPS: f64 = 1e-5;
@@ -22,7 +22,8 @@ impl Kind for BatchNorm2d {
         format!("BatchNorm2d({})", self.channels)
     }
 
-    /// The weight begins as in DCGAN (Radford et al. 2016, section 4, and the PyTorch tutorial's `weights_init`).
+    /// The initial weights are as in DCGAN (Radford et al. 2016, section 4, and the PyTorch
+    /// tutorial's `weights_init`).
     fn parameters(&self) -> Vec<Parameter> {
         let shape = [self.channels];
         vec![

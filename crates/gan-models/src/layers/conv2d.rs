@@ -8,22 +8,23 @@ use crate::params::Parameter;
 use candle_core::Result;
 use gan_ops::fused::Product;
 
-/// The numbers of a convolution, in PyTorch's order; kernel, stride and padding are square.
+/// The sizes of a convolution, in PyTorch's order. Kernel, stride and padding are square.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Convolution {
-    /// Channels in.
+    /// Number of input channels.
     pub inputs: usize,
-    /// Channels out.
+    /// Number of output channels.
     pub outputs: usize,
     /// Side of the kernel.
     pub kernel: usize,
     /// Stride.
     pub stride: usize,
-    /// Zeros around the image (a transposed convolution crops by as much).
+    /// Zeros around the image. A transposed convolution crops its output by as much.
     pub padding: usize,
-    /// Whether each output channel has a bias. A batch norm that follows makes it superfluous.
+    /// Whether each output channel has a bias. A batch norm that follows makes a bias
+    /// superfluous.
     pub bias: bool,
-    /// Standard deviation of the initial weights, which are normal about 0.
+    /// Standard deviation of the initial weights. They are normal with mean 0.
     pub deviation: f64,
 }
 
@@ -33,8 +34,9 @@ impl Convolution {
         self.inputs * self.outputs * self.kernel * self.kernel
     }
 
-    /// The kernel's shape begins with `channels`. The weight is normal about 0; the bias has PyTorch's default, uniform on
-    /// `+-1 / sqrt(fan_in)`, where PyTorch's fan-in is the number of the kernel's elements behind its first dimension.
+    /// The kernel's shape begins with `channels`. The initial weights are normal with mean 0. The
+    /// bias has PyTorch's default: uniform on `+-1 / sqrt(fan_in)`, where `fan_in` is the number
+    /// of the kernel's elements for one index of its first dimension.
     pub(super) fn parameters(&self, channels: [usize; 2]) -> Vec<Parameter> {
         let shape = [channels[0], channels[1], self.kernel, self.kernel];
         let mut parameters = vec![Parameter::trained("weight", shape, normal(0., self.deviation))];
@@ -73,7 +75,8 @@ impl Kind for Conv2d {
         Some(vec![c.outputs, size(height)?, size(width)?])
     }
 
-    /// Each weight meets each pixel of the output once, but for those that lie over the edge.
+    /// Each weight is multiplied once for each pixel of the output. Products outside the image
+    /// are counted too.
     fn multiplications(&self, _: &[usize], output: &[usize]) -> Vec<usize> {
         vec![self.0.weights() * output[1..].iter().product::<usize>()]
     }

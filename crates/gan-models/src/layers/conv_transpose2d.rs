@@ -30,7 +30,8 @@ impl Kind for ConvTranspose2d {
         Some(vec![c.outputs, size(height)?, size(width)?])
     }
 
-    /// Each weight meets each pixel of the input once, but for those that lie over the edge.
+    /// Each weight is multiplied once for each pixel of the input. Products outside the image are
+    /// counted too.
     fn multiplications(&self, input: &[usize], _: &[usize]) -> Vec<usize> {
         vec![self.0.weights() * input[1..].iter().product::<usize>()]
     }

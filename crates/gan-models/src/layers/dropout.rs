@@ -1,7 +1,9 @@
-//! `nn.Dropout` (Srivastava et al. 2014, Journal of Machine Learning Research 15): in training each element becomes 0 with
-//! probability `p`, and the others are divided by `1 - p`, so that the mean stays.
+//! `nn.Dropout` (Srivastava et al. 2014, Journal of Machine Learning Research 15). In training
+//! each element becomes 0 with probability `p`, and the others are divided by `1 - p`, so that
+//! the mean stays the same.
 //!
-//! Which elements become 0 is a function of seed, purpose, update and the layer's place; there is no state.
+//! A mask is a function of the seed, the purpose, the update and the layer's place. There is no
+//! state.
 
 use super::{Kind, SecondOrder};
 use crate::chain::{Piece, Weights};
@@ -17,7 +19,7 @@ pub(super) struct Dropout {
     pub(super) p: f64,
 }
 
-/// Dropout at its place in a network, which its masks depend on.
+/// Dropout with its place in a network. Its masks depend on the place.
 #[derive(Debug, Clone)]
 struct Placed {
     p: f64,
@@ -45,7 +47,7 @@ impl Kind for Dropout {
         false
     }
 
-    /// With the mask of the pass it is a linear map.
+    /// With a fixed mask, dropout is a linear map.
     fn second_order(&self) -> SecondOrder {
         SecondOrder::Exact
     }
@@ -59,8 +61,8 @@ impl Kind for Dropout {
 }
 
 impl Placed {
-    /// 0 or `1 / (1 - p)` for each element of `x: [B, ...]`, sample after sample: a sample's mask does not depend on how many
-    /// follow it.
+    /// Returns 0 or `1 / (1 - p)` for each element of `x: [B, ...]`, one sample after the other.
+    /// So a sample's mask does not depend on how many samples follow it.
     fn mask(&self, shape: &[usize], device: &Device, draws: Draws) -> Result<Tensor> {
         let drawn = draws.stream(&format!("dropout/{}", self.place)).uniform(0., 1., shape, device)?;
         drawn.ge(self.p)?.to_dtype(DType::F32)?.affine((1. - self.p).recip(), 0.)
@@ -102,7 +104,7 @@ impl Kernel for Placed {
     }
 }
 
-/// The factors of one pass.
+/// The mask of one pass.
 #[derive(Debug)]
 struct Mask(Maps);
 

@@ -1,4 +1,4 @@
-//! `nn.Flatten`: channels, rows and columns of a sample as one vector.
+//! `nn.Flatten`: makes one vector of a sample's channels, rows and columns.
 
 use super::{Kind, SecondOrder};
 use crate::chain::{Piece, Weights};

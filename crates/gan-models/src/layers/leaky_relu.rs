@@ -6,7 +6,7 @@ use crate::params::Parameter;
 use candle_core::Result;
 use gan_ops::Activation;
 
-/// With the slope of the negative side.
+/// The number is the slope for negative inputs.
 pub(super) struct LeakyRelu(pub(super) f64);
 
 impl Kind for LeakyRelu {
@@ -30,7 +30,8 @@ impl Kind for LeakyRelu {
         false
     }
 
-    /// Two straight lines, so that small changes of the weights do not move its slope.
+    /// The function is two straight lines, so a small change of the weights does not change its
+    /// slope.
     fn second_order(&self) -> SecondOrder {
         SecondOrder::Exact
     }

@@ -18,7 +18,8 @@ impl Kind for Linear {
         format!("Linear({}, {})", self.inputs, self.outputs)
     }
 
-    /// PyTorch's default, Kaiming uniform with `a = sqrt(5)` (He et al. 2015): uniform on `+-1 / sqrt(fan_in)`.
+    /// The initial values are PyTorch's default, Kaiming uniform with `a = sqrt(5)` (He et al.
+    /// 2015): uniform on `+-1 / sqrt(fan_in)`.
     fn parameters(&self) -> Vec<Parameter> {
         let first = fan_in_uniform(self.inputs);
         vec![

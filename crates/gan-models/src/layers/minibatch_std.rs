@@ -1,5 +1,5 @@
-//! Minibatch standard deviation: how much samples differ from each other, as one more channel of each (Karras et al. 2018,
-//! arXiv 1710.10196, section 3).
+//! Minibatch standard deviation: how much samples differ from each other, as one more channel of
+//! each sample (Karras et al. 2018, arXiv 1710.10196, section 3).
 
 use super::{Kind, SecondOrder, refuse};
 use crate::chain::{Piece, Weights};
@@ -75,7 +75,7 @@ impl Kernel for MinibatchStd {
     }
 }
 
-/// What the way back needs: the input.
+/// The input, which the backward pass needs.
 #[derive(Debug)]
 struct Back {
     kind: MinibatchStd,

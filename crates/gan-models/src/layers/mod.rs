@@ -1,7 +1,7 @@
-//! A network as data, and what the file of each kind of layer says about it.
+//! A network as data: the kinds of layers. Each kind has a file, which holds everything about it.
 //!
-//! To add a kind: write its file with a [`Kind`], add a variant to [`Layer`], and give it the arm that the compiler then
-//! asks for in [`Layer::kind`].
+//! To add a kind: write a file with a [`Kind`], add a variant to [`Layer`], and add the arm in
+//! [`Layer::kind`] that the compiler then asks for.
 
 mod avg_pool2d;
 mod batch_norm2d;
@@ -27,15 +27,15 @@ use crate::chain::{Piece, Weights};
 use crate::params::Parameter;
 use candle_core::Result;
 
-/// One entry of an `nn.Sequential`. Its position in the list is its index in PyTorch, so that the names of the parameters
-/// (`model.0.weight`) agree.
+/// One entry of an `nn.Sequential`. Its position in the list is its index in PyTorch, so the
+/// names of the parameters (`model.0.weight`) agree.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
     /// `nn.Linear(inputs, outputs)`.
     Linear {
-        /// Features in.
+        /// Number of input features.
         inputs: usize,
-        /// Features out.
+        /// Number of output features.
         outputs: usize,
     },
     /// `nn.Conv2d`.
@@ -44,7 +44,7 @@ pub enum Layer {
     ConvTranspose2d(Convolution),
     /// `nn.BatchNorm2d(channels)`: eps 1e-5, momentum 0.1, affine.
     BatchNorm2d {
-        /// Channels.
+        /// Number of channels.
         channels: usize,
     },
     /// `nn.ReLU()`.
@@ -55,76 +55,84 @@ pub enum Layer {
     Tanh,
     /// `nn.Flatten()`.
     Flatten,
-    /// `nn.Upsample(scale_factor=2)`: each pixel as 2x2.
+    /// `nn.Upsample(scale_factor=2)`: each pixel becomes 2x2 pixels.
     Upsample,
-    /// `nn.AvgPool2d(2)` of an even size.
+    /// `nn.AvgPool2d(2)`, for images of an even size.
     AvgPool2d,
-    /// One more channel with the samples' standard deviation (Karras et al. 2018, arXiv 1710.10196, section 3).
+    /// Adds one channel with the standard deviation over samples (Karras et al. 2018, arXiv
+    /// 1710.10196, section 3).
     MinibatchStd {
-        /// Samples that are compared with each other.
+        /// Number of samples that are compared with each other.
         group: usize,
     },
-    /// Each pixel's channels divided by the root of their mean square (Karras et al. 2018, arXiv 1710.10196, section 4.2).
+    /// Divides each pixel's channels by the root of their mean square (Karras et al. 2018, arXiv
+    /// 1710.10196, section 4.2).
     PixelNorm,
     /// `nn.Dropout(p)` (Srivastava et al. 2014).
     Dropout {
-        /// Share of the elements that become 0 in training, from 0 up to but not 1.
+        /// Share of the elements that become 0 in training. It is at least 0 and less than 1.
         p: f64,
     },
-    /// `spectral_norm` of PyTorch's `nn.utils.parametrizations` around a `Linear` or a `Conv2d` (Miyato et al. 2018,
-    /// arXiv 1802.05957).
+    /// A `Linear` or a `Conv2d` with `spectral_norm` of PyTorch's `nn.utils.parametrizations`
+    /// (Miyato et al. 2018, arXiv 1802.05957).
     SpectralNorm(Box<Layer>),
-    /// `body(x) + shortcut(x)`, each an `nn.Sequential` (He et al. 2016, arXiv 1512.03385); an empty one gives its input.
+    /// `body(x) + shortcut(x)`, each an `nn.Sequential` (He et al. 2016, arXiv 1512.03385). An
+    /// empty one returns its input.
     Residual {
-        /// Its weights are `body.0.weight`, ...
+        /// The names of its weights are `body.0.weight`, ...
         body: Vec<Layer>,
-        /// Its weights are `shortcut.0.weight`, ...
+        /// The names of its weights are `shortcut.0.weight`, ...
         shortcut: Vec<Layer>,
     },
 }
 
-/// What the file of a kind of layer says about it. No method has a default, so that nothing is forgotten.
+/// The facts about one kind of layer, in the kind's own file. No method has a default, so that a
+/// new kind cannot forget one.
 pub(crate) trait Kind {
-    /// Its line in a printed model: PyTorch's `repr` without the defaults.
+    /// The layer's line in a printed model: PyTorch's `repr` without default values.
     fn line(&self) -> String;
 
-    /// Its tensors in PyTorch's order, by PyTorch's names, with shapes and first values.
+    /// The layer's tensors with PyTorch's names, in PyTorch's order, with shapes and initial
+    /// values.
     fn parameters(&self) -> Vec<Parameter>;
 
-    /// Shape of one sample's output (no batch dimension) for one sample's input; `None` where it cannot take that input.
+    /// Shape of one sample's output for one sample's input, both without a batch dimension.
+    /// `None` if the layer cannot take that input.
     fn output_shape(&self, input: &[usize]) -> Option<Vec<usize>>;
 
-    /// Multiplications of a forward pass over one sample, for each weight that it multiplies with. Either gradient takes as
-    /// many. `output` is [`Self::output_shape`] of `input`.
+    /// Number of multiplications in a forward pass over one sample, for each weight that the
+    /// layer multiplies by. The gradient of the input and the gradient of the weight take as many
+    /// each. `output` is [`Self::output_shape`] of `input`.
     fn multiplications(&self, input: &[usize], output: &[usize]) -> Vec<usize>;
 
     /// Whether a sample's output depends on the other samples in training.
     fn couples_samples(&self) -> bool;
 
-    /// Whether a penalty on the gradient at the network's input can go through it.
+    /// Whether a penalty on the gradient at the network's input is possible with this layer.
     fn second_order(&self) -> SecondOrder;
 
-    /// What it computes, with the tensors of [`Self::parameters`] in their order.
+    /// The layer's computation. It takes the tensors of [`Self::parameters`] from `weights`, in
+    /// their order.
     fn piece(&self, weights: &mut Weights) -> Result<Piece>;
 }
 
-/// Whether a gradient's dependence on the weights is known for a layer.
+/// Whether a layer can compute how a gradient depends on the weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SecondOrder {
-    /// Its stage computes it exactly.
+    /// The layer's stage computes it exactly.
     Exact,
-    /// It does not; the text names the layer and says why.
+    /// The layer cannot compute it. The text names the layer and says why.
     Refused(String),
 }
 
 impl SecondOrder {
-    /// The text for a layer whose output for one sample depends on the others.
+    /// The text for a layer that makes a sample's output depend on the other samples.
     pub(crate) fn coupled(layer: &str) -> Self {
         Self::Refused(format!("{layer} couples the samples: there is no gradient of one sample's result"))
     }
 }
 
-/// The error where second order is asked of a kind that has none.
+/// Returns the error for a kind without second order.
 fn refuse<T>(kind: &dyn Kind) -> Result<T> {
     match kind.second_order() {
         SecondOrder::Refused(reason) => candle_core::bail!("{reason}"),
@@ -133,7 +141,7 @@ fn refuse<T>(kind: &dyn Kind) -> Result<T> {
 }
 
 impl Layer {
-    /// The one place that lists all kinds.
+    /// The only place that lists all kinds.
     pub(crate) fn kind(&self) -> Box<dyn Kind + '_> {
         match self {
             &Self::Linear { inputs, outputs } => Box::new(linear::Linear { inputs, outputs }),
@@ -160,28 +168,30 @@ impl Layer {
         self.kind().parameters().iter().filter(|p| p.is_trained()).map(Parameter::count).sum()
     }
 
-    /// Shape of one sample's output (no batch dimension) for one sample's input, `None` where the
-    /// layer cannot take it.
+    /// Shape of one sample's output for one sample's input, both without a batch dimension.
+    /// `None` if the layer cannot take that input.
     #[must_use]
     pub fn output_shape(&self, input: &[usize]) -> Option<Vec<usize>> {
         self.kind().output_shape(input)
     }
 
-    /// Multiplications of a forward pass over one sample of shape `input`, for each weight that the layer multiplies with;
-    /// either gradient takes as many. Empty where the layer cannot take that input.
+    /// Number of multiplications in a forward pass over one sample of shape `input`, for each
+    /// weight that the layer multiplies by. The gradient of the input and the gradient of the
+    /// weight take as many each. Empty if the layer cannot take that input.
     #[must_use]
     pub fn multiplications(&self, input: &[usize]) -> Vec<usize> {
         let kind = self.kind();
         kind.output_shape(input).map_or(vec![], |output| kind.multiplications(input, &output))
     }
 
-    /// Whether a sample's output depends on the other samples in training, as batch norm makes it.
+    /// Whether a sample's output depends on the other samples in training, as with batch norm.
     #[must_use]
     pub fn couples_samples(&self) -> bool {
         self.kind().couples_samples()
     }
 
-    /// Why a penalty on the gradient at a network's input cannot go through this layer, by its name; `None` where it can.
+    /// The reason why a penalty on the gradient at a network's input is not possible with this
+    /// layer. It names the layer. `None` if a penalty is possible.
     #[must_use]
     pub fn refuses_penalties(&self) -> Option<String> {
         match self.kind().second_order() {
@@ -191,12 +201,12 @@ impl Layer {
     }
 }
 
-/// Shape of one sample's output of the layers one after the other.
+/// Shape of one sample's output after all the layers in turn.
 pub(crate) fn output_shape(layers: &[Layer], input: &[usize]) -> Option<Vec<usize>> {
     layers.iter().try_fold(input.to_vec(), |shape, layer| layer.output_shape(&shape))
 }
 
-/// As PyTorch's `repr` has it, without the defaults.
+/// Writes the layer as PyTorch's `repr` does, without default values.
 impl std::fmt::Display for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.kind().line())

@@ -1,5 +1,5 @@
-//! Pixel norm: each pixel's channels divided by the root of their mean square (Karras et al. 2018, arXiv 1710.10196, section
-//! 4.2).
+//! Pixel norm divides each pixel's channels by the root of their mean square (Karras et al. 2018,
+//! arXiv 1710.10196, section 4.2).
 
 use super::{Kind, SecondOrder, refuse};
 use crate::chain::{Piece, Weights};
@@ -35,7 +35,7 @@ impl Kind for PixelNorm {
         false
     }
 
-    /// It is for generators, through which no penalty goes.
+    /// Only generators use pixel norm, and penalties do not need the gradient of a generator.
     fn second_order(&self) -> SecondOrder {
         SecondOrder::Refused(format!("{} has no second order here", self.line()))
     }
@@ -73,7 +73,7 @@ impl Kernel for PixelNorm {
     }
 }
 
-/// What the way back needs: the input.
+/// The input, which the backward pass needs.
 #[derive(Debug)]
 struct Back {
     x: Maps,

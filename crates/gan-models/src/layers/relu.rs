@@ -29,7 +29,8 @@ impl Kind for Relu {
         false
     }
 
-    /// Two straight lines, so that small changes of the weights do not move its slope.
+    /// The function is two straight lines, so a small change of the weights does not change its
+    /// slope.
     fn second_order(&self) -> SecondOrder {
         SecondOrder::Exact
     }

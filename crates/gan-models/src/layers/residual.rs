@@ -1,4 +1,4 @@
-//! A residual block: a body and a shortcut, added (He et al. 2016, arXiv 1512.03385).
+//! A residual block: the sum of a body and a shortcut (He et al. 2016, arXiv 1512.03385).
 
 use super::{Kind, Layer, SecondOrder, output_shape};
 use crate::chain::{Chain, Piece, Weights, parameters};
@@ -15,7 +15,7 @@ pub(super) struct Residual<'l> {
     pub(super) shortcut: &'l [Layer],
 }
 
-/// The same in each form that training takes.
+/// A body and a shortcut, in one of the forms that training needs.
 #[derive(Debug)]
 struct Sum<T> {
     body: T,

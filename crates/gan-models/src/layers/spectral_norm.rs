@@ -1,5 +1,5 @@
-//! Spectral normalisation: a weight divided by its largest singular value (Miyato et al. 2018, arXiv 1802.05957), as
-//! PyTorch's `torch.nn.utils.parametrizations.spectral_norm` has it.
+//! Spectral normalisation divides a weight by its largest singular value (Miyato et al. 2018,
+//! arXiv 1802.05957), as PyTorch's `torch.nn.utils.parametrizations.spectral_norm` does it.
 
 use super::{Kind, Layer, SecondOrder};
 use crate::chain::{Piece, Weights};
@@ -9,12 +9,12 @@ use crate::params::Parameter;
 use candle_core::{Result, Tensor, Var};
 use gan_ops::fused::Product;
 
-/// PyTorch's default: what a vector's norm is at least.
+/// PyTorch's default. A vector's norm is taken to be at least this.
 const EPS: f64 = 1e-12;
-/// Power iterations before the first step, as in PyTorch.
+/// Number of power iterations before the first step, as in PyTorch.
 const FIRST: usize = 15;
 
-/// Around a layer with a weight.
+/// Spectral norm of a layer with a weight.
 pub(super) struct SpectralNorm<'l>(pub(super) &'l Layer);
 
 impl Kind for SpectralNorm<'_> {
@@ -22,7 +22,7 @@ impl Kind for SpectralNorm<'_> {
         format!("spectral_norm({})", self.0)
     }
 
-    /// The original weight, its singular vectors, and the other parameters as they are.
+    /// The original weight, its singular vectors, and the layer's other parameters unchanged.
     fn parameters(&self) -> Vec<Parameter> {
         let mut all = vec![];
         for parameter in self.0.kind().parameters() {
@@ -66,7 +66,7 @@ impl Kind for SpectralNorm<'_> {
             Piece::Product(
                 product @ Multiplier { product: Product::Linear | Product::Conv2d { .. }, .. },
             ) => Ok(Piece::Product(Multiplier { spectral: Some(spectral), first, ..product })),
-            // PyTorch takes another axis of a transposed convolution's weight.
+            // For a transposed convolution, PyTorch takes another axis of the weight.
             Piece::Product(Multiplier { product: Product::ConvTranspose2d { .. }, .. })
             | Piece::Norm(_)
             | Piece::Activation(_)
@@ -75,18 +75,19 @@ impl Kind for SpectralNorm<'_> {
     }
 }
 
-/// The singular vectors of a weight as far as power iteration has come: state of the network beside its weights.
+/// The present estimates of a weight's singular vectors. Power iteration improves them. They are
+/// state of the network, not weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Spectral {
-    /// The original one; its rows are its first dimension.
+    /// The original weight. Its first dimension is the rows.
     weight: Tensor,
-    /// `[rows]`.
+    /// The left singular vector, `[rows]`.
     u: Tensor,
-    /// `[columns]`.
+    /// The right singular vector, `[columns]`.
     v: Tensor,
 }
 
-/// A weight over its largest singular value, and what its gradient needs.
+/// A weight divided by its largest singular value, with the values that its gradient needs.
 #[derive(Debug)]
 pub(crate) struct Normalised {
     pub(crate) weight: Tensor,
@@ -97,12 +98,12 @@ pub(crate) struct Normalised {
 }
 
 impl Spectral {
-    /// From random vectors to singular ones.
+    /// Makes singular vectors of random vectors.
     pub(crate) fn begin(&self) -> Result<()> {
         self.move_by(FIRST)
     }
 
-    /// One power iteration.
+    /// Makes one power iteration.
     pub(crate) fn iterate(&self) -> Result<()> {
         self.move_by(1)
     }
@@ -128,7 +129,7 @@ impl Spectral {
         set(&self.v, v)
     }
 
-    /// `weight / (u^T weight v)` with its gradients, the vectors taken as constants.
+    /// `weight / (u^T weight v)` on the tape. For its gradients, the vectors are constants.
     pub(crate) fn on_tape(&self) -> Result<Tensor> {
         let weight = &self.weight;
         let [u, v] = [&self.u, &self.v].map(Tensor::detach);
@@ -148,7 +149,7 @@ impl Spectral {
 }
 
 impl Normalised {
-    /// The gradient of the original weight from that of the normalised one.
+    /// Computes the gradient of the original weight from the gradient of the normalised weight.
     pub(crate) fn to_original(&self, gradient: &[f32]) -> Vec<f32> {
         let along = dot(gradient, &self.values);
         let mut values = gradient.to_vec();
@@ -163,7 +164,7 @@ fn product(matrix: &[f32], vector: &[f32]) -> Vec<f32> {
     matrix.chunks_exact(vector.len()).map(|row| dot(row, vector)).collect()
 }
 
-/// In f64 over short runs of f32, which are vectorised.
+/// Dot product. Short runs are summed in f32, which the compiler vectorises, and the runs in f64.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let runs = a.chunks(64).zip(b.chunks(64));
     runs.map(|(a, b)| f64::from(a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>())).sum::<f64>() as f32

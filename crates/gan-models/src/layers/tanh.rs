@@ -29,7 +29,8 @@ impl Kind for Tanh {
         false
     }
 
-    /// Its slope changes with the weights, which the second order of a fused stage does not follow.
+    /// A change of the weights changes Tanh's slope, and the second order of a fused stage does
+    /// not include that change.
     fn second_order(&self) -> SecondOrder {
         SecondOrder::Refused("Tanh has no second order here".to_owned())
     }

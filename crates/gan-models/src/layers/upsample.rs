@@ -1,4 +1,4 @@
-//! `nn.Upsample(scale_factor=2)`: nearest neighbours, each pixel as 2x2.
+//! `nn.Upsample(scale_factor=2)`: nearest neighbours. Each pixel becomes 2x2 pixels.
 
 use super::{Kind, SecondOrder};
 use crate::chain::{Piece, Weights};

@@ -1,4 +1,4 @@
-//! Second order against finite differences, and kernels against the tape.
+//! Compares second-order gradients with finite differences, and the kernels with the tape.
 
 use super::*;
 use crate::{Convolution, Layer, Mode, Params, Sequential};
@@ -60,8 +60,9 @@ fn close(a: &[f32], b: &[f32], tolerance: f32) {
     assert!(apart <= tolerance * largest && largest > 0., "{apart} of {largest}");
 }
 
-/// `sum of c (|g|^2 - 1)^2 / 4`, whose gradient with respect to g is `c (|g|^2 - 1) g`, and the gradient of the weights;
-/// with a loss `sum of r D(x)` beside it if asked for.
+/// Returns the penalty `sum of c (|g|^2 - 1)^2 / 4` and its gradient with respect to the weights.
+/// Its gradient with respect to g is `c (|g|^2 - 1) g`. With `with_loss`, a loss `sum of r D(x)`
+/// is added.
 fn penalty(network: &Sequential, params: &Params, x: &Tensor, with_loss: bool) -> (f64, Vec<f32>) {
     let prepared = network.prepare(&SHAPE, &[1]).unwrap();
     let pass = prepared.forward(&Batch::new(x).unwrap(), Draws::default()).unwrap();
@@ -83,7 +84,8 @@ fn penalty(network: &Sequential, params: &Params, x: &Tensor, with_loss: bool) -
 fn gradients_of_a_penalty_are_those_of_finite_differences() {
     for layers in [mlp(), dropout(), convolutions()] {
         let (network, params) = network(&layers);
-        // Larger weights than fresh ones, so that the penalty is no small number.
+        // The weights are larger than fresh ones, because the penalty would be too small
+        // otherwise.
         for (_, var) in params.trained() {
             var.set(&(var.as_detached_tensor() * 3.).unwrap()).unwrap();
         }
@@ -111,7 +113,8 @@ fn gradients_of_a_penalty_are_those_of_finite_differences() {
                 }
                 at += count;
             }
-            // Where an activation changes sides between the two points, the penalty jumps: seldom, and not never.
+            // The penalty jumps where an activation changes sides between the two points. This
+            // happens seldom, but it happens.
             assert!(checked > 25 && apart.len() * 8 < checked, "of {checked}: {apart:?}");
         }
     }
@@ -166,7 +169,7 @@ fn layers_without_a_second_order_are_refused_by_name() {
         let x = Batch::new(&normal("x", &[3, 2, 9, 9])).unwrap();
         let problem = prepared.forward(&x, Draws::default()).unwrap().slope().unwrap_err().to_string();
         assert!(problem.contains(part), "{problem}");
-        // With RUST_BACKTRACE, candle appends one.
+        // With RUST_BACKTRACE, candle appends a backtrace.
         assert!(network.refuses_penalties().is_some_and(|reason| problem.starts_with(reason)));
     }
     assert_eq!(network(&mlp()).0.refuses_penalties(), None);
