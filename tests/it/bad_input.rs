@@ -1,4 +1,5 @@
-//! Bad input through the program: a single error that names file, field, expected and found; nothing lost.
+//! Tests bad input to the program. It prints one error that names file, field, expected and found,
+//! and nothing is lost.
 
 use crate::program::{fail, small, small_with, succeed};
 use std::path::Path;
@@ -74,7 +75,7 @@ fn generators() {
         error.contains("bad.safetensors: tensor model.") && error.ends_with("holds NaN or infinity"),
         "{error}"
     );
-    // The same tensors under another description: 8 latents become 9.
+    // The same tensors with a wrong description: 9 latents instead of 8.
     let text = String::from_utf8_lossy(&good[8..600]).into_owned();
     let at_latents = 8 + text.find("latent-dim\\\":8").unwrap() + "latent-dim\\\":".len();
     let mut other = good.clone();
@@ -135,7 +136,8 @@ fn a_full_disk_or_a_file_in_the_way_names_the_path_and_loses_nothing() {
     succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
     let checkpoint = at.join("run/checkpoints/step-00000010/state.json");
     let before = std::fs::read(&checkpoint).unwrap();
-    // 'ulimit -f' is a disk that is full after so many blocks: the log still fits, a checkpoint does not.
+    // 'ulimit -f' simulates a full disk: it limits each file to so many blocks. The log still fits,
+    // but a checkpoint does not.
     let resume = |limit: &str| {
         let command = format!(
             "ulimit -f {limit}; trap '' XFSZ; exec {} train --out run --resume --set train.steps=20",

@@ -1,4 +1,4 @@
-//! What scripts may rely on in the output of `gan-cli bench`.
+//! Tests the parts of `gan-cli bench`'s output that scripts may rely on.
 
 use crate::program::{fail, run, succeed};
 
@@ -27,7 +27,7 @@ fn json_is_one_line_with_every_key() {
     if cfg!(target_os = "linux") {
         assert!((1. ..10_000.).contains(&number("peak_rss_mib")), "{report}");
     }
-    // With two steps the medians are means, so that the parts add up to the whole.
+    // With two steps each median is a mean, so the parts add up to the whole.
     let phases = report["phases"].as_object().unwrap();
     let sum: f64 = phases.values().map(|ms| ms.as_f64().unwrap()).sum();
     assert!(phases.len() > 5 && (sum / step - 1.).abs() < 0.01, "{sum} of {step}: {report}");
@@ -41,7 +41,7 @@ fn the_table_says_the_same_to_people() {
     for part in ["mnist-5k: batch 2, ", "images/s", "GFLOP a step", "d_loss", "G forward", "D update"] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    // The data of a configuration play no part: these would have to be downloaded.
+    // The data of a configuration are not used. Otherwise these would have to be downloaded.
     let text = succeed(directory.path(), &["bench", "--config", "mlp-002", "--steps", "1", "--no-sampling"]);
     assert!(text.starts_with("mlp-002: batch 64, "), "{text}");
 }

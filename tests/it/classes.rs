@@ -1,4 +1,5 @@
-//! Conditional generators: trained on labels, drawn class by class, judged by the class that each image should have.
+//! Tests conditional generators: training on labels, drawing by class, and the accuracy of the
+//! classes.
 
 use crate::program::{fail, run, small, small_with, succeed};
 use serde_json::Value;
@@ -10,7 +11,8 @@ fn a_conditional_run_is_drawn_and_judged_by_class() {
     let sets = ["--set", "model.classes=10", "--set", "model.latent=uniform"];
     succeed(at, &small_with(&small("run"), &sets));
 
-    // A row for each class, a column for each of its images: 10 images of 28 pixels and 2 between them.
+    // The grid has one row per class and one column per image. The rows are 10 images of 28 pixels
+    // with 2 pixels between them.
     succeed(at, &["sample", "run", "--class", "all", "--count", "3", "--out", "all.png"]);
     let size = |name: &str| image::image_dimensions(at.join(name)).unwrap();
     let (width, height) = size("all.png");
@@ -28,7 +30,8 @@ fn a_conditional_run_is_drawn_and_judged_by_class() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let accuracy = |side: &str| report[side]["accuracy"].clone();
     let overall = |side: &str| accuracy(side)["overall"].as_f64().unwrap();
-    // Forty steps of training draw noise; real digits are what they are.
+    // After forty steps the generator draws noise, so its accuracy is low. That of real digits is
+    // high.
     assert!(
         overall("generated") < 0.5 && overall("floor") > 0.97,
         "{} {}",

@@ -1,4 +1,4 @@
-//! What a user sees: samples in every format, inspection, data, help.
+//! Tests what a user sees: samples in every format, `inspect`, `data` and the help.
 
 use crate::program::{fail, gan_cli, run, small, small_with, succeed};
 use safetensors::SafeTensors;
@@ -45,7 +45,7 @@ fn a_run_directory_holds_what_scripts_rely_on() {
     assert_eq!(names("checkpoints"), ["step-00000030", "step-00000040"]);
     assert_eq!(names("samples"), ["step-00000020.png", "step-00000040.png"]);
     let metrics = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
-    // Beside the losses stand the lines of the run's health.
+    // The file also contains lines about the run's health.
     let first = metrics.lines().find(|line| line.contains("d_loss") && !line.contains("health")).unwrap();
     let first: serde_json::Value = serde_json::from_str(first).unwrap();
     let keys = [
@@ -65,7 +65,7 @@ fn a_run_directory_holds_what_scripts_rely_on() {
     assert_eq!(object.len(), keys.len());
     assert!(keys.iter().all(|key| object[*key].is_number()), "{first}");
     assert_eq!((&first["step"], &first["images"]), (&10.into(), &160.into()));
-    // The resolved configuration is one to train with.
+    // One can train with the resolved configuration.
     succeed(at, &["train", "--config", "run/config.toml", "--out", "again"]);
     let bytes = |run: &str| std::fs::read(at.join(run).join("generator.safetensors")).unwrap();
     assert!(bytes("run") == bytes("again"));
@@ -95,7 +95,8 @@ fn samples_are_the_same_in_every_format_and_number() {
     let (shape, a) = npy(&at.join("a.npy"));
     assert_eq!(shape, [70, 1, 28, 28]);
     assert!(a.iter().all(|v| v.abs() <= 1.));
-    // The i-th image does not depend on how many are drawn, nor on whether the file or the run is named.
+    // The i-th image does not depend on the number of images, or on whether the file or the run is
+    // given.
     succeed(at, &["sample", "run/generator.safetensors", "-n", "65", "--seed", "5", "--out", "b.npy"]);
     assert!(furthest(&npy(&at.join("b.npy")).1, &a[..65 * 784]) < 1e-6);
     succeed(at, &["sample", "run", "--count", "70", "--seed", "6", "--out", "c.npy"]);
@@ -144,7 +145,7 @@ fn latents_replace_the_seed() {
     assert!(error.contains("short.npy: expected f32 [N, 8]") && error.contains("[4, 6]"), "{error}");
     let error = fail(at, &["sample", "run", "--latents", "z.npy", "--count", "4", "--out", "a.npy"], 2);
     assert!(error.contains("--count 4, but --latents holds 3"), "{error}");
-    // Its product is 0 in 64 bits.
+    // The product of the dimensions is 0 in 64 bits.
     let mut huge = std::fs::read(at.join("short.npy")).unwrap();
     let header = String::from_utf8_lossy(&huge[10..128]).replace("4, 6", "2305843009213693952, 8");
     huge.splice(10..128, header.bytes().take(118));
@@ -185,7 +186,7 @@ fn data_info_says_what_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let text = succeed(directory.path(), &["data", "info"]);
     assert!(text.contains("mnist-5k train: 5000 images, 28x28 gray") && text.contains("7: 500"), "{text}");
-    // Training needs no test split, so its absence is news and no error.
+    // Training needs no test split, so its absence is reported and is not an error.
     crate::configs::idx(&directory.path().join("mnist"), 20);
     let text = succeed(directory.path(), &["data", "info", "--data-dir", "mnist"]);
     for line in [
@@ -229,7 +230,7 @@ fn a_device_that_is_not_built_says_how_to_get_it() {
 fn threads_change_no_result() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    // With penalties and classes; with batch norm in both networks.
+    // One network has penalties and classes. The other has batch norm in both networks.
     for config in ["mnist-5k", "lsgan"] {
         threads_change_nothing_in(at, config);
     }
@@ -251,7 +252,8 @@ fn threads_change_nothing_in(at: &Path, config: &str) {
         std::fs::read(at.join(out).join("generator.safetensors")).unwrap()
     };
     let (one, two) = (trained("1"), trained("2"));
-    // The kernels divide sums by output, never by thread; candle's own products need not.
+    // The kernels divide sums by output, never by thread. candle's own products may divide them
+    // otherwise.
     assert!(one == two || !cfg!(feature = "fused"));
     let (one, two) = (SafeTensors::deserialize(&one).unwrap(), SafeTensors::deserialize(&two).unwrap());
     for (name, tensor) in one.tensors() {

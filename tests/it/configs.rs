@@ -1,4 +1,4 @@
-//! The committed configurations: valid, equal to the presets, and each of them trains.
+//! Tests the committed configurations: each is valid, equals its preset, and trains.
 
 use crate::golden::model;
 use crate::program::{fail, small, small_with, succeed};
@@ -72,7 +72,7 @@ fn what_the_guide_shows_is_a_configuration() {
     succeed(at, &[&["bench", "--config", "shown.toml"], &sets[..]].concat());
 }
 
-/// Two steps of every configuration on a directory of IDX files, then an image from each.
+/// Trains every configuration for two steps on a directory of IDX files, and then draws an image.
 #[test]
 fn each_trains_and_samples_from_a_directory_of_mnist() {
     let directory = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ fn each_trains_and_samples_from_a_directory_of_mnist() {
 fn what_is_counted_in_images_counts_every_batch_of_a_step() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    // 320 images are 20 batches of 16: three epochs are 60 batches, in steps of 4.
+    // 320 images are 20 batches of 16. So three epochs are 60 batches, and each step uses 4.
     let sets =
         ["data.limit=320", "train.epochs=3", "train.d-steps=4", "train.g-steps=2", "train.log-every=5"];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
@@ -143,7 +143,7 @@ fn what_is_counted_in_images_counts_every_batch_of_a_step() {
     assert!(succeed(at, &["inspect", "run"]).contains("960"));
 }
 
-/// RGB images of odd sizes in a folder: what seed 000 trains on.
+/// Trains the RGB DCGAN on a folder of RGB images with odd sizes.
 #[test]
 fn the_rgb_dcgan_trains_on_a_folder_of_pictures() {
     let directory = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ fn the_rgb_dcgan_trains_on_a_folder_of_pictures() {
     assert_eq!(grid.color(), image::ColorType::Rgb8);
 }
 
-/// The two training files of MNIST with `count` made-up images.
+/// Writes the two training files of MNIST with `count` artificial images.
 pub(crate) fn idx(directory: &Path, count: u32) {
     std::fs::create_dir_all(directory).unwrap();
     let header = |magic: u32, dims: &[u32]| -> Vec<u8> {

@@ -1,17 +1,18 @@
-//! Data sets by name: what `data info` says of them, both spellings of the name, and training on many classes.
+//! Tests data sets by name: what `data info` reports, both options for the name, and training on
+//! many classes.
 
 use crate::program::{fail, run, small, small_with, succeed};
 use gan_data::idx::{self, IdxImages};
 use std::path::Path;
 
-/// CIFAR-100's training file with an image of each class.
+/// Writes CIFAR-100's training file with one image of each class.
 fn cifar_100(directory: &Path) {
     std::fs::create_dir(directory).unwrap();
     let records = (0..100_u8).flat_map(|class| [&[class / 5, class][..], &[class * 2; 3072]].concat());
     std::fs::write(directory.join("train.bin"), records.collect::<Vec<u8>>()).unwrap();
 }
 
-/// EMNIST's balanced training files with two images of each class.
+/// Writes EMNIST's balanced training files with two images of each class.
 fn emnist(directory: &Path) {
     std::fs::create_dir(directory).unwrap();
     let images =
@@ -83,7 +84,7 @@ fn a_run_may_have_more_than_ten_classes() {
         error.contains("model.classes: expected 47, the classes of emnist-balanced, found 46"),
         "{error}"
     );
-    // Known before a file is read: there is none.
+    // The error is found before any file is read, because the directory is empty.
     std::fs::create_dir(at.join("empty")).unwrap();
     let args = ["--data-dir", "empty", "--set", "data.name=emnist-balanced", "--set", "model.classes=48"];
     let error = fail(at, &small_with(&small("other"), &args), 2);
@@ -101,7 +102,7 @@ fn colours_are_trained_on_and_judged_with_a_warning() {
     let sets = ["--data-dir", "cifar", "--set", "data.name=cifar-100", "--set", "model.channels=3"];
     let more = ["--set", "model.image-size=32", "--set", "model.classes=100"];
     succeed(at, &small_with(&small("run"), &[&sets[..], &more].concat()));
-    // One half of 100 images is not enough to judge by, which is said after the data were read.
+    // Half of the 100 images is too few for an evaluation. The error comes after the data are read.
     let error = fail(at, &["evaluate", "run", "--count", "64"], 2);
     assert!(error.contains("expected at least 64 images to judge, found 50"), "{error}");
     let output = run(at, &["evaluate", "run", "--count", "64"]);

@@ -1,11 +1,11 @@
-//! `gan-cli evaluate`, and metrics during training.
+//! Tests `gan-cli evaluate`, and the evaluation during training.
 
 use crate::program::{fail, small, small_with, succeed};
 use npyz::WriterBuilder;
 use serde_json::Value;
 use std::path::Path;
 
-/// The report of one line of JSON.
+/// Runs `evaluate --json` and parses its line.
 fn report(directory: &Path, args: &[&str]) -> Value {
     let mut all = vec!["-q", "evaluate", "--json"];
     all.extend(args);
@@ -52,7 +52,7 @@ fn a_run_its_samples_and_their_pictures_are_judged_alike() {
         (&of_run["features"], &generated["count"], &floor["count"]),
         (&"mnist".into(), &200.into(), &200.into())
     );
-    // Forty steps make no digits; other digits are ones.
+    // After forty steps the images are not yet digits. The held-out images are digits.
     assert!(number(&generated["mnist_fd"]) > 50. * number(&floor["mnist_fd"]), "{of_run}");
     assert!(number(&floor["precision"]) > 0.8 && number(&generated["recall"]) < 0.1, "{of_run}");
     assert!(number(&floor["classifier_score"]) > 9.);
@@ -61,14 +61,15 @@ fn a_run_its_samples_and_their_pictures_are_judged_alike() {
 
     succeed(at, &["-q", "sample", "run", "--count", "200", "--out", "fakes.npy"]);
     let of_array = report(at, &["--samples", "fakes.npy", "--count", "200"]);
-    // On candle's own operations an image's features depend on how many pass together, by a rounding.
+    // With candle's own operations, an image's features depend on the size of the batch, by a
+    // rounding error.
     let ratio = |report: &Value| number(&report["generated"]["mnist_fd"]) / number(&generated["mnist_fd"]);
     assert!((ratio(&of_array) - 1.).abs() < 1e-6, "{}", ratio(&of_array));
     assert_eq!(of_array["floor"], *floor);
 
     succeed(at, &["-q", "sample", "run", "--count", "200", "--out", "fakes/"]);
     let of_files = report(at, &["--samples", "fakes"]);
-    // Pictures have 256 shades.
+    // The pictures have only 256 shades of gray.
     assert!((ratio(&of_files) - 1.).abs() < 0.02, "{}", ratio(&of_files));
 
     let limit = ["--count", "200", "--truncation", "0.5"];
@@ -91,7 +92,8 @@ fn real_digits_are_perfect_and_copies_are_found_out() {
     write("copies.npy", 0);
     write("others.npy", 1);
     let mut others = report(at, &["--samples", "others.npy", "--count", "400"]);
-    // All of them were trained on, says the data; the floor is that of images that were not.
+    // The program assumes that the data set's images were all training images, so all are copies.
+    // The floor uses images that were held out.
     assert!(number(&others["generated"]["memorisation"].take()["copied"]) > 0.999);
     assert!(number(&others["floor"]["memorisation"].take()["copied"]) < 0.03);
     assert_eq!(others["generated"], others["floor"], "the same images");
@@ -123,11 +125,11 @@ fn copies_are_those_of_the_images_that_were_trained_on() {
     };
     assert!(copied("trained.npy") > 0.999);
     assert!(copied("unseen.npy") < 0.05);
-    // A file of the run is the run's, wherever in it.
+    // A file anywhere in the run belongs to the run.
     for file in ["run/generator.safetensors", "run/checkpoints/step-00000005/generator.safetensors"] {
         assert_eq!(report(at, &[file, "--count", "64"])["trained"]["count"], 100, "{file}");
     }
-    // And one that is nobody's, beside something else's configuration, is not.
+    // A file beside an unrelated config.toml does not belong to a run.
     std::fs::create_dir(at.join("elsewhere")).unwrap();
     std::fs::write(at.join("elsewhere/config.toml"), "[other]").unwrap();
     std::fs::copy(at.join("run/generator.safetensors"), at.join("elsewhere/generator.safetensors")).unwrap();
@@ -147,7 +149,7 @@ fn gray_images_are_gray_however_they_are_saved() {
     let gray = report(at, &["--samples", "gray.npy"]);
     let rgb = report(at, &["--samples", "rgb.npy"]);
     assert_eq!((&gray["channels"], &rgb["generated"]), (&1.into(), &gray["generated"]));
-    // And three digits on top of each other are not: each channel adds to the distance.
+    // Three different digits in one image are not gray. Each channel adds to the distance.
     let stacked: Vec<u8> = images.chunks(784 * 3).take(33).flatten().copied().collect();
     let stacked = [stacked.clone(), stacked].concat();
     npy(&at.join("stacked.npy"), &[66, 3, 28, 28], stacked);
@@ -212,7 +214,8 @@ fn a_run_can_judge_itself_and_keeps_its_best() {
     succeed(at, &small_with(&args, &sets));
     let text = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // Batches of 16: the first step past each thousand images, and the last.
+    // The batches have 16 images. Evaluated are the first step after each thousand images, and the
+    // last step.
     let judged: Vec<(u64, f64)> = lines
         .iter()
         .filter(|line| line.get("evaluate").is_some())
@@ -225,7 +228,7 @@ fn a_run_can_judge_itself_and_keeps_its_best() {
     assert_eq!((record["step"].as_u64(), record["frechet_distance"].as_f64()), (Some(best.0), Some(best.1)));
     let shown = succeed(at, &["inspect", "run/best/generator.safetensors"]);
     assert!(shown.contains(&format!("{} steps", best.0)), "{shown}");
-    // What is drawn from the run is drawn from its best.
+    // `sample` with the run draws from its best generator.
     succeed(at, &["-q", "sample", "run", "--count", "2", "--out", "run.npy"]);
     succeed(at, &["-q", "sample", "run/best/generator.safetensors", "--count", "2", "--out", "best.npy"]);
     let read = |name: &str| std::fs::read(at.join(name)).unwrap();

@@ -1,5 +1,5 @@
-//! The Rust side of `tests/golden/make_golden.py`: the same weights and inputs from the same hash, and the
-//! comparison with what PyTorch made of them.
+//! The Rust side of `tests/golden/make_golden.py`. It makes the same weights and inputs from the
+//! same hash, and compares the results with PyTorch's.
 
 use candle_core::{Device, Tensor};
 use gan_models::{
@@ -8,13 +8,13 @@ use gan_models::{
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 
-/// Elements stored of a large tensor, before its norm.
+/// Number of stored elements of a large tensor. Its norm follows them.
 const KEPT: usize = 256;
-/// Relative to the Euclidean norm of the stored values. PyTorch's own kernels differ by up to 1e-6 among
-/// themselves (other instruction sets add in another order).
+/// The tolerance is relative to the Euclidean norm of the stored values. PyTorch's own kernels
+/// differ from each other by up to 1e-6, because each instruction set adds in another order.
 const TOLERANCE: f64 = 1e-5;
 
-/// Uniform on offset +- scale, f32; `fill` of `make_golden.py`.
+/// Uniform values in offset +- scale, f32. It is the function `fill` of `make_golden.py`.
 pub(crate) fn fill(name: &str, shape: &[usize], scale: f32, offset: f32) -> Tensor {
     let seed = name.bytes().fold(0x811c_9dc5u32, |h, byte| (h ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let value = |i: u32| {
@@ -55,7 +55,7 @@ pub(crate) fn model(name: &str) -> ModelConfig {
     }
 }
 
-/// Both networks with the weights of `make_golden.py`.
+/// Both networks with the weights that `make_golden.py` uses.
 pub(crate) fn networks(config: &ModelConfig) -> (Generator, Discriminator) {
     let generator = Generator::new(config, 0, &Device::Cpu).unwrap();
     let discriminator = Discriminator::new(config, 0, &Device::Cpu).unwrap();
@@ -101,7 +101,8 @@ impl Golden {
         Self { tensors, compared: std::cell::RefCell::default() }
     }
 
-    /// Compares a whole tensor with what was kept of PyTorch's: every k-th element and the norm.
+    /// Compares a whole tensor with the stored values of PyTorch's: every k-th element and the
+    /// norm.
     pub(crate) fn compare(&self, name: &str, found: &Tensor) {
         let flat: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
         let norm = flat.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
@@ -110,7 +111,7 @@ impl Golden {
         self.compare_values(name, &kept);
     }
 
-    /// Compares the gradient of each trainable parameter; `prefix` comes before their names.
+    /// Compares the gradient of each trainable parameter. The stored names begin with `prefix`.
     pub(crate) fn compare_gradients(&self, prefix: &str, sums: &Gradients, params: &Params) {
         params.layout().check_same(sums.layout()).unwrap();
         let mut flat = vec![0.; params.count()];
@@ -124,7 +125,7 @@ impl Golden {
     pub(crate) fn compare_values(&self, name: &str, found: &[f32]) {
         let expected = self.tensors.get(name).unwrap_or_else(|| panic!("no golden {name}"));
         assert_eq!(expected.len(), found.len(), "{name}");
-        // The last value, a tensor's norm, would outweigh the others.
+        // The last value is the tensor's norm. It would outweigh the others.
         let last = expected.len() - 1;
         for part in [0..last, last..last + 1] {
             let (expected, found) = (&expected[part.clone()], &found[part]);
@@ -137,7 +138,7 @@ impl Golden {
     }
 }
 
-/// Nothing that PyTorch computed was left out of the comparison.
+/// Checks that the test compared everything that PyTorch computed.
 impl Drop for Golden {
     fn drop(&mut self) {
         if !std::thread::panicking() {

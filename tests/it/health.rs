@@ -1,6 +1,8 @@
-//! Each way to fail has a configuration in `tests/failures` that fails that way, and is found out.
+//! Tests that each kind of failure is found. Each has a configuration in `tests/failures` that
+//! fails in that way.
 //!
-//! On the kernels alone: on candle's own operations these runs take minutes, and say nothing more of the verdicts.
+//! These tests need the kernels. With candle's own operations they would take minutes and test
+//! nothing more.
 
 use crate::program::{fail, run, small, small_with, succeed};
 use serde_json::Value;
@@ -10,7 +12,7 @@ fn failures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/failures")
 }
 
-/// Trains a configuration and returns what `diagnose` says.
+/// Trains a configuration and returns the report of `diagnose`.
 fn diagnosis(name: &str, sets: &[&str]) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let config = failures().join(format!("{name}.toml"));
@@ -24,7 +26,7 @@ fn named(diagnosis: &Value) -> Vec<&str> {
     diagnosis["verdicts"].as_array().unwrap().iter().map(|v| v["failure"].as_str().unwrap()).collect()
 }
 
-/// One test a failure, so that they run side by side.
+/// There is one test per failure, so that they run in parallel.
 macro_rules! is_found_out {
     ($($name:ident: $failure:literal,)*) => {
         const FAILURES: &[&str] = &[$($failure),*];
@@ -91,7 +93,7 @@ fn a_stopped_run_exits_with_3_and_its_verdict() {
         error.contains("the generator is frozen since step 10") && error.contains("on-failure"),
         "{error}"
     );
-    // It ended after the second check, and left all that a run leaves.
+    // The run ended after the second check, and wrote all its files.
     assert!(
         at.join("run/checkpoints/step-00000020").exists() && at.join("run/generator.safetensors").exists()
     );
@@ -105,7 +107,7 @@ fn a_stopped_run_exits_with_3_and_its_verdict() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // Whoever resumes it knows.
+    // A resumed run reports the verdict again.
     let log = String::from_utf8(run(at, &["train", "--resume", "--out", "run"]).stderr).unwrap();
     assert!(log.contains("known already: the generator is frozen since step 10"), "{log}");
 }
@@ -141,14 +143,14 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     assert_eq!(back.len(), 1);
     let (to, from) = (back[0]["step"].as_u64().unwrap(), back[0]["rollback"]["from"].as_u64().unwrap());
     assert!(0 < to && to < from && back[0]["rollback"]["lr_g"] == 0.05, "{}", back[0]);
-    // What was logged of the part that failed is gone: steps only rise.
+    // The lines of the undone part are gone, so steps never decrease.
     let steps: Vec<u64> = lines().iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert!(steps.is_sorted(), "{steps:?}");
     assert!(succeed(at, &["diagnose", "run"]).contains("went back once, from step"), "diagnose");
-    // The checkpoints are those of the changed run.
+    // The checkpoints belong to the changed run.
     let args = small("run");
     fail(at, &small_with(&args, &["--resume"]), 2);
-    // Rates that someone changed by hand are an error, and no reason to go back again.
+    // If a user changes the rates, it is an error. The run must not go back again because of it.
     let count = || std::fs::read_dir(run.join("checkpoints")).unwrap().count();
     let before = count();
     replace(&run.join("config.toml"), "lr = 0.05", "lr = 0.01");
@@ -156,7 +158,8 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     assert!(count() == before && config().contains("lr = 0.01"));
     replace(&run.join("config.toml"), "lr = 0.01", "lr = 0.05");
 
-    // Killed once the journal had said that it goes back, it does so when it goes on.
+    // The run was killed after the journal recorded the rollback. It completes the rollback when it
+    // continues.
     let journal = lines();
     let end = journal.iter().position(|line| line["acted"] == "went-back").unwrap();
     let text: Vec<String> = journal[..end].iter().map(ToString::to_string).collect();
@@ -188,7 +191,8 @@ fn a_verdict_that_a_run_was_killed_with_is_acted_upon_when_it_goes_on() {
     let at = directory.path();
     let sets: Vec<&str> = GOES_BACK.iter().flat_map(|set| ["--set", *set]).collect();
     let args = small("run");
-    // Without a word of it on failure: the state of a run that was killed between its verdict and what follows.
+    // This run has no setting for failures. Its state is that of a run that was killed between its
+    // verdict and the action.
     let warned = small_with(&args, &[&sets[..], &["--set", "train.health.on-failure=warn"]].concat());
     let output = run(at, &warned);
     let log = String::from_utf8(output.stderr).unwrap();
@@ -203,10 +207,10 @@ fn a_verdict_that_a_run_was_killed_with_is_acted_upon_when_it_goes_on() {
     let rollback = ["--set", "train.health.on-failure=rollback", "--set", "train.steps=2000"];
     let output = run(at, &[&["train", "--resume", "--out", "killed"], &rollback[..]].concat());
     let log = String::from_utf8(output.stderr).unwrap();
-    // The checkpoints from before it were not kept.
+    // The checkpoints before the failure were not kept.
     assert!(log.contains("no checkpoint is left from before it"), "{log}");
     assert_eq!(output.status.code(), Some(3));
-    // Once it has stopped, whoever goes on knows.
+    // The run has stopped at this verdict, so a resume only reports it.
     let output = run(at, &["train", "--resume", "--out", "killed", "--set", "train.health.on-failure=stop"]);
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(log.contains("known already: divergence") && !log.contains("stopped, as"), "{log}");
@@ -218,7 +222,7 @@ fn replace(path: &Path, now: &str, then: &str) {
     std::fs::write(path, text.replace(now, then)).unwrap();
 }
 
-/// Resumes the run, as little as can be.
+/// Resumes the run for as few steps as possible.
 fn go_on(at: &Path) {
     let sets = ["train.health.on-failure=warn", "train.steps=5"];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
@@ -241,7 +245,7 @@ fn what_cannot_be_watched_is_said_before_anything_is_written() {
     let blind = ["--set", "train.health.every=0", "--set", "train.health.on-failure=stop"];
     assert!(fail(at, &small_with(&args, &blind), 2).contains("train.health.every: expected above 0"));
     assert!(!at.join("run").exists());
-    // Nor does a network that cannot be trained so leave what would count as a run.
+    // A network that cannot be trained with this penalty leaves no files that would count as a run.
     let coupled =
         ["train", "--out", "run", "--set", "model.discriminator.norm=batch", "--set", "train.steps=1"];
     for _ in 0..2 {
@@ -284,7 +288,7 @@ fn a_run_that_leaves_the_numbers_is_diagnosed() {
     let args = small("short");
     succeed(at, &small_with(&args, &["--set", "train.steps=5"]));
     assert!(succeed(at, &["diagnose", "short"]).contains("not looked at yet"));
-    // A run of two looks is not called healthy, and damage is not passed over in silence.
+    // After two checks a run is not called healthy, and damaged lines are reported.
     let args = small("two");
     succeed(at, &small_with(&args, &[]));
     let metrics = at.join("two/metrics.jsonl");
@@ -296,7 +300,7 @@ fn a_run_that_leaves_the_numbers_is_diagnosed() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("passing over 1 damaged lines"));
     let json: Value = serde_json::from_str(&succeed(at, &["-q", "diagnose", "two", "--json"])).unwrap();
     assert!(json["last"]["images"]["distance"].is_f64() && json["verdicts"] == Value::Array(vec![]));
-    // Two images are too few to be watched, and no reason not to train.
+    // Two images are too few for health checks, but enough for training.
     let args = small("few");
     succeed(at, &small_with(&args, &["--set", "data.limit=2", "--set", "data.batch-size=2"]));
 }

@@ -1,4 +1,4 @@
-//! Runs that are broken off: they go on as if they had not been.
+//! Tests that an interrupted run continues as if it had not been interrupted.
 
 use crate::program::{fail, gan_cli, run, small, small_with, succeed};
 use std::path::Path;
@@ -9,13 +9,13 @@ fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// `metrics.jsonl` without what the clock decides.
+/// The lines of `metrics.jsonl` without the values that depend on the clock.
 fn metrics(run: &Path) -> Vec<serde_json::Value> {
     let text = String::from_utf8(read(&run.join("metrics.jsonl"))).unwrap();
     let mut lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     for line in &mut lines {
         let line = line.as_object_mut().unwrap();
-        // Lines of health have neither.
+        // Lines about health have neither of the two.
         assert_eq!(line.remove("seconds").is_some(), line.remove("images_per_s").is_some());
     }
     lines
@@ -39,13 +39,14 @@ fn a_run_killed_at_any_moment_ends_as_the_unbroken_one() {
     let start = Instant::now();
     succeed(at, &small_with(&args, &[]));
     let whole = start.elapsed();
-    // Losses; what is known of the data and two checks.
+    // There are 4 lines of losses, one about the data and two checks.
     assert_eq!(metrics(&at.join("unbroken")).len(), 4 + if cfg!(feature = "fused") { 3 } else { 0 });
 
     let args = small("broken");
     let args = small_with(&args, &["--resume"]);
     let mut kills = 0;
-    // Later each time by a twentieth of a run, so that the kills fall into loading, training and saving alike.
+    // Each kill comes a twentieth of a run later, so that kills happen during loading, training and
+    // saving.
     for attempt in 0.. {
         let mut child = gan_cli(at, &args).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(3) + whole / 20 * attempt);
@@ -66,11 +67,11 @@ fn a_run_in_two_parts_is_the_whole_one() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     succeed(at, &small_with(&small("whole"), &[]));
-    // 25 steps end between two checkpoints, two lines and two grids.
+    // Step 25 is between two checkpoints, two lines and two grids.
     succeed(at, &small_with(&small("parts"), &["--set", "train.steps=25"]));
     succeed(at, &["train", "--out", "parts", "--resume", "--set", "train.steps=40"]);
     equal(&at.join("whole"), &at.join("parts"));
-    // Once more changes nothing.
+    // Another resume changes nothing.
     succeed(at, &["train", "--out", "parts", "--resume"]);
     equal(&at.join("whole"), &at.join("parts"));
 }
@@ -96,7 +97,7 @@ fn a_signal_saves_and_exits_130() {
         let newest = std::fs::read_dir(at.join(&out).join("checkpoints")).unwrap().next().unwrap().unwrap();
         assert!(newest.path().join("state.json").exists());
         assert!(at.join(&out).join("generator.safetensors").exists());
-        // It goes on from there with the next step.
+        // The run continues with the next step.
         let step: u64 = newest.file_name().to_str().unwrap()["step-".len()..].parse().unwrap();
         let steps = format!("train.steps={}", step + 1);
         succeed(at, &["train", "--out", &out, "--resume", "--set", &steps]);

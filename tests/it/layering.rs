@@ -1,4 +1,4 @@
-//! The crates' order, so that each stays usable alone: who may name whom.
+//! Tests which crates may depend on which, so that each can be used alone.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -27,7 +27,7 @@ fn dependencies_between_the_crates_go_one_way() {
     for package in packages {
         let name = package["name"].as_str().unwrap();
         let dependencies = package["dependencies"].as_array().unwrap();
-        // What examples and tests use binds nobody.
+        // Dependencies of examples and tests are not restricted.
         let dependencies = dependencies.iter().filter(|d| d["kind"].is_null());
         let dependencies = dependencies.map(|d| d["name"].as_str().unwrap());
         let ours: Vec<_> = dependencies.filter(|d| allowed.contains_key(d)).collect();

@@ -1,4 +1,5 @@
-//! Pixel norm, dropout and upsampling by nearest neighbours against PyTorch's values: `tests/golden/layers.py`.
+//! Compares pixel norm, dropout and nearest-neighbour upsampling with PyTorch's values from
+//! `tests/golden/layers.py`.
 
 use crate::golden::{Golden, fill, images, latents, networks};
 use gan_models::{
@@ -62,7 +63,7 @@ fn dropout(golden: &Golden, discriminator: &Discriminator) {
     golden.compare_gradients("dropout.penalty", &sums, discriminator.params());
 }
 
-/// With the masks that the trainer draws.
+/// Compares steps with the dropout masks that the trainer draws.
 fn steps_with_dropout(golden: &Golden, config: &ModelConfig) {
     let (generator, discriminator) = networks(config);
     let player = OptimizerConfig::new(2e-3, (0.5, 0.999));

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, so that the libraries are linked once.
+//! The integration tests. They are one binary, so that the libraries are linked only once.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 mod bad_input;

@@ -1,4 +1,4 @@
-//! Networks beyond the presets against PyTorch's values: `tests/golden/networks.py`.
+//! Compares networks other than the presets with PyTorch's values from `tests/golden/networks.py`.
 
 use crate::golden::{Golden, fill, images, latents, networks};
 use gan_models::{
@@ -26,7 +26,7 @@ fn config(name: &str) -> ModelConfig {
             (config.generator.widths, config.discriminator.widths) = (vec![16, 12, 8], vec![8, 12, 16]);
             config
         }
-        // The network of most recipes.
+        // Most recipes use this network.
         "deep-classes" => ModelConfig { classes: Some(4), ..self::config("deep") },
         "spectral" => {
             config.discriminator.norm = DiscriminatorNorm::Spectral;
@@ -111,7 +111,7 @@ fn steps_with_spectral_norm(golden: &Golden) {
     let (generator, discriminator) = (trainer.generator(), trainer.discriminator());
     for (player, params) in [("generator", generator.params()), ("discriminator", discriminator.params())] {
         for (parameter, var) in params.iter() {
-            // networks.py says why.
+            // networks.py states the reason.
             if player == "generator" || !parameter.ends_with("bias") {
                 golden.compare(&format!("spectral.steps.{player}.{parameter}"), var);
             }

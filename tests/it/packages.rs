@@ -1,4 +1,5 @@
-//! Each crate's package holds what it is built from, and what a registry wants to know of it.
+//! Tests that each crate's package contains all files that it is built from, and the metadata that
+//! a registry needs.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -15,7 +16,7 @@ fn cargo(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What cargo knows of the crates that are published.
+/// cargo's metadata of the published crates.
 fn published() -> Vec<Value> {
     let mut metadata: Value =
         serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
@@ -51,7 +52,7 @@ fn every_file_that_a_crate_includes_is_in_its_package() {
             assert!(same, "{name}: {licence} is another text (a checkout without symbolic links?)");
         }
     }
-    // The configurations, the readmes, the data.
+    // The included files are the configurations, the readmes and the data.
     assert!(includes >= 26, "only {includes} includes found");
 }
 
@@ -62,7 +63,7 @@ fn included(text: &str) -> impl Iterator<Item = &str> {
     after.map(|rest| rest.split_once('"').unwrap().0)
 }
 
-/// `relative` from a directory of the package, or `None` where it leaves the package.
+/// Resolves `relative` from a directory of the package. `None` if the path is outside the package.
 fn resolve(directory: &Path, relative: &str) -> Option<PathBuf> {
     let mut path = directory.to_owned();
     for component in Path::new(relative).components() {

@@ -1,5 +1,5 @@
-//! Agreement with PyTorch within 1e-5: forward passes, losses and penalties with their gradients, training steps with each
-//! of them and with each optimizer.
+//! Compares results with PyTorch's within 1e-5: forward passes, losses and penalties with their
+//! gradients, and training steps with each loss, penalty and optimizer.
 
 use crate::golden::{Golden, images, latents, model, networks};
 use candle_core::{Device, Tensor, Var};
@@ -60,7 +60,7 @@ fn var(values: impl Iterator<Item = f32>) -> Var {
     Var::new(values.collect::<Vec<_>>(), &Device::Cpu).unwrap()
 }
 
-/// The gradients with respect to the inputs, and the value.
+/// The value, and the gradients with respect to the inputs.
 fn list(loss: &Tensor, inputs: &[&Var]) -> Vec<f32> {
     let grads = loss.backward().unwrap();
     let of = |input: &&Var| match grads.get(input) {
@@ -72,7 +72,7 @@ fn list(loss: &Tensor, inputs: &[&Var]) -> Vec<f32> {
     list
 }
 
-/// The losses alone, at logits from -100 to 100.
+/// Compares the losses alone, at logits from -100 to 100.
 fn logits(golden: &Golden) {
     for form in FORMS {
         let fake = var(LOGITS.into_iter());
@@ -114,7 +114,7 @@ fn objectives_penalties_and_steps_with_them() {
     ways_of_training(&golden);
 }
 
-/// Penalties on the gradient at given points, with the gradients of all weights.
+/// Compares penalties on the gradient at given points, and the gradients of all weights.
 fn penalties(golden: &Golden, name: &str) {
     let config = model(name);
     let (_, discriminator) = networks(&config);
@@ -138,12 +138,13 @@ fn penalties(golden: &Golden, name: &str) {
     }
 }
 
-/// Five training steps with Adam.
+/// Compares five training steps with Adam.
 fn steps(golden: &Golden, name: &str, loss: Loss, change: impl Fn(&mut TrainConfig)) {
     let player = OptimizerConfig::new(2e-4, (0.5, 0.999));
     let mut train = TrainConfig { loss, ..TrainConfig::new(5, player) };
     change(&mut train);
-    // Where slopes cancel but for rounding, Adam makes a step of it: objectives.py says which.
+    // Some gradients cancel except for rounding, and Adam turns the rounding into a full step.
+    // objectives.py says which.
     let cancels = loss != Loss::LeastSquares;
     compare_steps(golden, &format!("steps.{name}.{loss}"), name, &train, cancels);
 }
@@ -171,7 +172,7 @@ fn compare_steps(golden: &Golden, prefix: &str, name: &str, train: &TrainConfig,
     }
 }
 
-/// Five steps of WGAN-GP and of DRAGAN, at the points that the trainer draws.
+/// Compares five steps of WGAN-GP and of DRAGAN, at the points that the trainer draws.
 fn gradient_penalties(golden: &Golden) {
     let train = TrainConfig::new(5, OptimizerConfig::new(2e-4, (0., 0.9)));
     let compare = |name: &str, at, train: TrainConfig| {
@@ -182,7 +183,7 @@ fn gradient_penalties(golden: &Golden) {
     compare("dragan", Points::AroundReal, TrainConfig { label_smoothing: 0.1, ..train });
 }
 
-/// Other optimizers, settings that change, several updates in a step, penalties in some steps.
+/// Compares other optimizers, changing settings, several updates per step, and lazy penalties.
 fn ways_of_training(golden: &Golden) {
     let compare = |name: &str, train: &TrainConfig| compare_steps(golden, name, "mlp-002", train, true);
     let rmsprop = OptimizerConfig { optimizer: Algorithm::Rmsprop, ..OptimizerConfig::new(2e-4, (0., 0.99)) };

@@ -3,26 +3,26 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// `gan-cli ARGS` in `directory`, with an environment that does not depend on the machine's.
+/// The command `gan-cli ARGS` in `directory`. Its environment does not depend on the machine's.
 pub(crate) fn gan_cli(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gan-cli"));
     command.args(args).current_dir(directory).env("RUST_BACKTRACE", "1").env_remove("GAN_DATA_DIR");
     command
 }
 
-/// Runs it to its end.
+/// Runs the command to its end.
 pub(crate) fn run(directory: &Path, args: &[&str]) -> Output {
     gan_cli(directory, args).output().unwrap()
 }
 
-/// Runs it and insists on success; returns standard output.
+/// Runs the command, requires success, and returns standard output.
 pub(crate) fn succeed(directory: &Path, args: &[&str]) -> String {
     let output = run(directory, args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs it, insists on the exit code and a single error line; returns that line.
+/// Runs the command, requires the exit code and a single line of error, and returns that line.
 pub(crate) fn fail(directory: &Path, args: &[&str], code: i32) -> String {
     let output = run(directory, args);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -33,9 +33,10 @@ pub(crate) fn fail(directory: &Path, args: &[&str], code: i32) -> String {
     errors[0].trim().to_owned()
 }
 
-/// A run that takes seconds: a small MLP on the embedded digits. Returns the arguments after `train`.
+/// A run that takes seconds: a small MLP on the embedded digits. Returns the arguments that start
+/// with `train`.
 pub(crate) fn small(out: &str) -> Vec<String> {
-    // On candle's own operations a first look at the data takes longer than these runs.
+    // With candle's own operations, the first measurement of the data takes longer than these runs.
     let health = if cfg!(feature = "fused") { "train.health.every=20" } else { "train.health.every=0" };
     let sets = [
         health,
@@ -56,7 +57,7 @@ pub(crate) fn small(out: &str) -> Vec<String> {
     args
 }
 
-/// `small` with more arguments.
+/// The arguments of `small`, followed by others.
 pub(crate) fn small_with<'a>(args: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
     args.iter().map(String::as_str).chain(more.iter().copied()).collect()
 }

@@ -1,11 +1,11 @@
-//! Stacked MNIST: three digits in an image, and how many of the 1000 modes a generator draws.
+//! Tests Stacked MNIST: three digits in an image, and how many of the 1000 modes a generator draws.
 
 use crate::program::{fail, run, small, small_with, succeed};
 use gan_data::idx::{self, IdxImages};
 use serde_json::Value;
 use std::path::Path;
 
-/// MNIST's four files with 1000 and 250 of the embedded digits.
+/// Writes MNIST's four files with 1000 and 250 of the embedded digits.
 fn digits(directory: &Path) {
     std::fs::create_dir(directory).unwrap();
     let data = gan_data::mnist_5k().unwrap();
@@ -40,7 +40,7 @@ fn a_run_on_stacks_is_judged_by_its_modes() {
     ];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).chain(STACKED).collect();
     succeed(at, &small_with(&small("run"), &sets));
-    // It says so while it trains, and chooses its best by the distance.
+    // The run reports its modes during training, and chooses its best generator by the distance.
     let metrics = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
     let line = metrics.lines().find(|line| line.contains("evaluate")).unwrap();
     let line: Value = serde_json::from_str(line).unwrap();
@@ -57,10 +57,11 @@ fn a_run_on_stacks_is_judged_by_its_modes() {
     );
     assert_eq!(report["trained"]["count"], 500);
     let [generated, floor] = [&report["generated"]["modes"], &report["floor"]["modes"]];
-    // 200 images have 181 modes of 1000, give or take 4; forty steps of training make the same of all latents.
+    // 200 images have 181 +- 4 of the 1000 modes. After forty steps of training the generator draws
+    // nearly the same image from all latents.
     assert!((165..=195).contains(&floor["covered"].as_u64().unwrap()), "{floor}");
     assert!(generated["covered"].as_u64().unwrap() < 50, "{generated}");
-    // All in one mode have ln 1000; as many modes as images, ln 5.
+    // The KL is ln 1000 if all images are in one mode, and ln 5 if each image has its own mode.
     assert!(number(&generated["kl"]) > 3. && number(&generated["kl"]) < 6.91, "{generated}");
     assert!((1.6..1.9).contains(&number(&floor["kl"])), "{floor}");
 
@@ -68,7 +69,7 @@ fn a_run_on_stacks_is_judged_by_its_modes() {
     let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap_or(&table).to_owned();
     assert!(row("modes ").matches(" of 1000 ").count() == 2, "{table}");
     assert!(row("mode KL").ends_with("4.9950 of it is chance"), "{table}");
-    // Beside other RGB images they have none.
+    // In a comparison with other RGB images there are no modes.
     succeed(at, &["-q", "sample", "run", "--count", "140", "--out", "fakes/"]);
     let pictures = ["-q", "evaluate", "--samples", "fakes", "--data", "folder", "--data-dir", "fakes"];
     let table = succeed(at, &pictures);
@@ -91,11 +92,11 @@ fn copies_of_one_digit_in_all_channels_have_ten_modes() {
     let stacks = succeed(at, &[&args[..], &["--data", "stacked-mnist"]].concat());
     let stacks: Value = serde_json::from_str(&stacks).unwrap();
     let modes = &stacks["generated"]["modes"];
-    // 111 to 999 and 000, at 2 errors in 100 at most.
+    // The modes are 111 to 999 and 000. The classifier makes at most 2 errors in 100.
     assert!((10..=12).contains(&modes["covered"].as_u64().unwrap()), "{modes}");
     assert!((number(&modes["kl"]) - 100f64.ln()).abs() < 0.15, "{modes}");
     assert_eq!(stacks["channels"], 3);
-    // Beside single digits they are gray, and have classes alone.
+    // In a comparison with single digits the images are gray, and have only classes.
     let single: Value = serde_json::from_str(&succeed(at, &args)).unwrap();
     assert!(single["generated"].get("modes").is_none() && single["channels"] == 1);
 }

@@ -1,4 +1,4 @@
-//! What the tutorial shows to copy: a program that is compiled, and a configuration that trains.
+//! Tests the code of the tutorial: its program compiles, and its configuration trains.
 
 use crate::program::succeed;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn blocks(language: &str) -> Vec<String> {
 fn its_program_is_the_example() {
     let example = root().join("crates/gan-train/examples/own_program.rs");
     let example = std::fs::read_to_string(example).unwrap();
-    // The lint is the repository's own.
+    // The lint settings are those of the repository.
     let expected: String =
         example.split_inclusive('\n').filter(|line| !line.starts_with("#![expect")).collect();
     assert_eq!(blocks("rust"), [expected]);

@@ -15,13 +15,13 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Say more: once for details, twice for everything.
+    /// Print more messages. Once (-v) adds details, twice (-vv) adds everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Say less: once for warnings and errors, twice for errors alone.
+    /// Print fewer messages. Once (-q) leaves warnings and errors, twice (-qq) leaves errors only.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
     pub(crate) quiet: u8,
-    /// CPU threads; all cores if not given.
+    /// Number of CPU threads. The default is all cores.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 }
@@ -32,40 +32,45 @@ Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 stopped by a verdi
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train a generator and its discriminator, or go on with a run.
+    /// Train a generator and its discriminator, or continue a run.
     Train(Train),
     /// Draw images from a trained generator.
     Sample(Sample),
-    /// Say how good a generator is: its images beside real ones, number by number.
+    /// Measure how good a generator is. It compares generated images with real images.
     Evaluate(Evaluate),
-    /// Say what is wrong with a run, since when, and what to try.
+    /// Report what is wrong with a run, since which step, and what to try.
     Diagnose(Diagnose),
-    /// Show the layers, shapes and parameters of a model, and where it was trained.
+    /// Show the layers, shapes and parameters of a model, and how it was trained.
     Inspect(Inspect),
-    /// Look at a data set, or download one.
+    /// Show what a data set contains, or download one.
     Data(Data),
-    /// Time a configuration's training step on this machine; needs no data and writes no files.
+    /// Measure the time of a configuration's training step on this machine. It needs no data and
+    /// writes no files.
     Bench(Bench),
 }
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = TRAIN_EXAMPLES)]
 pub(crate) struct Train {
-    /// A TOML file, or the name of a built-in configuration: mnist-5k, mnist-fast, mnist-best, mnist-conditional, fashion,
-    /// stacked-mnist, r3gan, wgan-gp, hinge-sn, lsgan, dcgan-28, dcgan-64, mlp-001, mlp-001-verbatim, mlp-002, mlp-003. [default: mnist-5k; with --resume, the run's own]
+    /// A TOML file, or the name of a built-in configuration: mnist-5k, mnist-fast, mnist-best,
+    /// mnist-conditional, fashion, stacked-mnist, r3gan, wgan-gp, hinge-sn, lsgan, dcgan-28,
+    /// dcgan-64, mlp-001, mlp-001-verbatim, mlp-002, mlp-003. [default: mnist-5k; with --resume,
+    /// the run's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Change a key of the configuration; may be repeated.
+    /// Change one key of the configuration. You can repeat this option.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Directory of the run. [default: runs/NAME, numbered if it is taken]
+    /// The directory of the run. [default: runs/NAME, with a number if it exists]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Directory of the training data: the files of the configuration's data set, or images. The environment
-    /// variable GAN_DATA_DIR does the same for configurations that read a directory.
+    /// The directory of the training data: the files of the configuration's data set, or images.
+    /// The environment variable GAN_DATA_DIR has the same effect for configurations that read a
+    /// directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Go on from the newest checkpoint of the run, as if it had never stopped.
+    /// Continue from the newest checkpoint of the run. The result is the same as without the
+    /// interruption.
     #[arg(long)]
     pub(crate) resume: bool,
     #[command(flatten)]
@@ -83,34 +88,38 @@ Examples:
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EVALUATE_EXAMPLES)]
 pub(crate) struct Evaluate {
-    /// A generator.safetensors, or the directory of a run, whose data are compared with.
+    /// A generator.safetensors, or the directory of a run. A run is compared with its own data.
     #[arg(value_name = "FILE_OR_RUN", required_unless_present = "samples")]
     pub(crate) from: Option<PathBuf>,
-    /// Judge these images instead: X.npy, f32, f64 or u8 [N, C, S, S] or [N, S, S], or a directory of PNG and JPEG files.
+    /// Evaluate these images instead of a generator's: X.npy with f32, f64 or u8 [N, C, S, S] or
+    /// [N, S, S], or a directory of PNG and JPEG files.
     #[arg(long, value_name = "PATH")]
     pub(crate) samples: Option<PathBuf>,
-    /// Range of the floats in --samples X.npy. [default: minus-one-one]
+    /// The range of the floats in --samples X.npy. [default: minus-one-one]
     #[arg(long, value_enum, requires = "samples")]
     pub(crate) range: Option<PixelRange>,
-    /// Directory of the real images. [default: the run's, else the 5,000 embedded digits]
+    /// The directory of the real images. [default: the run's, else the 5,000 embedded digits]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// What the directory holds. [default: the run's data, else mnist]
+    /// The data set in the directory. [default: the run's data, else mnist]
     #[arg(long, alias = "name", value_parser = data_set(|_| true), value_name = "NAME")]
     pub(crate) data: Option<Source>,
-    /// Images to judge, 64 or more. [default: 10000, of stacked-mnist 26000; at most as many as there are, and as real ones are held out]
+    /// Number of images to evaluate, at least 64. It cannot be larger than the number of held-out
+    /// real images. [default: 10000; 26000 for stacked-mnist; fewer if fewer images are available]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u32>,
-    /// Seed of the latents.
+    /// The seed of the latents.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// No element of a latent farther from 0 than this, as in `sample`: more precision, less recall.
+    /// The largest absolute value of a latent's elements, as in `sample`. A small limit raises
+    /// precision and lowers recall.
     #[arg(long, value_name = "LIMIT", value_parser = sample::parse_truncation, conflicts_with = "samples")]
     pub(crate) truncation: Option<f64>,
-    /// A classifier of your own, from `cargo xtask train-classifier` in the program's repository.
+    /// The file of your own classifier. `cargo xtask train-classifier` in the program's repository
+    /// trains one.
     #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,
-    /// One line of JSON in place of the table.
+    /// Print one line of JSON instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -125,7 +134,7 @@ Examples:
   gan-cli evaluate --samples fakes.npy --range zero-one    another program's images
   gan-cli evaluate --samples fakes/ --json                 PNG files; one line of JSON";
 
-/// What floats mean.
+/// The range of floating-point pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PixelRange {
     /// Black is -1, white is 1.
@@ -140,10 +149,10 @@ Examples:
   gan-cli diagnose runs/mlp-001
   gan-cli diagnose runs/mlp-001 --json")]
 pub(crate) struct Diagnose {
-    /// The directory of a run, finished or under way.
+    /// The directory of a run. The run may be finished or still training.
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
-    /// One line of JSON in place of the text.
+    /// Print one line of JSON instead of the text.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -155,7 +164,8 @@ Examples:
   gan-cli inspect runs/mnist-5k/generator.safetensors
   gan-cli inspect dcgan-64")]
 pub(crate) struct Inspect {
-    /// A generator.safetensors, the directory of a run, a TOML file, or a built-in configuration's name.
+    /// A generator.safetensors, the directory of a run, a TOML file, or the name of a built-in
+    /// configuration.
     #[arg(value_name = "FILE_OR_CONFIG")]
     pub(crate) from: PathBuf,
 }
@@ -168,7 +178,7 @@ pub(crate) struct Data {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Show what a data set holds, its classes, and whether its files are the published ones.
+    /// Show a data set's images and classes, and whether its files are the published ones.
     #[command(after_help = "\
 Examples:
   gan-cli data info
@@ -179,7 +189,7 @@ Examples:
         /// The data set. [default: mnist with --data-dir, else mnist-5k]
         #[arg(long, alias = "name", value_parser = data_set(|_| true), value_name = "NAME")]
         data: Option<Source>,
-        /// Directory of its files.
+        /// The directory of its files.
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
@@ -195,7 +205,7 @@ Examples:
             default_value = Source::MNIST.name
         )]
         data: Source,
-        /// Where the four files go.
+        /// The directory for the four files.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
@@ -207,19 +217,19 @@ pub(crate) struct Bench {
     /// A TOML file, or the name of a built-in configuration (see `gan-cli train --help`).
     #[arg(long, value_name = "FILE", default_value = "mnist-5k")]
     pub(crate) config: PathBuf,
-    /// Change a key of the configuration; may be repeated.
+    /// Change one key of the configuration. You can repeat this option.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Images in a batch. [default: the configuration's]
+    /// Number of images in a batch. [default: the configuration's]
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<usize>,
-    /// Steps that are timed, after 3 that are not.
+    /// Number of timed steps. Three untimed steps come first.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) steps: u32,
-    /// Do not time the generator alone.
+    /// Do not measure how fast the generator draws images.
     #[arg(long)]
     pub(crate) no_sampling: bool,
-    /// One line of JSON in place of the table.
+    /// Print one line of JSON instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -235,12 +245,12 @@ Examples:
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Device {
-    /// cpu, cuda, cuda:N or metal.
+    /// The device that computes: cpu, cuda, cuda:N or metal.
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: String,
 }
 
-/// Takes the name of a data set of which `is_meant` holds, and lists these in `--help`.
+/// Parses the name of a data set for which `is_meant` is true. `--help` lists these names.
 fn data_set(is_meant: fn(&Source) -> bool) -> impl TypedValueParser<Value = Source> {
     let names =
         Source::all().filter(is_meant).map(|source| PossibleValue::new(source.name).help(source.summary));

@@ -1,4 +1,5 @@
-//! One experiment: a TOML file, the overrides of the command line, and what a resume may not change.
+//! One experiment: a TOML file, the overrides of the command line, and what a resume may not
+//! change.
 
 mod checks;
 mod every;
@@ -18,22 +19,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The whole of a configuration file.
+/// A whole configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
-    /// Decides the initial weights, the noise and the order of the data.
+    /// Determines the initial weights, the noise and the order of the data.
     pub(crate) seed: u64,
     pub(crate) data: DataConfig,
     pub(crate) model: ModelConfig,
     pub(crate) train: TrainConfig,
-    /// In a file its keys stand in the table `train`, from which [`table::split`] takes them.
+    /// In a file, these keys are in the table `train`. [`table::split`] takes them out of it.
     #[serde(skip)]
     pub(crate) reporting: Reporting,
 }
 
-/// The files of `configs/`, so that an installed program has them too. The link to them in this crate puts them into its
-/// package.
+/// The files of `configs/`. They are compiled in, so that an installed program has them too. This
+/// crate has a link to the directory, because its package must contain the files.
 pub(crate) const BUILT_IN: [(&str, &str); 16] = [
     ("mnist-5k", include_str!("../configs/mnist-5k.toml")),
     ("mlp-001", include_str!("../configs/mlp-001.toml")),
@@ -54,8 +55,8 @@ pub(crate) const BUILT_IN: [(&str, &str); 16] = [
 ];
 
 impl Config {
-    /// Reads `file`, or the built-in configuration of that name, and applies `KEY=VALUE` overrides
-    /// before anything is checked, so that they get the same checks.
+    /// Reads `file`, or the built-in configuration with that name. It applies the `KEY=VALUE`
+    /// overrides before it checks anything, so that they get the same checks.
     pub(crate) fn load(file: &Path, sets: &[String]) -> Result<Self> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -80,7 +81,7 @@ impl Config {
         Ok(Self { reporting: table::read(reporting, "train")?, ..config })
     }
 
-    /// Checks every value by itself. What must go together is for [`Self::check`], once it is
+    /// Checks each value separately. [`Self::check`] checks which values fit together, once it is
     /// known which data are read.
     fn validate(&self) -> Result<()> {
         self.model.validate()?;
@@ -88,15 +89,16 @@ impl Config {
         self.reporting.validate()
     }
 
-    /// The file's text with every default written out.
+    /// The file's text with all defaults written out.
     pub(crate) fn to_toml(&self) -> Result<String> {
         let mut table = toml::Table::try_from(self)?;
         table::join(&mut table, toml::Table::try_from(&self.reporting)?);
         Ok(toml::to_string(&table)?)
     }
 
-    /// Finds the files that are named, so that a resume does from another working directory: those of the data (see
-    /// [`set_data_dir`]), and the classifier's.
+    /// Makes the paths in the configuration absolute, so that a resume from another working
+    /// directory finds the files. These are the files of the data (see [`set_data_dir`]) and of the
+    /// classifier.
     pub(crate) fn find_files(&mut self, data_dir: Option<&Path>) -> Result<()> {
         set_data_dir(&mut self.data, data_dir)?;
         if let Some(features) =
@@ -110,14 +112,14 @@ impl Config {
         Ok(())
     }
 
-    /// Real images in a step.
+    /// Number of real images in a step.
     pub(crate) fn images_per_step(&self) -> usize {
         self.train.images_per_step(self.data.batch_size)
     }
 
-    /// What a checkpoint of this experiment must agree in, by dotted key; the data's fingerprint
-    /// comes later. A run may go on with another length, with data that lie elsewhere, and with
-    /// another [`Reporting`].
+    /// The settings that a checkpoint of this experiment must have too, by dotted key. The caller
+    /// adds the data's fingerprint. A run may continue with another length, with data in another
+    /// place, and with another [`Reporting`].
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut fixed = self.clone();
         (fixed.data.dir, fixed.train.steps, fixed.train.epochs) = (None, None, None);
@@ -125,7 +127,8 @@ impl Config {
     }
 }
 
-/// Takes `--data-dir`, else `GAN_DATA_DIR` where the data set reads a directory and has none.
+/// Sets the data's directory to that of `--data-dir`. Without the option it uses `GAN_DATA_DIR` if
+/// the data set reads a directory and has none.
 pub(crate) fn set_data_dir(data: &mut DataConfig, flag: Option<&Path>) -> Result<()> {
     let dir = match (flag, &data.dir, dir_from_environment()) {
         (Some(dir), ..) => dir.to_owned(),
@@ -141,7 +144,7 @@ pub(crate) fn set_data_dir(data: &mut DataConfig, flag: Option<&Path>) -> Result
     Ok(())
 }
 
-/// `GAN_DATA_DIR`.
+/// The value of `GAN_DATA_DIR`, if it is set.
 pub(crate) fn dir_from_environment() -> Option<PathBuf> {
     std::env::var_os("GAN_DATA_DIR").filter(|dir| !dir.is_empty()).map(Into::into)
 }
@@ -241,7 +244,7 @@ mod tests {
         assert_eq!(settings(&[]), settings(&watched));
         assert_ne!(settings(&[]), settings(&["train.generator.lr=0.5"]));
         assert_ne!(settings(&[]), settings(&["seed=999"]));
-        // The keys of runs that earlier versions wrote.
+        // Runs that earlier versions wrote have these keys.
         let keys = settings(&["train.epochs=2", "data.dir=x", "train.evaluate.every-kimg=1"]);
         let keys: Vec<&str> = keys.keys().map(String::as_str).collect();
         assert!(keys.contains(&"train.loss") && keys.contains(&"train.r1.gamma"), "{keys:?}");

@@ -1,4 +1,4 @@
-//! `--device`.
+//! The option `--device`.
 
 use crate::exit::usage;
 use anyhow::{Result, anyhow};

@@ -1,37 +1,39 @@
-//! Images from a generator, a chunk at a time.
+//! Draws images from a generator, a chunk at a time.
 
 use anyhow::Result;
 use candle_core::Tensor;
 use gan_models::{Generator, Latents};
 use gan_ops::rng::Stream;
 
-/// Images drawn at once: enough to keep the cores busy, little enough to bound the memory.
+/// Number of images drawn at once. It is large enough to keep the cores busy and small enough to
+/// limit the memory.
 const CHUNK: usize = 64;
 
-/// Columns of a grid of `count` images that is as square as it gets.
+/// Number of columns that makes a grid of `count` images as square as possible.
 pub(crate) fn columns(count: usize) -> usize {
     (count as f64).sqrt().ceil() as usize
 }
 
-/// Images `[n, C, H, W]` in [-1, 1], a chunk at a time. Which image comes i-th depends on the seed and
-/// i, not on how many are drawn, but for rounding: a product of other dimensions may add in another order.
+/// Draws images `[n, C, H, W]` in [-1, 1], a chunk at a time. The i-th image depends on the seed
+/// and on i, not on the number of images. Only rounding may differ: a matrix product of another
+/// size may add in another order.
 #[derive(Debug)]
 pub(crate) struct Drawing<'a> {
     generator: &'a Generator,
     inputs: Inputs,
     count: usize,
-    /// Where the generator has classes.
+    /// Present if the generator has classes and its latents come from a seed.
     labels: Option<Labels>,
 }
 
-/// Which class each image is to be of.
+/// The class of each image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Labels {
-    /// Of so many classes, one after the other.
+    /// This number of classes, in turn: 0, 1, 2, ...
     InTurn(usize),
-    /// All of one.
+    /// This class for every image.
     One(u8),
-    /// So many of the first, as many of the next.
+    /// This number of images of class 0, then as many of class 1, and so on.
     Rows(usize),
 }
 
@@ -45,7 +47,7 @@ impl Labels {
     }
 }
 
-/// What the generator is given.
+/// The input of the generator.
 #[derive(Debug)]
 enum Inputs {
     Given(Tensor),
@@ -53,7 +55,8 @@ enum Inputs {
 }
 
 impl<'a> Drawing<'a> {
-    /// `count` images from the latents of `seed`; of a generator with classes, one of each in turn.
+    /// Draws `count` images from the latents of `seed`. A generator with classes draws the classes
+    /// in turn.
     pub(crate) fn seeded(generator: &'a Generator, seed: u64, count: usize) -> Self {
         let latents = generator.config().latents();
         let labels = latents.classes().map(Labels::InTurn);
@@ -61,17 +64,19 @@ impl<'a> Drawing<'a> {
         Self { generator, inputs, count, labels }
     }
 
-    /// An image of each of the latents `[N, latent_dim]`, with labels behind them where the generator has classes.
+    /// Draws one image for each row of `latents: [N, latent_dim]`. If the generator has classes,
+    /// each row ends with the elements of its class.
     pub(crate) fn of_latents(generator: &'a Generator, latents: Tensor) -> Result<Self> {
         Ok(Self { generator, count: latents.dim(0)?, inputs: Inputs::Given(latents), labels: None })
     }
 
-    /// The same seed's images of these classes.
+    /// Draws images of these classes from the same seed.
     pub(crate) fn of_classes(self, labels: Labels) -> Self {
         Self { labels: Some(labels), ..self }
     }
 
-    /// No element of a seed's latents farther from 0 than `limit`, if there is one.
+    /// Draws latents again so that no element is farther from 0 than `limit`. It changes nothing
+    /// without a limit or with given latents.
     pub(crate) fn truncated(mut self, limit: Option<f64>) -> Result<Self> {
         if let (Inputs::Seeded(_, latents), Some(limit)) = (&mut self.inputs, limit) {
             *latents = latents.truncated(limit)?;
@@ -83,18 +88,19 @@ impl<'a> Drawing<'a> {
         self.count
     }
 
-    /// What each image was asked to be, where the generator has classes and chose the latents.
+    /// The requested class of each image, if the generator has classes and the latents come from a
+    /// seed.
     pub(crate) fn labels(&self) -> Option<Vec<u8>> {
         self.labels.map(|labels| (0..self.count).map(|index| labels.of(index)).collect())
     }
 
-    /// `[N, C, H, W]`.
+    /// Shape `[N, C, H, W]` of all images.
     pub(crate) fn shape(&self) -> [usize; 4] {
         let [channels, height, width] = self.generator.config().image_shape();
         [self.count, channels, height, width]
     }
 
-    /// The images in order.
+    /// The images in order, in chunks.
     pub(crate) fn chunks(mut self) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
         (0..self.count).step_by(CHUNK).map(move |start| {
             let n = CHUNK.min(self.count - start);

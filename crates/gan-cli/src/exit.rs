@@ -1,4 +1,4 @@
-//! From a result to an exit code and one message.
+//! Turns a result into an exit code and one message.
 
 use gan_data::DataError;
 use gan_models::ModelError;
@@ -22,22 +22,22 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     Usage(message.into()).into()
 }
 
-/// How a command ended when it did not fail.
+/// How a command ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Done,
     Interrupted,
-    /// A verdict on the run's health, which was said where it was found.
+    /// A verdict on the run's health stopped the run. It was reported when it was found.
     Failing,
 }
 
-/// Of [`End::Failing`].
+/// The exit code of [`End::Failing`].
 const FAILING: u8 = 3;
 
-/// 128 + SIGINT, as shells have it.
+/// 128 + SIGINT, which is the convention of shells.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// Prints an error as one message and gives the exit code.
+/// Prints an error as one message and returns the exit code.
 pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
     let error = match result {
         Ok(End::Done) => return ExitCode::SUCCESS,
@@ -45,11 +45,12 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
         Ok(End::Failing) => return ExitCode::from(FAILING),
         Err(error) => error,
     };
-    // A closed pipe (`gan-cli inspect ... | head -1`) is the reader's way to say that it has enough.
+    // The reader of the output closed the pipe because it needs no more (`gan-cli inspect ... |
+    // head -1`). This is not a failure.
     if error.chain().any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    // Transparent wrappers repeat their source's text; each text is said once.
+    // A transparent wrapper repeats the text of its source. Each text is printed only once.
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if cause.starts_with(&message) {
@@ -58,7 +59,7 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
             message = format!("{message}: {cause}");
         }
     }
-    // candle appends a backtrace to its messages where RUST_BACKTRACE is set.
+    // candle appends a backtrace to its messages if RUST_BACKTRACE is set.
     let mut lines = message.lines();
     let mut shown = lines.next().unwrap_or_default().to_owned();
     for line in lines.take_while(|line| !is_frame(line)) {

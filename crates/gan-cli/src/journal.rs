@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one JSON object a line, each with the `step` it was written at.
+//! The file `metrics.jsonl`: one JSON object per line. Each has the `step` at which it was written.
 
 use anyhow::{Context, Result};
 use gan_files::write_atomically;
@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// The file of a run that is under way.
+/// The file of a run that is training.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
@@ -16,7 +16,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the file to go on after `step` steps: later lines, of work that was lost, are dropped.
+    /// Opens the file to continue after `step` steps. It drops later lines, because their work was
+    /// lost.
     pub(crate) fn open(path: &Path, step: u64) -> Result<Self> {
         let at = || path.display().to_string();
         cut(path, step, &[]).with_context(at)?;
@@ -28,19 +29,21 @@ impl Journal {
     pub(crate) fn append(&self, line: &impl Serialize) -> Result<()> {
         let at = || self.path.display().to_string();
         let text = to_text(line)?;
-        // One write, so that a kill leaves whole lines or, at worst, one that a resume drops.
+        // This is one write, so a kill leaves whole lines, or one partial line that a resume drops.
         (&self.file).write_all(&text).with_context(at)?;
-        // On the disk before any later checkpoint is, or a resume after a power failure would miss the line.
+        // The line must be on the disk before a later checkpoint is. Otherwise it could be missing
+        // in a resume after a power failure.
         self.file.sync_data().with_context(at)
     }
 
-    /// Drops the lines after `step` and appends another, in one go: a crash leaves all of the old lines or the new ones.
+    /// Drops the lines after `step` and appends one, in one atomic write. A crash leaves either all
+    /// the old lines or all the new ones.
     pub(crate) fn rewind(path: &Path, step: u64, line: &impl Serialize) -> Result<()> {
         cut(path, step, &to_text(line)?).with_context(|| path.display().to_string())
     }
 }
 
-/// The lines that are a `T`, in order; others are passed over. None without the file.
+/// The lines that are a `T`, in order. Other lines are skipped. Without the file there are none.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     match std::fs::read(path) {
         Ok(bytes) => {
@@ -57,21 +60,21 @@ fn to_text(line: &impl Serialize) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// How many lines are no JSON, of a run that is not under way.
+/// Number of lines that are not JSON. The run must not be training.
 pub(crate) fn damaged(path: &Path) -> Result<usize> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).count())
 }
 
-/// Keeps the lines up to `step`, and `more`.
+/// Keeps the lines up to `step`, and appends `more`.
 fn cut(path: &Path, step: u64, more: &[u8]) -> Result<()> {
-    /// All that a line must have.
+    /// The field that every line must have.
     #[derive(Deserialize)]
     struct Dated {
         step: u64,
     }
-    // Bytes that are no text can only be what a crash left of the last line.
+    // Only a crash can leave bytes that are not text, and only in the last line.
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => vec![],

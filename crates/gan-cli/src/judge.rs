@@ -1,4 +1,5 @@
-//! Images as the metrics want them: real ones to judge by, generated ones to be judged.
+//! Prepares images for the metrics: the real images, and the generated images that are compared
+//! with them.
 
 use crate::config::Config;
 use anyhow::Result;
@@ -10,14 +11,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Side of the largest images that real ones are enlarged to before the classifier reduces all of them: to judge a program's
-/// 512x512 images must not take the memory of 60,000 real ones as large.
+/// Largest side to which real images are enlarged before the classifier reduces them. Without this
+/// limit, an evaluation of 512x512 images would need the memory for 60,000 real images of that
+/// size.
 const LARGEST: usize = 64;
 
-/// Name of the classifier for data that none inside the program knows.
+/// Name of the classifier for data that no classifier inside the program was trained on.
 const OF_STRANGERS: &str = "mnist";
 
-/// The classifier of `file`, or the one inside the program for this data set.
+/// The classifier in `file`, or the program's own classifier for this data set.
 pub(crate) fn classifier(file: Option<&Path>, data: Source) -> Result<Classifier> {
     Ok(match file {
         Some(file) => Classifier::load(file, &Device::Cpu)?,
@@ -25,29 +27,31 @@ pub(crate) fn classifier(file: Option<&Path>, data: Source) -> Result<Classifier
     })
 }
 
-/// Whether a classifier that learned on data of the name `learned` knows this data set: it is the same, or has the same
-/// classifier, as a part and what is composed of it have.
+/// Whether a classifier that was trained on the data set `learned` can classify `data`. It can if
+/// the two data sets use the same classifier. A part of a data set, and a data set composed of it,
+/// use the same one.
 fn knows(learned: &str, data: Source) -> bool {
     let family = |source: Source| source.classifier.unwrap_or(source.name);
     learned.parse().map_or(learned, family) == family(data)
 }
 
-/// A classifier, and the real images as it sees them.
+/// A classifier, and the features of the real images that it computed.
 #[derive(Debug)]
 pub(crate) struct Judges {
     pub(crate) classifier: Classifier,
     pub(crate) reference: Reference,
-    /// What the channels of the images to be judged are.
+    /// What the channels of the evaluated images are.
     pub(crate) channels: Channels,
-    /// Whether the classifier's classes are the data's.
+    /// Whether the classifier's classes are the classes of the data.
     pub(crate) tells_classes: bool,
-    /// Images to draw, as many as real ones are held out or fewer.
+    /// Number of images to draw. It is at most the number of held-out real images.
     pub(crate) count: usize,
 }
 
 impl Judges {
-    /// Those that a configuration wants during training. Copies of training images are for the command `evaluate`: looking
-    /// for them takes as long as all the rest.
+    /// What the configuration needs to evaluate during training, if it asks for this. It does not
+    /// search for copies of training images, because the search takes as long as all the rest. The
+    /// command `evaluate` does that.
     pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
         let Some(evaluate) = &config.reporting.evaluate else { return Ok(None) };
         let start = Instant::now();
@@ -72,7 +76,7 @@ impl Judges {
     }
 }
 
-/// Says that a classifier learned on other data.
+/// Warns that the classifier was trained on other data.
 pub(crate) fn warn_of_features(data: &str) {
     tracing::warn!(
         "the features were learned on {data}: on other images they say little (a classifier of your own: \
@@ -80,7 +84,7 @@ pub(crate) fn warn_of_features(data: &str) {
     );
 }
 
-/// Whether images come with their pixels, without which nothing is said about memorisation.
+/// Whether the pixels of the images are kept. Without pixels, memorisation cannot be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pixels {
     Kept,
@@ -90,28 +94,28 @@ pub(crate) enum Pixels {
 /// What the channels of an image are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channels {
-    /// A digit each, so that there are modes to count.
+    /// Each channel is a digit, so modes can be counted.
     Digits,
-    /// The colours of one thing.
+    /// The channels are the colours of one picture.
     Colours,
 }
 
-/// Real images.
+/// The real images of an evaluation.
 #[derive(Debug)]
 pub(crate) struct Real {
-    /// What was trained on.
+    /// The images that the run was trained on.
     trained: Arc<Dataset>,
-    /// What generated images are compared with.
+    /// The images that generated images are compared with.
     reference: Arc<Dataset>,
-    /// What is judged beside them.
+    /// Real images that are evaluated in the same way as the generated ones. They give the floor.
     held_out: Dataset,
     source: Source,
     channels: usize,
-    /// What the last two are, in words.
+    /// Names of `reference` and `held_out` for messages.
     pub(crate) names: Names,
 }
 
-/// Names of real images.
+/// Names of sets of real images.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) reference: String,
@@ -119,9 +123,10 @@ pub(crate) struct Names {
 }
 
 impl Real {
-    /// Data like those of `config`, to judge images of `channels` and `size`. All of them, whatever the limit, are compared
-    /// with, but of a composed data set a part. Where there is no test split, every other image is held out of that, though it
-    /// may have been trained on.
+    /// Loads the data of `config`, to evaluate images of `channels` and `size`. The comparison uses
+    /// all images and ignores `data.limit`, but only a part of a composed data set. Without a test
+    /// split, every second image of the comparison set is held out. The run may have been trained
+    /// on these images.
     pub(crate) fn load(config: &DataConfig, size: usize, channels: usize) -> Result<Self> {
         let size = if size > LARGEST { SIDE } else { size };
         let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
@@ -148,7 +153,8 @@ impl Real {
         Ok(Self { trained, reference, held_out, source: config.name, channels, names })
     }
 
-    /// What is needed to judge `count` images. Of a composed data set this is fewer: any are as good as any others.
+    /// Reduces a composed data set to the number of images that an evaluation of `count` images
+    /// needs. Any of its images serve equally well. Other data stay as they are.
     pub(crate) fn for_judging(self, count: usize) -> Self {
         let Some(composed) = self.source.composed() else { return self };
         let compared = composed.compared_for_each * count;
@@ -161,33 +167,35 @@ impl Real {
         self.reference.name()
     }
 
-    /// Images that are not compared with.
+    /// Number of held-out images.
     pub(crate) fn held_out_count(&self) -> usize {
         self.held_out.len()
     }
 
-    /// Images that copies are sought among.
+    /// Number of images among which copies are searched for.
     pub(crate) fn trained_count(&self) -> usize {
         self.trained.len()
     }
 
-    /// Images that are compared with.
+    /// Number of images that generated images are compared with.
     pub(crate) fn reference_count(&self) -> usize {
         self.reference.len()
     }
 
-    /// Whether the classifier learned on these data, so that its classes are theirs.
+    /// Whether the classifier was trained on these data, so that its classes are the data's
+    /// classes.
     pub(crate) fn is_known_to(&self, classifier: &Classifier) -> bool {
         knows(&classifier.record().data, self.source)
     }
 
-    /// What the channels are to a classifier, which may not tell digits apart.
+    /// What the channels are for this classifier. They are digits only if the classifier can tell
+    /// digits apart.
     pub(crate) fn channels_hold(&self, classifier: &Classifier) -> Channels {
         let classes = self.source.composed().and_then(|composed| composed.of.classes());
         if classes == Some(classifier.record().classes) { Channels::Digits } else { Channels::Colours }
     }
 
-    /// All that the metrics need of the real images.
+    /// All that the metrics need from the real images.
     pub(crate) fn reference(&self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
         let look =
             |data| sample(classifier, self.chunks(data), Pixels::Dropped, self.channels_hold(classifier));
@@ -214,7 +222,7 @@ impl Real {
     }
 }
 
-/// Images `[n, C, H, W]` in [-1, 1], chunk by chunk, as the classifier sees them.
+/// Computes the classifier's features of images `[n, C, H, W]` in [-1, 1], chunk by chunk.
 pub(crate) fn sample(
     classifier: &Classifier,
     chunks: impl Iterator<Item = Result<Tensor>>,
@@ -242,7 +250,8 @@ pub(crate) fn sample(
     })
 }
 
-/// Calls the distance by the data of its features, `mnist_fd`, so that nobody takes it for another.
+/// Renames the distance after the data of its classifier, for example `mnist_fd`, so that nobody
+/// confuses it with another distance.
 pub(crate) fn name_distance(evaluation: &mut serde_json::Value, features: &str) {
     if let Some(fields) = evaluation.as_object_mut()
         && let Some(distance) = fields.remove("frechet_distance")
@@ -262,7 +271,7 @@ mod tests {
             let record = classifier(None, source).unwrap().record().clone();
             assert_eq!(knows(&record.data, source), source.classifier.is_some(), "{source}");
             assert!(source.classifier.is_none_or(|name| PINNED.contains(&name)), "{source}");
-            // One of your own that learned on it.
+            // A user's own classifier that was trained on this data set.
             assert!(knows(source.name, source), "{source}");
         }
         let source = |name: &str| name.parse::<Source>().unwrap();

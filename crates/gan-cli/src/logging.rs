@@ -1,4 +1,4 @@
-//! Log lines on standard error that do not tear the progress bar.
+//! Log lines on standard error that do not break the progress bar.
 
 use indicatif::MultiProgress;
 use std::io::{IsTerminal, Write, stderr};
@@ -10,10 +10,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// Every progress bar hangs here, so that a log line can step over it.
+/// Every progress bar is registered here, so that a log line does not write over it.
 pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Sends `tracing` events to standard error, in colour only on a terminal.
+/// Sends `tracing` events to standard error. They are in colour only on a terminal.
 pub(crate) fn start(verbose: u8, quiet: u8) {
     let level = match (verbose, quiet) {
         (_, 2..) => Level::ERROR,
@@ -22,7 +22,7 @@ pub(crate) fn start(verbose: u8, quiet: u8) {
         (1, 0) => Level::DEBUG,
         (_, 0) => Level::TRACE,
     };
-    // A library's own complaint beside ours would make two errors of one.
+    // A library's own message beside ours would report one error twice.
     let others = if verbose > 1 { LevelFilter::TRACE } else { LevelFilter::OFF };
     let ours =
         ["gan_cli", "gan_data", "gan_metrics", "gan_models", "gan_train"].map(|target| (target, level));
@@ -31,7 +31,7 @@ pub(crate) fn start(verbose: u8, quiet: u8) {
         .with_writer(|| AboveBars)
         .event_format(fmt::format().without_time().with_target(verbose > 1).compact())
         .with_filter(Targets::new().with_default(others).with_targets(ours));
-    // Fails only if a subscriber is set already, and this is the program's one.
+    // It fails only if a subscriber is set already. The program sets no other.
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 

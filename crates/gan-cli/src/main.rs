@@ -1,4 +1,4 @@
-//! The `gan-cli` program: composes the libraries, and is the only crate that prints.
+//! The `gan-cli` program. It combines the libraries and is the only crate that prints.
 
 mod args;
 mod commands;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    // SAFETY: the first thing this process does, parsing its arguments aside; no thread has been started.
+    // SAFETY: only argument parsing has run before this point, so no other thread exists.
     #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
     unsafe {
         gan_ops::threads::settle(args.threads.and_then(|threads| NonZero::new(threads.into())));

@@ -1,10 +1,11 @@
-//! Reading `.npy` files of other programs.
+//! Reads `.npy` files that other programs wrote.
 
 use anyhow::{Result, bail};
 use npyz::{DType, NpyFile, Order};
 use std::path::Path;
 
-/// Finite f32 values of a file whose shape `fits`; `expected` says in words what does.
+/// Reads finite f32 values. The shape must satisfy `fits`. `expected` describes such shapes in
+/// words.
 pub(crate) fn read_f32(
     path: &Path,
     expected: &str,
@@ -29,16 +30,16 @@ pub(crate) fn read_f32(
     Ok((shape, values))
 }
 
-/// Images of a file.
+/// The images of a file.
 pub(crate) struct Array {
-    /// `[N, C, S, S]`.
+    /// Shape `[N, C, S, S]`.
     pub(crate) shape: [usize; 4],
     pub(crate) values: Vec<f32>,
-    /// Whether they were whole numbers from 0 to 255.
+    /// Whether the values were whole numbers from 0 to 255 (u8).
     pub(crate) bytes: bool,
 }
 
-/// Finite f32, f64 or u8 values of shape `[N, C, S, S]` or `[N, S, S]`, C 1 or 3.
+/// Reads finite f32, f64 or u8 values of shape `[N, C, S, S]` or `[N, S, S]`, where C is 1 or 3.
 pub(crate) fn read_images(path: &Path) -> Result<Array> {
     let bytes = std::fs::read(path)?;
     let npy = open(&bytes)?;
@@ -73,7 +74,7 @@ pub(crate) fn read_images(path: &Path) -> Result<Array> {
     Ok(Array { shape, values, bytes: is_bytes })
 }
 
-/// A file that is not shorter than it says.
+/// Opens a file after a check that it is as long as its header says.
 fn open(bytes: &[u8]) -> Result<NpyFile<&[u8]>> {
     let all = |sides: &mut dyn Iterator<Item = u64>| sides.fold(1, u64::saturating_mul);
     let check = |elements: u64| {
@@ -82,7 +83,8 @@ fn open(bytes: &[u8]) -> Result<NpyFile<&[u8]>> {
         }
         Ok(())
     };
-    // As numpy writes it, before npyz reads it: npyz multiplies the sides without a check.
+    // Reads the shape as numpy writes it, before npyz reads it, because npyz multiplies the sides
+    // without a check for overflow.
     let header = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).into_owned();
     if let Some((shape, _)) = header.split_once("'shape':").and_then(|(_, rest)| rest.split_once(')')) {
         let sides = shape.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());

@@ -1,4 +1,4 @@
-//! The lines of `metrics.jsonl`, and what they tell of a run.
+//! The lines of `metrics.jsonl`, and what they say about a run.
 
 use crate::{journal, judge};
 use anyhow::Result;
@@ -8,37 +8,37 @@ use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Losses of a step, and how fast steps are.
+/// The losses of a step, and the speed of training.
 #[derive(Debug, Serialize)]
 pub(crate) struct LossesLine {
     pub(crate) step: u64,
     pub(crate) epoch: f64,
-    /// Real images until now.
+    /// Number of real images used so far.
     pub(crate) images: u64,
-    /// Seconds of training until now.
+    /// Seconds of training so far.
     pub(crate) seconds: f64,
-    /// Since the line before.
+    /// Measured since the previous line.
     pub(crate) images_per_s: f64,
     pub(crate) d_loss: f32,
     pub(crate) g_loss: f32,
-    /// On D's gradient, if there is any.
+    /// The penalty on D's gradient, if there is any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) penalty: Option<f32>,
-    /// `D(x)`, of a loss that has it.
+    /// Mean `D(x)`, if the loss has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) d_real: Option<f32>,
-    /// `D(G(z))`, of a loss that has it.
+    /// Mean `D(G(z))`, if the loss has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) d_fake: Option<f32>,
     pub(crate) lr_g: f64,
     pub(crate) lr_d: f64,
 }
 
-/// How the generator was judged.
+/// The result of an evaluation of the generator.
 #[derive(Debug)]
 pub(crate) struct EvaluationLine {
     pub(crate) step: u64,
-    /// Data of the classifier whose features were compared: the distance is called by their name.
+    /// The data set on which the classifier was trained. The distance is named after it.
     pub(crate) features: String,
     pub(crate) evaluation: Evaluation,
 }
@@ -51,21 +51,21 @@ impl Serialize for EvaluationLine {
     }
 }
 
-/// The data, before the first check.
+/// Measurements of the data, before the first check.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct BaselineLine {
     pub(crate) step: u64,
     pub(crate) baseline: Baseline,
 }
 
-/// A check.
+/// The measurements of one health check.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HealthLine {
     pub(crate) step: u64,
     pub(crate) health: Vitals,
 }
 
-/// What became certain with the check of its step.
+/// A verdict that the check at its step reached.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct VerdictLine {
     pub(crate) step: u64,
@@ -79,37 +79,37 @@ pub(crate) struct RollbackLine {
     pub(crate) rollback: Rollback,
 }
 
-/// Why a run went back, and what it changed.
+/// Why a run went back, and what changed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Rollback {
-    /// The step it had reached.
+    /// The step from which the run went back.
     pub(crate) from: u64,
     pub(crate) verdict: Verdict,
-    /// The rates from here on.
+    /// Learning rates from now on.
     pub(crate) lr_g: f64,
     pub(crate) lr_d: f64,
 }
 
-/// What was done about a verdict, once it was done: a run that was killed before does it when it
-/// goes on.
+/// Records that the action after a verdict is complete. If a run is killed before this line, it
+/// repeats the action when it continues.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ActedLine {
     pub(crate) step: u64,
     pub(crate) acted: Acted,
 }
 
-/// What a run can do about a verdict.
+/// An action of a run after a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Acted {
-    /// It ended with the verdict of that step.
+    /// The run ended with the verdict of that step.
     Stopped,
-    /// All that belongs to the rollback to that step is done.
+    /// The run went back to that step, and all parts of the rollback are complete.
     WentBack,
 }
 
-/// The run's monitor as its records up to the step `until` leave it; none where its health was
-/// never looked at.
+/// Builds the run's monitor again from its records up to the step `until`. It is `None` if the
+/// run's health was never checked.
 pub(crate) fn replay(path: &Path, until: u64) -> Result<Option<Monitor>> {
     let baselines: Vec<BaselineLine> = journal::read(path)?;
     let baseline = baselines.into_iter().rfind(|line| line.step <= until);
@@ -123,7 +123,7 @@ pub(crate) fn replay(path: &Path, until: u64) -> Result<Option<Monitor>> {
     Ok(Some(monitor))
 }
 
-/// What to add to the news that there is no verdict.
+/// Text that follows a report without verdicts: whether the run had enough checks for each rule.
 pub(crate) fn patience(monitor: &Monitor) -> String {
     let too_few = |(all, seen)| {
         format!(" (some verdicts need {all} at 500 steps' distance or more, this run has {seen})")
@@ -131,17 +131,17 @@ pub(crate) fn patience(monitor: &Monitor) -> String {
     monitor.patience().map(too_few).unwrap_or_default()
 }
 
-/// Whether the run has gone back before, where to and why.
+/// The run's last rollback, if it has gone back.
 pub(crate) fn rollback(path: &Path) -> Result<Option<RollbackLine>> {
     Ok(journal::read::<RollbackLine>(path)?.pop())
 }
 
-/// Whether that was done at `step`.
+/// Whether this action was completed at `step`.
 pub(crate) fn has_acted(path: &Path, acted: Acted, step: u64) -> Result<bool> {
     Ok(journal::read::<ActedLine>(path)?.iter().any(|line| line.acted == acted && line.step == step))
 }
 
-/// Every verdict that was written down.
+/// All recorded verdicts.
 pub(crate) fn verdicts(path: &Path) -> Result<Vec<Verdict>> {
     Ok(journal::read::<VerdictLine>(path)?.into_iter().map(|line| line.verdict).collect())
 }

@@ -1,4 +1,4 @@
-//! The directory of a run: which one, and what lies where in it.
+//! The directory of a run: how it is chosen, and where its files are.
 
 use crate::exit::usage;
 use anyhow::{Context, Result};
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// A run's directory, held by this process alone.
+/// A run's directory. Only this process may write to it.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// Released when the process ends, however it ends.
+    /// The system releases it when the process ends, in whatever way.
     _lock: File,
 }
 
 impl RunDir {
-    /// Makes the directory of a new run.
+    /// Creates the directory of a new run.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         if is_run(path) {
             return Err(usage(format!(
@@ -26,7 +26,7 @@ impl RunDir {
         Self::open(path)
     }
 
-    /// Makes or takes the directory of a run to go on with.
+    /// Opens the directory of a run to continue, and creates what is missing.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let at = || path.display().to_string();
         std::fs::create_dir_all(path.join("samples")).with_context(at)?;
@@ -36,7 +36,7 @@ impl RunDir {
             Err(TryLockError::WouldBlock) => {
                 return Err(usage(format!("{} is being trained by another process", path.display())));
             }
-            // A file system without locks is no reason not to train.
+            // Training is still possible on a file system without locks.
             Ok(()) | Err(TryLockError::Error(_)) => (),
         }
         for directory in [path.to_owned(), path.join("samples"), path.join(BEST)] {
@@ -57,7 +57,7 @@ impl RunDir {
         metrics(&self.path)
     }
 
-    /// Directory of the best generator.
+    /// The directory of the best generator.
     pub(crate) fn best(&self) -> PathBuf {
         self.path.join(BEST)
     }
@@ -70,17 +70,18 @@ impl RunDir {
         generator(&self.path)
     }
 
-    /// The generator's average.
+    /// The file of the averaged generator.
     pub(crate) fn ema(&self) -> PathBuf {
         ema(&self.path)
     }
 
-    /// The grid drawn after `step` steps.
+    /// The file of the grid that is drawn after `step` steps.
     pub(crate) fn samples(&self, step: u64) -> PathBuf {
         samples(&self.path, step)
     }
 
-    /// Deletes what was drawn and judged after `step`, of a part of the run that is undone.
+    /// Deletes the grids and the best generator of steps after `step`, because a rollback undoes
+    /// that part of the run.
     pub(crate) fn forget_after(&self, step: u64) -> Result<()> {
         let at = || self.path.display().to_string();
         for entry in std::fs::read_dir(self.path.join("samples")).with_context(at)? {
@@ -97,7 +98,7 @@ impl RunDir {
     }
 }
 
-/// Deletes the files that were being written when an earlier process was killed.
+/// Deletes partial files, which an earlier process was writing when it was killed.
 fn sweep(directory: &Path) -> std::io::Result<()> {
     if !directory.exists() {
         return Ok(());
@@ -112,20 +113,21 @@ fn sweep(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Directory in a run of the generator that came nearest to the data.
+/// The directory, inside a run, of the generator with the smallest distance to the data.
 const BEST: &str = "best";
 
-/// What is known of a run's best generator.
+/// The record of a run's best generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Best {
     pub(crate) step: u64,
     pub(crate) frechet_distance: f64,
-    /// How it was judged: distances of other numbers of images or in other features are no match.
+    /// How the generator was evaluated. Distances with another number of images or with other
+    /// features cannot be compared.
     pub(crate) count: usize,
     pub(crate) features: Option<PathBuf>,
 }
 
-/// The best generator of the run at `path`, if it was looked for and its record can be read.
+/// The best generator of the run at `path`, if the run was evaluated and the record is readable.
 pub(crate) fn best(path: &Path) -> Option<Best> {
     let path = best_record(&path.join(BEST));
     let read = std::fs::read(&path).map_err(anyhow::Error::new);
@@ -144,7 +146,8 @@ pub(crate) fn best_record(directory: &Path) -> PathBuf {
     directory.join("evaluation.json")
 }
 
-/// The generator to draw from: a run's best, if it was looked for, else its average, if there is one, else its last.
+/// The generator to draw from: the run's best if there is one, else its average if there is one,
+/// else its last.
 pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
     let file = generator(&path.join(BEST));
     match best(path).filter(|_| file.exists()) {
@@ -159,32 +162,32 @@ pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
     }
 }
 
-/// The metrics of the run at `path`.
+/// The metrics file of the run at `path`.
 pub(crate) fn metrics(path: &Path) -> PathBuf {
     path.join("metrics.jsonl")
 }
 
-/// The grid of the run at `path` that was drawn after `step` steps.
+/// The grid that the run at `path` drew after `step` steps.
 pub(crate) fn samples(path: &Path, step: u64) -> PathBuf {
     path.join(format!("samples/step-{step:08}.png"))
 }
 
-/// The generator of the run at `path`.
+/// The last generator of the run at `path`.
 pub(crate) fn generator(path: &Path) -> PathBuf {
     path.join("generator.safetensors")
 }
 
-/// The generator's average of the run at `path`.
+/// The averaged generator of the run at `path`.
 fn ema(path: &Path) -> PathBuf {
     path.join("ema.safetensors")
 }
 
-/// The first of `runs/NAME`, `runs/NAME-2`, ... that holds no run.
+/// The first of `runs/NAME`, `runs/NAME-2`, ... that contains no run.
 pub(crate) fn next_free(name: &str) -> PathBuf {
     numbered(name).find(|path| !is_run(path)).unwrap_or_default()
 }
 
-/// The last of `runs/NAME`, `runs/NAME-2`, ... that holds a run, or `runs/NAME`.
+/// The last of `runs/NAME`, `runs/NAME-2`, ... that contains a run. If none does, `runs/NAME`.
 pub(crate) fn last(name: &str) -> PathBuf {
     let mut runs = numbered(name);
     let first = runs.next().unwrap_or_default();

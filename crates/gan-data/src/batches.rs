@@ -1,4 +1,5 @@
-//! Shuffled batches that depend on seed and step alone, so that a resumed run sees what an unbroken one would.
+//! Shuffled batches. They depend only on seed and step, so a resumed run gets the same batches as
+//! an uninterrupted one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,50 +7,51 @@ use crate::dataset::check_channels;
 use crate::{DataError, Dataset, Range, Result, rng};
 use candle_core::{Device, Tensor};
 
-/// Keeps the shuffles apart from every other stream drawn from the same seed.
+/// Makes the shuffles independent of all other streams from the same seed.
 const PURPOSE: u64 = u64::from_le_bytes(*b"shuffle\0");
 
-/// How to cut a data set into batches.
+/// How a data set is divided into batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchesConfig {
-    /// Images in a batch.
+    /// Number of images in a batch.
     pub batch_size: usize,
-    /// Decides every shuffle.
+    /// Determines every shuffle.
     pub seed: u64,
-    /// What pixels are mapped to.
+    /// The range that pixels are mapped to.
     pub range: Range,
-    /// Channels of a batch, 1 or 3; gray images fill three channels alike.
+    /// Channels of a batch, 1 or 3. A gray image fills all three channels with the same values.
     pub channels: usize,
-    /// What becomes of an epoch's last images when they are too few for a batch.
+    /// What happens to an epoch's last images if they are too few for a batch.
     pub keep_last: LastBatch,
 }
 
-/// What becomes of an epoch's last images when they are too few for a batch.
+/// What happens to an epoch's last images if they are too few for a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastBatch {
-    /// They are left out of this epoch: every batch is full.
+    /// They are left out of this epoch, so every batch is full.
     #[default]
     Drop,
     /// They are a smaller batch.
     Keep,
 }
 
-/// An endless sequence of batches, addressed by step.
+/// An endless sequence of batches. Each is addressed by its step.
 #[derive(Debug)]
 pub struct Batches {
     dataset: Arc<Dataset>,
     config: BatchesConfig,
-    /// The last epoch asked for and its permutation: going on costs nothing, seeking costs one shuffle.
+    /// The permutation of the last requested epoch. Consecutive steps need no new shuffle. Another
+    /// epoch needs one.
     epoch: Mutex<Option<(u64, Arc<[u32]>)>>,
 }
 
 impl Batches {
-    /// Cuts `dataset` into batches.
+    /// Divides `dataset` into batches.
     ///
     /// # Errors
     ///
-    /// If the batch size is zero or larger than the data, `channels` is neither 1 nor 3, or is 1 where the data
-    /// are RGB.
+    /// If the batch size is zero or larger than the data set, or `channels` is neither 1 nor 3, or
+    /// `channels` is 1 and the data are RGB.
     pub fn new(dataset: impl Into<Arc<Dataset>>, config: BatchesConfig) -> Result<Self> {
         let dataset = dataset.into();
         let wrong = |field, expected: String, found: usize| {
@@ -67,7 +69,7 @@ impl Batches {
         Ok(Self { dataset, config, epoch: Mutex::new(None) })
     }
 
-    /// The images that batches are made of.
+    /// The images that batches are taken from.
     #[must_use]
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
@@ -83,14 +85,14 @@ impl Batches {
         count as u64
     }
 
-    /// The epoch that `step` is in, from 0.
+    /// The epoch of `step`, counted from 0.
     #[must_use]
     pub fn epoch_of(&self, step: u64) -> u64 {
         step / self.batches_per_epoch()
     }
 
-    /// The images in the batch of `step`, by index: a pure function of seed and step. Each epoch is a new
-    /// permutation of the data, so no image occurs twice in one.
+    /// The indices of the images in the batch of `step`, a pure function of seed and step. Each
+    /// epoch is a new permutation of the data, so no image occurs twice in an epoch.
     #[must_use]
     pub fn indices(&self, step: u64) -> Vec<u32> {
         let permutation = self.permutation(self.epoch_of(step));
@@ -99,7 +101,7 @@ impl Batches {
         permutation[start..end].to_vec()
     }
 
-    /// The classes of the images in the batch of `step`, where classes are known.
+    /// The classes of the images in the batch of `step`, if they are known.
     #[must_use]
     pub fn labels(&self, step: u64) -> Option<Vec<u8>> {
         let labels = self.dataset.labels()?;
@@ -110,14 +112,15 @@ impl Batches {
     ///
     /// # Errors
     ///
-    /// If the device refuses.
+    /// If the tensor cannot be created on the device.
     pub fn batch(&self, step: u64, device: &Device) -> Result<Tensor> {
         let BatchesConfig { channels, range, .. } = self.config;
         self.dataset.tensor(&self.indices(step), channels, range, device)
     }
 
-    /// `count` images (all, if there are no more) at even distances in the order of the data, `chunk` at a time and as
-    /// [`batch`](Self::batch) has them. An item is an error where the device refuses.
+    /// `count` evenly spaced images in the order of the data, or all if there are fewer. They come
+    /// `chunk` at a time, in the form of [`batch`](Self::batch). An item is an error if the tensor
+    /// cannot be created on the device.
     pub fn spread(
         &self,
         count: usize,
@@ -129,7 +132,7 @@ impl Batches {
     }
 
     fn permutation(&self, epoch: u64) -> Arc<[u32]> {
-        // A poisoned lock guards nothing broken: the pair is replaced whole.
+        // A poisoned lock is no problem here, because the pair is only ever replaced as a whole.
         let mut cached = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
             Some((number, permutation)) if *number == epoch => Arc::clone(permutation),
@@ -143,7 +146,8 @@ impl Batches {
     }
 }
 
-/// The numbers below `count` in an order of (seed, epoch): Fisher-Yates over a `ChaCha8` stream of their own.
+/// A permutation of the numbers below `count` that depends on (seed, epoch). It is a Fisher-Yates
+/// shuffle with its own `ChaCha8` stream.
 fn shuffled(count: u32, seed: u64, epoch: u64) -> Vec<u32> {
     let mut rng = rng::stream(seed, PURPOSE, epoch);
     let mut indices: Vec<u32> = (0..count).collect();

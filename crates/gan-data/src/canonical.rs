@@ -1,33 +1,34 @@
-//! Whether files are those that a data set was published as.
+//! Compares files with those that the authors of a data set published.
 
 use std::path::{Path, PathBuf};
 
 use crate::packed::{Content, MAX_BYTES};
 use crate::{Result, Source, spelling};
 
-/// Bytes that are hashed at once.
+/// Number of bytes that are hashed at once.
 const CHUNK: u64 = 1 << 20;
 
-/// A file of a data set, compared with the one that was published.
+/// The comparison of one file with the published one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileCheck {
-    /// The original's name, such as `train-images-idx3-ubyte`.
+    /// The published name, such as `train-images-idx3-ubyte`.
     pub file: String,
-    /// Where it was found, in whatever spelling; `None` if it is missing.
+    /// Where the file was found, in any spelling of its name. `None` if it is missing.
     pub path: Option<PathBuf>,
-    /// SHA-256 of the uncompressed bytes in hexadecimal; `None` if it is missing.
+    /// SHA-256 of the uncompressed bytes in hexadecimal. `None` if the file is missing.
     pub sha256: Option<String>,
-    /// Whether those are the bytes of the original.
+    /// Whether the uncompressed bytes are those of the published file.
     pub canonical: bool,
 }
 
 impl Source {
-    /// Compares the files in `dir` with the published ones, by SHA-256 of the uncompressed bytes: those of the data set, or of
-    /// what it is composed of ([`Source::made_of`]). Missing files are reported, not errors. None where no hash is known.
+    /// Compares the files in `dir` with the published ones, by SHA-256 of the uncompressed bytes. A
+    /// composed data set uses the files of the data set that it is made of ([`Source::made_of`]). A
+    /// missing file is reported and is not an error. `None` if no hashes are known.
     ///
     /// # Errors
     ///
-    /// If a file that is there cannot be read, or is damaged gzip.
+    /// If an existing file cannot be read, or is damaged gzip.
     pub fn check_files(self, dir: impl AsRef<Path>) -> Result<Option<Vec<FileCheck>>> {
         let dir = dir.as_ref();
         let set = self.made_of();
@@ -45,7 +46,8 @@ impl Source {
 fn hash(path: &Path) -> Result<String> {
     let mut content = Content::open(path)?;
     let mut hash = gan_files::Sha256::new();
-    // What is longer is none of these files, and a small file can inflate to any length.
+    // The limit is necessary because a small file can inflate to any length. A longer file is none
+    // of the published ones.
     for _ in 0..MAX_BYTES / CHUNK {
         let bytes = content.read(CHUNK)?;
         if bytes.is_empty() {

@@ -1,5 +1,6 @@
-//! The binary form of CIFAR-10 and CIFAR-100: images of 32x32 RGB one after the other, each behind its labels. There is no
-//! header, so the data set's descriptor says how long a file may be.
+//! Reads the binary format of CIFAR-10 and CIFAR-100. A file is a sequence of 32x32 RGB images,
+//! each after its labels. There is no header, so the data set's descriptor says how long a file may
+//! be.
 
 use std::path::Path;
 
@@ -11,34 +12,35 @@ const CHANNELS: usize = 3;
 const SIDE: usize = 32;
 const AREA: usize = CHANNELS * SIDE * SIDE;
 
-/// What the files are called, and the labels in them.
+/// The names of the files, and the labels in them.
 #[derive(Debug)]
 pub(crate) struct CifarFiles {
-    /// Files to train on, with as many images each.
+    /// The training files. Each has the same number of images.
     pub(crate) train: &'static [&'static str],
-    /// Held-out ones.
+    /// The test files.
     pub(crate) test: &'static [&'static str],
     /// The directory that the archive unpacks to.
     pub(crate) unpacked: &'static str,
-    /// The bytes in front of an image: what each is called, and how many values it has. The last is the class.
+    /// The bytes before each image: the name of each label and its number of values. The last label
+    /// is the class.
     pub(crate) labels: &'static [(&'static str, usize)],
 }
 
 impl CifarFiles {
-    /// Reads a split of `set` from `dir`: 32x32 RGB images with labels. The files may be raw or `.gz`, and below the directory
-    /// that the archive unpacks to.
+    /// Reads a split of `set` from `dir`: 32x32 RGB images with labels. The files may be raw or
+    /// `.gz`. They may be in `dir` or in the directory there that the archive unpacks to.
     ///
     /// # Errors
     ///
-    /// If a file is missing, cannot be read, is empty, ends within an image or goes on after the last that the data set
-    /// has, or a label is none of the set's.
+    /// If a file is missing, cannot be read, is empty, ends within an image, or is longer than the
+    /// data set's images. If a label is not in the data set's range.
     pub(crate) fn read(&self, set: &Descriptor, dir: &Path, split: Split) -> Result<Dataset> {
         let names = match split {
             Split::Train => self.train,
             Split::Test => self.test,
         };
         let find = |name: &&str| spelling::require(dir, name, Some(self.unpacked));
-        // All of them before the first is read: a missing batch is better news early.
+        // All files are located before the first is read, so that a missing file is reported early.
         let paths: Vec<_> = names.iter().map(find).collect::<Result<_>>()?;
         let most = set.count(split).unwrap_or_default() / names.len();
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
@@ -52,7 +54,7 @@ impl CifarFiles {
         Dataset::new(set.name, origin, pixels, CHANNELS, SIDE)?.with_labels(labels, set.classes.len())
     }
 
-    /// Appends the images of a file, no more than `most`.
+    /// Appends the images of a file. It accepts at most `most` images.
     fn read_file(
         &self,
         mut content: Content<'_>,
@@ -63,7 +65,8 @@ impl CifarFiles {
         let path = content.path();
         let record = self.labels.len() + AREA;
         let longest = (most * record) as u64;
-        // One byte more is enough to see that there is more, however far a stream inflates.
+        // One byte more than allowed is enough to detect a file that is too long, whatever it
+        // inflates to.
         let bytes = content.read(longest + 1)?;
         if bytes.len() as u64 > longest {
             return Err(DataError::Trailing { path: path.to_owned(), expected: longest });

@@ -1,4 +1,4 @@
-//! The `[data]` table of an experiment, and the data set it means.
+//! The table `[data]` of an experiment, and how its data set is loaded.
 
 use std::path::PathBuf;
 
@@ -6,31 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DataError, Dataset, Range, Result, Source, Split};
 
-/// What to train on.
+/// The training data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DataConfig {
     /// The data set.
     pub name: Source,
-    /// Images in a batch.
+    /// Number of images in a batch.
     pub batch_size: usize,
-    /// Where its files are. Without it, `mnist`, `fashion-mnist` and the digits of `stacked-mnist` come from the hub.
+    /// The directory of its files. Without it, `mnist`, `fashion-mnist` and the digits of
+    /// `stacked-mnist` come from the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// What pixels are mapped to.
+    /// The range that pixels are mapped to.
     #[serde(default)]
     pub range: Range,
-    /// Train on no more images than this, taken at even distances; on all if absent.
+    /// Maximum number of training images. Evenly spaced images are used. If it is absent, all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
 impl DataConfig {
-    /// Checks what can be checked without reading data.
+    /// Checks all values that can be checked before data are read.
     ///
     /// # Errors
     ///
-    /// If the batch size or the limit is 0, data in files alone have no directory, or the embedded digits have one.
+    /// If the batch size or the limit is 0, if a data set that needs files has no directory, or if
+    /// the embedded digits have one.
     pub fn validate(&self) -> Result<()> {
         if self.batch_size == 0 {
             return Err(DataError::Value {
@@ -47,7 +49,8 @@ impl DataConfig {
             });
         }
         match (self.name.embedded_part_of(), &self.dir) {
-            // To ignore the directory would be to train on other data than asked for.
+            // Without this error the directory would be ignored, and the run would train on data
+            // that the user did not choose.
             (Some(whole), Some(dir)) => Err(DataError::Value {
                 field: "data.dir",
                 expected: format!(
@@ -61,13 +64,14 @@ impl DataConfig {
         }
     }
 
-    /// Reads the data set at `size` x `size`. A folder's images get `channels` (1 or 3); all others keep theirs, and
-    /// [`Batches`](crate::Batches) replicates those that are gray.
+    /// Reads the data set at `size` x `size`. A folder's images are converted to `channels` (1 or
+    /// 3). All other images keep their channels, and [`Batches`](crate::Batches) repeats gray ones.
     ///
     /// # Errors
     ///
-    /// If [`validate`](Self::validate) fails, the data cannot be read, they are RGB where `channels` is 1, or there is no
-    /// such split: the embedded digits and a folder of images are training data only.
+    /// If [`validate`](Self::validate) fails, the data cannot be read, they are RGB and `channels`
+    /// is 1, or the split does not exist. The embedded digits and a folder of images have only
+    /// training data.
     pub fn load(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
         self.validate()?;
         let data = self.name.read(self.dir.as_deref(), split, size, channels)?;
@@ -179,7 +183,7 @@ mod tests {
     fn a_limit_takes_images_of_the_whole_data() {
         let limited = DataConfig { limit: Some(20), ..config("mnist-5k", None) };
         let data = limited.load(Split::Train, 28, 1).unwrap();
-        // Sorted by class, 500 each.
+        // The digits are sorted by class, 500 of each.
         assert_eq!(data.class_counts(), Some(vec![2; 10]));
         let none = DataConfig { limit: Some(0), ..limited };
         assert_eq!(none.validate().unwrap_err().to_string(), "data.limit: expected at least 1, found 0");

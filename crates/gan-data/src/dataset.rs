@@ -1,4 +1,4 @@
-//! Images in memory: bytes in NCHW order, perhaps labels, and where they came from.
+//! Images in memory: bytes in NCHW order, labels if there are any, and the origin of the images.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use crate::stacked::Stacks;
 use crate::{DataError, Range, Result, normalize, resize};
 use candle_core::{Device, Tensor};
 
-/// A label is a byte.
+/// A label is one byte.
 const MAX_CLASSES: usize = 256;
 
 /// Square images of one size, as bytes in `[channels, size, size]`.
@@ -24,24 +24,25 @@ pub struct Dataset {
 enum Storage {
     /// `[count, channels, size, size]`.
     Stored(Vec<u8>),
-    /// Composed when they are asked for.
+    /// Composed when they are requested.
     Stacked(Stacks),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Labelling {
-    /// One for each image, all below `classes`.
+    /// One label for each image. All are below `classes`.
     of_images: Vec<u8>,
     classes: usize,
 }
 
 impl Dataset {
-    /// Takes `pixels: [count, channels, size, size]`, without labels; `source` tells people where they came from.
+    /// Takes `pixels: [count, channels, size, size]`, without labels. `source` describes the origin
+    /// of the images in words.
     ///
     /// # Errors
     ///
-    /// If `channels` is neither 1 nor 3, `size` is not in `1..=4096`, or the pixels are no positive whole number of
-    /// images.
+    /// If `channels` is neither 1 nor 3, `size` is not in `1..=4096`, or the pixels are not a whole
+    /// number of images, at least 1.
     pub fn new(
         name: impl Into<String>,
         source: impl Into<String>,
@@ -63,11 +64,12 @@ impl Dataset {
         Ok(Self { name, source, images, channels, size, labels: None })
     }
 
-    /// The same images with the class of each, one of `classes`.
+    /// The same images with the class of each. There are `classes` classes.
     ///
     /// # Errors
     ///
-    /// If there are no classes or more than 256, or the labels are not one below `classes` for each image.
+    /// If there are no classes or more than 256, if there is not one label for each image, or if a
+    /// label is not below `classes`.
     pub fn with_labels(self, labels: Vec<u8>, classes: usize) -> Result<Self> {
         let wrong = |field, expected, found| Err(DataError::Value { field, expected, found });
         if !(1..=MAX_CLASSES).contains(&classes) {
@@ -83,9 +85,10 @@ impl Dataset {
         Ok(Self { labels: Some(Labelling { of_images: labels, classes }), ..self })
     }
 
-    /// `count` RGB images, each of three of these gray ones as red, green and blue: an image of one of 1000 modes where these
-    /// are digits (Metz et al. 2017, arXiv 1611.02163). Which three is a function of `seed` and the index of the image
-    /// alone, each of them any image with equal probability. None is stored; classes are not known.
+    /// Makes `count` RGB images. Each has three of these gray images as red, green and blue. For
+    /// ten classes of digits it is one of 1000 modes (Metz et al. 2017, arXiv 1611.02163). `seed`
+    /// and the index of the image alone determine the three, and each gray image has the same
+    /// probability. The RGB images are not stored. Their classes are unknown.
     ///
     /// # Errors
     ///
@@ -103,13 +106,13 @@ impl Dataset {
         Ok(Self { source, images, channels: 3, labels: None, ..self })
     }
 
-    /// What the data set is called.
+    /// The name of the data set.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where the images came from, for people to read.
+    /// The origin of the images, in words.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
@@ -124,13 +127,13 @@ impl Dataset {
         }
     }
 
-    /// Always false: no data set is without images.
+    /// Always false, because a data set has at least one image.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// 1 (gray) or 3 (RGB).
+    /// Number of channels: 1 (gray) or 3 (RGB).
     #[must_use]
     pub fn channels(&self) -> usize {
         self.channels
@@ -142,11 +145,12 @@ impl Dataset {
         self.size
     }
 
-    /// The pixels of image `index`, `[channels, size, size]`: those that are stored, or a stack of them.
+    /// The pixels of image `index`, `[channels, size, size]`. They are stored, or composed now from
+    /// a stack.
     ///
     /// # Panics
     ///
-    /// As a slice does, if `index` is not below [`len`](Self::len).
+    /// Like a slice, if `index` is not below [`len`](Self::len).
     #[must_use]
     pub fn image(&self, index: usize) -> Cow<'_, [u8]> {
         match &self.images {
@@ -155,13 +159,13 @@ impl Dataset {
         }
     }
 
-    /// The class of each image, where classes are known.
+    /// The class of each image, if classes are known.
     #[must_use]
     pub fn labels(&self) -> Option<&[u8]> {
         self.labels.as_ref().map(|labels| &labels.of_images[..])
     }
 
-    /// Number of images in each class, where classes are known.
+    /// Number of images in each class, if classes are known.
     #[must_use]
     pub fn class_counts(&self) -> Option<Vec<usize>> {
         self.labels.as_ref().map(|labels| {
@@ -179,13 +183,14 @@ impl Dataset {
         Self { name: name.to_owned(), ..self }
     }
 
-    /// SHA-256 in hexadecimal over shape, pixels and labels: equal data, equal fingerprint, whatever the name. Of stacks it is
-    /// over the gray images, the seed and which stacks there are.
+    /// SHA-256 in hexadecimal of shape, pixels and labels. Equal data have equal fingerprints, also
+    /// under different names. For stacks it covers the gray images, the seed, and which stacks
+    /// there are.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let shape = [self.len(), self.channels, self.size, self.size].map(|side| (side as u64).to_le_bytes());
         match &self.images {
-            // The shape fixes where the pixels end, so what follows them can only be labels.
+            // The shape determines where the pixels end, so only labels can follow.
             Storage::Stored(pixels) => {
                 gan_files::sha256(&[shape.as_flattened(), pixels, self.labels().unwrap_or_default()])
             }
@@ -193,8 +198,8 @@ impl Dataset {
         }
     }
 
-    /// The same images at `size` x `size`: 28 to 32 by two black pixels on each side, so that digits keep their
-    /// strokes; everything else by a triangle (bilinear) filter.
+    /// The same images at `size` x `size`. From 28 to 32 it adds two black pixels on each side, so
+    /// that digits keep their strokes. In all other cases it uses a triangle (bilinear) filter.
     ///
     /// # Errors
     ///
@@ -207,11 +212,13 @@ impl Dataset {
         Ok(Self { images, size, ..self })
     }
 
-    /// The images of these indices: f32 `[n, channels, size, size]` in `range`. Gray images fill three channels alike.
+    /// The images of these indices: f32 `[n, channels, size, size]` in `range`. A gray image fills
+    /// all three channels with the same values.
     ///
     /// # Errors
     ///
-    /// If `channels` is neither 1 nor 3, or is 1 where the data are RGB; if the device refuses.
+    /// If `channels` is neither 1 nor 3, if it is 1 and the data are RGB, or if the tensor cannot
+    /// be created on the device.
     ///
     /// # Panics
     ///
@@ -229,8 +236,8 @@ impl Dataset {
         normalize::to_tensor(&pixels, (indices.len(), channels, self.size, self.size), range, device)
     }
 
-    /// `count` images (all, if there are no more) at even distances in the order of the data, `chunk` at a time, each chunk
-    /// as [`tensor`](Self::tensor) has it.
+    /// `count` evenly spaced images in the order of the data, or all if there are fewer. They come
+    /// `chunk` at a time, in the form of [`tensor`](Self::tensor).
     pub fn tensors(
         &self,
         count: usize,
@@ -246,24 +253,25 @@ impl Dataset {
         })
     }
 
-    /// `count` of its images at even distances (one if it is 0), or all, if there are no more.
+    /// Keeps `count` evenly spaced images, at least one. It keeps all if there are no more.
     #[must_use]
     pub fn spread(self, count: usize) -> Self {
         if count >= self.len() { self } else { self.pick(evenly_spaced(self.len(), count.max(1))) }
     }
 
-    /// Every other image from the first on, and every other from the second on. One image is in both.
+    /// Two halves of alternate images: those at even indices, and those at odd indices. A single
+    /// image is in both.
     #[must_use]
     pub fn halves(&self) -> [Self; 2] {
         let all = self.len();
         [0, 1.min(all - 1)].map(|first| self.pick((first..all).step_by(2)))
     }
 
-    /// Refuses to show RGB images in gray.
+    /// Checks that RGB images are not used as gray ones.
     ///
     /// # Errors
     ///
-    /// If `channels` are fewer than the data's.
+    /// If `channels` is smaller than the number of channels of the data.
     pub(crate) fn check_fits(&self, field: &'static str, channels: usize) -> Result<()> {
         if channels >= self.channels {
             return Ok(());
@@ -292,7 +300,8 @@ impl Dataset {
     }
 }
 
-/// At most `count` numbers below `all`, at even distances from 0 on: the same share of each part of sorted data.
+/// At most `count` numbers below `all`, evenly spaced from 0. Each part of sorted data gets the
+/// same share.
 pub fn evenly_spaced(all: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
     let count = count.min(all);
     (0..count).map(move |i| i * all / count)

@@ -1,4 +1,4 @@
-//! The one error type of this crate: what was wrong, where, and what was expected instead.
+//! The error type of this crate. An error says what was wrong, where, and what was expected.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -16,16 +16,16 @@ pub enum DataError {
     Read {
         /// The file or directory.
         path: PathBuf,
-        /// The refusal.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A file could not be written; what stood at its place is unchanged.
+    /// A file could not be written. The previous file at its path is unchanged.
     #[error("cannot write {path}")]
     Write {
         /// The file.
         path: PathBuf,
-        /// The refusal.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -37,24 +37,24 @@ pub enum DataError {
     Magic {
         /// The file.
         path: PathBuf,
-        /// The magic number asked for.
+        /// The expected magic number.
         expected: u32,
-        /// The magic number read.
+        /// The magic number in the file.
         found: u32,
     },
-    /// An IDX header announces a size that is not believed, so nothing after it was read.
+    /// An IDX header announces an implausible size. Nothing after it was read.
     #[error("{path}: the header announces {field} = {found}, expected {expected}")]
     Header {
         /// The file.
         path: PathBuf,
         /// The field, or the product of fields.
         field: &'static str,
-        /// What is accepted.
+        /// The accepted values.
         expected: &'static str,
-        /// What the header says.
+        /// The value in the header.
         found: u64,
     },
-    /// The images are well formed but not of the data set's size.
+    /// The images are well formed, but their size is not that of the data set.
     #[error(
         "{path}: expected images of {}x{} pixels, found {}x{}",
         .expected.0, .expected.1, .found.0, .found.1
@@ -62,35 +62,36 @@ pub enum DataError {
     Dimensions {
         /// The file.
         path: PathBuf,
-        /// Rows and columns asked for.
+        /// Expected rows and columns.
         expected: (usize, usize),
         /// Rows and columns in the header.
         found: (usize, usize),
     },
-    /// The content ends before what its header announces.
+    /// The content is shorter than its header announces.
     #[error("{path}: truncated: expected {expected} bytes, found {found}")]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Uncompressed length by the header, header included.
+        /// Uncompressed length according to the header. It includes the header.
         expected: u64,
-        /// Uncompressed length found.
+        /// Uncompressed length of the file.
         found: u64,
     },
-    /// The content goes on after what its header announces, or the data set has.
+    /// The content is longer than its header announces, or than the data set is.
     #[error("{path}: trailing bytes: expected {expected} bytes, found more")]
     Trailing {
         /// The file.
         path: PathBuf,
-        /// Uncompressed length by the header, header included, or that of the published file.
+        /// Uncompressed length according to the header (header included), or that of the published
+        /// file.
         expected: u64,
     },
-    /// A gzip stream is cut off: the download or copy did not finish.
+    /// A gzip stream ends too early, because the download or copy did not finish.
     #[error("{path}: the gzip stream ends early, after {found} uncompressed bytes")]
     GzipEnds {
         /// The file.
         path: PathBuf,
-        /// Uncompressed bytes read before the end.
+        /// Number of uncompressed bytes before the end.
         found: u64,
     },
     /// A gzip stream is damaged: bad header, bad block or wrong checksum.
@@ -98,11 +99,11 @@ pub enum DataError {
     GzipCorrupt {
         /// The file.
         path: PathBuf,
-        /// The decoder's word for it.
+        /// The decoder's error.
         #[source]
         source: io::Error,
     },
-    /// A file is called `.gz` but does not start as gzip does.
+    /// A file's name ends in `.gz`, but its content does not start like gzip.
     #[error("{path}: named .gz but not gzip: expected first bytes 1f 8b, found {found}")]
     NotGzip {
         /// The file.
@@ -110,56 +111,56 @@ pub enum DataError {
         /// The first two bytes, in hexadecimal.
         found: String,
     },
-    /// A directory lacks one of the data set's files.
+    /// A file of the data set is missing in a directory.
     #[error("{dir}: expected one of {}, found none", .tried.join(", "))]
     MissingFile {
-        /// The directory searched.
+        /// The directory that was searched.
         dir: PathBuf,
-        /// Every spelling looked for.
+        /// All spellings that were tried.
         tried: Vec<String>,
     },
-    /// Two files that belong together have different lengths.
+    /// Two files that belong together have different numbers of entries.
     #[error("{images} holds {image_count} images but {labels} holds {label_count} labels")]
     Counts {
         /// The image file.
         images: PathBuf,
-        /// Images in it.
+        /// Number of images in it.
         image_count: usize,
         /// The label file.
         labels: PathBuf,
-        /// Labels in it.
+        /// Number of labels in it.
         label_count: usize,
     },
-    /// A label is no class of the data set.
+    /// A label is not a class of the data set.
     #[error("{path}: {what} {index}: expected {expected:?}, found {found}")]
     Label {
         /// The file.
         path: PathBuf,
-        /// Which of the labels that an image has.
+        /// The kind of label, since an image may have several.
         what: &'static str,
         /// Position of the label, from 0.
         index: usize,
-        /// The labels that there are in the file.
+        /// The valid labels in this file.
         expected: RangeInclusive<usize>,
-        /// Its value.
+        /// The value of the label.
         found: u8,
     },
-    /// A file of images in records of one length is empty, or ends within an image.
+    /// A file of images in records of equal length is empty, or ends within an image.
     #[error("{path}: expected a positive multiple of {record} bytes, one image each, found {found} bytes")]
     Records {
         /// The file.
         path: PathBuf,
-        /// Bytes of an image and its labels.
+        /// Length of an image and its labels in bytes.
         record: u64,
-        /// Uncompressed length found.
+        /// Uncompressed length of the file.
         found: u64,
     },
-    /// A directory holds nothing to learn from.
+    /// A directory contains no images.
     #[error("{dir}: expected images ({extensions}) or MNIST's IDX files, found neither")]
     NoImages {
-        /// The directory, searched with everything below it.
+        /// The directory. It was searched with all directories below it.
         dir: PathBuf,
-        /// The extensions looked for.
+        /// The extensions that were searched for.
         extensions: String,
     },
     /// An image file could not be decoded.
@@ -167,11 +168,11 @@ pub enum DataError {
     Decode {
         /// The file.
         path: PathBuf,
-        /// The decoder's word for it.
+        /// The decoder's error.
         #[source]
         source: image::ImageError,
     },
-    /// The hub could not be reached, or what came from it is not the data set.
+    /// The hub could not be reached, or it did not deliver the data set.
     #[error(
         "cannot load {name} from the hub ({cause}): point --data-dir at its IDX files or use the embedded mnist-5k"
     )]
@@ -181,7 +182,7 @@ pub enum DataError {
         /// The cause, in one short line.
         cause: String,
     },
-    /// The data set would have to be downloaded and this build cannot.
+    /// The data set must be downloaded, and this build cannot do that.
     #[error(
         "cannot load {name}: this build has no hub support (gan-cli built with feature `hub` has it: \
          `cargo install --path crates/gan-cli`); point --data-dir at its IDX files or use the embedded mnist-5k"
@@ -190,18 +191,18 @@ pub enum DataError {
         /// The data set.
         name: &'static str,
     },
-    /// The digits were left out of this build.
+    /// This build does not contain the digits.
     #[error(
         "cannot load mnist-5k: this build lacks feature `embedded`; point --data-dir at MNIST's IDX files instead"
     )]
     NotEmbedded,
-    /// The data set is not divided, so only [`Split::Train`](crate::Split::Train) exists.
+    /// The data set has no splits, so only [`Split::Train`](crate::Split::Train) exists.
     #[error("{name} has no test split: expected the split train, found test")]
     NoSplit {
         /// The data set.
         name: String,
     },
-    /// A data set that is in files alone, without a directory.
+    /// A data set that exists only in files has no directory.
     #[error(
         "data.dir: expected a directory for name = \"{name}\", found none: give --data-dir or set data.dir"
     )]
@@ -209,14 +210,14 @@ pub enum DataError {
         /// The data set.
         name: &'static str,
     },
-    /// A setting, or the shape of a tensor, is not acceptable.
+    /// A setting, or the shape of a tensor, is not valid.
     #[error("{field}: expected {expected}, found {found}")]
     Value {
         /// The setting or argument.
         field: &'static str,
-        /// What is accepted.
+        /// The accepted values.
         expected: String,
-        /// What was given.
+        /// The given value.
         found: String,
     },
     /// A tensor operation failed.

@@ -1,4 +1,4 @@
-//! A directory of PNG and JPEG files as a data set.
+//! Reads a directory of PNG and JPEG files as a data set.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,23 @@ use rayon::prelude::*;
 use crate::dataset::check_channels;
 use crate::{DataError, Dataset, Result, resize};
 
-/// What data from a directory are called: what they show, nobody says.
+/// The name of data from a directory, because nothing says what the images show.
 const NAME: &str = "folder";
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
-/// A small file can announce a huge picture; more than this is no training image.
+/// Maximum side of an image. A small file can announce a huge picture, and no training image is
+/// larger than this.
 const MAX_SIDE: u32 = 16_384;
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 
-/// Reads every PNG and JPEG file (by extension, in either case) in `dir` and below, sorted by path, without
-/// labels. Each is cut to its central square, resized to `size` x `size` by a triangle filter and converted to
-/// `channels` (1 or 3); what is transparent becomes black. Directories behind symbolic links are not entered.
+/// Reads all PNG and JPEG files in `dir` and below, sorted by path, without labels. It finds them
+/// by extension, in upper or lower case. Each image is cut to its central square, resized to `size`
+/// x `size` with a triangle filter, and converted to `channels` (1 or 3). Transparent parts become
+/// black. Directories behind symbolic links are not searched.
 ///
 /// # Errors
 ///
-/// If `size` or `channels` is out of range, the directory cannot be read or holds no images, or an image is
-/// broken or larger than 16384x16384 pixels or 512 MiB.
+/// If `size` or `channels` is out of range, the directory cannot be read or contains no images, or
+/// an image is broken or larger than 16384x16384 pixels or 512 MiB.
 pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Dataset> {
     let dir = dir.as_ref();
     resize::check_size(size)?;
@@ -51,11 +53,12 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
     Dataset::new(NAME, source, pixels, channels, size)
 }
 
-/// Channels (1 or 3) and the shorter side of the first image, by path, that [`load`] would read in `dir`.
+/// Channels (1 or 3) and the shorter side of the first image, by path, that [`load`] would read in
+/// `dir`.
 ///
 /// # Errors
 ///
-/// If the directory cannot be read or holds no images, or the first is broken.
+/// If the directory cannot be read or contains no images, or the first image is broken.
 pub fn shape(dir: impl AsRef<Path>) -> Result<(usize, usize)> {
     let dir = dir.as_ref();
     let paths = image_paths(dir)?;
@@ -75,7 +78,8 @@ fn image_paths(dir: &Path) -> Result<Vec<PathBuf>> {
         for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
-            // Does not follow links, so a link to a parent is no endless walk; a link to a file is a file.
+            // `file_type` does not follow links. So a link to a parent directory causes no endless
+            // search, and a link to a file counts as a file.
             if entry.file_type().map_err(unreadable)?.is_dir() {
                 unread.push(path);
             } else if has_image_extension(&path) && path.is_file() {
@@ -154,7 +158,7 @@ mod tests {
         let data = load(dir.path(), 4, 3).unwrap();
         assert_eq!((data.len(), data.channels(), data.size(), data.labels()), (3, 3, 4, None));
         assert_eq!(*data.image(0), [10; 48]);
-        // A fifth of the colour over black.
+        // The colour has an opacity of one fifth, over black.
         assert_eq!(data.image(1), [[40; 16], [20; 16], [10; 16]].concat());
         assert_eq!(*data.image(2), [20; 48]);
 

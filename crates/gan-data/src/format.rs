@@ -1,4 +1,4 @@
-//! The formats that data sets come in, and what reads each.
+//! The formats of data sets, and the code that reads each of them.
 
 use std::path::Path;
 
@@ -7,27 +7,27 @@ use crate::idx_files::IdxFiles;
 use crate::sources::Composed;
 use crate::{DataError, Dataset, Result, Source, Split, folder};
 
-/// Where a data set's images are, and what reads them.
+/// Where the images of a data set are, and how they are read.
 #[derive(Debug)]
 pub(crate) enum Format {
-    /// Inside this crate.
+    /// In this crate.
     Embedded {
         read: fn() -> Result<Dataset>,
-        /// The data set that they are some images of.
+        /// The data set that contains these images.
         part_of: Source,
     },
     /// Four IDX files.
     Idx(IdxFiles),
     /// CIFAR's binary files.
     Cifar(CifarFiles),
-    /// Composed of another's images when they are asked for.
+    /// Composed of another data set's images when they are requested.
     Stacked(Composed),
-    /// PNG and JPEG files, or where there are none, the files of another data set.
+    /// PNG and JPEG files. If there are none, the files of another data set.
     Folder { or_files_of: Source },
 }
 
 impl Format {
-    /// The IDX files, where the data set is in these.
+    /// The IDX files, if the data set has this format.
     pub(crate) fn idx_files(&self) -> Option<&IdxFiles> {
         match self {
             Self::Idx(files) => Some(files),
@@ -35,7 +35,7 @@ impl Format {
         }
     }
 
-    /// The directory that the archive unpacks to, if it is not the data set's own.
+    /// The directory that the archive unpacks to, if it is specific to the data set.
     pub(crate) fn unpacked(&self) -> Option<&'static str> {
         match self {
             Self::Idx(files) => files.unpacked,
@@ -46,7 +46,8 @@ impl Format {
 }
 
 impl Source {
-    /// Whether it can be had from a directory alone: its files are neither inside this crate nor on the hub.
+    /// Whether the data set must be read from a directory. This is so if its files are neither in
+    /// this crate nor on the hub.
     pub(crate) fn needs_dir(self) -> bool {
         match &self.format {
             Format::Embedded { .. } => false,
@@ -56,12 +57,12 @@ impl Source {
         }
     }
 
-    /// Reads a split at `size` x `size`, from `dir` or without files. The images of a folder get `channels`, all others have
-    /// their own.
+    /// Reads a split at `size` x `size`, from `dir` or without files. The images of a folder are
+    /// converted to `channels`. All others keep their own.
     ///
     /// # Errors
     ///
-    /// If there is no such split, or what the format needs is not there or broken.
+    /// If the split does not exist, or the files that the format needs are missing or broken.
     pub(crate) fn read(
         self,
         dir: Option<&Path>,
@@ -75,7 +76,7 @@ impl Source {
         self.read_as_published(dir, split)?.resize(size)
     }
 
-    /// Reads a split whose images have a size of their own.
+    /// Reads a split whose images have a fixed size.
     fn read_as_published(self, dir: Option<&Path>, split: Split) -> Result<Dataset> {
         match (&self.format, dir) {
             (Format::Embedded { .. }, _) if split == Split::Test => {
@@ -93,7 +94,7 @@ impl Source {
         }
     }
 
-    /// The pictures of a directory. Where there are none, they are the files of `other`.
+    /// Reads the pictures of a directory. If there are none, it reads the files of `other`.
     fn read_folder(
         self,
         dir: &Path,

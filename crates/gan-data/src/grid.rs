@@ -1,4 +1,4 @@
-//! Many images as one picture, and pictures as PNG files.
+//! Arranges many images in one picture, and writes pictures as PNG files.
 
 use std::path::Path;
 
@@ -10,23 +10,24 @@ use image::{ExtendedColorType, ImageEncoder};
 use crate::dataset::check_channels;
 use crate::{DataError, Result, normalize};
 
-/// Between images and around them, as torchvision's `make_grid`. Unlike there, gray stays gray and a single image
-/// gets its frame too.
+/// Width of the space between images and around them. It is the same in torchvision's `make_grid`.
+/// Unlike torchvision, this code keeps gray images gray, and a single image gets the frame too.
 const PADDING: usize = 2;
 
-/// Images in rows and columns on black.
+/// Images in rows and columns on a black background.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
     picture: Picture,
 }
 
 impl Grid {
-    /// Arranges `images: [N, C, H, W]` in `[-1, 1]`, C 1 or 3, row by row. More columns than images are as many as
-    /// images; the places after the last image stay black.
+    /// Arranges `images: [N, C, H, W]` in `[-1, 1]` row by row, where C is 1 or 3. The number of
+    /// columns is at most the number of images. The places after the last image stay black.
     ///
     /// # Errors
     ///
-    /// If `images` has no images or another shape, `columns` is 0, or the picture is too large for a PNG.
+    /// If `images` has no images or another shape, `columns` is 0, or the picture is too large for
+    /// a PNG.
     pub fn new(images: &Tensor, columns: usize) -> Result<Self> {
         let &[count, channels, height, width] = images.dims() else {
             return Err(unexpected("[N, C, H, W]", images));
@@ -48,7 +49,7 @@ impl Grid {
         self.picture.height
     }
 
-    /// The picture's bytes, `[height, width, channels]`.
+    /// The bytes of the picture, `[height, width, channels]`.
     #[must_use]
     pub fn pixels(&self) -> &[u8] {
         &self.picture.pixels
@@ -64,7 +65,7 @@ impl Grid {
     }
 }
 
-/// A grid filled part by part, so that many samples need not be one tensor.
+/// A grid that is filled in parts, so that many samples need not be one tensor.
 #[derive(Clone, Debug)]
 pub struct GridBuilder {
     picture: Picture,
@@ -76,11 +77,12 @@ pub struct GridBuilder {
 }
 
 impl GridBuilder {
-    /// Makes room for `count` images of `[channels, height, width]`.
+    /// Creates an empty grid for `count` images of `[channels, height, width]`.
     ///
     /// # Errors
     ///
-    /// If `channels` is neither 1 nor 3, another argument is 0, or the picture is too large for a PNG.
+    /// If `channels` is neither 1 nor 3, another argument is 0, or the picture is too large for a
+    /// PNG.
     pub fn new(count: usize, columns: usize, channels: usize, height: usize, width: usize) -> Result<Self> {
         check_channels("grid channels", channels)?;
         for (field, value) in [
@@ -111,11 +113,11 @@ impl GridBuilder {
         Ok(Self { picture, count, columns, cell: (height, width), filled: 0 })
     }
 
-    /// Puts `images: [N, channels, height, width]` in `[-1, 1]` on the next N places.
+    /// Draws `images: [N, channels, height, width]` in `[-1, 1]` in the next N places.
     ///
     /// # Errors
     ///
-    /// If `images` has another shape or is more than there is room for; the grid is then unchanged.
+    /// If `images` has another shape, or there are too few places. Then the grid is unchanged.
     pub fn push(&mut self, images: &Tensor) -> Result<()> {
         let (channels, (height, width)) = (self.picture.channels, self.cell);
         let free = self.count - self.filled;
@@ -133,14 +135,14 @@ impl GridBuilder {
         Ok(())
     }
 
-    /// The grid; places that nothing was pushed to are black.
+    /// Returns the grid. Empty places are black.
     #[must_use]
     pub fn finish(self) -> Grid {
         Grid { picture: self.picture }
     }
 }
 
-/// Writes `image: [C, H, W]` in `[-1, 1]`, C 1 or 3, as an 8-bit PNG without a frame, atomically.
+/// Writes `image: [C, H, W]` in `[-1, 1]` as an 8-bit PNG without a frame, atomically. C is 1 or 3.
 ///
 /// # Errors
 ///
@@ -158,7 +160,7 @@ pub fn save_image(path: impl AsRef<Path>, image: &Tensor) -> Result<()> {
     picture.save_png(path.as_ref())
 }
 
-/// Bytes as a PNG wants them: `[height, width, channels]`.
+/// Bytes in the order of a PNG: `[height, width, channels]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Picture {
     pixels: Vec<u8>,
@@ -168,7 +170,7 @@ struct Picture {
 }
 
 impl Picture {
-    /// `None` if a side is beyond PNG's 31 bits or the whole beyond the memory.
+    /// `None` if a side needs more than PNG's 31 bits or the picture exceeds the address range.
     fn black(channels: usize, height: usize, width: usize) -> Option<Self> {
         i32::try_from(height.max(width)).ok()?;
         let length = height.checked_mul(width)?.checked_mul(channels)?;
@@ -179,7 +181,7 @@ impl Picture {
         Some(Self { pixels, channels, height, width })
     }
 
-    /// Puts `image: [channels, height, width]` with its corner at (top, left).
+    /// Draws `image: [channels, height, width]` with its upper left corner at (top, left).
     fn draw(&mut self, image: &[u8], (top, left): (usize, usize), (height, width): (usize, usize)) {
         for (index, &value) in image.iter().enumerate() {
             let (channel, row, col) = (index / (height * width), index / width % height, index % width);
@@ -190,7 +192,7 @@ impl Picture {
     fn save_png(&self, path: &Path) -> Result<()> {
         let color = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
         let mut file = AtomicFile::create(path)?;
-        // Sides fit 31 bits by `black`.
+        // `black` has checked that the sides fit 31 bits.
         PngEncoder::new(&mut file)
             .write_image(&self.pixels, self.width as u32, self.height as u32, color)
             .map_err(|e| FileError::new(path, std::io::Error::other(e)))?;

@@ -1,4 +1,5 @@
-//! The Hugging Face hub, from which builds with feature `hub` load what candle-datasets knows.
+//! Loads data sets from the Hugging Face hub, with candle-datasets. Only builds with the feature
+//! `hub` can.
 
 #[cfg(feature = "hub")]
 mod candle;
@@ -11,14 +12,14 @@ use crate::{DataError, Dataset, Result, Split};
 #[cfg(feature = "hub")]
 pub(crate) use candle::load;
 
-/// What there is to load.
+/// The data sets that can be loaded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Repository {
     Mnist,
     FashionMnist,
 }
 
-/// Refuses, as this build cannot.
+/// Returns an error, because this build has no hub support.
 #[cfg(not(feature = "hub"))]
 pub(crate) fn load(set: &Descriptor, _: Repository, _: Split) -> Result<Dataset> {
     Err(DataError::NoHub { name: set.name })

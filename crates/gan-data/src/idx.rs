@@ -1,7 +1,8 @@
-//! The IDX format of MNIST: a big-endian header of magic number and dimensions, then bytes; raw or gzip.
+//! Reads and writes the IDX format of MNIST, raw or gzip. A file is a big-endian header of magic
+//! number and dimensions, and then bytes.
 //!
-//! Headers are checked before they are believed. What the bytes mean (28x28 digits, ten classes) is for the
-//! descriptors in `sources/` to say.
+//! Headers are checked before they are used. The descriptors in `sources/` say what the bytes mean
+//! (28x28 digits, ten classes).
 
 use std::cmp::Ordering;
 use std::io::Write;
@@ -13,12 +14,13 @@ use gan_files::{AtomicFile, FileError};
 use crate::packed::{Content, MAX_BYTES};
 use crate::{DataError, Result};
 
-/// First four bytes of an image file: unsigned bytes (08) in three dimensions (03).
+/// The first four bytes of an image file: unsigned bytes (08) in three dimensions (03).
 pub(crate) const IMAGES_MAGIC: u32 = 0x0000_0803;
-/// First four bytes of a label file: unsigned bytes (08) in one dimension (01).
+/// The first four bytes of a label file: unsigned bytes (08) in one dimension (01).
 pub(crate) const LABELS_MAGIC: u32 = 0x0000_0801;
 
-/// No image data set of this format is wider; a header that says so is damaged.
+/// Maximum side of an image. No data set in this format has wider images, so a larger number in a
+/// header is damage.
 const MAX_SIDE: u64 = 4096;
 
 /// The content of an IDX image file.
@@ -34,54 +36,59 @@ pub struct IdxImages {
     pub pixels: Vec<u8>,
 }
 
-/// Reads the image file `path`, raw or gzip as its first two bytes say.
+/// Reads the image file `path`. Its first two bytes say whether it is raw or gzip.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is called `.gz` but is not gzip, or is no complete IDX image file: wrong magic
-/// number, implausible header, truncated, trailing bytes, gzip stream cut off or corrupt.
+/// If the file cannot be read, is called `.gz` but is not gzip, or is not a complete IDX image
+/// file. The last means a wrong magic number, an implausible header, missing or trailing bytes, or
+/// a gzip stream that is cut off or corrupt.
 pub fn read_images(path: impl AsRef<Path>) -> Result<IdxImages> {
     images(Content::open(path.as_ref())?)
 }
 
-/// Reads the label file `path`, raw or gzip as its first two bytes say. Any byte counts as a label.
+/// Reads the label file `path`. Its first two bytes say whether it is raw or gzip. Every byte is
+/// accepted as a label.
 ///
 /// # Errors
 ///
-/// As [`read_images`].
+/// The same as for [`read_images`].
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     labels(Content::open(path.as_ref())?)
 }
 
-/// Parses the bytes of an image file, raw or gzip; `source` names them in errors.
+/// Parses the bytes of an image file, raw or gzip. Errors use `source` as the file's name.
 ///
 /// # Errors
 ///
-/// As [`read_images`].
+/// The same as for [`read_images`].
 pub fn parse_images(bytes: &[u8], source: &Path) -> Result<IdxImages> {
     images(Content::of(bytes, source)?)
 }
 
-/// Parses the bytes of a label file, raw or gzip; `source` names them in errors.
+/// Parses the bytes of a label file, raw or gzip. Errors use `source` as the file's name.
 ///
 /// # Errors
 ///
-/// As [`read_images`].
+/// The same as for [`read_images`].
 pub fn parse_labels(bytes: &[u8], source: &Path) -> Result<Vec<u8>> {
     labels(Content::of(bytes, source)?)
 }
 
-/// Writes an image file as gzip, atomically; equal images give equal bytes, for there is no time stamp.
+/// Writes an image file as gzip, atomically. Equal images give equal bytes, because the file has no
+/// time stamp.
 ///
 /// # Errors
 ///
-/// If the pixels do not fill the dimensions, a dimension does not fit 32 bits, or the file cannot be written.
+/// If the number of pixels does not match the dimensions, a dimension does not fit 32 bits, or the
+/// file cannot be written.
 pub fn write_images_gz(path: impl AsRef<Path>, images: &IdxImages) -> Result<()> {
     let dimensions = [images.count, images.rows, images.cols];
     write_gz(path.as_ref(), IMAGES_MAGIC, &dimensions, &images.pixels)
 }
 
-/// Writes a label file as gzip, atomically; equal labels give equal bytes, for there is no time stamp.
+/// Writes a label file as gzip, atomically. Equal labels give equal bytes, because the file has no
+/// time stamp.
 ///
 /// # Errors
 ///
@@ -90,7 +97,8 @@ pub fn write_labels_gz(path: impl AsRef<Path>, labels: &[u8]) -> Result<()> {
     write_gz(path.as_ref(), LABELS_MAGIC, &[labels.len()], labels)
 }
 
-/// The uncompressed header of a file of this kind and these dimensions; `None` if one does not fit 32 bits.
+/// The uncompressed header of a file with this magic number and these dimensions. `None` if a
+/// dimension does not fit 32 bits.
 pub(crate) fn header(magic: u32, dimensions: &[usize]) -> Option<Vec<u8>> {
     let mut bytes = magic.to_be_bytes().to_vec();
     for &dimension in dimensions {
@@ -119,7 +127,8 @@ fn decode<const N: usize>(
     let header = content.read(header_length)?;
     let mut words =
         header.chunks_exact(4).map(|word| word.iter().fold(0, |n, &byte| n << 8 | u32::from(byte)));
-    // The kind of file is worth more to the reader than its length, so it comes first.
+    // The magic number is checked first, because a wrong kind of file is a more helpful error than
+    // a wrong length.
     if let Some(found) = words.next().filter(|&found| found != magic) {
         return Err(DataError::Magic { path: path.to_owned(), expected: magic, found });
     }
@@ -129,7 +138,8 @@ fn decode<const N: usize>(
     };
     let length = payload_length(dimensions, fields, path)?;
 
-    // One byte more than announced is enough to see that there is more, however far a stream inflates.
+    // One byte more than announced is enough to detect a file that is too long, whatever it
+    // inflates to.
     let payload = content.read(length + 1)?;
     let (expected, found) = (header_length + length, header_length + payload.len() as u64);
     match found.cmp(&expected) {
@@ -172,7 +182,7 @@ fn write_gz(path: &Path, magic: u32, dimensions: &[usize], payload: &[u8]) -> Re
         });
     };
     let file = AtomicFile::create(path)?;
-    // Without a time stamp the same content is the same file, so its hash can be committed.
+    // Without a time stamp, equal content gives equal files, so a file's hash can be committed.
     let mut gzip = GzBuilder::new().mtime(0).write(file, Compression::best());
     let written = gzip.write_all(&header).and_then(|()| gzip.write_all(payload)).and_then(|()| gzip.finish());
     Ok(written.map_err(|e| FileError::new(path, e))?.commit()?)

@@ -1,4 +1,4 @@
-//! Data sets of four IDX files: images and labels to train on, and held-out ones.
+//! Reads data sets of four IDX files: images and labels for training and for testing.
 
 use std::path::Path;
 
@@ -7,44 +7,46 @@ use crate::idx::{self, IdxImages};
 use crate::sources::{Descriptor, Split};
 use crate::{DataError, Dataset, Result, Source, spelling};
 
-/// The names that data sets in MNIST's format have in common, so that the directory must say which it is.
+/// File names that all data sets in MNIST's format share. So only the directory tells which data
+/// set it contains.
 pub(crate) const MNIST_NAMES: [[&str; 2]; 2] = [
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
     ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
 ];
 
-/// What the four files are called and how they are to be read.
+/// The names of the four files, and how they are read.
 #[derive(Debug)]
 pub(crate) struct IdxFiles {
-    /// Images and labels to train on, then held-out ones.
+    /// Images and labels of the training split, then of the test split.
     pub(crate) names: [[&'static str; 2]; 2],
-    /// The directory that the archive unpacks to, if it is not the data set's own.
+    /// The directory that the archive unpacks to, if it is specific to the data set.
     pub(crate) unpacked: Option<&'static str>,
     /// The order of pixels.
     pub(crate) written: Written,
     /// The label of the first class.
     pub(crate) first_label: u8,
-    /// Where else the images are to be had.
+    /// The hub's copy of the images, if there is one.
     pub(crate) hub: Option<Repository>,
 }
 
-/// The order in which the pixels of an image are written.
+/// The order in which the pixels of an image are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// Row by row.
     Upright,
-    /// Column by column, so that rows and columns are to be swapped.
+    /// Column by column, so rows and columns must be swapped.
     Transposed,
 }
 
 impl IdxFiles {
-    /// Reads a split of `set` from `dir`: square gray images with labels. Each file may be spelled `train-images-idx3-ubyte` or
-    /// `train-images.idx3-ubyte` and be raw or `.gz`; raw files are preferred.
+    /// Reads a split of `set` from `dir`: square gray images with labels. Each file may be called
+    /// `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, and may be raw or `.gz`. Raw files
+    /// are preferred.
     ///
     /// # Errors
     ///
-    /// If a file is missing or broken (see [`idx::read_images`]), images are not of the set's size, a label is no class of
-    /// it, or there are not as many labels as images.
+    /// If a file is missing or broken (see [`idx::read_images`]), images do not have the set's
+    /// size, a label is not one of its classes, or the numbers of labels and images differ.
     pub(crate) fn read(&self, set: &Descriptor, dir: &Path, split: Split) -> Result<Dataset> {
         let [images_path, labels_path] =
             self.names_of(split).map(|file| spelling::require(dir, file, self.unpacked));
@@ -58,7 +60,7 @@ impl IdxFiles {
         combine(set, self.first_label, origin, (images, &images_path), (labels, &labels_path))
     }
 
-    /// Whether `dir` holds the images of this split, in any spelling.
+    /// Whether `dir` contains the images of this split, in any spelling.
     pub(crate) fn are_in(&self, dir: &Path, split: Split) -> bool {
         spelling::find(dir, self.names_of(split)[0], self.unpacked).is_some()
     }
@@ -67,7 +69,7 @@ impl IdxFiles {
     ///
     /// # Errors
     ///
-    /// If it is not there, this build cannot, or the hub fails.
+    /// If the data set is not on the hub, this build has no hub support, or the hub fails.
     pub(crate) fn load_from_hub(&self, set: &Descriptor, split: Split) -> Result<Dataset> {
         match self.hub {
             Some(repository) => hub::load(set, repository, split),
@@ -85,17 +87,18 @@ impl IdxFiles {
 }
 
 impl Source {
-    /// Whether it can be downloaded, by a build with feature `hub`.
+    /// Whether a build with the feature `hub` can download it.
     #[must_use]
     pub fn is_on_hub(self) -> bool {
         self.format.idx_files().is_some_and(|files| files.hub.is_some())
     }
 
-    /// Downloads a split and writes it into `dir` as gzipped IDX files of the usual names.
+    /// Downloads a split and writes it into `dir` as gzipped IDX files with the usual names.
     ///
     /// # Errors
     ///
-    /// If it [is not on the hub](Self::is_on_hub), this build cannot download, the hub fails, or a file cannot be written.
+    /// If the data set [is not on the hub](Self::is_on_hub), this build cannot download, the hub
+    /// fails, or a file cannot be written.
     pub fn download(self, split: Split, dir: impl AsRef<Path>) -> Result<Dataset> {
         let Some(files) = self.format.idx_files().filter(|files| files.hub.is_some()) else {
             let names: Vec<_> = Self::all().filter(|source| source.is_on_hub()).map(|on| on.name).collect();
@@ -117,11 +120,12 @@ impl Source {
     }
 }
 
-/// The data set of these images and labels, the first class of which has `first_label`.
+/// Combines images and labels into a data set. The label of the first class is `first_label`.
 ///
 /// # Errors
 ///
-/// If images are not of the set's size, a label is no class of it, or there are not as many labels as images.
+/// If images do not have the set's size, a label is not one of its classes, or the numbers of
+/// labels and images differ.
 pub(crate) fn combine(
     set: &Descriptor,
     first_label: u8,
@@ -156,7 +160,7 @@ pub(crate) fn combine(
     Dataset::new(set.name, origin, images.pixels, 1, images.rows)?.with_labels(labels, classes)
 }
 
-/// Swaps rows and columns of each image, which is left as it is where it is not square.
+/// Swaps rows and columns of each image. Images that are not square stay unchanged.
 fn transpose(images: &mut IdxImages) {
     let side = images.rows;
     if side != images.cols {

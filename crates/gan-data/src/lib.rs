@@ -1,4 +1,4 @@
-// The README's example reads the embedded digits, so it is no test where they are left out.
+// The README's example reads the embedded digits, so it is only a test if this build contains them.
 #![cfg_attr(any(feature = "embedded", not(doctest)), doc = include_str!("../README.md"))]
 
 mod batches;

@@ -1,18 +1,19 @@
-//! Bytes to the numbers a network sees and back.
+//! Converts bytes to the numbers that a network uses, and back.
 
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{DataError, Result};
 
-/// The interval that pixels are mapped to.
+/// The range that pixels are mapped to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Range {
     /// `[-1, 1]`, the range of a generator that ends in Tanh.
     #[default]
     MinusOneOne,
-    /// `[0, 1]`. Exists only to show what goes wrong: a Tanh generator can then be told apart by its blacks alone.
+    /// `[0, 1]`. It exists only to show a mistake: a discriminator recognizes a Tanh generator by
+    /// its black pixels alone.
     ZeroOne,
 }
 
@@ -31,10 +32,11 @@ pub fn to_unit(byte: u8) -> f32 {
     f32::from(byte) / 127.5 - 1.0
 }
 
-/// Maps `[-1, 1]` back to the nearest byte, exactly inverse to [`to_unit`]; what lies outside is clamped, NaN is 0.
+/// Maps `[-1, 1]` to the nearest byte. It is the exact inverse of [`to_unit`]. Values outside are
+/// clamped, and NaN becomes 0.
 #[must_use]
 pub fn from_unit(value: f32) -> u8 {
-    // `as` saturates, and takes NaN to 0.
+    // `as` saturates, and converts NaN to 0.
     ((value + 1.0) * 127.5).round() as u8
 }
 
@@ -42,7 +44,7 @@ pub fn from_unit(value: f32) -> u8 {
 ///
 /// # Errors
 ///
-/// If the number of pixels is not that of the shape, or the device refuses.
+/// If the number of pixels does not match the shape, or the tensor cannot be created on the device.
 pub fn to_tensor(
     pixels: &[u8],
     shape: (usize, usize, usize, usize),
@@ -54,11 +56,11 @@ pub fn to_tensor(
     Ok(Tensor::from_vec(values, shape, device)?)
 }
 
-/// Reads `images: [N, C, H, W]`, of any float type and in `[-1, 1]`, as bytes in the same order.
+/// Converts `images: [N, C, H, W]` of any float type in `[-1, 1]` to bytes in the same order.
 ///
 /// # Errors
 ///
-/// If `images` does not have four dimensions, or cannot be brought to the CPU.
+/// If `images` does not have four dimensions, or cannot be copied to the CPU.
 pub fn from_tensor(images: &Tensor) -> Result<Vec<u8>> {
     if images.rank() != 4 {
         return Err(DataError::Value {

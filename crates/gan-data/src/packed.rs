@@ -1,4 +1,4 @@
-//! The bytes of a file, raw or gzip, and never more of them than were asked for.
+//! Reads the bytes of a file, raw or gzip, up to a given limit.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,10 +10,10 @@ use flate2::bufread::MultiGzDecoder;
 use crate::{DataError, Result};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Uncompressed bytes that a file may have: ninety times MNIST.
+/// Maximum number of uncompressed bytes in a file: ninety times MNIST.
 pub(crate) const MAX_BYTES: u64 = 1 << 32;
 
-/// Uncompressed bytes and the name to complain under.
+/// Uncompressed bytes, and the file's name for errors.
 pub(crate) struct Content<'a> {
     reader: Box<dyn Read + 'a>,
     path: &'a Path,
@@ -22,7 +22,7 @@ pub(crate) struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Opens the file `path`, raw or gzip as its first two bytes say.
+    /// Opens the file `path`. Its first two bytes say whether it is raw or gzip.
     ///
     /// # Errors
     ///
@@ -43,11 +43,11 @@ impl<'a> Content<'a> {
         Self::of(file, path)
     }
 
-    /// The bytes that `reader` gives, raw or gzip; `path` names them in errors.
+    /// Reads the bytes of `reader`, raw or gzip. Errors use `path` as the file's name.
     ///
     /// # Errors
     ///
-    /// If the reader refuses.
+    /// If the reader fails.
     pub(crate) fn of(mut reader: impl BufRead + 'a, path: &'a Path) -> Result<Self> {
         let start = reader.fill_buf().map_err(|source| DataError::Read { path: path.to_owned(), source })?;
         Ok(if start.starts_with(&GZIP_MAGIC) {
@@ -57,17 +57,18 @@ impl<'a> Content<'a> {
         })
     }
 
-    /// What a gzip decoder gives.
+    /// Reads the output of a gzip decoder.
     pub(crate) fn inflated(decoder: impl Read + 'a, path: &'a Path) -> Self {
         Self { reader: Box::new(decoder), path, gzip: true, taken: 0 }
     }
 
-    /// The name to complain under.
+    /// The file's name for errors.
     pub(crate) fn path(&self) -> &'a Path {
         self.path
     }
 
-    /// The next bytes, up to `limit`. The buffer grows with what arrives, not with what a header promised.
+    /// The next bytes, up to `limit`. The buffer grows with the bytes that arrive, not with the
+    /// length that a header announces.
     ///
     /// # Errors
     ///

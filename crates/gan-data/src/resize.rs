@@ -1,4 +1,4 @@
-//! Fits square images to the size a model wants.
+//! Resizes square images to the size that a model needs.
 
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma};
@@ -8,12 +8,12 @@ use crate::{DataError, Result};
 
 const MAX_SIZE: usize = 4096;
 
-/// Resizes `pixels: [planes, from, from]` to `[planes, to, to]`. A plane is one channel of one image: channels do
-/// not mix in resizing, so gray and RGB are the same work.
+/// Resizes `pixels: [planes, from, from]` to `[planes, to, to]`. A plane is one channel of one
+/// image. Each channel is resized separately, so gray and RGB images need no different code.
 ///
 /// # Errors
 ///
-/// If `to` is out of range, or the result too large to address.
+/// If `to` is out of range, or the result is too large for the address range.
 pub(crate) fn planes(pixels: Vec<u8>, from: usize, to: usize) -> Result<Vec<u8>> {
     check_size(to)?;
     if from == to {
@@ -30,7 +30,7 @@ pub(crate) fn planes(pixels: Vec<u8>, from: usize, to: usize) -> Result<Vec<u8>>
             pad(source, from, target, to);
             return Ok::<_, DataError>(());
         }
-        // Sides are at most 4096, checked above and by `Dataset::new`.
+        // The sides are at most 4096. This function and `Dataset::new` have checked that.
         let source: Option<ImageBuffer<Luma<u8>, &[u8]>> =
             ImageBuffer::from_raw(from as u32, from as u32, source);
         let source = source.ok_or_else(|| too_large(count, to))?;
@@ -40,7 +40,7 @@ pub(crate) fn planes(pixels: Vec<u8>, from: usize, to: usize) -> Result<Vec<u8>>
     Ok(resized)
 }
 
-/// Refuses sizes that no model here has.
+/// Refuses a size that no model here has.
 ///
 /// # Errors
 ///
@@ -52,7 +52,7 @@ pub(crate) fn check_size(size: usize) -> Result<()> {
     Err(DataError::Value { field: "size", expected: format!("1..={MAX_SIZE}"), found: size.to_string() })
 }
 
-/// Centres `source` on a background that is zero already.
+/// Copies `source` to the centre of `target`, which contains zeros.
 fn pad(source: &[u8], from: usize, target: &mut [u8], to: usize) {
     let margin = (to - from) / 2;
     for (row, line) in source.chunks_exact(from).enumerate() {
@@ -85,7 +85,7 @@ mod tests {
         for (index, &pixel) in padded.iter().enumerate() {
             let (plane, row, col) = (index / 1024, index / 32 % 32, index % 32);
             let inside = (2..30).contains(&row) && (2..30).contains(&col);
-            // Evaluated only inside, where the subtraction cannot wrap.
+            // This is evaluated only inside, so the subtraction cannot wrap.
             let expected = if inside { pixels[plane * 784 + (row - 2) * 28 + col - 2] } else { 0 };
             assert_eq!(pixel, expected, "plane {plane}, row {row}, column {col}");
         }
@@ -97,7 +97,7 @@ mod tests {
         let resized = planes(pixels, 28, 64).unwrap();
         assert_eq!(resized, [vec![10; 64 * 64], vec![200; 64 * 64]].concat());
 
-        // A step edge stays monotonic and keeps both ends.
+        // A step edge stays monotonic, and both ends keep their values.
         let edge = planes([[0, 0, 240, 240]; 4].concat(), 4, 8).unwrap();
         assert_eq!((edge[0], edge[7]), (0, 240));
         assert!(edge[..8].is_sorted() && edge[3] > 0 && edge[4] < 240, "{:?}", &edge[..8]);

@@ -1,12 +1,13 @@
-//! Seeded random numbers that are the same for good.
+//! Seeded random numbers that never change.
 //!
-//! Written out because `rand` may change the values of its ranges and shuffles between versions, and a run must resume with
-//! the order it began with; the `ChaCha` stream itself is fixed.
+//! A resumed run must continue with the order that it began with. `rand` may change the values of
+//! its ranges and shuffles between versions, so this file contains its own. The `ChaCha` stream
+//! itself is fixed.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// The stream of (seed, purpose, index): its own, whatever the others are.
+/// The stream of (seed, purpose, index). It is independent of all other streams.
 pub(crate) fn stream(seed: u64, purpose: u64, index: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -17,7 +18,7 @@ pub(crate) fn stream(seed: u64, purpose: u64, index: u64) -> ChaCha8Rng {
 
 /// A uniform number below `bound` (Lemire, arXiv 1805.10941, algorithm 5).
 pub(crate) fn below(bound: u32, rng: &mut ChaCha8Rng) -> u32 {
-    // 2^32 mod bound: products whose low half is under it would favour some results.
+    // The value is 2^32 mod bound. Products whose low half is smaller would favour some results.
     let biased = bound.wrapping_neg() % bound;
     loop {
         let product = u64::from(rng.next_u32()) * u64::from(bound);

@@ -1,5 +1,6 @@
-//! The data sets that can be named. A file of `sources/` says all that is known of one; the names in configurations and on the
-//! command line, the reading, the checks and the judging follow from it.
+//! The data sets that have a name. A file of `sources/` contains all that is known about one of
+//! them. Its name in configurations and on the command line, the reading, the checks and the
+//! evaluation follow from that file.
 
 mod cifar_10;
 mod cifar_100;
@@ -25,7 +26,7 @@ use crate::format::Format;
 #[cfg(feature = "embedded")]
 pub use mnist_5k::mnist_5k;
 
-/// In the order in which people are told of them.
+/// The order is that of messages and help.
 const ALL: [Source; 11] = [
     Source(&mnist_5k::SET),
     Source(&mnist::SET),
@@ -40,7 +41,7 @@ const ALL: [Source; 11] = [
     Source(&folder::SET),
 ];
 
-/// Their names, in the form that serde asks for.
+/// Their names, in the form that serde requires.
 const NAMES: [&str; ALL.len()] = {
     let mut names = [""; ALL.len()];
     let mut i = 0;
@@ -51,41 +52,45 @@ const NAMES: [&str; ALL.len()] = {
     names
 };
 
-/// A data set that can be named: a handle to its descriptor, whose fields it shows.
+/// A data set that has a name. It is a handle to its descriptor and gives access to the
+/// descriptor's fields.
 #[derive(Clone, Copy)]
 pub struct Source(&'static Descriptor);
 
-/// What is known of a data set before its files are read.
+/// What is known about a data set before its files are read.
 #[derive(Debug)]
 pub struct Descriptor {
     /// The name in a configuration and on the command line.
     pub name: &'static str,
-    /// What its authors call it.
+    /// The name that its authors use.
     pub title: &'static str,
-    /// What it holds, in a line.
+    /// Its content, in one line.
     pub summary: &'static str,
-    /// What else is worth knowing of it, in a sentence.
+    /// Other useful information about it, in one sentence.
     pub note: Option<&'static str>,
-    /// Images to train on; none where the directory decides.
+    /// Number of training images. `None` if the directory determines it.
     pub train: Option<usize>,
-    /// Held-out images; none where there are none, or the directory decides.
+    /// Number of test images. `None` if there are none, or if the directory determines it.
     pub test: Option<usize>,
-    /// None where the images are fitted to what is asked for.
+    /// The shape of the images. `None` if images are converted to the requested shape.
     pub shape: Option<ImageShape>,
-    /// Names of the classes, in the order of their labels; none where images have no labels, or the directory decides.
+    /// Names of the classes, in the order of their labels. Empty if images have no labels, or if
+    /// the directory determines them.
     pub classes: &'static [&'static str],
-    /// Name of the classifier that learned on it, or on what it is made of, where gan-metrics has one.
+    /// Name of the classifier that was trained on it, or on the data set that it is made of. `None`
+    /// if gan-metrics has none.
     pub classifier: Option<&'static str>,
-    /// The published files by name, with the SHA-256 of their uncompressed bytes; none where nobody has verified these.
+    /// The published files by name, with the SHA-256 of their uncompressed bytes. `None` if nobody
+    /// has verified the hashes.
     pub sha256: Option<&'static [(&'static str, &'static str)]>,
-    /// Where the images are, and what reads them.
+    /// Where the images are, and how they are read.
     pub(crate) format: Format,
 }
 
 /// The shape of every image of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageShape {
-    /// 1 (gray) or 3 (RGB).
+    /// Number of channels: 1 (gray) or 3 (RGB).
     pub channels: usize,
     /// Height and width.
     pub side: usize,
@@ -94,32 +99,34 @@ pub struct ImageShape {
 /// The part of a data set to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// Images to train on.
+    /// Images for training.
     Train,
-    /// Images that are held out.
+    /// Held-out images.
     Test,
 }
 
-/// How a data set is composed of another's images, and how much of it to judge by. There is no end of such images, and any
-/// are as good as any others, so a part is enough.
+/// How a data set is composed of another data set's images, and how many of its images an
+/// evaluation uses. There are endlessly many such images, and any of them serve equally well, so a
+/// part is enough.
 #[derive(Debug)]
 pub struct Composed {
-    /// The data set whose gray images are its red, green and blue.
+    /// The data set whose gray images become red, green and blue.
     pub of: Source,
-    /// Decides which three: a seed of the data set's own, so that each run has the same images.
+    /// Determines the three images of each stack. The seed belongs to the data set, so that each
+    /// run has the same images.
     pub(crate) seed: u64,
-    /// Images that are compared with at most, and that copies are sought among.
+    /// Maximum number of images to compare with, and to search for copies.
     pub compared: usize,
-    /// Images that are compared with at most, for each that is judged.
+    /// Maximum number of images to compare with, per evaluated image.
     pub compared_for_each: usize,
-    /// Images that are judged where no number is asked for.
+    /// Number of evaluated images by default.
     pub judged: usize,
 }
 
 impl Source {
-    /// 5,000 digits that need no files: what programs start with.
+    /// 5,000 digits that need no files. Programs use them by default.
     pub const MNIST_5K: Self = Self(&mnist_5k::SET);
-    /// What programs take a directory for.
+    /// The data set that programs expect in a directory by default.
     pub const MNIST: Self = Self(&mnist::SET);
 
     /// Every data set.
@@ -127,19 +134,20 @@ impl Source {
         ALL.into_iter()
     }
 
-    /// Number of classes, where it is known without reading: None for a folder, and where images have no labels.
+    /// Number of classes, if it is known before reading. `None` for a folder, and for images
+    /// without labels.
     #[must_use]
     pub fn classes(self) -> Option<usize> {
         Some(self.classes.len()).filter(|&classes| classes > 0)
     }
 
-    /// The parts of it, as far as they are known without reading: a folder is training data.
+    /// The splits that are known before reading. A folder has only training data.
     #[must_use]
     pub fn splits(self) -> &'static [Split] {
         if self.test.is_some() { &[Split::Train, Split::Test] } else { &[Split::Train] }
     }
 
-    /// How it is composed of another's images, if it is.
+    /// How it is composed of another data set's images, if it is.
     #[must_use]
     pub fn composed(self) -> Option<&'static Composed> {
         match &self.0.format {
@@ -148,13 +156,13 @@ impl Source {
         }
     }
 
-    /// The data set whose files are read: itself, or what it is composed of.
+    /// The data set whose files are read: the one that it is composed of, or itself.
     #[must_use]
     pub fn made_of(self) -> Self {
         self.composed().map_or(self, |composed| composed.of)
     }
 
-    /// The data set that it is a part of, if it is a part that needs no files.
+    /// The data set that contains it, if it is an embedded part that needs no files.
     #[must_use]
     pub fn embedded_part_of(self) -> Option<Self> {
         match self.0.format {
@@ -165,7 +173,7 @@ impl Source {
 }
 
 impl Descriptor {
-    /// How many images a split has, where it has any and their number is known.
+    /// Number of images in a split, if the split exists and the number is known.
     pub(crate) fn count(&self, split: Split) -> Option<usize> {
         match split {
             Split::Train => self.train,

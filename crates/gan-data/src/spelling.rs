@@ -1,28 +1,30 @@
-//! Where a data set's file is, under whichever of its names people keep it.
+//! Finds a data set's file under any of its usual names.
 
 use std::path::{Path, PathBuf};
 
 use crate::{DataError, Result};
 
-/// The file called `file` in `dir`, or in `unpacked`, the directory in it that the archive unpacks to.
+/// The path of the file called `file`, in `dir` or in the directory `unpacked` there, which the
+/// archive unpacks to.
 ///
 /// # Errors
 ///
-/// If there is none; the error lists every spelling.
+/// If there is no such file. The error lists every spelling.
 pub(crate) fn require(dir: &Path, file: &str, unpacked: Option<&str>) -> Result<PathBuf> {
     find(dir, file, unpacked)
         .ok_or_else(|| DataError::MissingFile { dir: dir.to_owned(), tried: spellings(file, unpacked) })
 }
 
-/// As [`require`], for a file that need not be there.
+/// Like [`require`], for a file that may be missing.
 pub(crate) fn find(dir: &Path, file: &str, unpacked: Option<&str>) -> Option<PathBuf> {
-    // Some archives unpack to a directory of the file's name, which is not the file.
+    // Some archives unpack to a directory that has the file's name. It is not the file.
     spellings(file, unpacked).into_iter().map(|file| dir.join(file)).find(|path| path.is_file())
 }
 
-/// The names to look for, best first: raw files before `.gz`, and those in the directory itself before those below.
+/// The names to try, best first: raw files before `.gz`, and files in the directory before those in
+/// `unpacked`.
 fn spellings(file: &str, unpacked: Option<&str>) -> Vec<String> {
-    // The dot appears where an unpacker took `-idx3-ubyte` for an extension.
+    // Some unpackers treat `-idx3-ubyte` as an extension and write a dot.
     let dotted = file.replace("-idx", ".idx");
     let mut names = vec![file.to_owned()];
     if dotted != file {

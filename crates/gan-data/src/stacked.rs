@@ -1,16 +1,18 @@
-//! Stacked MNIST: three digits as the channels of an image, composed when it is asked for.
+//! Stacked MNIST: three digits are the channels of an image, which is composed when it is
+//! requested.
 
 use std::sync::Arc;
 
 use crate::{DataError, Result, resize, rng};
 
-/// Keeps the choice of digits apart from every other stream drawn from the same seed.
+/// Makes the choice of digits independent of all other streams from the same seed.
 const PURPOSE: [u8; 8] = *b"stacked\0";
 
-/// Gray images, and which three of them each stack is made of.
+/// Gray images, and the three images of each stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stacks {
-    /// `[base, size, size]`. Shared by parts of the data: they differ in the stacks, not in what these are made of.
+    /// Shape `[base, size, size]`. Parts of the data share them, because parts differ only in the
+    /// stacks.
     planes: Arc<Vec<u8>>,
     base: u32,
     seed: u64,
@@ -19,13 +21,13 @@ pub(crate) struct Stacks {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Chosen {
-    /// The stacks below a number.
+    /// All stacks with a number below this.
     Below(usize),
     These(Vec<usize>),
 }
 
 impl Stacks {
-    /// The first `count` stacks of `planes: [base, size, size]`; `base` is at least 1.
+    /// The first `count` stacks of `planes: [base, size, size]`. `base` is at least 1.
     ///
     /// # Errors
     ///
@@ -51,13 +53,13 @@ impl Stacks {
         }
     }
 
-    /// `[3, size, size]`. Panics as a slice does if there is no such stack.
+    /// The image `[3, size, size]` of a stack. It panics like a slice if there is no such stack.
     pub(crate) fn image(&self, index: usize) -> Vec<u8> {
         let area = self.planes.len() / self.base as usize;
         self.digits(self.stack(index)).map(|digit| &self.planes[digit as usize * area..][..area]).concat()
     }
 
-    /// Some of them, by index.
+    /// Keeps the stacks with these indices.
     pub(crate) fn pick(&self, indices: impl Iterator<Item = usize>) -> Self {
         let chosen = Chosen::These(indices.map(|index| self.stack(index)).collect());
         Self { chosen, planes: Arc::clone(&self.planes), ..*self }
@@ -67,19 +69,20 @@ impl Stacks {
     ///
     /// # Errors
     ///
-    /// As of [`resize::planes`].
+    /// The same as for [`resize::planes`].
     pub(crate) fn resize(self, from: usize, to: usize) -> Result<Self> {
         let planes = Arc::new(resize::planes(Arc::unwrap_or_clone(self.planes), from, to)?);
         Ok(Self { planes, ..self })
     }
 
-    /// Over all that decides the images, none of which is composed for it.
+    /// A hash of all that determines the images. It composes none of them.
     pub(crate) fn fingerprint(&self, shape: &[u8]) -> String {
         let chosen: Vec<u8> = match &self.chosen {
             Chosen::Below(_) => vec![],
             Chosen::These(stacks) => stacks.iter().flat_map(|&stack| (stack as u64).to_le_bytes()).collect(),
         };
-        // Stored images begin with their number, which is never as large as the purpose is.
+        // The hash of stored images begins with their number, which is always smaller than the
+        // purpose. So the two kinds cannot have equal fingerprints.
         gan_files::sha256(&[
             &PURPOSE,
             shape,
@@ -90,7 +93,7 @@ impl Stacks {
         ])
     }
 
-    /// Number of a stack in the endless sequence of them.
+    /// The number of a stack in the endless sequence of stacks.
     fn stack(&self, index: usize) -> usize {
         match &self.chosen {
             Chosen::Below(count) => {
@@ -101,7 +104,7 @@ impl Stacks {
         }
     }
 
-    /// The images that a stack is made of: red, green, blue.
+    /// The indices of a stack's three images: red, green, blue.
     fn digits(&self, stack: usize) -> [u32; 3] {
         let mut rng = rng::stream(self.seed, u64::from_le_bytes(PURPOSE), stack as u64);
         [(); 3].map(|()| rng::below(self.base, &mut rng))

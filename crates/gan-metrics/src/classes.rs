@@ -1,45 +1,51 @@
-//! What a classifier makes of the images: the classifier score, classes, and the modes of stacked digits.
+//! Metrics from a classifier's probabilities: the classifier score, shares of classes, accuracy,
+//! and the modes of stacked digits.
 
 use crate::rows::Rows;
 use crate::{MetricsError, Result};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// How far the probabilities of one image may be from adding up to 1: well above f32's rounding.
+/// Maximum difference between 1 and the sum of one image's probabilities. It is well above f32's
+/// rounding.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// `exp(E KL(p(y|x) || p(y)))`, the inception score of Salimans et al. 2016, arXiv 1606.03498, with any classifier: 1 if
-/// it says the same of all images, K if it is sure of each and all K classes are equally frequent.
+/// `exp(E KL(p(y|x) || p(y)))`: the inception score of Salimans et al. 2016, arXiv 1606.03498, with
+/// any classifier. It is 1 if the classifier gives the same probabilities for all images. It is K
+/// if the classifier is certain about each image and all K classes are equally frequent.
 ///
-/// `probabilities: [M, K]`, each row from a softmax. Over the whole set, where the paper averages over ten parts: parts
-/// make the score smaller, by more the fewer images there are. `0 log 0` is 0.
+/// `probabilities: [M, K]`, where each row comes from a softmax. The score is computed over the
+/// whole set. The paper averages over ten parts, which makes the score smaller. The difference is
+/// larger for fewer images. `0 log 0` is 0.
 ///
 /// # Errors
-/// Another type or rank; no rows; rows that are no probabilities.
+/// If type or rank are different, there are no rows, or a row does not contain probabilities.
 pub fn classifier_score(probabilities: &Tensor) -> Result<f64> {
     Ok(score(&probability_rows(probabilities)?))
 }
 
-/// How often each class comes up, beside a reference.
+/// How frequent each class is, compared with a reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Classes {
-    /// Share of the images whose most probable class this is; K of them.
+    /// For each of the K classes, the share of the images for which it is the most probable class.
     pub shares: Vec<f64>,
-    /// `sum_k shares_k ln(shares_k / reference_k)`, in nats; 0 if the shares are the reference's. A class that the
-    /// reference lacks counts as half an image there, so that the sum is finite.
+    /// `sum_k shares_k ln(shares_k / reference_k)`, in nats. It is 0 if the shares are equal to the
+    /// reference's. A class that the reference lacks counts as half an image there, so that the sum
+    /// is finite.
     pub kl: f64,
-    /// Classes of the reference whose share here is at least a tenth of that there.
+    /// Number of the reference's classes whose share is at least a tenth of their share in the
+    /// reference.
     pub covered: usize,
-    /// Classes of the reference: those with a share above 0 there.
+    /// Number of the reference's classes, which are those with a share above 0.
     pub of: usize,
 }
 
 impl Classes {
-    /// Classes of the images with `probabilities: [M, K]`, beside those with `reference: [N, K]`. Of equally probable
-    /// classes the first counts.
+    /// Compares the classes of the images with `probabilities: [M, K]` and those with `reference:
+    /// [N, K]`. If classes are equally probable, the first counts.
     ///
     /// # Errors
-    /// As for [`classifier_score`]; different K.
+    /// The same as for [`classifier_score`], and if K differs.
     pub fn of(probabilities: &Tensor, reference: &Tensor) -> Result<Self> {
         let probabilities = probability_rows(probabilities)?;
         let reference = probability_rows(reference)?;
@@ -47,7 +53,7 @@ impl Classes {
         Ok(Self::compare(&class_counts(&probabilities), &class_counts(&reference)))
     }
 
-    /// From the numbers of images in each class.
+    /// Compares the numbers of images in each class.
     pub(crate) fn compare(counts: &[u64], reference: &[u64]) -> Self {
         let (total, reference_total) = (sum(counts), sum(reference));
         let shares: Vec<_> = counts.iter().map(|&count| count as f64 / total).collect();
@@ -63,18 +69,19 @@ impl Classes {
     }
 }
 
-/// How many images the classifier takes for what they are, or were asked to be.
+/// How often the classifier recognizes the class of an image, or the class requested from the
+/// generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
-    /// Share of all images.
+    /// Share of all images that are recognized.
     pub overall: f64,
-    /// Share of the images of each class; none of a class that has no images.
+    /// The same share for each class. `None` for a class without images.
     pub of_classes: Vec<Option<f64>>,
 }
 
 impl Accuracy {
-    /// Of images with checked rows of probabilities, some for each of `labels`: the class with the largest sum over an image's
-    /// rows is what it is taken for.
+    /// Takes checked rows of probabilities, with the same number of rows for each of `labels`. The
+    /// recognized class of an image has the largest sum over the image's rows.
     pub(crate) fn of(probabilities: &Rows, labels: &[u8]) -> Self {
         let width = probabilities.width();
         let mut counts = vec![(0u64, 0u64); width];
@@ -96,23 +103,24 @@ impl Accuracy {
     }
 }
 
-/// Modes of stacked digits: an image of three channels, a digit in each, is one of 1000 (Metz et al. 2017, arXiv
-/// 1611.02163; as VEEGAN, arXiv 1705.07761, and `PacGAN`, arXiv 1712.04086, report it).
+/// Modes of stacked digits. An image has three channels with a digit in each, so it is one of 1000
+/// (Metz et al. 2017, arXiv 1611.02163). VEEGAN, arXiv 1705.07761, and `PacGAN`, arXiv 1712.04086,
+/// report `covered` and `kl`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Modes {
     /// Modes with at least one image.
     pub covered: usize,
-    /// 1000.
+    /// Number of all modes: 1000.
     pub of: usize,
-    /// `sum_m p_m ln(1000 p_m)`, in nats: against all modes equally frequent.
+    /// `sum_m p_m ln(1000 p_m)`, in nats. The reference is that all modes are equally frequent.
     pub kl: f64,
 }
 
 impl Modes {
-    /// Modes of images by the class of each of their channels.
+    /// Counts the modes of images from the classes of their three channels.
     ///
     /// # Errors
-    /// No images; a class above 9.
+    /// If there are no images, or a class is above 9.
     pub fn of(digits: &[[u8; 3]]) -> Result<Self> {
         const MODES: usize = 1000;
         if digits.is_empty() {
@@ -131,7 +139,7 @@ impl Modes {
     }
 }
 
-/// Checked rows of probabilities.
+/// Checks rows of probabilities.
 pub(crate) fn probability_rows(probabilities: &Tensor) -> Result<Rows> {
     let rows = Rows::new("probabilities", probabilities, 1)?;
     for row in rows.values().chunks_exact(rows.width()) {
@@ -148,7 +156,7 @@ pub(crate) fn probability_rows(probabilities: &Tensor) -> Result<Rows> {
     Ok(rows)
 }
 
-/// [`classifier_score`] of checked rows.
+/// The [`classifier_score`] of checked rows.
 pub(crate) fn score(probabilities: &Rows) -> f64 {
     let (values, width) = (probabilities.values(), probabilities.width());
     let mut marginal = vec![0.; width];
@@ -165,7 +173,7 @@ pub(crate) fn score(probabilities: &Rows) -> f64 {
     (values.chunks_exact(width).map(divergence).sum::<f64>() / count).exp()
 }
 
-/// Images in each class by their most probable one.
+/// Number of images for which each class is the most probable one.
 pub(crate) fn class_counts(probabilities: &Rows) -> Vec<u64> {
     let mut counts = vec![0; probabilities.width()];
     for class in classes(probabilities) {
@@ -174,7 +182,7 @@ pub(crate) fn class_counts(probabilities: &Rows) -> Vec<u64> {
     counts
 }
 
-/// The most probable class of each row, the first of equals.
+/// The most probable class of each row. If classes are equally probable, it is the first.
 pub(crate) fn classes(probabilities: &Rows) -> Vec<usize> {
     let best = |row: &[f32]| (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
     probabilities.values().chunks_exact(probabilities.width()).map(best).collect()
@@ -194,7 +202,7 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    /// A row for each class, sure of it.
+    /// A row for each class, with probability 1 for that class.
     fn sure(classes: &[usize], of: usize) -> Tensor {
         let values = classes.iter().flat_map(|&class| (0..of).map(move |k| f32::from(u8::from(k == class))));
         Tensor::from_vec(values.collect::<Vec<_>>(), (classes.len(), of), &Device::Cpu).unwrap()
@@ -208,7 +216,7 @@ mod tests {
         assert!((score(&sure(&[3, 3], 10)) - 1.).abs() < 1e-12);
         let unsure = Tensor::new(&[[0.5f32, 0.5], [0.5, 0.5]], &Device::Cpu)?;
         assert!((score(&unsure) - 1.).abs() < 1e-12);
-        // KL((3/4, 1/4) || (1/2, 1/2)) for both.
+        // For both images it is KL((3/4, 1/4) || (1/2, 1/2)).
         let half_sure = Tensor::new(&[[0.75f32, 0.25], [0.25, 0.75]], &Device::Cpu)?;
         let expected = (0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln()).exp();
         assert!((score(&half_sure) - expected).abs() < 1e-12);
@@ -227,12 +235,13 @@ mod tests {
 
     #[test]
     fn classes_beside_the_reference() -> Result<()> {
-        // Of 100: 80, 19, 1 and 0; here 50, 1, 0 and 49.
+        // Of 100 images, the reference has 80, 19, 1 and 0 in each class. The images have 50, 1, 0
+        // and 49.
         let reference = sure(&[vec![0; 80], vec![1; 19], vec![2]].concat(), 4);
         let here = sure(&[vec![0; 50], vec![1; 1], vec![3; 49]].concat(), 4);
         let classes = Classes::of(&here, &reference)?;
         assert_eq!(classes.shares, [0.5, 0.01, 0., 0.49]);
-        // The second has less than a tenth of 19%; the last is none of the reference's.
+        // The second class has less than a tenth of 19%. The last is not a class of the reference.
         assert_eq!((classes.covered, classes.of), (1, 3));
         let expected =
             0.5 * (0.5f64 / 0.8).ln() + 0.01 * (0.01f64 / 0.19).ln() + 0.49 * (0.49f64 / 0.005).ln();

@@ -1,7 +1,8 @@
-//! The classifier whose penultimate features are the space in which images are compared, and its file.
+//! The classifier and its file. The inputs of its last layer are the features with which images are
+//! compared.
 //!
-//! Inception's features mean nothing on digits, and its weights are a download; this network is small, trained on the
-//! images in question, and the digits' one is inside the crate.
+//! Inception's features mean nothing on digits, and its weights must be downloaded. This network is
+//! small and is trained on the images of the data set. The classifier of digits is in the crate.
 
 use crate::error::{MetricsError, Result};
 use candle_core::{D, Device, Tensor};
@@ -13,17 +14,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Side of the images that it reads; others are resized.
+/// Side of the images that the classifier reads. Other images are resized.
 pub const SIDE: usize = 28;
-/// Side of digits to which layers that halve gave a frame of black pixels.
+/// Side of digits with a frame of black pixels. The frame makes the side divisible by two several
+/// times.
 const FRAMED: usize = 32;
-/// Features of one channel of an image.
+/// Number of features of one channel of an image.
 pub const FEATURES: usize = 64;
-/// Images that pass at once: enough to keep the cores busy, little enough to bound the memory.
+/// Number of images that pass through the network at once. It is large enough to keep the cores
+/// busy and small enough to limit the memory.
 pub const CHUNK: usize = 256;
-/// Names of the classifiers inside this crate.
+/// Names of the classifiers in this crate.
 pub const PINNED: [&str; 2] = ["mnist", "fashion-mnist"];
-/// What marks a classifier's file.
+/// Marks a file as a classifier's.
 const KIND: &str = "classifier";
 
 /// A small convolutional network for 28x28 gray images.
@@ -37,30 +40,30 @@ pub struct Classifier {
     device: Device,
 }
 
-/// How a classifier was trained, and what it then reached.
+/// How a classifier was trained, and its accuracy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Record {
-    /// Name of the data.
+    /// Name of the training data.
     pub data: String,
     /// Number of classes.
     pub classes: usize,
-    /// Training images.
+    /// Number of training images.
     pub images: u64,
-    /// Passes over them.
+    /// Number of epochs.
     pub epochs: u64,
-    /// Seed of weights, order and augmentation.
+    /// Seed of the weights, the order of the images and the augmentation.
     pub seed: u64,
-    /// Share of the held-out images whose class it names.
+    /// Share of the held-out images that it classifies correctly.
     pub test_accuracy: f64,
 }
 
-/// Images as the metrics see them.
+/// What the metrics use of images.
 #[derive(Debug, Clone)]
 pub struct Look {
     /// `[N, 64 C]`.
     pub features: Tensor,
-    /// `[N C, classes]`, the channels of an image after each other; rows sum to 1.
+    /// `[N C, classes]`. The channels of an image are consecutive rows. Each row sums to 1.
     pub probabilities: Tensor,
     /// `[N, 784 C]` in [-1, 1].
     pub pixels: Tensor,
@@ -72,10 +75,10 @@ struct Description {
     record: Record,
 }
 
-/// Position of the last product in [`layers`], whose input are the features.
+/// Position of the last matrix product in [`layers`]. Its inputs are the features.
 const HEAD: usize = 18;
 
-/// Convolutions in place of pooling, so that the project's own layers serve.
+/// Strided convolutions replace pooling, so that the project's own layers are enough.
 fn layers(classes: usize) -> Vec<Layer> {
     let conv = |inputs, outputs, kernel, stride| {
         Layer::Conv2d(Convolution {
@@ -113,7 +116,8 @@ fn layers(classes: usize) -> Vec<Layer> {
 }
 
 impl Classifier {
-    /// Fresh weights: a pure function of the record's number of classes and seed.
+    /// A network with initial weights. They are a pure function of the record's number of classes
+    /// and seed.
     ///
     /// # Errors
     /// None in practice.
@@ -122,30 +126,31 @@ impl Classifier {
         Self::from_parts(record, network, params, device)
     }
 
-    /// The digits' classifier inside this crate; `assets/README.md` says how it was trained.
+    /// The classifier of digits in this crate. `assets/README.md` says how it was trained.
     ///
     /// # Errors
-    /// A crate that was built from a damaged asset.
+    /// If the crate was built from a damaged asset.
     pub fn mnist(device: &Device) -> Result<Self> {
         let path = Path::new("assets/mnist-classifier.safetensors");
         let bytes = include_bytes!("../assets/mnist-classifier.safetensors");
         Self::parse(path, parse_tensors(path, bytes)?, device)
     }
 
-    /// That of Fashion-MNIST's clothes, likewise.
+    /// The classifier of Fashion-MNIST's clothes in this crate. `assets/README.md` says how it was
+    /// trained.
     ///
     /// # Errors
-    /// A crate that was built from a damaged asset.
+    /// If the crate was built from a damaged asset.
     pub fn fashion_mnist(device: &Device) -> Result<Self> {
         let path = Path::new("assets/fashion-mnist-classifier.safetensors");
         let bytes = include_bytes!("../assets/fashion-mnist-classifier.safetensors");
         Self::parse(path, parse_tensors(path, bytes)?, device)
     }
 
-    /// One of those inside this crate, by the name of the data that it learned on: one of [`PINNED`].
+    /// A classifier in this crate, by the name of its training data: one of [`PINNED`].
     ///
     /// # Errors
-    /// Another name; a crate that was built from a damaged asset.
+    /// If the name is not one of them, or the crate was built from a damaged asset.
     pub fn pinned(name: &str, device: &Device) -> Result<Self> {
         match name {
             "mnist" => Self::mnist(device),
@@ -154,18 +159,19 @@ impl Classifier {
         }
     }
 
-    /// Reads what [`Self::save`] wrote.
+    /// Reads a file that [`Self::save`] wrote.
     ///
     /// # Errors
-    /// A file that is not there, truncated, not a classifier's, or whose tensors do not fit.
+    /// If the file is missing or truncated, is not a classifier's file, or contains tensors that do
+    /// not fit.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         Self::parse(path, read_tensors(path)?, device)
     }
 
-    /// Writes the weights with their record; the file is complete or not there.
+    /// Writes the weights and the record. After a failure there is no partial file.
     ///
     /// # Errors
-    /// A path that cannot be written.
+    /// If the path cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let description = Description { kind: KIND.to_owned(), record: self.record.clone() };
         let json = serde_json::to_string(&description).map_err(|e| ModelError::file(path, e))?;
@@ -193,14 +199,15 @@ impl Classifier {
         Ok(Self { record, network, features, head, params, device: device.clone() })
     }
 
-    /// What the metrics compare of `images: [N, C, H, W]` in [-1, 1], of which some hundred at a time are enough: their
-    /// features, class probabilities and pixels at 28x28.
+    /// Computes what the metrics use of `images: [N, C, H, W]` in [-1, 1]: features, class
+    /// probabilities, and pixels at 28x28. Pass some hundred images at a time.
     ///
-    /// Each channel is classified by itself, and the features of an image are those of its channels in order. So gray
-    /// images have 64, and an image of three digits as red, green and blue has 192, and three classes.
+    /// Each channel is classified separately. The features of an image are the features of its
+    /// channels in order. So a gray image has 64 features and one class. An image of three digits
+    /// as red, green and blue has 192 features and three classes.
     ///
     /// # Errors
-    /// Another shape.
+    /// If the shape is different.
     pub fn look(&self, images: &Tensor) -> Result<Look> {
         let (count, channels, _, _) = images.dims4()?;
         let images = at_side(&images.detach().to_device(&self.device)?)?;
@@ -212,10 +219,11 @@ impl Classifier {
         })
     }
 
-    /// Features and logits in evaluation. `planes: [N, 1, 28, 28]` in [-1, 1]; returns `[N, 64]` and `[N, classes]`.
+    /// Features and logits in evaluation mode, for `planes: [N, 1, 28, 28]` in [-1, 1]. Returns
+    /// `[N, 64]` and `[N, classes]`.
     ///
     /// # Errors
-    /// Another shape.
+    /// If the shape is different.
     pub fn forward(&self, planes: &Tensor) -> Result<(Tensor, Tensor)> {
         let shape = [1, SIDE, SIDE];
         if planes.dims().get(1..) != Some(&shape) {
@@ -227,7 +235,7 @@ impl Classifier {
         Ok((flat(&features)?, flat(&logits)?))
     }
 
-    /// The whole network, images `[N, 1, 28, 28]` in and logits out: for training it.
+    /// The whole network for training, from images `[N, 1, 28, 28]` to logits.
     ///
     /// # Errors
     /// None in practice.
@@ -235,13 +243,13 @@ impl Classifier {
         Ok(self.network.prepare(&[1, SIDE, SIDE], &[self.record.classes])?)
     }
 
-    /// Gradients of zero for its parameters.
+    /// Gradients for its parameters, all zero.
     #[must_use]
     pub fn gradients(&self) -> Gradients {
         Gradients::new(&self.params)
     }
 
-    /// Its weights and running statistics.
+    /// The weights and running statistics.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
@@ -253,24 +261,25 @@ impl Classifier {
         &self.record
     }
 
-    /// The same network with what its training reached.
+    /// The same network with another record, for example with the accuracy after training.
     #[must_use]
     pub fn with_record(self, record: Record) -> Self {
         Self { record, ..self }
     }
 }
 
-/// Rows sum to 1. `logits: [N, K]`.
+/// Softmax of `logits: [N, K]`. Each row of the result sums to 1.
 fn softmax(logits: &Tensor) -> candle_core::Result<Tensor> {
     let powers = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
     powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)
 }
 
-/// `images: [N, C, H, W]` as [`Classifier::look`] sees them, `[N, C, 28, 28]`. 32x32 are digits with a frame, which is cut
-/// off; else bilinear, after the mean of whole blocks where images are twice as large or more.
+/// Resizes `images: [N, C, H, W]` to `[N, C, 28, 28]`, as [`Classifier::look`] does. 32x32 images
+/// are digits with a frame, which is cut off. Others are resized with a bilinear filter. If they
+/// are at least twice as large, whole blocks are averaged first.
 ///
 /// # Errors
-/// Another rank.
+/// If the rank is different.
 pub fn at_side(images: &Tensor) -> candle_core::Result<Tensor> {
     let (_, _, height, width) = images.dims4()?;
     if (height, width) == (SIDE, SIDE) {

@@ -1,11 +1,12 @@
-//! Images as the metrics see them.
+//! A set of images in the form that the metrics use.
 
 use crate::classes::{classes, probability_rows};
 use crate::rows::Rows;
 use crate::{MetricsError, Result};
 use candle_core::Tensor;
 
-/// A set of images: what a classifier makes of them and, for some metrics, the images.
+/// A set of images: a classifier's features and probabilities, and for some metrics the images
+/// themselves.
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub(crate) features: Rows,
@@ -16,11 +17,13 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// `features: [N, D]` and `probabilities: [N * channels, K]`, f32: the classifier's softmax of each channel, those of
-    /// an image in a row. N is at least 2. Tensors on the CPU are kept, not copied.
+    /// Takes `features: [N, D]` and `probabilities: [N * channels, K]`, both f32. The probabilities
+    /// are the classifier's softmax for each channel, and the channels of an image are consecutive
+    /// rows. N is at least 2. Tensors on the CPU are kept without a copy.
     ///
     /// # Errors
-    /// Other types, ranks or numbers of rows; numbers that are not finite; rows that are no probabilities.
+    /// If types, ranks or numbers of rows are different, a number is not finite, or a row does not
+    /// contain probabilities.
     pub fn new(features: &Tensor, probabilities: &Tensor) -> Result<Self> {
         let features = Rows::new("features", features, 2)?;
         let probabilities = probability_rows(probabilities)?;
@@ -31,20 +34,20 @@ impl Sample {
         Ok(Self { features, probabilities, images: None, digits: None, labels: None })
     }
 
-    /// With the images themselves, `[N, ...]` f32 in [-1, 1], without which nothing is said about memorisation.
+    /// Adds the images, `[N, ...]` f32 in [-1, 1]. Memorisation can only be measured with them.
     ///
     /// # Errors
-    /// Another type or number of images; pixels that are not finite.
+    /// If the type or the number of images is different, or a pixel is not finite.
     pub fn with_images(self, images: &Tensor) -> Result<Self> {
         let images = Rows::new("images", &images.flatten_from(1)?, 1)?;
         self.check_count("images", images.count())?;
         Ok(Self { images: Some(images), ..self })
     }
 
-    /// With the class of each channel of stacked digits, N of them, without which nothing is said about modes.
+    /// Adds the classes of the channels of N stacks of digits. Modes can only be counted with them.
     ///
     /// # Errors
-    /// Another number of images; a class above 9.
+    /// If the number of images is different, or a class is above 9.
     pub fn with_digits(self, digits: Vec<[u8; 3]>) -> Result<Self> {
         self.check_count("digits", digits.len())?;
         if let Some(digit) = digits.iter().flatten().find(|&&digit| digit > 9) {
@@ -53,10 +56,11 @@ impl Sample {
         Ok(Self { digits: Some(digits), ..self })
     }
 
-    /// As [`Self::with_digits`], of images whose channels are digits each: the digit that the classifier takes it for.
+    /// Like [`Self::with_digits`], with the digits that the classifier recognizes in the three
+    /// channels.
     ///
     /// # Errors
-    /// Images of other than three channels; a classifier of other than ten classes.
+    /// If the images do not have three channels, or the classifier does not have ten classes.
     pub fn with_seen_digits(self) -> Result<Self> {
         let (rows, width) = (self.probabilities.count(), self.probabilities.width());
         if (rows, width) != (3 * self.count(), 10) {
@@ -68,10 +72,11 @@ impl Sample {
         self.with_digits(digits)
     }
 
-    /// With the class that each image is, or was asked to be, N of them, without which nothing is said about accuracy.
+    /// Adds the class of each of the N images, or the class requested from the generator. Accuracy
+    /// can only be measured with them.
     ///
     /// # Errors
-    /// Another number of images; a class that the classifier does not know.
+    /// If the number of images is different, or the classifier does not have such a class.
     pub fn with_labels(self, labels: Vec<u8>) -> Result<Self> {
         self.check_count("labels", labels.len())?;
         let classes = self.probabilities.width();
@@ -81,16 +86,17 @@ impl Sample {
         Ok(Self { labels: Some(labels), ..self })
     }
 
-    /// The number of images.
+    /// Number of images.
     #[must_use]
     pub fn count(&self) -> usize {
         self.features.count()
     }
 
-    /// At most `count` of its images, evenly spaced, so that no part of a sorted set is left out.
+    /// At most `count` of its images. They are evenly spaced, so that no part of a sorted set is
+    /// missing.
     ///
     /// # Errors
-    /// A `count` below 2.
+    /// If `count` is below 2.
     pub fn take(&self, count: usize) -> Result<Self> {
         self.select(&evenly_spaced(self.count(), count))
     }
@@ -117,7 +123,7 @@ impl Sample {
         })
     }
 
-    /// Refuses a sample that was not made in the same way.
+    /// Returns an error if the other sample was made in another way.
     pub(crate) fn check_fits(&self, other: &Self) -> Result<()> {
         other.features.check_width("features", self.features.width())?;
         other.probabilities.check_width("probabilities", self.probabilities.width())
@@ -131,7 +137,7 @@ impl Sample {
     }
 }
 
-/// At most `count` numbers below `of`.
+/// At most `count` evenly spaced numbers below `of`.
 pub(crate) fn evenly_spaced(of: usize, count: usize) -> Vec<u32> {
     let count = count.min(of);
     (0..count).map(|i| (i * of / count) as u32).collect()
@@ -159,7 +165,7 @@ mod tests {
             .with_images(&ramp(10, 12).reshape((10, 3, 2, 2))?)?
             .with_digits((0..10).map(|digit| [digit, 0, 9]).collect())?;
         assert_eq!(sample.take(100)?.features.values()[..], sample.features.values()[..]);
-        let taken = sample.take(4)?; // 0, 2, 5 and 7
+        let taken = sample.take(4)?; // images 0, 2, 5 and 7
         assert_eq!(taken.count(), 4);
         assert_eq!(taken.features.values()[..], [0., 1., 4., 5., 10., 11., 14., 15.]);
         assert_eq!(taken.probabilities.count(), 12);

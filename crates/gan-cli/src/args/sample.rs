@@ -11,32 +11,35 @@ pub(crate) struct Sample {
     /// A generator.safetensors, or the directory of a run.
     #[arg(value_name = "FILE_OR_RUN")]
     pub(crate) from: PathBuf,
-    /// Number of images. [default: 64, or as many as --latents has]
+    /// Number of images. [default: 64, or the number of --latents]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: Option<u32>,
-    /// Seed of the latents.
+    /// The seed of the latents.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// X.png: one grid. X.npy or X.safetensors: f32 [N, C, H, W] in [-1, 1]. DIR/: a PNG for each image.
+    /// The output. X.png is one grid. X.npy and X.safetensors contain f32 [N, C, H, W] in [-1, 1].
+    /// DIR/ gets one PNG per image.
     #[arg(long, short, value_name = "PATH", default_value = "samples.png")]
     pub(crate) out: PathBuf,
-    /// Columns of the grid. [default: as square as it gets]
+    /// Number of columns in the grid. [default: as square as possible]
     #[arg(long, value_name = "C")]
     pub(crate) columns: Option<NonZero<usize>>,
-    /// Only images of this class, or `all`: a row of the grid for each class, --count images in it [default: 10].
+    /// Draw only images of this class. `all` draws one row of the grid per class, with --count
+    /// images in each row [default: 10].
     #[arg(long, value_name = "CLASS", value_parser = parse_class, conflicts_with = "latents")]
     pub(crate) class: Option<Class>,
-    /// No element of a latent farther from 0 than this: closer to the mean, so less varied and more typical.
+    /// The largest absolute value of a latent's elements. A small limit gives more typical and less
+    /// varied images.
     #[arg(long, value_name = "LIMIT", value_parser = parse_truncation, conflicts_with = "latents")]
     pub(crate) truncation: Option<f64>,
-    /// Latents from a .npy file, f32 [N, latent], in place of the seed's.
+    /// A .npy file of latents, f32 [N, latent]. They replace the latents of the seed.
     #[arg(long, value_name = "FILE")]
     pub(crate) latents: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: Device,
 }
 
-/// What `--class` asks for.
+/// The value of `--class`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Class {
     One(u8),
@@ -51,7 +54,7 @@ fn parse_class(text: &str) -> Result<Class, String> {
 }
 
 pub(super) fn parse_truncation(text: &str) -> Result<f64, String> {
-    // Below, nearly every draw would be drawn again.
+    // With a smaller limit, nearly every value would have to be drawn again.
     match text.parse() {
         Ok(limit) if (0.01..=100.).contains(&limit) => Ok(limit),
         _ => Err("expected a number from 0.01 to 100".to_owned()),

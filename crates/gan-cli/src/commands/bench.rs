@@ -1,4 +1,4 @@
-//! `gan-cli bench`: what a training step costs on this machine, the data set aside.
+//! `gan-cli bench`: measures the time of a training step on this machine, without the data set.
 
 mod flop;
 mod report;
@@ -14,7 +14,7 @@ use gan_train::{Examples, Trainer};
 use report::{Report, round};
 use std::io::Write as _;
 
-/// Where the images of a batch would fill the memory before a kernel said anything.
+/// A larger batch could fill the memory before any kernel reports an error.
 const MAX_BATCH: usize = 1 << 16;
 
 pub(crate) fn run(args: &args::Bench) -> Result<End> {
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
     let real = Examples { images: real, labels };
     let mut trainer = Trainer::new(&config.model, &config.train, config.seed, &device)?;
     let steps = timing::steps(&mut trainer, &real, args.steps)?;
-    // Before anything that is no part of training could raise it.
+    // The peak is read here, before work that is not part of training can raise it.
     let peak_rss_mib = timing::peak_rss_mib();
     let sgemm = if device.is_cpu() { Some(timing::sgemm_gflops()?) } else { None };
     let batch_ms = timing::batch_assembly_ms(&config, batch)?;

@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Of a folder's images when only their number is asked for; nothing is trained at this size.
+/// Shape at which a folder is read to count its images. Nothing is trained at this size.
 const FOLDER: ImageShape = ImageShape { channels: 3, side: 64 };
-/// Columns that a list of classes may take.
+/// Maximum number of columns for a list of classes.
 const WIDTH: usize = 100;
-/// In front of what is said of a split.
+/// Width of the column in front of a split's description.
 const INDENT: usize = "  classes  ".len();
 
 pub(crate) fn run(args: &args::Data) -> Result<End> {
@@ -39,7 +39,7 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
     let mut text = String::new();
     for &split in source.splits() {
         match config.load(split, side, channels) {
-            // Training needs no test split.
+            // Training needs no test split, so its absence is not an error.
             Err(DataError::MissingFile { dir, .. }) if split == Split::Test => {
                 writeln!(text, "test: no files in {}", dir.display())?;
             }
@@ -66,7 +66,7 @@ fn describe(text: &mut String, split: Split, data: &Dataset, source: Source) -> 
     Ok(())
 }
 
-/// A class as it is numbered, with its name where that says more.
+/// A class's number, followed by its name if the name adds something.
 fn label(class: usize, source: Source) -> String {
     match source.classes.get(class) {
         Some(name) if *name != class.to_string() => format!("{class} {name}"),
@@ -74,7 +74,7 @@ fn label(class: usize, source: Source) -> String {
     }
 }
 
-/// Words side by side, in as many lines as they need.
+/// Puts words side by side, in as many lines as they need.
 fn lines(words: impl Iterator<Item = String>) -> String {
     let mut lines: Vec<String> = vec![];
     for word in words {
@@ -86,7 +86,7 @@ fn lines(words: impl Iterator<Item = String>) -> String {
     lines.join(&format!("\n{:INDENT$}", ""))
 }
 
-/// Whether the files are the published ones, where that can be told.
+/// Whether the files are the published ones, if their hashes are known.
 fn canonical(source: Source, dir: &Path) -> Result<String> {
     let title = source.made_of().title;
     let Some(checks) = source.check_files(dir)? else {

@@ -15,12 +15,12 @@ use std::path::Path;
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    /// Checks, and the step of the last.
+    /// Number of checks, and the step of the last one.
     checks: usize,
     step: u64,
     rollback: Option<Rollback>,
     verdicts: Vec<Entry<'a>>,
-    /// What the last check saw.
+    /// The measurements of the last check.
     last: Option<&'a Vitals>,
 }
 
@@ -28,7 +28,7 @@ struct Report<'a> {
 struct Entry<'a> {
     #[serde(flatten)]
     verdict: &'a Verdict,
-    /// Whether the last check still shows it.
+    /// Whether the last check still shows the failure.
     standing: bool,
     cause: &'static str,
     advice: &'static str,
@@ -55,8 +55,9 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
             path.display()
         )));
     };
-    // What was found between two checks, a loss or a weight that is not finite, ended the run. All else comes from the
-    // checks, by the rules of this version.
+    // A loss or weight that was not finite was found between two checks and ended the run. Its
+    // verdict is in the file. All other verdicts come from the checks, by the rules of this
+    // version.
     let is_from_check = |verdict: &Verdict| monitor.history().iter().any(|(step, _)| *step == verdict.step);
     let is_new = |verdict: &Verdict| monitor.verdicts().iter().all(|known| known.failure != verdict.failure);
     let mut noted = records::verdicts(&path)?;
@@ -119,7 +120,7 @@ fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String
     Ok(text)
 }
 
-/// The numbers of the last check.
+/// Describes the measurements of the last check.
 fn last(step: u64, vitals: &Vitals, monitor: &Monitor) -> Result<String> {
     let Vitals { losses, generator, discriminator, largest_activation, images } = vitals;
     let mut text = format!("at step {step}\n");

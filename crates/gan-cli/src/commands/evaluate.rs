@@ -16,29 +16,29 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use subject::Subject;
 
-/// Where there are so many held-out images.
+/// Number of images to evaluate by default, if so many real images are held out.
 const DEFAULT_COUNT: usize = 10_000;
 
-/// What is printed.
+/// The printed report.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// What was judged.
+    /// Name of the evaluated images.
     subject: String,
-    /// Data of the classifier whose features were compared.
+    /// Data set on which the classifier was trained.
     features: String,
-    /// What it was compared with.
+    /// The images that they were compared with.
     reference: Set,
-    /// What was judged beside it.
+    /// The real images that were evaluated in the same way.
     held_out: Set,
-    /// Among what copies were sought.
+    /// The images among which copies were searched for.
     trained: Set,
-    /// Of an image: each adds to the distances.
+    /// Channels of an image. Each channel adds to the distances.
     channels: usize,
     generated: Evaluation,
     floor: Evaluation,
 }
 
-/// Real images.
+/// A set of real images.
 #[derive(Debug, Serialize)]
 struct Set {
     name: String,
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         generated: reference.evaluate(&generated)?,
     };
     if report.generated.accuracy.is_none() {
-        // Of real images it is worth knowing beside that of a generator with classes.
+        // The accuracy of real images is useful only beside that of a generator with classes.
         report.floor.accuracy = None;
     }
     let text = if args.json { report.json()? } else { table::of(&report)? };
@@ -87,7 +87,8 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     Ok(End::Done)
 }
 
-/// Images to judge: no more than there are, nor than real ones are held out, for equal numbers are compared.
+/// Number of images to evaluate. It is at most the number of available images, and at most the
+/// number of held-out real images, because equal numbers are compared.
 fn count(args: &args::Evaluate, data: Source, subject: &Subject, real: &Real) -> Result<usize> {
     let default = data.composed().map_or(DEFAULT_COUNT, |composed| composed.judged);
     let wanted = args.count.map_or(default, |count| count as usize);
@@ -113,17 +114,18 @@ impl Report {
     }
 }
 
-/// The configuration of a run, or of the run that a file or a checkpoint lies in.
+/// The configuration of the run `from`, or of the run that contains the file or checkpoint `from`.
 fn configuration(from: &Path) -> Option<PathBuf> {
     let from = std::fs::canonicalize(from).ok()?;
-    // RUN/checkpoints/step-00000001/generator.safetensors. A config.toml that has nothing to do with it may lie there too.
+    // For RUN/checkpoints/step-00000001/generator.safetensors, RUN is three levels up. A directory
+    // may also contain a config.toml that does not belong to the file.
     let is_run =
         |directory: &&Path| run_dir::metrics(directory).exists() && directory.join("config.toml").exists();
     from.ancestors().take(4).find(is_run).map(|run| run.join("config.toml"))
 }
 
-/// The run's data, if a run is named or a file of it; other data by `--data`, from another directory by `--data-dir`. Without any of these,
-/// the embedded digits.
+/// The data of the run, if `from` is a run or a file in one. `--data` selects other data, and
+/// `--data-dir` another directory. Without any of these, it is the embedded digits.
 fn data(args: &args::Evaluate) -> Result<DataConfig> {
     let own = args.from.as_deref().and_then(configuration);
     let own = own.map(|file| Ok::<_, anyhow::Error>(Config::load(&file, &[])?.data)).transpose()?;
@@ -143,7 +145,8 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     let own = data.name;
     config::set_data_dir(&mut data, args.data_dir.as_deref())?;
     if data.name != own && data.limit.take().is_some() {
-        // It told which of the embedded digits were trained on.
+        // The run's limit says which of the embedded digits it was trained on. That information is
+        // lost with other data.
         tracing::warn!("the run was trained on some of {own}'s images: copies are not sought among these");
     }
     Ok(data)

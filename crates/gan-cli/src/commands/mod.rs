@@ -1,4 +1,4 @@
-//! One module a command.
+//! The commands, one module each.
 
 pub(crate) mod bench;
 pub(crate) mod data;
@@ -10,7 +10,8 @@ pub(crate) mod train;
 
 use std::borrow::Cow;
 
-/// How the user called this program, for hints that can be pasted. `cargo xtask` names itself.
+/// The name by which the user called this program, so that hints can be pasted. `cargo xtask`
+/// passes its own name.
 fn program() -> Cow<'static, str> {
     std::env::var("GAN_PROGRAM").map_or(Cow::Borrowed("gan-cli"), Cow::Owned)
 }

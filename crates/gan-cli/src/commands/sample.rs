@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const DEFAULT_COUNT: usize = 64;
-/// With `--class all`.
+/// Number of images in each row with `--class all`.
 const DEFAULT_OF_EACH: usize = 10;
 
 pub(crate) fn run(args: &args::Sample) -> Result<End> {
@@ -60,7 +60,8 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     Ok(End::Done)
 }
 
-/// How many images of which classes `--class` asks for, and columns of their grid if these say so.
+/// The images that `--class` selects: how many, of which classes, and the columns of their grid if
+/// the classes determine them.
 struct Chosen {
     labels: Labels,
     count: usize,
@@ -68,7 +69,8 @@ struct Chosen {
 }
 
 impl args::Class {
-    /// `count` images of one class, or of each: a row of the grid for each class.
+    /// Selects `count` images of one class, or of each class. In the second case the grid has one
+    /// row per class.
     fn choose(self, count: Option<u32>, generator: &Generator) -> Result<Chosen> {
         let Some(classes) = generator.config().latents().classes() else {
             return Err(usage("--class: this generator was trained without classes (model.classes)"));
@@ -89,7 +91,7 @@ impl args::Class {
     }
 }
 
-/// The generator's file: `from` itself, or that of the run `from`.
+/// The file of the generator: `from` itself, or the generator of the run `from`.
 pub(super) fn locate(from: &Path) -> Result<PathBuf> {
     if !from.is_dir() {
         return Ok(from.to_owned());
@@ -150,11 +152,11 @@ fn write_npy(images: Drawing<'_>, out: &Path) -> Result<()> {
     Ok(file.commit()?)
 }
 
-/// Written by hand, since the library's writer wants all of a tensor at once: a length, a JSON header
-/// padded with spaces to a multiple of 8, the bytes.
+/// Writes the file without the library, whose writer needs the whole tensor at once. The format is
+/// a length, a JSON header padded with spaces to a multiple of 8, and the bytes.
 fn safetensors(images: Drawing<'_>, out: &Path) -> Result<()> {
     let shape = images.shape();
-    // Fits: --count has 32 bits, classes 8, an image at most 18.
+    // This cannot overflow: --count has 32 bits, the number of classes 8, and an image at most 18.
     let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * size_of::<f32>() as u64;
     let header =
         serde_json::json!({ "images": { "dtype": "F32", "shape": shape, "data_offsets": [0, bytes] } });

@@ -30,7 +30,8 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
         None => None,
     };
     if let Some(newest) = &newest {
-        // Before the data: a key that differs is better news than data that cannot be found.
+        // This check comes before the data are read. A changed key is the more helpful error if the
+        // data are missing too.
         checkpoint::check(newest, &config.settings()?)?;
     }
     let batches = batches(&config, &file)?;
@@ -38,21 +39,21 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
     let judges = Judges::of(&config)?;
 
-    // Nothing is written before all that was asked for is there.
+    // Nothing is written before everything that the command needs has been found.
     let run = held.map_or_else(|| RunDir::create(&path), Ok)?;
     let sinks = Sinks::of(&run);
     let plan = Plan { run, config, fingerprint, batches, horizon, device, judges, interrupt };
     let mut session = Session { plan, sinks };
     let start = Instant::now();
     let mut state = session.begin(newest.as_deref())?;
-    // Only now: a directory with a configuration counts as a run.
+    // The configuration is written last, because a directory with a configuration counts as a run.
     session.write_config()?;
     announce(&session.plan, &state.trainer, args.resume);
     let outcome = session.run(&mut state)?;
     Ok(conclude(&session.plan.run, state.trainer.steps_done(), outcome, start))
 }
 
-/// The experiment, once all is known to go together that can be known without the data.
+/// The experiment, after all checks that do not need the data.
 fn configuration(args: &args::Train, file: &Path) -> Result<Config> {
     let mut config = Config::load(file, &args.set)?;
     config.find_files(args.data_dir.as_deref())?;
@@ -61,7 +62,7 @@ fn configuration(args: &args::Train, file: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// The training data.
+/// Loads the training data.
 fn batches(config: &Config, file: &Path) -> Result<Batches> {
     let Config { seed, data, model, .. } = config;
     let images = data.load(Split::Train, model.image_size, model.channels)?;
@@ -76,7 +77,7 @@ fn batches(config: &Config, file: &Path) -> Result<Batches> {
     Batches::new(images, config).with_context(|| file.display().to_string())
 }
 
-/// The run's directory and the configuration's file.
+/// The run's directory, and the file of the configuration.
 fn locate(args: &args::Train) -> Result<(PathBuf, PathBuf)> {
     let name = match &args.config {
         None => DEFAULT_CONFIG.to_owned(),
@@ -118,7 +119,7 @@ fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
     }
 }
 
-/// Says where to look, or how to go on.
+/// Tells the user where the results are, or how to continue the run.
 fn conclude(run: &RunDir, step: u64, outcome: Option<Outcome>, start: Instant) -> End {
     let (path, seconds) = (run.path().display(), start.elapsed().as_secs_f64());
     match outcome {

@@ -1,4 +1,4 @@
-//! Whether data, model and training go together, which none of their crates can tell alone.
+//! Checks whether data, model and training fit together. None of their crates can check this alone.
 
 use super::Config;
 use crate::exit::usage;
@@ -7,8 +7,8 @@ use gan_data::{DataConfig, DataError, Dataset};
 use gan_models::ModelConfig;
 
 impl Config {
-    /// Checks all that can be known without the data: packs, groups and penalties beside the networks; channels and classes
-    /// beside the data set.
+    /// Checks all that does not need the data: whether packs, groups and penalties fit the
+    /// networks, and whether channels and classes fit the data set.
     pub(crate) fn check(&self) -> Result<()> {
         self.model.validate_batch(self.data.batch_size)?;
         self.train.validate_for(&self.model)?;
@@ -23,7 +23,7 @@ impl Config {
         }
     }
 
-    /// As reading the data would.
+    /// Makes the check that loading the data makes later.
     fn check_channels(&self) -> Result<()> {
         let channels = self.data.name.shape.map_or(1, |shape| shape.channels);
         if channels == 1 || self.model.channels == 3 {
@@ -35,11 +35,11 @@ impl Config {
     }
 }
 
-/// Checks a model with classes beside the labels of its data, once these are read.
+/// Checks a model with classes against the labels of its data, once these are loaded.
 pub(crate) fn check_labels(model: &ModelConfig, data: &Dataset) -> Result<()> {
     let Some(classes) = model.classes else { return Ok(()) };
     let Some(labels) = data.labels() else { return Err(without_labels(data.name())) };
-    // A class that never comes would be drawn and judged all the same.
+    // Images of a class that has no training images would still be drawn and evaluated.
     let mut found = [false; 256];
     for &label in labels {
         found[usize::from(label)] = true;
@@ -54,19 +54,20 @@ pub(crate) fn check_labels(model: &ModelConfig, data: &Dataset) -> Result<()> {
     }
 }
 
-/// What is known of a data set's classes before it is read.
+/// What is known about a data set's classes before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Classes {
     Known(usize),
     AtMost(usize),
-    /// Its images have no labels.
+    /// The images have no labels.
     None,
     Unknown,
 }
 
 fn classes(data: &DataConfig) -> Classes {
     match (data.name.classes(), data.name.composed()) {
-        // A part of the images may lack the last classes. A directory may hold other images in the same format.
+        // The last classes may be missing in a part of the images. A directory may contain other
+        // images in the same format.
         (Some(classes), _) if data.limit.is_some() || data.dir.is_some() => Classes::AtMost(classes),
         (Some(classes), _) => Classes::Known(classes),
         (None, Some(_)) => Classes::None,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Steps between two times of the same; 0 for not once on the way. What comes at a run's end is
-/// for each to say.
+/// Number of steps between two occurrences. 0 means never before the end of the run. Each user of
+/// this type decides what happens at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Every(u64);
@@ -14,12 +14,12 @@ impl Every {
         Self(steps)
     }
 
-    /// The first whole number of steps on at least `kimg` thousand images.
+    /// The smallest number of steps that uses at least `kimg` thousand images.
     pub(crate) fn kimg(kimg: u64, images_per_step: usize) -> Self {
         Self((kimg * 1000).div_ceil(images_per_step as u64))
     }
 
-    /// Whether it never happens on the way.
+    /// Whether it never happens before the end of the run.
     pub(crate) fn is_never(self) -> bool {
         self.0 == 0
     }
@@ -29,7 +29,7 @@ impl Every {
         self.0 != 0 && step.is_multiple_of(self.0)
     }
 
-    /// Whether it has happened once in `step` steps.
+    /// Whether it has happened at least once in `step` steps.
     pub(crate) fn has_come_by(self, step: u64) -> bool {
         self.0 != 0 && step >= self.0
     }

@@ -1,5 +1,5 @@
-//! What a run reports and keeps of itself: keys of `[train]` beside those of
-//! `gan_train::TrainConfig`. None of them changes what is learned, so a run may go on with others.
+//! What a run reports and keeps: keys of `[train]` beside those of `gan_train::TrainConfig`. None
+//! of them changes what the networks learn, so a resume may change them.
 
 use super::Every;
 use crate::exit::usage;
@@ -7,64 +7,64 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// How often what is written, and how much of it is kept.
+/// How often each output is written, and how much of it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Reporting {
-    /// Steps between two lines of losses; 0 for the last step's alone.
+    /// Steps between two lines of losses. 0 means only the last step.
     pub(crate) log_every: Every,
-    /// Steps between two grids of samples, the last of which is drawn in any case; 0 for that
-    /// alone.
+    /// Steps between two grids of samples. The last step always has a grid. 0 means only that one.
     pub(crate) sample_every: Every,
-    /// Images in a grid.
+    /// Number of images in a grid.
     pub(crate) sample_count: usize,
-    /// Steps between two checkpoints, the last of which is written in any case; 0 for that alone.
+    /// Steps between two checkpoints. The last step always has a checkpoint. 0 means only that one.
     pub(crate) checkpoint_every: Every,
-    /// Number of checkpoints kept.
+    /// Number of checkpoints to keep.
     pub(crate) keep: usize,
-    /// The watch over the run.
+    /// The health checks of the run.
     pub(crate) health: HealthConfig,
-    /// Metrics during the run; none if absent.
+    /// The evaluation during the run. If it is absent, there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) evaluate: Option<EvaluateConfig>,
 }
 
-/// Checks that the run is healthy.
+/// Settings of the health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct HealthConfig {
-    /// Steps between two checks; 0 for none.
+    /// Steps between two checks. 0 means no checks.
     pub(crate) every: Every,
-    /// Images that are drawn at a check.
+    /// Number of images drawn for a check.
     pub(crate) samples: usize,
-    /// What follows a verdict.
+    /// What happens after a verdict.
     pub(crate) on_failure: OnFailure,
 }
 
-/// What follows a verdict on a run.
+/// What a run does after a verdict on its health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OnFailure {
-    /// It is said, and the run goes on.
+    /// It prints the verdict and continues.
     #[default]
     Warn,
-    /// The run ends.
+    /// It ends.
     Stop,
-    /// The run goes on from before the failure with both learning rates halved, once; then it ends.
+    /// It goes back to a step before the failure and halves both learning rates. It does this once.
+    /// At the next verdict it ends.
     Rollback,
 }
 
-/// Metrics during a run.
+/// Settings of the evaluation during a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct EvaluateConfig {
-    /// Thousands of real images between two evaluations, the last of which comes with the last
-    /// step in any case; 0 for that alone.
+    /// Thousands of real images between two evaluations. The last step is always evaluated. 0 means
+    /// only that one.
     pub(crate) every_kimg: u64,
-    /// Images that are drawn for one.
+    /// Number of images drawn for an evaluation.
     #[serde(default = "default_evaluate_count")]
     pub(crate) count: usize,
-    /// File of a classifier whose features are compared, in place of the digits' one.
+    /// File of a classifier that computes the features instead of the program's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) features: Option<PathBuf>,
 }
@@ -93,9 +93,9 @@ impl Default for HealthConfig {
     }
 }
 
-/// Fewer images say nothing of a distribution.
+/// Fewer images say too little about a distribution.
 pub(crate) const MIN_JUDGED: usize = 64;
-/// More would be a mistake in the file.
+/// A larger number is surely a mistake in the file.
 const MAX_JUDGED: usize = 1_000_000;
 const MAX_KIMG: u64 = 1_000_000_000;
 const MAX_SAMPLES: usize = 4096;
@@ -167,7 +167,7 @@ mod tests {
         assert!(problem(&|r| r.keep = 0).unwrap_err().starts_with("train.keep"));
         let found = problem(&|r| r.sample_count = 4097).unwrap_err();
         assert_eq!(found, "train.sample-count: expected a whole number from 1 to 4096, found 4097");
-        // Nothing on the way, and what the end brings.
+        // Nothing before the end of the run, only the last step's output.
         let none = |r: &mut Reporting| {
             (r.log_every, r.sample_every, r.checkpoint_every) =
                 (Every::steps(0), Every::steps(0), Every::steps(0));

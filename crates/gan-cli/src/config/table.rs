@@ -1,4 +1,5 @@
-//! A configuration file as a table: what `--set` changes, and whose each key of `[train]` is.
+//! A configuration file as a table: what `--set` changes, and which struct each key of `[train]`
+//! belongs to.
 
 use super::Reporting;
 use crate::exit::usage;
@@ -8,7 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor, value::Erro
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// Sets `a.b.c=value` in a table. A value that is not TOML is taken as a string.
+/// Sets `a.b.c=value` in a table. A value that is not TOML is used as a string.
 pub(super) fn apply(table: &mut Table, set: &str) -> Result<()> {
     let (key, value) = set.split_once('=').ok_or_else(|| usage("expected KEY=VALUE"))?;
     let (key, value) = (key.trim(), value.trim());
@@ -23,7 +24,7 @@ pub(super) fn apply(table: &mut Table, set: &str) -> Result<()> {
         let entry = at.entry(part).or_insert_with(|| Value::Table(Table::new()));
         at = entry.as_table_mut().ok_or_else(|| usage(format!("{part} is a value, not a table")))?;
     }
-    // Steps and epochs exclude each other: an override of one replaces the other.
+    // Steps and epochs exclude each other. An override of one removes the other.
     match (parents, last) {
         ("train", "steps") => drop(at.remove("epochs")),
         ("train", "epochs") => drop(at.remove("steps")),
@@ -33,10 +34,9 @@ pub(super) fn apply(table: &mut Table, set: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes the keys of [`Reporting`] out of the table `train`, which then has those of
-/// [`TrainConfig`] alone.
+/// Moves the keys of [`Reporting`] out of the table `train`. The keys of [`TrainConfig`] remain.
 pub(super) fn split(table: &mut Table) -> Result<Table> {
-    // Where it is missing or no table, whoever reads the rest says so.
+    // If the table is missing or is not a table, the code that reads the rest reports it.
     let Some(Value::Table(train)) = table.get_mut("train") else { return Ok(Table::new()) };
     let (training, reporting) = (fields_of::<TrainConfig>(), fields_of::<Reporting>());
     let is_known = |key: &&String| training.contains(&key.as_str()) || reporting.contains(&key.as_str());
@@ -48,7 +48,8 @@ pub(super) fn split(table: &mut Table) -> Result<Table> {
     Ok(reporting.iter().filter_map(|key| train.remove_entry(*key)).collect())
 }
 
-/// Puts them back, before the tables of the two players.
+/// Puts the keys of [`Reporting`] back, in front of the tables of the generator and the
+/// discriminator.
 pub(super) fn join(table: &mut Table, reporting: Table) {
     let Some(Value::Table(train)) = table.get_mut("train") else { return };
     let players = ["generator", "discriminator"].map(|player| train.remove_entry(player));
@@ -56,7 +57,7 @@ pub(super) fn join(table: &mut Table, reporting: Table) {
     train.extend(players.into_iter().flatten());
 }
 
-/// Reads a table that stands `at` that key of a file. Errors name the dotted key.
+/// Reads a table that is at the key `at` of a file. Errors name the dotted key.
 pub(super) fn read<T: DeserializeOwned>(table: Table, at: &str) -> Result<T> {
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|e| {
         let path = e.path().to_string();
@@ -68,7 +69,7 @@ pub(super) fn read<T: DeserializeOwned>(table: Table, at: &str) -> Result<T> {
     })
 }
 
-/// Every value by its dotted key.
+/// All values by their dotted keys.
 pub(super) fn flatten(table: &Table) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (key, value) in table {
@@ -89,15 +90,15 @@ pub(super) fn flatten(table: &Table) -> BTreeMap<String, String> {
     values
 }
 
-/// The names that a struct's fields have in a file.
+/// The names of a struct's fields in a file.
 fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut fields = Fields(&[]);
-    // It never succeeds: it is only asked for.
+    // This always fails. The call only records the names of the fields.
     let _ = T::deserialize(&mut fields);
     fields.0
 }
 
-/// Holds no value, and takes down which fields it is asked for.
+/// A deserializer without a value. It records the names of the fields that a struct requests.
 struct Fields(&'static [&'static str]);
 
 impl<'de> Deserializer<'de> for &mut Fields {

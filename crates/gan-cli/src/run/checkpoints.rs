@@ -1,4 +1,4 @@
-//! Checkpoints to go on from, and the generator to draw from.
+//! Writes the checkpoints that a run can continue from, and the generator's files.
 
 use super::health::Health;
 use super::{Clock, Event, Plan, Sinks, Snapshot};
@@ -7,21 +7,21 @@ use gan_train::checkpoint;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Writes `checkpoints/step-*/`, `generator.safetensors` and `ema.safetensors` if there is an
-/// average, also at the end.
+/// Writes `checkpoints/step-*/`, `generator.safetensors`, and `ema.safetensors` if there is an
+/// average. It also writes them at the end of the run.
 pub(super) struct Checkpoints<'a> {
     plan: &'a Plan,
-    /// What a resume may not change.
+    /// The settings that a resume may not change.
     settings: BTreeMap<String, String>,
     clock: Clock,
     /// The step of the newest checkpoint.
     newest: Option<u64>,
-    /// The step that the generator's files are of, once this process has written them.
+    /// The step of the generator's files, once this process has written them.
     written: Option<u64>,
 }
 
 impl<'a> Checkpoints<'a> {
-    /// To go on after `step` steps.
+    /// Prepares for a run that continues after `step` steps.
     pub(super) fn open(plan: &'a Plan, step: u64, clock: Clock) -> Result<Self> {
         let newest = (step > 0).then_some(step);
         Ok(Self { plan, settings: plan.settings()?, clock, newest, written: None })
@@ -35,7 +35,7 @@ impl<'a> Checkpoints<'a> {
         self.written == Some(step)
     }
 
-    /// Saves the networks, with what `health` needs to go on from there.
+    /// Saves the networks, and what `health` needs to continue from there.
     pub(super) fn save(&mut self, now: &mut Snapshot<'_>, health: &Health, sinks: &mut Sinks) -> Result<()> {
         let Plan { run, config, .. } = self.plan;
         let (step, trainer) = (now.step(), now.trainer()?);

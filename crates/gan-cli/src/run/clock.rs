@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-/// Seconds of training, those of earlier processes included.
+/// Counts the seconds of training. It includes those of earlier processes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     start: Instant,
@@ -10,7 +10,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Starts after `before` seconds.
+    /// Starts the clock at `before` seconds.
     pub(super) fn start(before: f64) -> Self {
         Self { start: Instant::now(), before }
     }

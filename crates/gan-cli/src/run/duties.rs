@@ -1,4 +1,4 @@
-//! What a run does after its steps, and in which order.
+//! What a run does after each step, and in which order.
 
 use super::checkpoints::Checkpoints;
 use super::evaluation::Evaluation;
@@ -12,7 +12,7 @@ use gan_metrics::health::{Failure, Verdict};
 use gan_train::{Observer, Outcome, StepReport, TrainError, Trainer};
 use std::ops::ControlFlow;
 
-/// All that is done after a step where it is due, told to the sinks.
+/// Does all work that is due after a step, and sends its events to the sinks.
 pub(super) struct Duties<'a> {
     plan: &'a Plan,
     sinks: &'a mut Sinks,
@@ -24,7 +24,7 @@ pub(super) struct Duties<'a> {
 }
 
 impl<'a> Duties<'a> {
-    /// Those of a run that goes on from `state`.
+    /// Prepares the work of a run that continues from `state`.
     pub(super) fn open(plan: &'a Plan, sinks: &'a mut Sinks, state: &mut State) -> Result<Self> {
         let (trainer, clock) = (&state.trainer, Clock::start(state.seconds));
         Ok(Self {
@@ -38,7 +38,7 @@ impl<'a> Duties<'a> {
         })
     }
 
-    /// Says where training begins, and what is known of the run's health by then.
+    /// Reports where training begins, and what is known about the run's health at that point.
     pub(super) fn begin(&mut self, trainer: &Trainer) -> Result<()> {
         let step = trainer.steps_done();
         let (steps, images_per_step) = (self.plan.horizon.steps, self.plan.config.images_per_step());
@@ -46,8 +46,8 @@ impl<'a> Duties<'a> {
         self.health.begin(step, self.sinks)
     }
 
-    /// What is wrong with the run: a number that is not finite, which becomes known here, or what
-    /// a check has found.
+    /// What is wrong with the run. It is either a number that is not finite, which this function
+    /// reports, or a verdict of a check.
     pub(super) fn verdict(&mut self, outcome: &gan_train::Result<Outcome>) -> Result<Option<Verdict>> {
         let Err(TrainError::NonFinite { step, what, .. }) = outcome else {
             return Ok(self.health.fatal().cloned());
@@ -58,7 +58,7 @@ impl<'a> Duties<'a> {
         Ok(Some(verdict))
     }
 
-    /// Says how the run ended after `step` steps.
+    /// Reports how the run ended after `step` steps.
     pub(super) fn end(&mut self, step: u64, outcome: &gan_train::Result<Outcome>) -> Result<()> {
         let how = match outcome {
             Ok(outcome) => Ending::InOrder { outcome: *outcome, health: self.health.monitor() },
@@ -84,20 +84,21 @@ impl<'a> Duties<'a> {
         if let Some(evaluation) = self.evaluation.as_mut().filter(|evaluation| evaluation.is_due(step)) {
             evaluation.judge(&mut now, self.sinks)?;
         }
-        // After what its step brings, so that a resume from it repeats nothing.
+        // The checkpoint is written after the step's other output, so that a resume from it repeats
+        // nothing.
         if self.checkpoints.is_due(step) {
             self.checkpoints.save(&mut now, &self.health, self.sinks)?;
         }
         let is_last = step >= self.plan.horizon.steps;
         if is_last || self.health.fatal().is_some() || self.plan.interrupt.has_come() {
-            // While the snapshot is at hand.
+            // The last output is made here, because it can use the same snapshot.
             self.finish(&mut now)?;
             return Ok(ControlFlow::Break(()));
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Draws and saves the state that the run ends with, if it has not been.
+    /// Draws and saves the final state of the run, unless this has been done.
     fn finish(&mut self, now: &mut Snapshot<'_>) -> Result<()> {
         if !self.samples.has_drawn(now.step()) {
             self.samples.draw(now, self.sinks)?;
@@ -119,7 +120,8 @@ impl Observer for Duties<'_> {
     }
 }
 
-/// An error of training as itself: a number that is not finite is a verdict, wherever it is found.
+/// Returns the training error itself if it is one, because a number that is not finite leads to a
+/// verdict wherever it is found.
 fn plain(error: anyhow::Error) -> TrainError {
     error.downcast::<TrainError>().unwrap_or_else(TrainError::observer)
 }

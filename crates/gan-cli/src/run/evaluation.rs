@@ -1,4 +1,4 @@
-//! Judges the generator now and then, and keeps the best.
+//! Evaluates the generator at intervals, and keeps the best one.
 
 use super::{Event, Plan, Sinks, Snapshot};
 use crate::config::{EvaluateConfig, Every};
@@ -11,7 +11,7 @@ use gan_files::write_atomically;
 use gan_metrics::Evaluation as Numbers;
 use gan_models::{Generator, Provenance};
 
-/// Writes `best/`.
+/// Writes the directory `best/`.
 pub(super) struct Evaluation<'a> {
     plan: &'a Plan,
     judges: &'a Judges,
@@ -21,8 +21,8 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Goes on from the best generator of the run, if it was judged in the same way. None if no
-    /// evaluation is wanted.
+    /// Continues with the best generator of the run if it was evaluated in the same way. `None` if
+    /// the configuration asks for no evaluation.
     pub(super) fn open(plan: &'a Plan) -> Option<Self> {
         let (config, judges) = (plan.config.reporting.evaluate.as_ref()?, plan.judges.as_ref()?);
         let is_comparable = |best: &Best| best.count == judges.count && best.features == config.features;
@@ -31,7 +31,7 @@ impl<'a> Evaluation<'a> {
         Some(Self { plan, judges, config, every, best })
     }
 
-    /// The run's last step is judged in any case.
+    /// The run's last step is always evaluated.
     pub(super) fn is_due(&self, step: u64) -> bool {
         self.every.falls_on(step) || step == self.plan.horizon.steps
     }
@@ -70,8 +70,8 @@ impl<'a> Evaluation<'a> {
     fn keep(&self, sampler: &Generator, provenance: &Provenance, best: &Best) -> Result<()> {
         let directory = self.plan.run.best();
         std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        // First the weights: a crash in between leaves a distance that the next better generator
-        // beats.
+        // The weights are written first. After a crash between the two writes, the old distance
+        // remains, and the next better generator replaces both files.
         sampler.save(&run_dir::generator(&directory), provenance)?;
         Ok(write_atomically(&run_dir::best_record(&directory), &serde_json::to_vec(best)?)?)
     }

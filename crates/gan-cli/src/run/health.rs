@@ -1,4 +1,4 @@
-//! Checks now and then whether the run is healthy, and says what is wrong.
+//! Checks at intervals whether the run is healthy, and reports what is wrong.
 
 use super::{Event, Plan, Sinks, Snapshot};
 use crate::config::{HealthConfig, OnFailure};
@@ -12,45 +12,47 @@ use gan_ops::rng::Stream;
 use gan_train::{Norms, StepReport, Trainer};
 use std::time::Instant;
 
-/// Real images that pixels, classes and features are compared with, and whose nearest neighbours
-/// are looked for.
+/// Number of real images for the comparison of pixels, classes and features, and for the search of
+/// nearest neighbours.
 const REAL: usize = 5_000;
-/// Real images of which nearest neighbours and moments can be taken.
+/// Minimum number of real images for which nearest neighbours and moments are defined.
 const FEWEST: usize = 3;
-/// Images that go through the networks layer by layer: a maximum needs no more.
+/// Number of images that pass through the networks layer by layer. This is enough to find the
+/// largest activation.
 const ACTIVATIONS: usize = 32;
 
-/// Looks at every step's losses, and every so often at the networks and what they draw.
+/// Records the losses of every step. At intervals it checks the networks and the images that they
+/// draw.
 pub(super) struct Health {
     config: HealthConfig,
-    /// The steps since the last check. It stays as it was where there are no checks.
+    /// The steps since the last check. It stays unchanged if there are no checks.
     window: Window,
-    /// None if no checks are wanted, or possible.
+    /// `None` if checks are turned off or impossible.
     watch: Option<Watch>,
-    /// Steps that the run may have to go back to, the last healthy one at the end.
+    /// Steps that the run may have to go back to. The last one is the last healthy step.
     ways_back: Vec<u64>,
     fatal: Option<Verdict>,
 }
 
-/// What checks need.
+/// The data that a check needs.
 struct Watch {
     probe: Probe,
     monitor: Monitor,
     real: Tensor,
-    /// Whether an earlier process began with it.
+    /// Whether an earlier process recorded the baseline.
     is_known: bool,
 }
 
 impl Health {
-    /// Goes on from what the journal holds, and from the steps since the last check.
+    /// Continues from the journal, and from the steps since the last check.
     pub(super) fn open(plan: &Plan, trainer: &Trainer, window: Window) -> Result<Self> {
         let config = plan.config.reporting.health;
         let watch = if config.every.is_never() { None } else { Watch::open(plan, trainer)? };
         let mut health = Self { config, window, watch, ways_back: vec![], fatal: None };
         if let Some(Watch { monitor, .. }) = &health.watch {
             let step = trainer.steps_done();
-            // Whoever goes on with a run knows its verdicts: only new ones end it, and one that
-            // the run was killed with.
+            // A resumed run ignores its old verdicts. It ends only at a new verdict, or at one that
+            // the run was killed with before it acted.
             let is_new = config.on_failure != OnFailure::Warn
                 && !records::has_acted(&plan.run.metrics(), Acted::Stopped, step)?;
             health.fatal = monitor.verdicts().iter().find(|verdict| is_new && verdict.step == step).cloned();
@@ -59,7 +61,7 @@ impl Health {
         Ok(health)
     }
 
-    /// Says what is known before the step that follows `step`.
+    /// Reports what is known before the step that follows `step`.
     pub(super) fn begin(&self, step: u64, sinks: &mut Sinks) -> Result<()> {
         let Some(Watch { monitor, is_known, .. }) = &self.watch else { return Ok(()) };
         if *is_known {
@@ -69,7 +71,7 @@ impl Health {
         say(step, monitor.verdicts(), sinks)
     }
 
-    /// Takes the losses of a step.
+    /// Records the losses of a step.
     pub(super) fn note(&mut self, report: &StepReport) {
         if self.watch.is_some() {
             let losses = [report.d_loss, report.g_loss].map(f64::from);
@@ -115,22 +117,23 @@ impl Health {
         self.fatal.as_ref()
     }
 
-    /// The last step without a sign of any failure.
+    /// The last step at which no failure showed any sign.
     pub(super) fn healthy_until(&self) -> u64 {
         self.ways_back.last().copied().unwrap_or_default()
     }
 
-    /// Steps whose checkpoints are kept beside the newest: none unless the run is to go back.
+    /// Steps whose checkpoints are kept in addition to the newest. There are none unless the run
+    /// may go back.
     pub(super) fn ways_back(&self) -> &[u64] {
         if self.config.on_failure == OnFailure::Rollback { &self.ways_back } else { &[] }
     }
 
-    /// What a checkpoint keeps, for a resume to come to the same numbers.
+    /// The state that a checkpoint keeps, so that a resume gets the same numbers.
     pub(super) fn notes(&self) -> Result<serde_json::Value> {
         Ok(serde_json::to_value(&self.window)?)
     }
 
-    /// What all checks came to.
+    /// The monitor with the results of all checks.
     pub(super) fn monitor(&self) -> Option<&Monitor> {
         self.watch.as_ref().map(|watch| &watch.monitor)
     }
@@ -164,7 +167,8 @@ impl Watch {
 }
 
 fn player(norms: Norms) -> Player {
-    // A network of zeros moves infinitely far with its first update: as good as any large number.
+    // A network whose weights are all zero has an infinite relative update at first. Any large
+    // number serves as well.
     let over = |value: f64| value / norms.weight.max(f64::MIN_POSITIVE);
     Player { weight: norms.weight, gradient: over(norms.gradient), update: over(norms.update) }
 }

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the step is finished and saved; the second one exits at once.
+//! Handles Ctrl-C and SIGTERM. After the first signal the run finishes its step and saves it. The
+//! second signal ends the process at once.
 
 use crate::exit::INTERRUPTED;
 use anyhow::Result;
@@ -6,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A signal so soon after the first is the same one: `timeout` sends it to the process and to its
-/// group.
+/// A signal within this time after the first is the same signal: `timeout` sends it to the process
+/// and to its group.
 const SAME: Duration = Duration::from_millis(200);
 
 /// Ends the run after the step in which a signal came.
@@ -15,7 +16,8 @@ const SAME: Duration = Duration::from_millis(200);
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Takes over Ctrl-C and SIGTERM. SIGHUP stays as it is: `nohup` has it ignored.
+    /// Handles Ctrl-C and SIGTERM from now on. SIGHUP stays unchanged, because `nohup` makes the
+    /// process ignore it.
     pub(crate) fn install() -> Result<Self> {
         let interrupt = Self::default();
         let raised = interrupt.clone();
@@ -32,7 +34,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// As a signal does.
+    /// Does what a signal does.
     pub(super) fn raise(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -42,7 +44,7 @@ impl Interrupt {
     }
 }
 
-/// Calls `react` on a thread of its own for each signal.
+/// Calls `react` in a separate thread for each signal.
 #[cfg(unix)]
 fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
@@ -51,7 +53,8 @@ fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
     Ok(())
 }
 
-/// Calls `react` on a thread of its own for each Ctrl-C or Ctrl-Break: there are no other signals without Unix.
+/// Calls `react` in a separate thread for each Ctrl-C or Ctrl-Break. Other signals exist only on
+/// Unix.
 #[cfg(not(unix))]
 fn on_signal(react: impl FnMut() + Send + 'static) -> Result<()> {
     Ok(ctrlc::set_handler(react)?)

@@ -1,29 +1,29 @@
-//! Losses and rates, now and then.
+//! Makes the lines of losses and rates.
 
 use super::{Clock, Plan};
 use crate::config::Every;
 use crate::records::LossesLine;
 use gan_train::{Horizon, StepReport, Trainer};
 
-/// Sums up the steps between two lines.
+/// Computes the rates over the steps between two lines.
 pub(super) struct Losses<'a> {
     every: Every,
     horizon: &'a Horizon,
     images_per_step: u64,
     clock: Clock,
-    /// Step and time of the line before, for the rate.
+    /// Step and time of the previous line, for the rate.
     before: (u64, f64),
 }
 
 impl<'a> Losses<'a> {
-    /// To go on after `step` steps.
+    /// Prepares for a run that continues after `step` steps.
     pub(super) fn open(plan: &'a Plan, step: u64, clock: Clock) -> Self {
         let (every, images_per_step) =
             (plan.config.reporting.log_every, plan.config.images_per_step() as u64);
         Self { every, horizon: &plan.horizon, images_per_step, clock, before: (step, clock.seconds()) }
     }
 
-    /// Without any lines on the way, the last step has one.
+    /// If the configuration asks for no lines, only the last step has one.
     pub(super) fn is_due(&self, step: u64) -> bool {
         self.every.falls_on(step) || (self.every.is_never() && step == self.horizon.steps)
     }

@@ -1,8 +1,9 @@
-//! A run under way: what it does, and who hears of it.
+//! A run: what it does, and which sinks get its events.
 //!
-//! A [`Session`] trains from a state to the end, or to a verdict and back. After each step its
-//! [`Duties`] do what is due. All that happens is an [`Event`], told to the [`Sinks`]: one file
-//! each under `sinks/`, which write it down or show it.
+//! A [`Session`] trains from a state to the end of the run, or to a verdict. After a verdict it may
+//! go back to an earlier state. After each step its [`Duties`] do the work that is due. Each thing
+//! that happens is an [`Event`]. The session sends it to the [`Sinks`], which record or show it.
+//! Each sink is one file of `sinks/`.
 
 mod checkpoints;
 mod clock;

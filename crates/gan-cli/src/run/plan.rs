@@ -1,4 +1,4 @@
-//! What stays the same in a run while its state moves.
+//! The part of a run that does not change from step to step.
 
 use super::Interrupt;
 use crate::config::Config;
@@ -11,29 +11,29 @@ use gan_models::Provenance;
 use gan_train::{Examples, Horizon, TrainError, Trainer};
 use std::collections::BTreeMap;
 
-/// All that training needs beside the networks.
+/// All that training needs apart from the networks.
 pub(crate) struct Plan {
     pub(crate) run: RunDir,
     pub(crate) config: Config,
-    /// Of the data.
+    /// The fingerprint of the data.
     pub(crate) fingerprint: String,
     pub(crate) batches: Batches,
     pub(crate) horizon: Horizon,
     pub(crate) device: Device,
-    /// Of the generator now and then, if it is to be judged.
+    /// Evaluates the generator during the run, if the configuration asks for it.
     pub(crate) judges: Option<Judges>,
     pub(crate) interrupt: Interrupt,
 }
 
 impl Plan {
-    /// What a checkpoint of this run must agree in.
+    /// The settings that a checkpoint of this run must have too.
     pub(super) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut settings = self.config.settings()?;
         settings.insert("data.fingerprint".to_owned(), self.fingerprint.clone());
         Ok(settings)
     }
 
-    /// The real images of the step after `step` steps.
+    /// The real images for the step that follows `step` steps.
     pub(super) fn real(&self, step: u64) -> gan_train::Result<Examples> {
         let Config { model, train, .. } = &self.config;
         let batches = train.batches(step).map(|i| self.batches.batch(i, &self.device));
@@ -46,7 +46,7 @@ impl Plan {
         Ok(Examples { images: Tensor::cat(&batches, 0)?, labels: labels.map(|labels| labels.concat()) })
     }
 
-    /// Where the generator's weights come from.
+    /// The origin of the generator's weights, for its file.
     pub(super) fn provenance(&self, trainer: &Trainer) -> Provenance {
         let step = trainer.steps_done();
         Provenance {

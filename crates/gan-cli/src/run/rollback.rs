@@ -1,7 +1,8 @@
-//! Back to before a failure, with both learning rates halved.
+//! Goes back to a step before a failure and halves both learning rates.
 //!
-//! A line in the journal decides: once it is written the run has gone back, and whatever a crash
-//! left undone of the rest is done when the run goes on, until another line says that it is.
+//! A line in the journal decides. Once it is written, the run has gone back. A crash may leave the
+//! other changes unfinished. Then the run makes them when it continues, and a second line records
+//! that they are complete.
 
 use crate::config::Config;
 use crate::journal::Journal;
@@ -13,7 +14,7 @@ use gan_metrics::health::Verdict;
 use gan_train::checkpoint;
 use std::path::{Path, PathBuf};
 
-/// What going back changes: the rates, and where they go.
+/// The settings that a rollback changes: the rates, and the rates at the end of their schedules.
 const RATES: [&str; 4] = [
     "train.generator.lr",
     "train.generator.lr-schedule.to",
@@ -23,15 +24,16 @@ const RATES: [&str; 4] = [
 
 /// Where a run can go back to.
 pub(super) enum Way {
-    /// A checkpoint.
+    /// It can go back to this checkpoint.
     To(PathBuf),
-    /// The first step: there was no checkpoint yet.
+    /// It can go back to the first step, because no checkpoint was due yet.
     ToTheStart,
-    /// Nowhere: the checkpoints from before are gone.
+    /// It cannot go back, because the checkpoints before the failure are gone.
     None,
 }
 
-/// The way back from a failure that the run showed no sign of until the step `healthy_until`.
+/// Where the run can go back to, if it showed no sign of the failure until the step
+/// `healthy_until`.
 pub(super) fn way(run: &RunDir, config: &Config, healthy_until: u64) -> Result<Way> {
     Ok(match checkpoint::newest_until(&run.checkpoints(), healthy_until)? {
         Some(path) => Way::To(path),
@@ -40,7 +42,7 @@ pub(super) fn way(run: &RunDir, config: &Config, healthy_until: u64) -> Result<W
     })
 }
 
-/// Goes back, to a checkpoint or to the start. Returns the journal's line of it.
+/// Goes back to a checkpoint, or to the start without one. It returns the line for the journal.
 pub(super) fn go_back(
     run: &RunDir,
     config: &mut Config,
@@ -60,8 +62,7 @@ pub(super) fn go_back(
     Ok(line)
 }
 
-/// Does what is left to do where the journal says that the run has gone back, and then says there
-/// that it is done.
+/// Completes a rollback that the journal records, and then records there that it is complete.
 pub(crate) fn finish(run: &RunDir) -> Result<()> {
     let path = run.metrics();
     let Some(RollbackLine { step, rollback }) = records::rollback(&path)? else { return Ok(()) };
@@ -78,7 +79,7 @@ pub(crate) fn finish(run: &RunDir) -> Result<()> {
     run.forget_after(step)?;
     let at = || run.generator().display().to_string();
     if run.ema().exists() {
-        // The next checkpoint writes it again.
+        // The next checkpoint writes this file again.
         std::fs::remove_file(run.ema()).with_context(|| run.ema().display().to_string())?;
     }
     match checkpoint::newest_until(&run.checkpoints(), step)? {

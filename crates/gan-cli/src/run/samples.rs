@@ -1,4 +1,4 @@
-//! Images from latents that stay the same, so that one can watch them form.
+//! Draws images from fixed latents, so that one can watch them develop.
 
 use super::{Event, Plan, Sinks, Snapshot};
 use crate::config::Every;
@@ -8,11 +8,11 @@ use candle_core::Tensor;
 use gan_ops::rng::Stream;
 use gan_train::Trainer;
 
-/// Draws the same latents over and over, and at the end.
+/// Draws from the same latents at intervals, and at the end.
 pub(super) struct Samples {
     every: Every,
     latents: Tensor,
-    /// The step of the last images.
+    /// The step at which the last images were drawn.
     drawn: Option<u64>,
 }
 
@@ -22,7 +22,7 @@ impl Samples {
         let (latents, device) = (generator.config().latents(), generator.device());
         let mut stream = Stream::new(trainer.seed(), "samples", 0);
         let latents = match latents.classes() {
-            // Each column of a square grid is of one class, if there are as many.
+            // In a square grid, each column has one class if there are enough columns.
             Some(classes) => {
                 let columns = draw::columns(count);
                 let in_turn = if columns < classes { count } else { columns };

@@ -1,4 +1,4 @@
-//! From a state to the end of a run, or to a verdict and back.
+//! Runs training from a state to the end. A verdict may lead back to an earlier state.
 
 use super::rollback::{self, Way};
 use super::{Duties, Ending, Event, Plan, Sinks};
@@ -12,28 +12,28 @@ use gan_metrics::health::{Verdict, Window};
 use gan_train::{Outcome, Trainer, checkpoint, fit};
 use std::path::Path;
 
-/// A run, and who hears of it.
+/// A run and its sinks.
 pub(crate) struct Session {
     pub(crate) plan: Plan,
     pub(crate) sinks: Sinks,
 }
 
-/// A state to train from.
+/// A state from which training can continue.
 pub(crate) struct State {
     pub(crate) trainer: Trainer,
-    /// Seconds of training until now.
+    /// Seconds of training so far.
     pub(super) seconds: f64,
     /// The steps since the last check of the run's health.
     pub(super) window: Window,
 }
 
-/// How training came to a halt.
+/// Why training stopped.
 enum Halt {
     InOrder(Outcome),
-    /// By a verdict that the configuration does not put up with.
+    /// A verdict stopped it, and the configuration does not allow it to continue.
     Failing {
         verdict: Verdict,
-        /// The last check without any symptom.
+        /// The step of the last check without any symptom.
         healthy_until: u64,
     },
 }
@@ -44,7 +44,7 @@ impl Session {
         Ok(write_atomically(&run.config(), config.to_toml()?.as_bytes())?)
     }
 
-    /// The state to go on from: a checkpoint's, or the first.
+    /// The state to continue from: that of a checkpoint, or the initial one.
     pub(crate) fn begin(&self, checkpoint: Option<&Path>) -> Result<State> {
         let Plan { config: Config { seed, model, train, .. }, device, .. } = &self.plan;
         let Some(path) = checkpoint else {
@@ -53,13 +53,13 @@ impl Session {
         };
         let settings = self.plan.settings()?;
         let (trainer, state) = checkpoint::load(path, model, train, *seed, &settings, device)?;
-        // Written by a version that had no watch, it begins anew.
+        // A version without health checks wrote this checkpoint, so the window starts empty.
         let window = serde_json::from_value(state.notes).unwrap_or_default();
         Ok(State { trainer, seconds: state.seconds, window })
     }
 
-    /// Trains to the end, by way of an earlier state where a verdict asks for that. None if the
-    /// run ends with a verdict.
+    /// Trains to the end. If a verdict requires it, the run goes back to an earlier state first.
+    /// `None` if the run ends with a verdict.
     pub(crate) fn run(&mut self, state: &mut State) -> Result<Option<Outcome>> {
         loop {
             match self.go(state)? {
@@ -78,7 +78,7 @@ impl Session {
         let mut duties = Duties::open(plan, sinks, state)?;
         duties.begin(&state.trainer)?;
         let outcome = match duties.health.fatal() {
-            // Before the first step, or certain when the run was killed.
+            // The verdict was reached before the first step, or before the run was killed.
             Some(_) => Ok(Outcome::Stopped),
             None => fit(&mut state.trainer, plan.horizon.steps, |step| plan.real(step), &mut [&mut duties]),
         };
@@ -90,12 +90,12 @@ impl Session {
         }
         let told = duties.end(state.trainer.steps_done(), &outcome);
         let outcome = outcome.with_context(|| failed(&plan.run))?;
-        // A sink that fails after training has says nothing new.
+        // The training error is reported first. It explains more than an error of a sink after it.
         told?;
         Ok(Halt::InOrder(outcome))
     }
 
-    /// The last healthy state with both learning rates halved; none where the run ends here.
+    /// The last healthy state, with both learning rates halved. `None` if the run ends here.
     fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Option<State>> {
         let Plan { run, config, .. } = &mut self.plan;
         let why = match config.reporting.health.on_failure {

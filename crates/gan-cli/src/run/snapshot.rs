@@ -1,12 +1,12 @@
-//! The networks at one moment, for all that look at them then.
+//! The networks after one step, for all that use them at that moment.
 
 use gan_models::Generator;
 use gan_train::{Result, Trainer};
 use std::borrow::Cow;
 
-/// A trainer between two steps. Whether its numbers are finite is found out once, and the
-/// generator to draw from is made once: an average with batch norm passes eight batches for its
-/// statistics.
+/// A trainer between two steps. It checks only once whether all weights are finite, and makes the
+/// generator to draw from only once. An average of a network with batch norm needs eight batches
+/// for its statistics.
 pub(super) struct Snapshot<'a> {
     trainer: &'a Trainer,
     is_finite: bool,
@@ -22,7 +22,7 @@ impl<'a> Snapshot<'a> {
         self.trainer.steps_done()
     }
 
-    /// The trainer, whose weights are all finite.
+    /// The trainer, after a check that its weights are finite.
     pub(super) fn trainer(&mut self) -> Result<&'a Trainer> {
         if !self.is_finite {
             self.trainer.check_finite()?;
@@ -31,8 +31,8 @@ impl<'a> Snapshot<'a> {
         Ok(self.trainer)
     }
 
-    /// The generator to draw from: the average of its states if there is one, else its present
-    /// state.
+    /// The generator to draw from: the average of its weights if there is one, else its present
+    /// weights.
     pub(super) fn sampler(&mut self) -> Result<&Cow<'a, Generator>> {
         let trainer = self.trainer()?;
         let sampler = match self.sampler.take() {

@@ -1,4 +1,4 @@
-//! What a run tells, and in which order.
+//! Which events a run sends, and in which order.
 
 use super::sinks::Sink;
 use super::*;
@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-/// A sink that keeps the names of what it hears. It presses Ctrl-C in one step.
+/// A sink that records the names of the events. It sends an interrupt in one step.
 struct Recorder {
     heard: Rc<RefCell<Vec<String>>>,
     interrupt: Interrupt,
@@ -109,7 +109,7 @@ fn judges() -> Judges {
     Judges { classifier, reference, channels: Channels::Colours, tells_classes: false, count: 64 }
 }
 
-/// Trains and returns what was heard. The signal comes in step `interrupt_at`.
+/// Trains and returns the names of the events. The signal comes in step `interrupt_at`.
 fn heard(plan: Plan, interrupt_at: u64) -> Vec<String> {
     let heard = Rc::<RefCell<Vec<String>>>::default();
     let mut sinks = Sinks::of(&plan.run);
@@ -146,7 +146,7 @@ fn a_run_tells_what_it_does_in_order() {
         "ended 4: complete",
     ];
     assert_eq!(heard(plan, 0), expected);
-    // The journal has a line of each event that is one, in the same order.
+    // The journal has one line for each event that is a line, in the same order.
     let lines = std::fs::read_to_string(directory.path().join("run/metrics.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -183,7 +183,7 @@ fn an_interrupted_run_saves_and_goes_on_from_there() {
     let expected =
         ["begun 3 of 4", "step 4", "losses 4", "drawn 4: 3", "checked 4", "saved 4", "ended 4: complete"];
     assert_eq!(then, expected);
-    // Once more it draws what it ended with, and writes no further checkpoint.
+    // The next process draws the final state again, and writes no further checkpoint.
     assert_eq!(heard(plan(directory.path(), &[]), 0), ["begun 4 of 4", "drawn 4: 3", "ended 4: complete"]);
 }
 
@@ -211,8 +211,8 @@ fn a_verdict_stops_a_run_in_good_order() {
 #[test]
 fn a_rollback_is_told_and_training_begins_again() {
     let directory = tempfile::tempdir().unwrap();
-    // The second step leaves the finite numbers. The first has a rate of 0, since 1e30 - (1e30 - 2e-4) is 0. A check
-    // sees that nothing moved, so only the start is healthy.
+    // The second step produces numbers that are not finite. The first has a rate of 0, because
+    // 1e30 - (1e30 - 2e-4) is 0. A check sees that nothing moved, so only the start is healthy.
     let sets = [
         "train.generator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",
         "train.discriminator.lr-schedule={ to = 1e30, over-kimg = 0.048 }",

@@ -86,8 +86,8 @@ fn epochs_differ() {
     assert_ne!(batches.indices(0), batches.indices(1));
 }
 
-/// Resumed runs rely on these numbers: they must hold on every platform and after every update.
-/// They were checked against a second implementation, stream included.
+/// Resumed runs depend on these numbers, so they must be the same on every platform and after every
+/// update. A second implementation, with its own stream, gave the same numbers.
 #[test]
 fn the_order_is_pinned() {
     assert_eq!(shuffled(60_000, 42, 0)[..6], [35_722, 40_360, 55_070, 35_895, 40_697, 23_640]);
@@ -101,7 +101,7 @@ fn bounded_numbers_are_uniform() {
     for _ in 0..70_000 {
         counts[below(7, &mut rng) as usize] += 1;
     }
-    // Five standard deviations of a binomial with n = 70000, p = 1/7.
+    // The limit is five standard deviations of a binomial with n = 70000, p = 1/7.
     assert!(counts.iter().all(|count| (count - 10_000).abs() < 463), "{counts:?}");
     assert_eq!(below(1, &mut rng), 0);
 }

@@ -1,4 +1,5 @@
-//! Planes and labels of both data sets, in every place, and what may be wrong with a file.
+//! Tests planes and labels of both data sets, in every location, and errors for every kind of
+//! damage.
 
 use std::fs;
 use std::io::Write;
@@ -20,12 +21,12 @@ fn error(name: &str, dir: &Path, split: Split) -> String {
     read(name, dir, split).unwrap_err().to_string()
 }
 
-/// A pixel that tells its place and its image.
+/// A pixel value that identifies its place and its image.
 fn pixel(image: usize, n: usize) -> u8 {
     (n / 1024 * 80 + n % 79 + image) as u8
 }
 
-/// Images from `first` on, each behind its labels.
+/// Records of images, the first with number `first`, each after its labels.
 fn records(first: usize, labels: &[&[u8]]) -> Vec<u8> {
     let image = |index: usize| (0..AREA).map(move |n| pixel(first + index, n));
     labels.iter().enumerate().flat_map(|(index, labels)| labels.iter().copied().chain(image(index))).collect()
@@ -37,7 +38,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The five files to train on, an image and then two in each.
+/// The five training files. The first has one image, the others have two.
 fn batches(dir: &Path) {
     for batch in 0..5_u8 {
         let labels: &[&[u8]] = if batch == 0 { &[&[9]] } else { &[&[batch], &[0]] };
@@ -60,7 +61,7 @@ fn cifar_10_is_its_batches_in_order() {
         let expected: Vec<u8> = (0..AREA).map(|n| pixel(image, n)).collect();
         assert!(*data.image(index) == expected, "image {index}");
     }
-    // What lies in the directory itself comes first; single files may be gzip.
+    // Files in the directory itself are preferred. Each file may be gzip.
     fs::write(dir.path().join("data_batch_3.bin.gz"), gzip(&records(50, &[&[7]]))).unwrap();
     let data = read("cifar-10", dir.path(), Split::Train).unwrap();
     assert_eq!(data.labels(), Some(&[9, 1, 0, 7, 3, 0, 4, 0][..]));
@@ -118,7 +119,7 @@ fn broken_files_are_named_with_what_was_expected() {
     }
 }
 
-/// Inflates to 128 MiB where the data set has 30,740,000 bytes.
+/// The file inflates to 128 MiB. The data set has 30,740,000 bytes.
 #[test]
 fn a_file_is_not_read_beyond_the_last_image_of_the_data_set() {
     let dir = tempfile::tempdir().unwrap();

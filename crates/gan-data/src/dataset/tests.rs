@@ -1,4 +1,4 @@
-//! Indices, parts, refusals and fingerprints.
+//! Tests indices, parts, errors and fingerprints.
 
 use super::*;
 

@@ -1,16 +1,16 @@
-//! Grids at odd sizes, pixel by pixel, and the files they become.
+//! Tests grids at odd sizes, pixel by pixel, and the files that they are written to.
 
 use super::*;
 use crate::Range;
 use candle_core::Device;
 
-/// `[count, channels, 5, 7]`; each byte tells its image, channel and place apart.
+/// Images `[count, channels, 5, 7]`. Each byte identifies its image, channel and place.
 fn images(count: usize, channels: usize) -> Tensor {
     let pixels: Vec<u8> = (0..count * channels * 35).map(|n| (n % 251) as u8 + 1).collect();
     normalize::to_tensor(&pixels, (count, channels, 5, 7), Range::MinusOneOne, &Device::Cpu).unwrap()
 }
 
-/// The byte that [`images`] has there.
+/// The byte of [`images`] at this place.
 fn byte(channels: usize, image: usize, channel: usize, row: usize, col: usize) -> u8 {
     (((image * channels + channel) * 35 + row * 7 + col) % 251) as u8 + 1
 }
@@ -45,7 +45,7 @@ fn single_pixels_of_seven_images_in_three_columns() {
     let at = |x: usize, y: usize| grid.pixels()[y * 29 + x];
     assert_eq!((at(0, 0), at(1, 2), at(2, 2)), (0, 0, 1));
     assert_eq!((at(8, 6), at(9, 6), at(10, 6), at(11, 6)), (35, 0, 0, 64));
-    // The seventh image is alone in the last row.
+    // The seventh image is the only one in the last row.
     assert_eq!((at(2, 16), at(11, 16)), (211, 0));
 }
 

@@ -1,4 +1,5 @@
-//! What candle-datasets downloads and keeps in the hub's cache, checked before it is believed.
+//! Downloads with candle-datasets, which keeps the files in the hub's cache. The content is checked
+//! before it is used.
 
 use candle_core::{DType, Tensor};
 use candle_datasets::vision;
@@ -7,12 +8,12 @@ use super::Repository;
 use crate::sources::{Descriptor, Split};
 use crate::{DataError, Dataset, Result};
 
-/// Loads a split of `set`, downloading both on first use: square gray images with labels.
+/// Loads a split of `set`: square gray images with labels. The first use downloads both splits.
 ///
 /// # Errors
 ///
-/// If the hub cannot be reached, or what comes from it is damaged or not as many images of the set's size, with labels of
-/// its classes.
+/// If the hub cannot be reached, or the content is damaged, has another number or size of images,
+/// or has labels that are not classes of the set.
 pub(crate) fn load(set: &Descriptor, repository: Repository, split: Split) -> Result<Dataset> {
     let loaded = without_panic(match repository {
         Repository::Mnist => vision::mnist::load,
@@ -26,7 +27,7 @@ pub(crate) fn load(set: &Descriptor, repository: Repository, split: Split) -> Re
     };
     let side = set.shape.map_or(0, |shape| shape.side);
     let (count, area) = (set.count(split).unwrap_or_default(), side * side);
-    // The reader skips rows it cannot parse, so what arrived is counted before it is believed.
+    // The reader skips rows that it cannot parse, so the images are counted here.
     if images.dims() != [count, area] || labels.dims() != [count] {
         let found = format!(
             "expected {count} images of {area} pixels, found {:?} and {:?}",
@@ -41,7 +42,8 @@ pub(crate) fn load(set: &Descriptor, repository: Repository, split: Split) -> Re
     Dataset::new(set.name, origin, pixels, 1, side)?.with_labels(labels, set.classes.len())
 }
 
-/// `candle-datasets` panics at an image that it cannot decode, as a damaged download has them.
+/// `candle-datasets` panics at an image that it cannot decode. A damaged download contains such
+/// images.
 fn without_panic<T>(load: fn() -> candle_core::Result<T>) -> candle_core::Result<T> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
@@ -50,13 +52,13 @@ fn without_panic<T>(load: fn() -> candle_core::Result<T>) -> candle_core::Result
     loaded.unwrap_or_else(|_| Err(candle_core::Error::Msg("a downloaded file is damaged".to_owned())))
 }
 
-/// Undoes the reader's division by 255.
+/// Reverses the reader's division by 255.
 fn bytes(images: &Tensor) -> candle_core::Result<Vec<u8>> {
     let values: Vec<f32> = images.flatten_all()?.to_vec1()?;
     Ok(values.into_iter().map(|value| (value * 255.0).round() as u8).collect())
 }
 
-/// Keeps the start of the cause: what follows is a long address, a backtrace or the hub's page.
+/// Keeps the start of the cause. The rest is a long address, a backtrace or a page of the hub.
 fn hub_error(set: &Descriptor, cause: &str) -> DataError {
     let line = cause.lines().next().unwrap_or_default();
     let line = line.split_once(" for url (").map_or(line, |(start, _)| start);

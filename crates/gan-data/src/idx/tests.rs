@@ -1,4 +1,4 @@
-//! What is read comes back; what is wrong is refused by name.
+//! Written files are read back equal, and each kind of damage gives its own error.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The error of `bytes` as an image file; every one names its file.
+/// The error of `bytes` as an image file. Each error must name its file.
 fn image_error(bytes: &[u8]) -> DataError {
     let error = parse_images(bytes, source()).unwrap_err();
     assert!(error.to_string().starts_with("some-file: "), "{error}");
@@ -130,7 +130,8 @@ fn implausible_headers_are_refused_before_anything_is_allocated() {
         parse_labels(&labels, source()),
         Err(DataError::Header { field: "count", found: 0, .. })
     ));
-    // Plausible in itself: 4 GiB announced, five bytes there, and only those are held.
+    // The header is plausible, but announces 4 GiB where five bytes follow. Only the five may be
+    // allocated.
     let error = image_error(&image_file([256, 4096, 4096], &[1; 5]));
     assert!(matches!(error, DataError::Truncated { expected: 4_294_967_312, found: 21, .. }), "{error}");
 }
@@ -139,7 +140,7 @@ fn implausible_headers_are_refused_before_anything_is_allocated() {
 fn a_gzip_stream_that_ends_early_is_refused() {
     let content: Vec<u8> = (0_u32..4000).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let whole = gzip(&image_file([4, 10, 100], &content));
-    // In the gzip header, in the data, and in the checksum that follows them.
+    // Cuts in the gzip header, in the data, and in the checksum after the data.
     for length in [5, 300, whole.len() - 3] {
         let error = image_error(&whole[..length]);
         assert!(matches!(error, DataError::GzipEnds { .. }), "{length}: {error}");
@@ -167,8 +168,8 @@ fn a_name_in_gz_promises_gzip() {
     assert_eq!(missing, "cannot read absent/labels");
 }
 
-/// Inflates to 64 MiB where 4 bytes are announced. A reader that counts what is taken from the decoder shows
-/// that no more than the announced length and one byte ever is.
+/// The file inflates to 64 MiB and announces 4 bytes. A counting reader shows that the decoder
+/// delivers at most the announced length and one more byte.
 #[test]
 fn a_gzip_bomb_is_not_inflated() {
     let bomb = gzip(&image_file([1, 2, 2], &vec![0; 64 << 20]));

@@ -1,4 +1,4 @@
-//! Directories in every spelling, what may be wrong with them, images that lie on their side, and the embedded digits.
+//! Tests directories in every spelling, errors in them, transposed images, and the embedded digits.
 
 use super::*;
 use crate::{DataConfig, Range};
@@ -40,7 +40,7 @@ fn all_spellings_are_found_and_raw_is_preferred() {
 
     let raw = [idx::header(idx::IMAGES_MAGIC, &[3, 28, 28]).unwrap(), vec![7; 3 * 784]].concat();
     std::fs::write(dir.path().join("train-images.idx3-ubyte"), &raw).unwrap();
-    // As some archives have it: a directory of the file's name.
+    // Some archives unpack to a directory that has the file's name.
     std::fs::create_dir(dir.path().join("train-images-idx3-ubyte")).unwrap();
     assert!(pixels(&load(&dir).unwrap()) == [7; 3 * 784]);
 }
@@ -108,7 +108,7 @@ fn emnist_is_put_upright_and_its_letters_count_from_0() {
     let gzip = dir.path().join("gzip");
     std::fs::create_dir(&gzip).unwrap();
     let write = |dir: &Path, split: &str, labels: &[u8]| {
-        // As the files have them: rows and columns swapped.
+        // The files have rows and columns swapped.
         let swap = |image: [u8; 784]| (0..784).map(move |n| image[n % 28 * 28 + n / 28]);
         let pixels = (0..labels.len()).flat_map(|n| swap(marked(n as u8))).collect();
         let images = IdxImages { count: labels.len(), rows: 28, cols: 28, pixels };
@@ -121,7 +121,7 @@ fn emnist_is_put_upright_and_its_letters_count_from_0() {
     assert_eq!((data.name(), data.labels()), ("emnist-letters", Some(&[0, 25, 12][..])));
     assert_eq!(data.class_counts().unwrap().len(), 26);
     assert!((0..3).all(|n| *data.image(n) == marked(n as u8)));
-    // The directory itself comes before what its archive unpacks to.
+    // The directory itself is preferred to the one that its archive unpacks to.
     write(dir.path(), "train", &[2]);
     assert_eq!(read("emnist-letters", dir.path(), Split::Train).unwrap().labels(), Some(&[1][..]));
     let error = read("emnist-letters", dir.path(), Split::Test).unwrap_err().to_string();
@@ -175,7 +175,7 @@ fn the_embedded_digits_are_500_of_each_class() {
     assert_eq!((data.len(), data.channels(), data.size()), (5000, 1, 28));
     assert_eq!(data.class_counts(), Some(vec![500; 10]));
     assert!(data.labels().unwrap().is_sorted());
-    // As `make_mnist_5k.py` prints them and assets/README.md records them.
+    // `make_mnist_5k.py` prints these hashes and assets/README.md records them.
     let header = idx::header(idx::IMAGES_MAGIC, &[5000, 28, 28]).unwrap();
     assert_eq!(
         gan_files::sha256(&[&header, &pixels(&data)]),

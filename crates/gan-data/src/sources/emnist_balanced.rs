@@ -1,4 +1,5 @@
-//! EMNIST's digits and letters, as many of each class (Cohen et al. 2017, arXiv 1702.05373).
+//! EMNIST's digits and letters, with the same number in each class (Cohen et al. 2017, arXiv
+//! 1702.05373).
 
 use super::{Descriptor, ImageShape};
 use crate::format::Format;

@@ -1,4 +1,5 @@
-//! EMNIST's letters, both cases of a letter in one class (Cohen et al. 2017, arXiv 1702.05373).
+//! EMNIST's letters. Upper and lower case of a letter are one class (Cohen et al. 2017, arXiv
+//! 1702.05373).
 
 use super::{Descriptor, ImageShape};
 use crate::format::Format;

@@ -15,7 +15,7 @@ pub(super) static SET: Descriptor = Descriptor {
     shape: Some(ImageShape { channels: 1, side: 28 }),
     classes: &DIGITS,
     classifier: Some("mnist"),
-    // Computed from the files first published by LeCun, Cortes and Burges, after gunzip.
+    // These are hashes of the files first published by LeCun, Cortes and Burges, after gunzip.
     sha256: Some(&[
         ("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
         ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),

@@ -1,4 +1,4 @@
-//! The digits inside this crate, a part of MNIST.
+//! The digits in this crate, a part of MNIST.
 
 use super::mnist::DIGITS;
 use super::{Descriptor, ImageShape, Source};
@@ -19,7 +19,8 @@ pub(super) static SET: Descriptor = Descriptor {
     format: Format::Embedded { read, part_of: Source::MNIST },
 };
 
-/// The 5,000 digits inside this crate: 500 of each class from MNIST's training set, sorted by class, 28x28 gray.
+/// The 5,000 digits in this crate: 500 of each class from MNIST's training set, sorted by class,
+/// 28x28 gray.
 ///
 /// # Errors
 ///

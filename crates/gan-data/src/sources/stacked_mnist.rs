@@ -8,9 +8,9 @@ pub(super) static SET: Descriptor = Descriptor {
     title: "stacked MNIST",
     summary: "three of MNIST's digits as red, green and blue",
     note: Some("An image is one of 1000 modes: a digit in each of red, green and blue."),
-    // As PacGAN has them (Lin et al. 2017, arXiv 1712.04086).
+    // PacGAN uses this number (Lin et al. 2017, arXiv 1712.04086).
     train: Some(128_000),
-    // As many of the test digits as the papers draw from a generator to count its modes.
+    // The papers draw this number of images from a generator to count its modes.
     test: Some(26_000),
     shape: Some(ImageShape { channels: 3, side: 28 }),
     classes: &[],
@@ -19,9 +19,9 @@ pub(super) static SET: Descriptor = Descriptor {
     format: Format::Stacked(Composed {
         of: Source::MNIST,
         seed: 0,
-        // With all 128,000 this takes minutes and gigabytes.
+        // An evaluation with all 128,000 images would take minutes and gigabytes.
         compared: 50_000,
-        // Few are to be judged fast.
+        // An evaluation of few images should be fast.
         compared_for_each: 2,
         judged: 26_000,
     }),

@@ -1,4 +1,4 @@
-//! What the descriptors must agree in, and that none is forgotten.
+//! Tests that the descriptors are consistent and complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn descriptors_make_sense() {
         assert_eq!(source.name.parse::<Source>().unwrap(), source);
         let classes: BTreeSet<_> = source.classes.iter().collect();
         assert!(classes.len() == source.classes.len() && classes.len() <= 256, "{source}: classes");
-        // What has no count is a folder; what has one has a shape.
+        // A data set without a count is a folder. One with a count has a shape.
         assert_eq!(
             (source.train.is_some(), source.test.is_some()),
             (source.shape.is_some(), source.splits().len() == 2)

@@ -1,10 +1,11 @@
-//! The same image for the same index, of the right digits, at every size and in every part.
+//! Tests that an index gives the same image, with the right digits, at every size and in every
+//! part.
 
 use candle_core::Device;
 
 use crate::{Batches, BatchesConfig, Dataset, LastBatch, Range, normalize};
 
-/// `base` gray images of 28x28, each of a gray of its own around a white pixel.
+/// `base` gray images of 28x28. Each has its own gray around one white pixel.
 fn digits(base: u8) -> Dataset {
     let pixels = (0..base).flat_map(|digit| {
         let mut plane = [digit * 2; 784];
@@ -19,7 +20,7 @@ fn stacks(base: u8, seed: u64, count: usize) -> Dataset {
     digits(base).stacked(seed, count).unwrap()
 }
 
-/// Which digit each channel is, by its gray; its other pixels are checked.
+/// The digit of each channel, found by its gray. The other pixels are checked too.
 fn seen(image: &[u8]) -> [u8; 3] {
     let planes: Vec<u8> = image
         .chunks_exact(784)
@@ -42,7 +43,8 @@ fn an_image_depends_on_seed_and_index_alone() {
     }
     let other: Vec<_> = (0..40).map(|index| seen(&stacks(50, 8, 40).image(index))).collect();
     assert_ne!(other, forward);
-    // What runs were trained on must not change: the first stacks of `stacked-mnist` of 50 digits.
+    // The training data of existing runs must not change. These are the first stacks of
+    // `stacked-mnist` with 50 digits.
     let stacked: crate::Source = "stacked-mnist".parse().unwrap();
     let of_old = stacks(50, stacked.composed().unwrap().seed, 2);
     assert_eq!([0, 1].map(|index| seen(&of_old.image(index))), [[27, 24, 11], [13, 5, 4]]);
@@ -59,7 +61,7 @@ fn every_digit_is_as_frequent_in_every_channel_and_channels_are_independent() {
             pairs[channel][5 * seen[channel] + seen[(channel + 1) % 3]] += 1;
         }
     }
-    // Five standard deviations of binomials with n = 25000, p = 1/5 and 1/25.
+    // The limits are five standard deviations of binomials with n = 25000, p = 1/5 and 1/25.
     assert!(single.as_flattened().iter().all(|count| (count - 5000).abs() < 317), "{single:?}");
     assert!(pairs.as_flattened().iter().all(|count| (count - 1000).abs() < 155), "{pairs:?}");
 }
@@ -98,7 +100,7 @@ fn resizing_frames_each_channel() {
             assert!(row == expected, "channel {channel}, row {y}");
         }
     }
-    // A part shares its digits with the whole, which keeps its size.
+    // A part shares its digits with the whole. The whole keeps its size.
     let half = &data.halves()[0];
     assert_eq!(half.clone().resize(64).unwrap().image(0).len(), 3 * 64 * 64);
     assert_eq!(half.image(0), data.image(0));

@@ -1,39 +1,45 @@
-//! How many floating-point operations a training step asks for, whoever computes it.
+//! Counts the floating-point operations that a training step needs by definition, whatever
+//! algorithm computes it.
 
 use gan_models::{Layer, ModelConfig};
 use gan_train::TrainConfig;
 
-/// Over a network's layers in a step.
+/// Number of passes over a network's layers in one step.
 struct Passes {
-    /// Over every layer.
+    /// Passes over every layer.
     all: f64,
-    /// Over every layer but the first with weights.
+    /// Passes over every layer except the first one with weights.
     but_first: f64,
 }
 
-/// Operations of the matrix products and convolutions in one step; a multiplication and its addition are two.
-/// Batch norm, activations, the loss and Adam, some percent more, are not counted.
+/// Operations of the matrix products and convolutions in one step. A multiplication and its
+/// addition count as two. Batch norm, activations, the loss and Adam are not counted. They add some
+/// percent.
 pub(super) fn of_step(model: &ModelConfig, train: &TrainConfig, batch: usize) -> f64 {
     let generator = products(&model.generator_layers(), model.generator_input());
     let discriminator = products(&model.discriminator_layers(), model.discriminator_input());
     let (d, g) = (train.d_steps as f64, train.g_steps as f64);
-    // Forward for each batch of latents; gradients of the weights and of the input in G's own updates. The latents are no
-    // function of anything, so that the first layer has no use for the last of them.
+    // G runs forward for each batch of latents. Its own updates need the gradients of the weights
+    // and of the input. The first layer does not need the gradient of its input, because the
+    // latents depend on no weights.
     let of_g = Passes { all: d + g - 1. + g, but_first: g };
-    // In each of D's updates: forward and gradient of the weights on real and on fake images, and the gradient of the input in
-    // every layer but the first. In each of G's: forward, and the gradient of the input in every layer, down to the images; and
-    // forward on real images for a loss of pairs.
+    // Each update of D needs, on real and on fake images: a forward pass, the gradient of the
+    // weights, and the gradient of the input in every layer except the first. Each update of G
+    // needs a forward pass and the gradient of the input in every layer, down to the images. A loss
+    // of pairs also needs a forward pass on real images.
     let paired = if train.loss.is_paired() { g } else { 0. };
     let mut of_d = Passes { all: 4. * d + 2. * g + paired, but_first: 2. * d };
-    // A penalty on the gradient takes that of the input in the first layer too, and a tangent's way up. A lazy one is not due in
-    // most updates, and a step's time is that of most steps.
+    // A penalty on the gradient also needs the gradient of the first layer's input, and a pass of a
+    // tangent upwards through the network. A lazy penalty is not due in most updates. It is not
+    // counted, because the reported time is that of most steps.
     for _ in train.r1.iter().chain(&train.r2).filter(|penalty| penalty.every == 1) {
         of_d.all += 2. * d;
         of_d.but_first -= d;
     }
-    // At points of its own: forward, back, up, and the gradient of the weights.
+    // This penalty has its own points: a forward pass, a backward pass, a tangent's pass, and the
+    // gradient of the weights.
     of_d.all += if train.gradient_penalty.is_some() { 4. * d } else { 0. };
-    // Some images are one for D.
+    // With packing, D takes several images as one sample.
     let multiplications = of_g.over(&generator) + of_d.over(&discriminator) / model.discriminator.pack as f64;
     2. * batch as f64 * multiplications
 }
@@ -46,8 +52,8 @@ impl Passes {
     }
 }
 
-/// Multiplications of a forward pass over one sample, for each layer with weights. Either gradient of a layer
-/// takes as many.
+/// Multiplications of a forward pass over one sample, for each layer with weights. Each of a
+/// layer's two gradients needs as many.
 fn products(layers: &[Layer], input: Vec<usize>) -> Vec<usize> {
     let mut products = vec![];
     let mut shape = input;
@@ -75,12 +81,13 @@ mod tests {
             let found = gflop(&model);
             assert!((found / expected - 1.).abs() < 0.005, "{found} for {expected}");
         }
-        // 100-128-256-512-784 and 784-512-256-1.
+        // The layers 100-128-256-512-784 and 784-512-256-1.
         let generator = 12_800 + 32_768 + 131_072 + 401_408;
         let discriminator = 401_408 + 131_072 + 256;
         let by_hand = 3 * generator - 12_800 + 8 * discriminator - 2 * 401_408;
         assert!((of_step(&preset::mlp_001(), &train, 1) - 2. * f64::from(by_hand)).abs() < 0.5);
-        // Two more updates of D: a forward pass of G, and six passes over D but for two over its first layer.
+        // Two more updates of D: each has a forward pass of G, and six passes over D. Two of the
+        // six skip D's first layer.
         train.d_steps = 3;
         let by_hand = by_hand + 2 * (generator + 6 * discriminator - 2 * 401_408);
         assert!((of_step(&preset::mlp_001(), &train, 1) - 2. * f64::from(by_hand)).abs() < 0.5);
@@ -96,15 +103,16 @@ mod tests {
         let check = |model: &ModelConfig, train: &TrainConfig, by_hand: usize| {
             assert!((of_step(model, train, 4) - 8. * by_hand as f64).abs() < 0.5);
         };
-        // Forward, back to the images, up and weights, for real and for fake images; then forward and back in G's update, where
-        // real images go forward too.
+        // Real and fake images each need a forward pass, a backward pass to the images, a tangent's
+        // pass and the weights' gradient. G's update needs a forward and a backward pass, and a
+        // forward pass on real images.
         train.loss = Loss::Relativistic;
         (train.r1, train.r2) = (Some(ZeroCentered::new(1.)), Some(ZeroCentered::new(1.)));
         check(&model, &train, of_g + (4 + 4 + 3) * (d[0] + d[1]));
         // Lazy penalties are not due in most steps.
         (train.r1, train.r2) = (Some(ZeroCentered { every: 16, ..ZeroCentered::new(1.) }), None);
         check(&model, &train, of_g + (4 + 3) * d[0] + (6 + 3) * d[1]);
-        // Half as many samples of twice the channels.
+        // Half as many samples, with twice the channels.
         (train.r1, train.loss) = (None, Loss::NonSaturating);
         model.discriminator.pack = 2;
         check(&model, &train, of_g + 6 * d[0] + 8 * d[1] / 2);

@@ -1,29 +1,30 @@
-//! What a benchmark found, as a line of JSON or as a table.
+//! The result of a benchmark, as a line of JSON or as a table.
 
 use serde::{Serialize, Serializer};
 
-/// The fields are those of the JSON; each unit is in its name.
+/// The fields are also those of the JSON. Each name contains the unit.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) config: String,
     pub(super) batch: usize,
     pub(super) steps: u32,
     pub(super) threads: usize,
-    /// Median.
+    /// Median time of a step.
     pub(super) step_ms: f64,
     pub(super) step_ms_min: f64,
     pub(super) images_per_s: f64,
     /// Floating-point operations of a step, in 10^9.
     pub(super) gflop: f64,
     pub(super) gflops: f64,
-    /// A large matrix product on the same threads; `None` off the CPU.
+    /// Speed of a large matrix product on the same threads. `None` if the device is not the CPU.
     pub(super) sgemm_gflops: Option<f64>,
-    /// Above 100 where an algorithm needs fewer operations than are counted.
+    /// It can exceed 100 if an algorithm needs fewer operations than are counted.
     pub(super) percent_of_sgemm: Option<f64>,
-    /// Of training, before anything else ran; `None` where the system does not tell.
+    /// Peak memory of training, measured before anything else ran. `None` if the system does not
+    /// report it.
     pub(super) peak_rss_mib: Option<f64>,
     pub(super) phases: Phases,
-    /// Of images that lie in memory as bytes; no part of the step.
+    /// Time to assemble a batch from images in memory as bytes. It is not part of the step.
     pub(super) batch_assembly_ms: f64,
     pub(super) sample_images_per_s: Option<f64>,
     pub(super) d_loss: f32,
@@ -40,7 +41,7 @@ impl Serialize for Phases {
     }
 }
 
-/// To four decimals: a tenth of a microsecond where the unit is a millisecond.
+/// Rounds to four decimals. This is a tenth of a microsecond if the unit is a millisecond.
 pub(super) fn round(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

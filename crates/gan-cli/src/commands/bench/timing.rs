@@ -1,4 +1,4 @@
-//! The clock's side of a benchmark.
+//! The time measurements of a benchmark.
 
 use super::report::{Phases, round};
 use crate::config::Config;
@@ -12,19 +12,21 @@ use gan_ops::rng::Stream;
 use gan_train::{Examples, StepReport, Trainer};
 use std::time::{Duration, Instant};
 
-/// Steps before the clock runs: threads start, memory is claimed, weights and moments become warm.
+/// Number of untimed steps at the start. In them threads start, memory is allocated, and weights
+/// and moments get into the caches.
 const WARM_UP: u32 = 3;
-/// What a step spends outside the trainer's phases: noise before them, probabilities for the report after.
+/// Name for the part of a step outside the trainer's phases: the noise before them, and the
+/// probabilities for the report after them.
 const REST: &str = "rest";
-/// Of the product that stands for what the machine can do: large enough to be compute-bound, and done in a
-/// tenth of a second on one core.
+/// Side of the matrices in the product that measures the machine. It is large enough to be limited
+/// by computation, and takes a tenth of a second on one core.
 const SGEMM_SIDE: usize = 1024;
 const SGEMM_TRIES: u32 = 20;
 const SAMPLES: usize = 10_000;
 const SAMPLES_AT_ONCE: usize = 256;
 const ASSEMBLIES: u32 = 50;
 
-/// Training steps, timed one by one.
+/// The times of training steps, one by one.
 #[derive(Debug)]
 pub(super) struct Steps {
     pub(super) median_ms: f64,
@@ -33,7 +35,7 @@ pub(super) struct Steps {
     pub(super) last: StepReport,
 }
 
-/// Times `count` steps, at least one, on the same `real` images.
+/// Measures `count` steps, at least one, on the same `real` images.
 pub(super) fn steps(trainer: &mut Trainer, real: &Examples, count: u32) -> Result<Steps> {
     let device = real.images.device();
     let mut last = trainer.step(real.clone())?;
@@ -47,7 +49,7 @@ pub(super) fn steps(trainer: &mut Trainer, real: &Examples, count: u32) -> Resul
     for _ in 0..count {
         let start = Instant::now();
         last = trainer.step(real.clone())?;
-        // A GPU may still be at work.
+        // A GPU may still be computing.
         device.synchronize()?;
         let total = start.elapsed();
         let inside: Duration = trainer.phases().iter().map(|(_, duration)| duration).sum();
@@ -61,8 +63,9 @@ pub(super) fn steps(trainer: &mut Trainer, real: &Examples, count: u32) -> Resul
     Ok(Steps { median_ms: median(whole), min_ms, phases: Phases(phases), last })
 }
 
-/// 10^9 operations a second of this process's threads in one large matrix product by the same kernels: the
-/// best of several, as what the machine can do.
+/// Speed of this process's threads in one large matrix product with the same kernels, in 10^9
+/// operations per second. The best of several tries counts, because it shows what the machine can
+/// do.
 pub(super) fn sgemm_gflops() -> Result<f64> {
     let shape = (SGEMM_SIDE, SGEMM_SIDE);
     let mut stream = Stream::new(0, "bench/sgemm", 0);
@@ -82,7 +85,7 @@ pub(super) fn sgemm_gflops() -> Result<f64> {
     Ok(2. * (SGEMM_SIDE as f64).powi(3) / best / 1e9)
 }
 
-/// Images a second that `generator` draws, latents included.
+/// Number of images that `generator` draws per second. The time for the latents is included.
 pub(super) fn sampled_per_second(generator: &Generator) -> Result<f64> {
     let (device, latents) = (generator.device(), generator.config().latents());
     let mut stream = Stream::new(0, "bench/sample", 0);
@@ -98,11 +101,13 @@ pub(super) fn sampled_per_second(generator: &Generator) -> Result<f64> {
     Ok(SAMPLES as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Median milliseconds to pick a batch out of a data set in memory and bring it to the network's range.
+/// Median milliseconds to take a batch from a data set in memory and convert it to the network's
+/// range.
 pub(super) fn batch_assembly_ms(config: &Config, batch: usize) -> Result<f64> {
     let model = &config.model;
     let [channels, height, width] = model.image_shape();
-    // Grey: what they show makes no difference. Twice a batch, so that there is something to shuffle.
+    // Gray images, because their content has no effect. There are two batches of them, so that
+    // there is something to shuffle.
     let pixels = vec![127; 2 * batch * channels * height * width];
     let data = Dataset::new("grey", "memory", pixels, channels, model.image_size)?;
     let batches = Batches::new(
@@ -124,7 +129,7 @@ pub(super) fn batch_assembly_ms(config: &Config, batch: usize) -> Result<f64> {
     Ok(median(times))
 }
 
-/// The most memory that this process has held at once, where `/proc` tells.
+/// The largest amount of memory that this process has used, if `/proc` reports it.
 pub(super) fn peak_rss_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -135,7 +140,7 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// Of at least one value.
+/// The median of at least one value.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;

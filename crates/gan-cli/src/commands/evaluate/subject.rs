@@ -1,4 +1,4 @@
-//! What is judged: a generator's images, or those of any other program.
+//! The images to evaluate: a generator's, or those of any other program.
 
 use super::super::sample::locate;
 use crate::args;
@@ -12,13 +12,13 @@ use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
 use std::path::Path;
 
-/// What is judged, and what it is called.
+/// The images to evaluate, and their name.
 pub(super) struct Subject {
     name: String,
     origin: Origin,
 }
 
-/// Where the judged images come from.
+/// Where the images come from.
 enum Origin {
     Generator { generator: Box<Generator>, seed: u64, truncation: Option<f64> },
     Tensor(Tensor),
@@ -26,7 +26,9 @@ enum Origin {
 }
 
 impl Subject {
-    /// To be judged beside `data`: RGB images that are gray are judged as gray, but images that are composed of three may be alike.
+    /// Opens the images for a comparison with `data`. RGB images with equal channels are evaluated
+    /// as gray images. Composed data are an exception, because three equal channels are possible
+    /// there.
     pub(super) fn open(args: &args::Evaluate, data: Source) -> Result<Self> {
         if let Some(path) = &args.samples {
             let origin = if path.is_dir() { files(path)? } else { Origin::Tensor(array(path, args.range)?) };
@@ -60,7 +62,7 @@ impl Subject {
         }
     }
 
-    /// How many images there are; a generator has any number.
+    /// Number of images. A generator has no limit.
     pub(super) fn count(&self) -> Option<usize> {
         match &self.origin {
             Origin::Generator { .. } => None,
@@ -69,7 +71,7 @@ impl Subject {
         }
     }
 
-    /// What each of `count` images was asked to be, where the generator has classes.
+    /// The requested class of each of `count` images, if the generator has classes.
     pub(super) fn labels(&self, count: usize) -> Option<Vec<u8>> {
         match &self.origin {
             Origin::Generator { generator, seed, .. } => Drawing::seeded(generator, *seed, count).labels(),
@@ -77,7 +79,7 @@ impl Subject {
         }
     }
 
-    /// `count` images, some hundred at a time; of more, some at even distances.
+    /// `count` images, some hundred at a time. If there are more, it takes evenly spaced ones.
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
         Ok(match &self.origin {
             Origin::Generator { generator, seed, truncation } => {
@@ -101,7 +103,7 @@ impl Subject {
 }
 
 impl Origin {
-    /// RGB images whose channels are alike as what they are; `path` is where they are from.
+    /// Turns RGB images with equal channels into gray images. `path` is where they come from.
     fn gray(self, path: &Path) -> Result<Self> {
         let gray = match &self {
             Self::Tensor(images) if images.dim(1)? == 3 => {
@@ -126,13 +128,15 @@ impl Origin {
     }
 }
 
-/// Every PNG and JPEG file of a directory, of the size and kind of its first.
+/// Every PNG and JPEG file of a directory. All are read with the size and channels of the first
+/// one.
 fn files(path: &Path) -> Result<Origin> {
     let (channels, size) = folder::shape(path)?;
     Ok(Origin::Files(folder::load(path, size, channels)?))
 }
 
-/// Images of a `.npy` file: floats in the given range, or bytes; `[N, C, S, S]`, or `[N, S, S]` if gray.
+/// Images of a `.npy` file: floats in the given range, or bytes. The shape is `[N, C, S, S]`, or
+/// `[N, S, S]` for gray images.
 fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     let at = || format!("--samples {}", path.display());
     let npy::Array { shape, values, bytes } = npy::read_images(path).with_context(at)?;
@@ -142,7 +146,8 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
         (false, Some(args::PixelRange::ZeroOne)) => (0., 1.),
         (false, None | Some(args::PixelRange::MinusOneOne)) => (-1., 1.),
     };
-    // A generator's last rounding may be off by one; a wrong range is off by far more.
+    // The last rounding of a generator may exceed the range slightly. A wrong range exceeds it by
+    // far more.
     let slack = (high - low) * 1e-3;
     let (least, most) = values.iter().fold((f32::MAX, f32::MIN), |(l, m), &v| (l.min(v), m.max(v)));
     if least < low - slack || most > high + slack {
@@ -154,7 +159,8 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     if !bytes && range.is_none() && least >= 0. {
         tracing::warn!("{}: no value is below 0; if the images are in [0, 1], say --range zero-one", at());
     }
-    // Floats as they are where they are right, and bytes as the data's bytes, to the last bit.
+    // Floats in the right range stay as they are. Bytes get exactly the same values as the bytes of
+    // the data set.
     let values = if low < 0. { values } else { values.iter().map(|v| v / (high / 2.) - 1.).collect() };
     Ok(Tensor::from_vec(values, &shape[..], &Device::Cpu)?)
 }

@@ -1,4 +1,4 @@
-//! The table: a metric a line, the generated images beside the held-out ones.
+//! The table of an evaluation: one metric per line, for the generated and for the held-out images.
 
 use super::Report;
 use anyhow::Result;
@@ -78,8 +78,9 @@ fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.)
 }
 
-/// How much the KL of the modes of N images is above their distribution's own, on average: `(modes - 1) / 2N`, as 2N times the
-/// KL of samples is a chi-squared variable.
+/// How much the KL of the modes of N images exceeds the KL of their distribution on average:
+/// `(modes - 1) / 2N`. The reason is that 2N times the KL of samples is approximately a chi-squared
+/// variable.
 fn chance(evaluation: &Evaluation) -> f64 {
     evaluation.modes.map_or(0., |modes| (modes.of - 1) as f64 / (2 * evaluation.count) as f64)
 }

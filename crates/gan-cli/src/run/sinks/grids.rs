@@ -1,4 +1,4 @@
-//! `samples/step-*.png`: the images that were drawn, in a grid.
+//! The sink for `samples/step-*.png`: the drawn images in a grid.
 
 use super::{Event, Sink};
 use crate::draw;

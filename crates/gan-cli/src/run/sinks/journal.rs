@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: every event that is a line of it.
+//! The sink for `metrics.jsonl`: it writes every event that is a line of the file.
 
 use super::{Event, Sink};
 use crate::journal::Journal;
@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Appends lines. When a run begins or goes on, it drops those of work that was lost.
+/// Appends lines. When a run begins or continues, it first drops the lines of lost work.
 pub(super) struct Lines {
     path: PathBuf,
-    /// Once the run has begun.
+    /// Present once the run has begun.
     journal: Option<Journal>,
 }
 
@@ -33,7 +33,8 @@ impl Sink for Lines {
             Event::Checked { line, .. } => self.append(line)?,
             Event::Verdict(line) => self.append(line)?,
             Event::Evaluated(line) => self.append(line)?,
-            // Going back writes its own line, in one go with dropping what it undoes.
+            // The rollback writes its own line, in one atomic write that also drops the undone
+            // lines.
             Event::WentBack(_)
             | Event::Known(_)
             | Event::Step(_)

@@ -1,4 +1,4 @@
-//! Log lines: what was found out about a run, and how it ended.
+//! The sink for log lines: what was found during a run, and how it ended.
 
 use super::{Event, Sink};
 use crate::records::{self, EvaluationLine, RollbackLine};
@@ -6,7 +6,7 @@ use crate::run::event::Ending;
 use anyhow::Result;
 use gan_metrics::health::Monitor;
 
-/// Says it once, in words.
+/// Writes each finding as text.
 pub(super) struct Log;
 
 impl Sink for Log {
@@ -65,7 +65,7 @@ fn end(step: u64, how: &Ending<'_>) {
     }
 }
 
-/// Says once more what was seen.
+/// Repeats the verdicts at the end of the run.
 fn conclude(monitor: &Monitor) {
     let verdicts = monitor.verdicts();
     for verdict in verdicts {

@@ -1,4 +1,4 @@
-//! Who hears of what happens in a run: a file each, and a line each in [`Sinks::of`].
+//! The sinks of a run's events. Each is one file, and one line in [`Sinks::of`].
 
 mod grids;
 mod journal;
@@ -9,18 +9,18 @@ use super::Event;
 use crate::run_dir::RunDir;
 use anyhow::Result;
 
-/// Hears what happens in a run, from its beginning to its end.
+/// Receives the events of a run, from its beginning to its end.
 pub(crate) trait Sink {
-    /// Takes an event; an error ends the run as a failure.
+    /// Receives an event. An error ends the run as a failure.
     fn hear(&mut self, event: &Event<'_>) -> Result<()>;
 }
 
-/// Every sink of a run.
+/// All sinks of a run.
 pub(crate) struct Sinks(Vec<Box<dyn Sink>>);
 
 impl Sinks {
-    /// Those of a run in that directory. Each event goes from the first to the last: what cannot
-    /// be written down is not shown.
+    /// The sinks for the run in that directory. Each event goes from the first to the last, so an
+    /// event that cannot be recorded is not shown.
     pub(crate) fn of(run: &RunDir) -> Self {
         Self(vec![
             Box::new(journal::Lines::of(run)),
@@ -35,7 +35,7 @@ impl Sinks {
         self.0.push(Box::new(sink));
     }
 
-    /// Tells every sink.
+    /// Sends the event to every sink.
     pub(super) fn hear(&mut self, event: &Event<'_>) -> Result<()> {
         self.0.iter_mut().try_for_each(|sink| sink.hear(event))
     }

@@ -1,4 +1,4 @@
-//! A progress bar on a terminal, a log line now and then elsewhere.
+//! The sink for progress: a bar on a terminal, and log lines elsewhere.
 
 use super::{Event, Sink};
 use crate::logging::BARS;
@@ -10,11 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Instant;
 
-/// Shows both losses and `D(x)`, `D(G(z))`, with rate and time left.
+/// Shows both losses, `D(x)`, `D(G(z))`, the rate and the time left.
 #[derive(Default)]
 pub(super) struct Progress(Option<Shown>);
 
-/// What is shown once a run has begun.
+/// What is shown, once a run has begun.
 struct Shown {
     bar: Option<ProgressBar>,
     begun: Begun,
@@ -53,7 +53,7 @@ impl Shown {
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {eta} left  {msg}");
             let bar = ProgressBar::new(begun.steps).with_position(begun.step);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            // Steps of an earlier process would spoil the estimate.
+            // The steps of an earlier process would make the estimate wrong.
             bar.reset_eta();
             BARS.add(bar)
         });
@@ -68,7 +68,7 @@ impl Shown {
         bar.set_message(format!("{rate:.0} images/s  {losses}"));
     }
 
-    /// Where there is no bar.
+    /// Writes a log line if there is no bar.
     fn log(&self, line: &LossesLine) {
         if self.bar.is_some() {
             return;
