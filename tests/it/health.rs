@@ -249,9 +249,9 @@ fn what_cannot_be_watched_is_said_before_anything_is_written() {
     let coupled =
         ["train", "--out", "run", "--set", "model.discriminator.norm=batch", "--set", "train.steps=1"];
     for _ in 0..2 {
-        assert!(fail(at, &coupled, 2).contains(
-            "train.r1: no such penalty on this discriminator: BatchNorm2d(128) couples the samples"
-        ));
+        let error = fail(at, &coupled, 2);
+        assert!(error.contains("train.r1: no such penalty on this discriminator: BatchNorm2d("), "{error}");
+        assert!(error.contains("couples the samples"), "{error}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Maps;
 use crate::geometry::{Geometry, Image, Product};
-use crate::kernels::{self, Buffer, Finish, Isa, WeightGradient, winograd};
+use crate::kernels::{self, Buffer, Finish, Isa, WeightGradient, Weighted, winograd};
 use crate::slices;
 use candle_core::{Result, Tensor};
 use std::sync::OnceLock;
@@ -44,11 +44,12 @@ impl Weights {
             let store = &(if up { &self.up } else { &self.down })[usize::from(winograd::serves(g))];
             let w =
                 if in_order { weight } else { store.get_or_init(|| in_kernels_order(isa, g, up, weight)) };
+            let product = Weighted { isa, geometry: g, batch: x.batch, weights: w };
             match (up, winograd::serves(g)) {
-                (true, true) => winograd::up(isa, g, x.batch, w, &x.values, &mut values, end),
-                (true, false) => kernels::up(isa, g, x.batch, w, &x.values, &mut values, end),
-                (false, true) => winograd::down(isa, g, x.batch, w, &x.values, &mut values, end),
-                (false, false) => kernels::down(isa, g, x.batch, w, &x.values, &mut values, end),
+                (true, true) => winograd::up(product, &x.values, &mut values, end),
+                (true, false) => kernels::up(product, &x.values, &mut values, end),
+                (false, true) => winograd::down(product, &x.values, &mut values, end),
+                (false, false) => kernels::down(product, &x.values, &mut values, end),
             }
         })?;
         Ok(Maps::new(out, x.batch, values))

@@ -80,6 +80,16 @@ const PANEL: usize = 512 * COLUMNS;
 /// Samples in one task. This is the widest tile.
 const COLUMNS: usize = 64;
 
+/// A product with weights over a batch, by one instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Weighted<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) geometry: &'a Geometry,
+    pub(crate) batch: usize,
+    /// In the order that the function asks for.
+    pub(crate) weights: &'a [f32],
+}
+
 /// Computes the small image:
 ///
 /// ```text
@@ -88,15 +98,8 @@ const COLUMNS: usize = 64;
 /// ```
 ///
 /// `weights: [A][kh][kw][B]`, `big: [H][W][B][N]`, `small: [h][w][A][N]`.
-pub(crate) fn down(
-    isa: Isa,
-    g: &Geometry,
-    batch: usize,
-    weights: &[f32],
-    big: &[f32],
-    small: &mut [f32],
-    end: Finish<'_>,
-) {
+pub(crate) fn down(product: Weighted<'_>, big: &[f32], small: &mut [f32], end: Finish<'_>) {
+    let Weighted { isa, geometry: g, batch, weights } = product;
     assert_eq!(weights.len(), g.weights());
     assert_eq!((big.len(), small.len()), (g.big.len(batch), g.small.len(batch)));
     let channels = g.big.channels;
@@ -124,15 +127,8 @@ pub(crate) fn down(
 ///
 /// `weights`: `[A][B]` for a linear layer, else in the order of [`super::layout::pack_up`].
 /// `small: [h][w][A][N]`, `big: [H][W][B][N]`.
-pub(crate) fn up(
-    isa: Isa,
-    g: &Geometry,
-    batch: usize,
-    weights: &[f32],
-    small: &[f32],
-    big: &mut [f32],
-    end: Finish<'_>,
-) {
+pub(crate) fn up(product: Weighted<'_>, small: &[f32], big: &mut [f32], end: Finish<'_>) {
+    let Weighted { isa, geometry: g, batch, weights } = product;
     assert_eq!(weights.len(), g.weights());
     assert_eq!((big.len(), small.len()), (g.big.len(batch), g.small.len(batch)));
     let channels = g.small.channels;

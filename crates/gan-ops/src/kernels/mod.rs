@@ -25,7 +25,7 @@ pub(crate) mod winograd;
 
 pub(crate) use adam::{AdamFactors, adam};
 pub(crate) use buffer::Buffer;
-pub(crate) use conv::{down, up};
+pub(crate) use conv::{Weighted, down, up};
 pub(crate) use conv_weights::WeightGradient;
 pub(crate) use elementwise::{activate_all, activation_gradient_all, each_pixel};
 pub(crate) use finish::{Finish, finish_all};

@@ -3,7 +3,7 @@
 
 mod products;
 
-use super::conv::down;
+use super::conv::{Weighted, down};
 use super::finish::Finish;
 use super::simd::Isa;
 use super::{Buffer, adam, layout, norm, padded};
@@ -87,7 +87,8 @@ fn what_follows_a_product_is_applied_per_channel() {
             let maps = to_maps(isa, &x, batch, image);
             let mut y = Buffer::new(maps.len());
             let forward = Finish::Forward { scale: Some(&scale), shift: Some(&shift), activation };
-            down(isa, &g, batch, &identity, &maps, &mut y, forward);
+            let product = Weighted { isa, geometry: &g, batch, weights: &identity };
+            down(product, &maps, &mut y, forward);
             let channel = |i: usize| i / 6 % 21;
             let before =
                 |i: usize| f64::from(x[i]) * f64::from(scale[channel(i)]) + f64::from(shift[channel(i)]);
@@ -95,15 +96,7 @@ fn what_follows_a_product_is_applied_per_channel() {
             close(&format!("{isa:?} {activation:?}"), &to_nchw(isa, &y, batch, image), &expected);
 
             let mut gradient = Buffer::new(maps.len());
-            down(
-                isa,
-                &g,
-                batch,
-                &identity,
-                &maps,
-                &mut gradient,
-                Finish::Backward { output: &y, activation },
-            );
+            down(product, &maps, &mut gradient, Finish::Backward { output: &y, activation });
             let expected: Vec<_> =
                 (0..x.len()).map(|i| f64::from(x[i]) * derivative(activation, before(i))).collect();
             close(

@@ -3,7 +3,7 @@
 use super::{close, image, random, to_maps, to_nchw};
 use crate::Activation;
 use crate::geometry::{Geometry, Image};
-use crate::kernels::conv::{down, up};
+use crate::kernels::conv::{Weighted, down, up};
 use crate::kernels::conv_weights::WeightGradient;
 use crate::kernels::finish::Finish;
 use crate::kernels::simd::Isa;
@@ -75,13 +75,14 @@ fn the_three_products_equal_the_definition() {
                 let mut out = Buffer::new(small.len());
                 out.fill(f32::NAN);
                 layout::pack_down(isa, &g, &w, &mut packed);
-                down(isa, &g, batch, &packed, &big, &mut out, Finish::Keep);
+                down(Weighted { isa, geometry: &g, batch, weights: &packed }, &big, &mut out, Finish::Keep);
                 close(&format!("down {what}"), &to_nchw(isa, &out, batch, g.small), &expected.0);
 
                 let mut out = Buffer::new(big.len());
                 out.fill(f32::NAN);
                 layout::pack_up(isa, &g, &w, &mut packed);
-                up(isa, &g, batch, if g.is_linear() { &w } else { &packed }, &small, &mut out, Finish::Keep);
+                let weights = if g.is_linear() { &w[..] } else { &packed };
+                up(Weighted { isa, geometry: &g, batch, weights }, &small, &mut out, Finish::Keep);
                 close(&format!("up {what}"), &to_nchw(isa, &out, batch, g.big), &expected.1);
 
                 // It runs twice, so that the second batch is added to the first.
@@ -129,14 +130,15 @@ fn fewer_multiplications_give_the_same_products() {
                 let shift = vec![1.; small.channels];
                 let end =
                     Finish::Forward { scale: None, shift: Some(&shift), activation: Activation::Identity };
-                winograd::down(isa, &g, batch, &points, &x, &mut out, end);
+                winograd::down(Weighted { isa, geometry: &g, batch, weights: &points }, &x, &mut out, end);
                 expected.0.iter_mut().for_each(|v| *v += 1.);
                 close(&format!("down {what}"), &to_nchw(isa, &out, batch, small), &expected.0);
                 let mut out = Buffer::new(x.len());
                 out.fill(f32::NAN);
                 layout::pack_up(isa, &g, &w, &mut packed);
                 winograd::transform_up(isa, &g, &packed, &mut points);
-                winograd::up(isa, &g, batch, &points, &y, &mut out, Finish::Keep);
+                let product = Weighted { isa, geometry: &g, batch, weights: &points };
+                winograd::up(product, &y, &mut out, Finish::Keep);
                 close(&format!("up {what}"), &to_nchw(isa, &out, batch, big), &expected.1);
                 let mut gradient = WeightGradient::new(g);
                 gradient.add(isa, batch, &y, &x);

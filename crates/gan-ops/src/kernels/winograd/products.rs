@@ -3,6 +3,7 @@
 use super::combine::{Grid, Outputs, combine};
 use super::{Input, KERNEL, Span, Way, pairs, terms, transformed};
 use crate::geometry::{Geometry, Image};
+use crate::kernels::conv::Weighted;
 use crate::kernels::finish::{Finish, Results, finish};
 use crate::kernels::micro::{Block, Run};
 use crate::kernels::simd::{Isa, dispatch};
@@ -16,30 +17,16 @@ const ROWS: usize = 128;
 const COLUMNS: usize = 64;
 
 /// [`super::super::conv::down`] with weights from [`transform_down`].
-pub(crate) fn down(
-    isa: Isa,
-    g: &Geometry,
-    batch: usize,
-    weights: &[f32],
-    big: &[f32],
-    small: &mut [f32],
-    end: Finish<'_>,
-) {
+pub(crate) fn down(product: Weighted<'_>, big: &[f32], small: &mut [f32], end: Finish<'_>) {
+    let Weighted { isa, geometry: g, batch, weights } = product;
     assert_eq!((big.len(), small.len()), (g.big.len(batch), g.small.len(batch)));
     let job = Job { way: Way::Down, g, batch, weights, from: g.big, to: g.small, input: big };
     job.run(isa, small, end);
 }
 
 /// [`super::super::conv::up`] with weights from [`transform_up`].
-pub(crate) fn up(
-    isa: Isa,
-    g: &Geometry,
-    batch: usize,
-    weights: &[f32],
-    small: &[f32],
-    big: &mut [f32],
-    end: Finish<'_>,
-) {
+pub(crate) fn up(product: Weighted<'_>, small: &[f32], big: &mut [f32], end: Finish<'_>) {
+    let Weighted { isa, geometry: g, batch, weights } = product;
     assert_eq!((big.len(), small.len()), (g.big.len(batch), g.small.len(batch)));
     let job = Job { way: Way::Up, g, batch, weights, from: g.small, to: g.big, input: small };
     job.run(isa, big, end);
