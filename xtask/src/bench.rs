@@ -1,4 +1,5 @@
-//! How fast training and sampling are on this machine, alone or beside other programs.
+//! Measures how fast training and sampling are on this machine, alone or compared with other
+//! programs.
 
 mod compare;
 mod options;
@@ -11,13 +12,13 @@ use program::GanCli;
 use serde_json::{Value, json};
 use xshell::Shell;
 
-/// The same for every workload and program.
+/// The batch size of every workload and program.
 const BATCH: &str = "64";
 
 pub(crate) fn run(shell: &Shell, root: &str, args: &[String]) -> Result<()> {
     let options = Options::parse(args)?;
     let peers = match &options.peer {
-        // Before minutes of timing, not after them.
+        // This fails before minutes of timing, not after them.
         Some(python) => compare::peers(python, root)?,
         None => vec![],
     };
@@ -36,7 +37,7 @@ pub(crate) fn run(shell: &Shell, root: &str, args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Our reports: each workload on one thread and on all.
+/// The reports of gan-cli: each workload on one thread and on all threads.
 fn alone(gan_cli: &GanCli, options: &Options) -> Result<Vec<Value>> {
     let mut reports = vec![];
     for workload in &options.workloads {
@@ -44,7 +45,7 @@ fn alone(gan_cli: &GanCli, options: &Options) -> Result<Vec<Value>> {
         reports.push(gan_cli.bench(workload, options.steps, &["--threads", "1"])?);
         progress(&format!("{}: all threads", workload.name));
         let all = gan_cli.bench(workload, options.steps, &[])?;
-        // On one core it would be the same line again.
+        // On one core, this report would repeat the first one.
         if all["threads"] != 1 {
             reports.push(all);
         }

@@ -1,17 +1,19 @@
-//! Runs gan-cli, or the classifier's training, in its release build, in the caller's directory.
+//! Runs the release build of gan-cli, or the training of the classifier, in the caller's
+//! directory.
 
 use anyhow::Result;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// Everything but the hub: candle-datasets alone would double the time of the first build.
+/// All features but the hub, because candle-datasets alone would double the time of the first
+/// build.
 pub(crate) const FEATURES: &str = "embedded,fused";
 
 pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
     cargo_run(root, &["--package", "gan-cli", "--no-default-features", "--features", FEATURES], args)
 }
 
-/// `cargo xtask train-classifier ARGS`.
+/// Runs `cargo xtask train-classifier ARGS`.
 pub(crate) fn train_classifier(root: &str, args: &[String]) -> Result<ExitCode> {
     cargo_run(root, &["--package", "gan-metrics", "--example", "train_classifier"], args)
 }
@@ -30,7 +32,8 @@ fn cargo_run(root: &str, what: &[&str], args: &[String]) -> Result<ExitCode> {
     replace_by(&mut command)
 }
 
-/// Becomes cargo, which becomes gan-cli: signals reach the program that saves.
+/// Replaces this process by cargo, which then replaces itself by gan-cli. So signals reach
+/// gan-cli, which saves the run.
 #[cfg(unix)]
 fn replace_by(command: &mut Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;

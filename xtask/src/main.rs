@@ -1,4 +1,5 @@
-//! `cargo xtask`: the project's own commands. Kept light, so that it compiles in seconds.
+//! `cargo xtask`: the project's own commands. It has few dependencies, so that it compiles in
+//! seconds.
 
 mod bench;
 mod gan_cli;
@@ -10,29 +11,31 @@ use std::process::ExitCode;
 use xshell::Shell;
 
 const HELP: &str = "\
-cargo xtask train [OPTIONS]    train, with the options of `gan-cli train`; without any: real digits,
-                               no download, about 50 seconds
+cargo xtask train [OPTIONS]    train with the options of `gan-cli train`; without options, it trains on
+                               real digits in about 50 seconds and needs no download
 cargo xtask sample|evaluate|diagnose|inspect|data ARGS
-                               the other commands of gan-cli, built the same way
+                               the other commands of gan-cli, in the same build
 cargo xtask train-classifier --data-dir DIR [OPTIONS]
-                               train the classifier whose features `evaluate` uses; --help says more
-cargo xtask test               everything that CI runs: formatting, lints, tests, documentation
+                               train the classifier that computes the features for `evaluate`; see --help
+cargo xtask test               run all checks of CI: formatting, lints, tests, documentation
 cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64|wgan-gp|rpgan-r1-r2 ..]
-                               time training of those, or of all, on 1 thread and on all, and sampling of the small ones
-  --steps N                    steps that are timed, in place of as many as take some seconds
-  --peer [PYTHON]              then compare with PyTorch, and with JAX if it is there, in turn; PYTHON
-                               (python3 if not given) needs torch, safetensors and pillow
-  --rounds N                   how often the programs take turns; 5 if not given
-  --json                       one line of JSON in place of the tables
-cargo xtask parity [PYTHON]    compare with PyTorch: rebuild the golden files and load a trained generator
-                               into the original classes; needs a Python with torch, safetensors and scipy
+                               measure the speed of training for these workloads, or for all, on 1
+                               thread and on all threads, and of sampling for the small ones
+  --steps N                    time N steps; without it, each workload takes some seconds
+  --peer [PYTHON]              then run gan-cli and PyTorch in turn and compare them, and JAX if it is
+                               installed; PYTHON (default: python3) needs torch, safetensors and pillow
+  --rounds N                   number of turns of each program (default: 5)
+  --json                       print one line of JSON instead of tables
+cargo xtask parity [PYTHON]    compare with PyTorch: compute the golden files again, and load trained
+                               generators into the original classes; PYTHON (default: python3) needs
+                               torch, safetensors, numpy and scipy
 ";
 
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(error) => {
-            // The one program text besides gan-cli that a person reads.
+            // People read this text, as they read the texts of gan-cli.
             #[expect(clippy::print_stderr, reason = "a command line program's error message")]
             {
                 eprintln!("error: {error:#}");

@@ -1,13 +1,13 @@
-//! Comparison with PyTorch, both ways, on a machine that has it.
+//! Compares this project with PyTorch in both directions. The machine must have PyTorch.
 
 use crate::gan_cli::FEATURES;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 const PRESETS: [&str; 5] = ["mlp-001", "mlp-002", "mlp-003", "dcgan-28", "dcgan-64"];
-/// Two steps are enough to move every weight and running statistic off its start.
+/// Two steps are enough to change every weight and running statistic.
 const STEPS: &str = "train.steps=2";
-/// The embedded digits, so that nothing is downloaded.
+/// The embedded digits need no download.
 const DATA: &str = "data.name=mnist-5k";
 const RUN_GAN_CLI: [&str; 9] = [
     "run",
@@ -27,7 +27,8 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
     cmd!(shell, "{python} -c 'import numpy, scipy, torch, safetensors'").quiet().run().with_context(
         || format!("{python} lacks a package: {python} -m pip install torch safetensors numpy scipy"),
     )?;
-    // PyTorch's values again, against those that are committed; then ours against those.
+    // First PyTorch computes the committed values again. Then the project's values are compared
+    // with the committed ones.
     cmd!(shell, "{python} tests/golden/make_golden.py --check").run()?;
     cmd!(
         shell,
@@ -35,7 +36,7 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
     )
     .run()?;
     cmd!(shell, "cargo test --package gan-metrics --test golden").run()?;
-    // What we train, in PyTorch's hands.
+    // PyTorch loads the networks that gan-cli trains.
     let directory = shell.create_temp_dir()?;
     let at = directory.path().display();
     for preset in PRESETS {

@@ -1,15 +1,17 @@
-//! Everything that CI runs.
+//! All checks that CI runs.
 
 use anyhow::Result;
 use xshell::{Cmd, Shell, cmd};
 
-/// All but the hub, whose several hundred packages the lints check and the tests, which cannot download anyway, need not
-/// have compiled to machine code: that alone would take longer than all the rest.
+/// All features but the hub. The lints check the hub's code with its several hundred packages.
+/// The tests cannot download anything, so they do not need it compiled to machine code, which
+/// would take longer than all other checks together.
 const FEATURES: &str = "gan-cli/embedded,gan-data/embedded";
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
-    // Advisories are looked up by CI's own job: they need the network, and a new one is no fault of a change.
+    // CI has its own job for advisories: they need the network, and a new advisory is not caused
+    // by a change here.
     let deny = cmd!(shell, "cargo deny --locked check --hide-inclusion-graph bans licenses sources");
     let skipped: Vec<&str> = [
         run_where_installed(deny, cmd!(shell, "cargo deny --version"), NO_DENY)?,
@@ -21,7 +23,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings").run()?;
     let with_kernels = format!("{FEATURES},gan-cli/fused");
     cmd!(shell, "cargo test --workspace --no-default-features --features {with_kernels} --locked").run()?;
-    // The same on candle's own operations: what CUDA and Metal run on.
+    // The same tests on candle's own operations, which CUDA and Metal use.
     cmd!(shell, "cargo test --workspace --no-default-features --features {FEATURES} --locked").run()?;
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
     cmd!(shell, "cargo doc --workspace --no-deps --locked").run()?;
@@ -33,7 +35,8 @@ const NO_DENY: &str =
     "SKIPPED: licences and sources of dependencies. To check them: cargo install --locked cargo-deny";
 const NO_TYPOS: &str = "SKIPPED: spelling. To check it: cargo install --locked typos-cli";
 
-/// Runs `check`, or returns `skipped` where `version` says that its program is not there.
+/// Runs `check`. If `version` says that the program of the check is not installed, returns
+/// `skipped` instead.
 fn run_where_installed(
     check: Cmd<'_>,
     version: Cmd<'_>,
@@ -47,7 +50,8 @@ fn run_where_installed(
     Ok(None)
 }
 
-/// Said when it happens, and again at the end, where it is seen.
+/// Prints the skipped checks. It is called when a check is skipped, and again at the end, where
+/// the message is seen.
 #[expect(clippy::print_stderr, reason = "a command line program's messages")]
 fn report(skipped: &[&str]) {
     for line in skipped {

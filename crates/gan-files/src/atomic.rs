@@ -1,27 +1,29 @@
-//! The writing of a file: beside its place, flushed, renamed, and the directory flushed.
+//! How a file is written: beside its place, then flushed, then renamed. At last the directory is
+//! flushed.
 //!
-//! Every write, flush and rename of a file goes through here, so that one place decides what happens when one fails.
+//! Every write, flush and rename of a file is made here. So one place decides what happens if one
+//! of them fails.
 
 use crate::error::{FileError, Result};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// How the names begin of what is being written. A crash can leave such files.
+/// The names of unfinished files begin with this. A crash can leave such files.
 pub const UNFINISHED: &str = ".tmp-";
 
-/// Writes a whole [`AtomicFile`].
+/// Writes a whole file with [`AtomicFile`].
 ///
 /// # Errors
-/// A path that cannot be written; what stood there is unchanged.
+/// A path that cannot be written. Then the old file is unchanged.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|e| FileError::new(path, e))?;
     file.commit()
 }
 
-/// A file that is written beside its place, and takes it when it is whole: a reader, or a crash, finds the old file
-/// or the new one. Writes are buffered.
+/// A file that is written beside its place and moved there when it is complete. So a reader finds
+/// the old file or the new one, even after a crash. Writes are buffered.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
@@ -36,17 +38,19 @@ impl AtomicFile {
     pub fn create(path: &Path) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED);
-        // A temporary file is private by default; this one becomes an ordinary file, subject to the umask.
+        // A temporary file is private by default, but this one becomes an ordinary file, so only
+        // the umask restricts it.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(directory(path)).map_err(|e| FileError::new(path, e))?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }
 
-    /// Flushes it to the disk and renames it. Without this call nothing is left of it.
+    /// Flushes the file to the disk and moves it to its place. Without this call, the file is
+    /// deleted when it is dropped.
     ///
     /// # Errors
-    /// A disk that is full, a place that cannot be taken; what stood there is unchanged.
+    /// A full disk; a place where the file cannot be moved. Then the old file is unchanged.
     pub fn commit(self) -> Result<()> {
         let Self { path, file } = self;
         let at = |e| FileError::new(&path, e);
@@ -72,7 +76,7 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes the renames in a directory survive a power failure, where the system can.
+/// Makes renames in a directory survive a power failure, if the system can do this.
 ///
 /// # Errors
 /// A directory that cannot be opened or flushed.
@@ -113,7 +117,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         write_atomically(&path, b"old").unwrap();
-        // More than a buffer, in pieces.
+        // These are more bytes than the buffer holds, in several pieces.
         let bytes: Vec<u8> = (0..100_000_u32).map(|i| i as u8).collect();
         let mut file = AtomicFile::create(&path).unwrap();
         bytes.chunks(1000).for_each(|piece| file.write_all(piece).unwrap());
@@ -129,7 +133,7 @@ mod tests {
         let absent = directory.path().join("absent/file");
         let error = write_atomically(&absent, b"x").unwrap_err();
         assert_eq!((error.path.as_path(), error.source.kind()), (absent.as_path(), io::ErrorKind::NotFound));
-        // A directory stands in the place.
+        // There is a directory at the file's place.
         let taken = directory.path().join("taken");
         std::fs::create_dir_all(taken.join("inside")).unwrap();
         assert_eq!(write_atomically(&taken, b"x").unwrap_err().path, taken);

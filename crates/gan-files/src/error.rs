@@ -1,4 +1,4 @@
-//! What can go wrong with a file.
+//! Errors of files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A result of this crate.
 pub type Result<T, E = FileError> = std::result::Result<T, E>;
 
-/// The operating system's refusal, and of which file or directory.
+/// An error of the operating system, with the file or directory that it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct FileError {
@@ -17,7 +17,7 @@ pub struct FileError {
 }
 
 impl FileError {
-    /// A refusal that concerns `path`.
+    /// Makes the error for `path`.
     #[must_use]
     pub fn new(path: &Path, source: io::Error) -> Self {
         Self { path: path.to_owned(), source }

@@ -1,4 +1,4 @@
-//! SHA-256 as people compare it: in hexadecimal.
+//! SHA-256 hashes in hexadecimal, the form that people compare.
 
 use sha2::Digest;
 
@@ -12,18 +12,18 @@ pub fn sha256(parts: &[&[u8]]) -> String {
     hash.hex()
 }
 
-/// The hash of what comes part by part.
+/// Computes a hash part by part.
 #[derive(Debug, Clone, Default)]
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {
-    /// The hash of nothing yet.
+    /// Starts a hash without any parts.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next part.
+    /// Adds the next part.
     pub fn update(&mut self, part: &[u8]) {
         self.0.update(part);
     }

@@ -82,8 +82,8 @@ impl Discriminator {
         self.network.forward(&self.input(x)?, mode)?.reshape(((), self.config.discriminator_results()))
     }
 
-    /// The largest magnitude in the output of any layer in evaluation, the logit included. `x:
-    /// [B, C, H, W]`.
+    /// The largest magnitude in the output of any layer in evaluation, the logit included.
+    /// `x: [B, C, H, W]`.
     ///
     /// # Errors
     /// Another shape of `x`.

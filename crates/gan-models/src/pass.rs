@@ -164,8 +164,8 @@ impl Pass<'_> {
         Tensor::from_vec(all, (values.len(), results), &device)
     }
 
-    /// Computes the gradient of the output from the gradient of [`Self::logits`], `[B]` or `[B,
-    /// 1]`.
+    /// Computes the gradient of the output from the gradient of [`Self::logits`], `[B]` or
+    /// `[B, 1]`.
     pub(crate) fn of_output(&self, logits: &Batch) -> Result<Batch> {
         match &self.labels {
             Some(_) => Batch::new(&self.chosen(&logits.per_sample()?)?),

@@ -1,4 +1,5 @@
-//! A small GAN learns images of two kinds, horizontal and vertical stripes, and draws some in the terminal.
+//! A small GAN learns images of two kinds, horizontal and vertical stripes, and draws some in the
+//! terminal.
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use anyhow::Result;
@@ -34,7 +35,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// As many of the one kind as of the other.
+/// Half of the images have horizontal stripes, and half have vertical stripes.
 fn stripes(device: &Device) -> Result<Tensor> {
     let row: Vec<f32> = (0..SIZE).map(|i| if i / 2 % 2 == 0 { 1. } else { -1. }).collect();
     let vertical =

@@ -1,5 +1,5 @@
-//! How a model is trained, as it stands in a TOML file under `[train]`. What a run reports of itself
-//! is for the program that runs it.
+//! The configuration of training, as a TOML file holds it under `[train]`. Settings of what a run
+//! reports belong to the program that runs it.
 
 mod length;
 mod networks;
@@ -20,44 +20,48 @@ pub use optimizer::OptimizerConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TrainConfig {
-    /// Length of the run in steps; either this or `epochs`.
+    /// Length of the run in steps. A configuration has either this or `epochs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Length of the run in passes over the data; either this or `steps`.
+    /// Length of the run in passes over the data. A configuration has either this or `steps`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// The objective.
     #[serde(default)]
     pub loss: Loss,
-    /// Real images count as 1 less this in D's cross-entropy; 0 for none.
+    /// In D's cross-entropy, the target for real images is 1 minus this. 0 means no smoothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
-    /// Updates of D in a step, each on a batch of its own (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1: `k`; Arjovsky
-    /// et al. 2017, arXiv 1701.07875, algorithm 1: `n_critic`).
+    /// Number of updates of D in a step, each on its own batch (Goodfellow et al. 2014, arXiv
+    /// 1406.2661, algorithm 1: `k`; Arjovsky et al. 2017, arXiv 1701.07875, algorithm 1:
+    /// `n_critic`).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub d_steps: u64,
-    /// Updates of G in a step, each on latents of its own.
+    /// Number of updates of G in a step, each on its own latents.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub g_steps: u64,
-    /// D's weights stay in `[-weight_clip, weight_clip]` (Arjovsky et al. 2017, arXiv 1701.07875); any size if absent.
+    /// D's weights are kept in `[-weight_clip, weight_clip]` (Arjovsky et al. 2017, arXiv
+    /// 1701.07875). There is no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_clip: Option<f64>,
-    /// Penalty on D's gradient at real images; none if absent.
+    /// Penalty on D's gradient at real images. There is none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r1: Option<ZeroCentered>,
-    /// Penalty on D's gradient at fake images; none if absent.
+    /// Penalty on D's gradient at fake images. There is none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r2: Option<ZeroCentered>,
-    /// Penalty on how far the norm of D's gradient is from 1; none if absent.
+    /// Penalty on the difference between the norm of D's gradient and 1. There is none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_penalty: Option<OneCentered>,
-    /// What is done to every image before D sees it; nothing if absent. Penalties on D's gradient are taken at what D sees.
+    /// Changes that are made to every image before D gets it. There are none if absent. Penalties
+    /// on D's gradient are computed at the changed images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
-    /// Noise on every image that D sees, after that; none if absent.
+    /// Noise that is added to every image before D gets it, after `augment`. There is none if
+    /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_noise: Option<InstanceNoise>,
-    /// Average of the generator's weights, to draw from; none if absent.
+    /// Average of the generator's weights, from which images are drawn. There is none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
     /// The generator's optimizer.
@@ -66,7 +70,7 @@ pub struct TrainConfig {
     pub discriminator: OptimizerConfig,
 }
 
-/// What a file need not say.
+/// Whether a file can leave the value out, because it is the default.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -80,11 +84,13 @@ fn is_one(value: &u64) -> bool {
     *value == 1
 }
 
-/// Of one player in a step, whose images are in memory at once: what the program of Arjovsky et al. 2017 does at its start.
+/// The largest number of updates of one player in a step. Their images are in memory at the same
+/// time. The program of Arjovsky et al. 2017 makes as many at its start.
 const MOST_UPDATES: u64 = 100;
 
 impl TrainConfig {
-    /// `steps` steps with the same Adam for both players, all else by default.
+    /// A configuration for `steps` steps with the same Adam for both players. All other values
+    /// are the defaults.
     #[must_use]
     pub fn new(steps: u64, adam: OptimizerConfig) -> Self {
         Self {
@@ -109,7 +115,7 @@ impl TrainConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// The first value that cannot be used: its key, what is expected, what was found.
+    /// The first value that cannot be used: its key, the expected value and the value found.
     pub fn validate(&self) -> Result<()> {
         self.length()?;
         for (field, updates) in [("train.d-steps", self.d_steps), ("train.g-steps", self.g_steps)] {

@@ -1,4 +1,4 @@
-//! What can go wrong with a run.
+//! Errors of a run.
 
 use gan_models::ModelError;
 use std::path::{Path, PathBuf};
@@ -10,29 +10,29 @@ pub enum TrainError {
     /// A configuration value that cannot be used.
     #[error("{field}: {problem}")]
     Config {
-        /// The dotted key, `train.generator.lr`.
+        /// The dotted key, such as `train.generator.lr`.
         field: String,
-        /// Expected and found.
+        /// What was expected, and what was found.
         problem: String,
     },
-    /// Images or latents that are no whole number of batches.
+    /// Images or latents that do not make a whole number of batches.
     #[error("{what}: expected {expected}, found {found}")]
     Batch {
-        /// Real images or latents.
+        /// What was counted: real images or latents.
         what: &'static str,
-        /// How many there should be.
+        /// The expected number.
         expected: String,
-        /// How many there are.
+        /// The number found.
         found: usize,
     },
-    /// Training left the numbers.
+    /// A number of the training that is not finite.
     #[error("step {step}: {what} is not finite; {diagnosis}")]
     NonFinite {
         /// The step, counted from 1.
         step: u64,
         /// The value: a loss or a tensor.
         what: String,
-        /// The first tensor that is broken, or what it means that none is.
+        /// The first tensor that is not finite. If there is none, the possible causes.
         diagnosis: String,
     },
     /// A checkpoint that cannot be written or read.
@@ -43,12 +43,12 @@ pub enum TrainError {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// A checkpoint that is not whole.
+    /// A checkpoint that is incomplete or damaged.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
         /// The file or directory.
         path: PathBuf,
-        /// Expected and found.
+        /// What was expected, and what was found.
         problem: String,
     },
     /// A checkpoint of another version of this crate.
@@ -73,7 +73,8 @@ pub enum TrainError {
         /// Its value now.
         config: String,
     },
-    /// An error of an observer: a sample that could not be drawn, a log that could not be written.
+    /// An error of an observer, such as a sample that could not be drawn or a log that could not
+    /// be written.
     #[error(transparent)]
     Observer(Box<dyn std::error::Error + Send + Sync>),
     /// An error of a model.
@@ -94,12 +95,12 @@ impl From<gan_files::FileError> for TrainError {
 }
 
 impl TrainError {
-    /// A value of `field` that cannot be used.
+    /// Makes the error for a value of `field` that cannot be used.
     pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Config { field: field.into(), problem: problem.into() }
     }
 
-    /// An error of an observer.
+    /// Makes an error of an observer.
     pub fn observer(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Observer(error.into())
     }

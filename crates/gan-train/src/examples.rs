@@ -1,25 +1,25 @@
-//! Real images to learn from.
+//! The real images that a step learns from.
 
 use crate::error::{Result, TrainError};
 use candle_core::Tensor;
 
-/// Real images, and their classes where a model has classes.
+/// Real images, with their classes if the model has classes.
 #[derive(Debug, Clone)]
 pub struct Examples {
     /// `[N, C, H, W]` in [-1, 1].
     pub images: Tensor,
-    /// N of them.
+    /// The N classes of the images.
     pub labels: Option<Vec<u8>>,
 }
 
-/// Without labels.
+/// Images without labels.
 impl From<Tensor> for Examples {
     fn from(images: Tensor) -> Self {
         Self { images, labels: None }
     }
 }
 
-/// Without labels.
+/// Images without labels.
 impl From<&Tensor> for Examples {
     fn from(images: &Tensor) -> Self {
         images.clone().into()
@@ -27,7 +27,8 @@ impl From<&Tensor> for Examples {
 }
 
 impl Examples {
-    /// Checks that there are labels where the model has `classes`, one for each image and each of a class.
+    /// Checks that a model with `classes` has a label for each image, and that each label is a
+    /// class.
     pub(crate) fn check(&self, classes: Option<usize>) -> Result<()> {
         let images = self.images.dim(0)?;
         let problem = match (&self.labels, classes) {
@@ -45,7 +46,7 @@ impl Examples {
         Err(TrainError::config("model.classes", problem))
     }
 
-    /// The labels of the i-th part of `batch` images.
+    /// The labels of part number `i` of the images, if each part has `batch` images.
     pub(crate) fn labels_of(&self, i: usize, batch: usize) -> Option<&[u8]> {
         self.labels.as_ref().map(|labels| &labels[i * batch..][..batch])
     }

@@ -1,4 +1,4 @@
-//! The loop around the step.
+//! The loop over the steps.
 
 use crate::error::Result;
 use crate::examples::Examples;
@@ -9,17 +9,19 @@ use std::ops::ControlFlow;
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// After its last step.
+    /// It made its last step.
     Complete,
-    /// By an observer, before.
+    /// An observer stopped it before its last step.
     Stopped,
 }
 
-/// Trains until `steps` steps are done, those before a resume included. `real(step)` gives the real
-/// images of the step after `step` steps: `[d_steps * B, C, H, W]`, those of [`TrainConfig::batches`](crate::TrainConfig::batches).
+/// Trains until `steps` steps are done. Steps before a resume count too. `real(step)` returns the
+/// real images for the step that follows `step` steps: `[d_steps * B, C, H, W]`, the batches of
+/// [`TrainConfig::batches`](crate::TrainConfig::batches).
 ///
 /// # Errors
-/// Those of the data, of a step and of an observer; observers are not told to finish then.
+/// Errors of the data, of a step and of an observer. After an error, `on_finish` of the observers
+/// is not called.
 pub fn fit<E: Into<Examples>>(
     trainer: &mut Trainer,
     steps: u64,
@@ -38,6 +40,6 @@ pub fn fit<E: Into<Examples>>(
     for observer in observers.iter_mut() {
         observer.on_finish(trainer)?;
     }
-    // Broken off in its last step, it is complete all the same.
+    // A run that was stopped in its last step is complete.
     Ok(if trainer.steps_done() >= steps { Outcome::Complete } else { outcome })
 }

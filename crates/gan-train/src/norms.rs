@@ -1,4 +1,4 @@
-//! How far a player moves, beside how large its weights are.
+//! How large a player's weights, gradients and updates are.
 
 use crate::error::Result;
 use crate::optim::Optimizer;
@@ -7,11 +7,11 @@ use gan_models::{Gradients, Params};
 /// Euclidean norms over all trainable parameters of one player.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Norms {
-    /// Of the weights.
+    /// Norm of the weights.
     pub weight: f64,
-    /// Of the last step's gradient; 0 before the first.
+    /// Norm of the last step's gradient. It is 0 before the first step.
     pub gradient: f64,
-    /// Of the last step's update; 0 before the first.
+    /// Norm of the last step's update. It is 0 before the first step.
     pub update: f64,
 }
 

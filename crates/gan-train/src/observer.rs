@@ -1,28 +1,29 @@
-//! Who watches a run: logs, grids, checkpoints, interruptions.
+//! The trait for code that follows a run: logs, grids, checkpoints, interruptions.
 
 use crate::error::Result;
 use crate::trainer::{StepReport, Trainer};
 use std::ops::ControlFlow;
 
-/// Sees every step after it is done, and may end the run.
+/// Is called after every step, and may end the run.
 pub trait Observer {
-    /// After a step; `Break` ends the run in good order after the other observers have seen it.
+    /// Is called after a step. `Break` ends the run without an error, after the other observers
+    /// were called for the step.
     ///
     /// # Errors
-    /// Whatever must end the run as a failure.
+    /// An error ends the run as a failure.
     fn on_step(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>>;
 
-    /// Once, when the run ends in good order, complete or not.
+    /// Is called once, when the run ends without an error. The run may be complete or stopped.
     ///
     /// # Errors
-    /// Whatever makes the run a failure.
+    /// An error makes the run a failure.
     fn on_finish(&mut self, trainer: &Trainer) -> Result<()> {
         let _ = trainer;
         Ok(())
     }
 }
 
-/// `inner`, shown only the steps that `n` divides; none if `n` is 0.
+/// Calls `inner` only after the steps that `n` divides. If `n` is 0, it is called after none.
 pub fn every<O: Observer>(n: u64, inner: O) -> impl Observer {
     Every { n, inner }
 }

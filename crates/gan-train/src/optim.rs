@@ -1,4 +1,5 @@
-//! Adam and `RMSprop` with named moments, so that a checkpoint holds them and a test compares them.
+//! Adam and `RMSprop`. Their moments have names, so that checkpoints can hold them and tests can
+//! compare them.
 
 use crate::error::Result;
 use candle_core::{Tensor, Var};
@@ -7,17 +8,19 @@ use gan_ops::{AdamHyper, adam_step};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// How a gradient becomes a step.
+/// The algorithm that turns a gradient into a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
-    /// Kingma & Ba 2015, arXiv 1412.6980, algorithm 1; equal to `torch.optim.Adam` without weight decay.
+    /// Kingma & Ba 2015, arXiv 1412.6980, algorithm 1. It equals `torch.optim.Adam` without
+    /// weight decay.
     #[default]
     Adam,
-    /// `p -= lr * g / (sqrt(v) + eps)`, `v` the average of the squared gradients `g`, from 0 (Tieleman and Hinton 2012, lecture
-    /// 6.5); equal to `torch.optim.RMSprop` without momentum. The optimizer of Arjovsky et al. 2017 (arXiv 1701.07875,
-    /// algorithm 1), whose critic did badly with momentum. It is Adam without a first moment and without a correction of the
-    /// bias.
+    /// `p -= lr * g / (sqrt(v) + eps)`, where `v` is the average of the squared gradients `g` and
+    /// starts at 0 (Tieleman and Hinton 2012, lecture 6.5). It equals `torch.optim.RMSprop`
+    /// without momentum. Arjovsky et al. 2017 use it (arXiv 1701.07875, algorithm 1), because
+    /// their critic trained badly with momentum. It is Adam without a first moment and without
+    /// bias correction.
     Rmsprop,
 }
 
@@ -27,7 +30,7 @@ pub struct Optimizer {
     algorithm: Algorithm,
     hyper: AdamHyper,
     step: u64,
-    /// Which parameters the slots are of.
+    /// The parameters that the slots belong to.
     layout: Layout,
     slots: Vec<Slot>,
 }
@@ -41,10 +44,10 @@ struct Slot {
 }
 
 impl Optimizer {
-    /// Moments of zero for each trainable variable.
+    /// Makes an optimizer with zero moments for each trainable variable.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn new(params: &Params, algorithm: Algorithm, hyper: AdamHyper) -> Result<Self> {
         let slot = |(name, var): (&str, &Var)| {
             let zeros = || Var::zeros(var.shape(), var.dtype(), var.device());
@@ -55,7 +58,7 @@ impl Optimizer {
         Ok(Self { algorithm, hyper, step: 0, layout: params.layout().clone(), slots })
     }
 
-    /// Moves every variable that has a gradient.
+    /// Updates every variable that has a gradient.
     ///
     /// # Errors
     /// Gradients of another network.
@@ -69,8 +72,9 @@ impl Optimizer {
         })?)
     }
 
-    /// Moves every variable that has a gradient, with other settings from here on: the moments stay, and what corrects their
-    /// bias is computed from the present betas, as `torch.optim.Adam` does when `param_groups` change.
+    /// Updates every variable that has a gradient, and uses other settings from now on. The
+    /// moments stay. Their bias is corrected with the present betas, as `torch.optim.Adam` does
+    /// after a change of `param_groups`.
     ///
     /// # Errors
     /// Gradients of another network.
@@ -79,16 +83,17 @@ impl Optimizer {
         self.step(gradients)
     }
 
-    /// The settings; those of the last step, where they change.
+    /// The settings. If they change during a run, these are the settings of the last step.
     #[must_use]
     pub fn hyper(&self) -> &AdamHyper {
         &self.hyper
     }
 
-    /// Euclidean norm of the last update, from the moments that made it: no copy of the weights is needed. 0 before the first.
+    /// Euclidean norm of the last update. It is computed from the moments of that update, so it
+    /// needs no copy of the weights. It is 0 before the first update.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn update_norm(&self) -> Result<f64> {
         if self.step == 0 {
             return Ok(0.);
@@ -101,7 +106,8 @@ impl Optimizer {
         for slot in &self.slots {
             let values = |moment: &Var| moment.flatten_all()?.to_vec1::<f32>();
             let (m, v) = (values(&slot.first_moment)?, values(&slot.second_moment)?);
-            // Short runs of f32 are exact enough for a norm, and vectorised.
+            // The compiler vectorises the short sums in f32, and they are exact enough for a
+            // norm.
             for (m, v) in m.chunks(64).zip(v.chunks(64)) {
                 sum += f64::from(m.iter().zip(v).map(moved).sum::<f32>());
             }
@@ -109,16 +115,18 @@ impl Optimizer {
         Ok(lr * sum.sqrt())
     }
 
-    /// The step by which the moments' bias is corrected.
+    /// The step number for the bias correction of the moments.
     fn age(&self) -> u64 {
         match self.algorithm {
             Algorithm::Adam => self.step,
-            // There `beta^step` is exactly 0 for every beta below 1, and nothing is corrected.
+            // For this step number `beta^step` is exactly 0 for every beta below 1, so nothing is
+            // corrected.
             Algorithm::Rmsprop => u64::MAX,
         }
     }
 
-    /// Both moments of every variable: `model.0.weight.m`, `model.0.weight.v`. The next step changes them.
+    /// Both moments of every variable: `model.0.weight.m`, `model.0.weight.v`. The tensors change
+    /// with the next step.
     #[must_use]
     pub fn moments(&self) -> Vec<(String, Tensor)> {
         let both = |slot: &Slot| {
@@ -130,7 +138,7 @@ impl Optimizer {
         self.slots.iter().flat_map(both).collect()
     }
 
-    /// Goes on after `step` updates with the given moments.
+    /// Continues after `step` updates with the given moments.
     ///
     /// # Errors
     /// The name of a moment that is missing or has another shape.
@@ -167,7 +175,8 @@ mod tests {
 
     #[test]
     fn rmsprop_is_adam_without_a_first_moment_and_a_correction() -> Result<()> {
-        // Every beta below 1 vanishes in the end, so that the kernel's factors are exactly those of RMSprop.
+        // The power of every beta below 1 becomes 0, so the kernel's factors are exactly those of
+        // RMSprop.
         assert!((1. - f64::EPSILON / 2.).powf(u64::MAX as f64) == 0. && 0f64.powf(u64::MAX as f64) == 0.);
         let hyper = AdamHyper { lr: 0.1, betas: (0., 0.99), eps: 1e-8 };
         let var = |value: f32| Var::from_tensor(&Tensor::full(value, 21, &Device::Cpu)?);

@@ -1,4 +1,4 @@
-//! The clock of a step.
+//! The time that each part of a step takes.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ impl Phases {
         Self { last: Instant::now(), durations: vec![] }
     }
 
-    /// A phase that a step comes to several times is counted as one.
+    /// Ends a phase. The times of a phase that occurs several times in a step are added.
     pub(crate) fn end(&mut self, phase: &'static str) {
         let now = Instant::now();
         match self.durations.iter_mut().find(|(name, _)| *name == phase) {
@@ -24,7 +24,7 @@ impl Phases {
         self.last = now;
     }
 
-    /// The parts in order.
+    /// The parts in order, with their times.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
         self.durations.iter().copied()
     }

@@ -1,4 +1,4 @@
-//! One step of the game.
+//! The training step.
 
 mod finite;
 mod report;
@@ -21,7 +21,7 @@ use updates::{Game, Seen, Turn};
 
 pub use report::StepReport;
 
-/// Two networks, their optimizers, and how often they have moved.
+/// The two networks, their optimizers, and the number of steps done.
 #[derive(Debug)]
 pub struct Trainer {
     pub(crate) generator: Generator,
@@ -36,7 +36,7 @@ pub struct Trainer {
     phases: Phases,
 }
 
-/// What a player learns with.
+/// What one player needs to learn.
 #[derive(Debug)]
 pub(crate) struct Learner {
     pub(crate) optimizer: Optimizer,
@@ -51,7 +51,7 @@ impl Learner {
 }
 
 impl Trainer {
-    /// Fresh networks: a pure function of the configuration and `seed`.
+    /// Makes fresh networks. They are a pure function of the configuration and `seed`.
     ///
     /// # Errors
     /// A configuration that cannot be used.
@@ -61,7 +61,7 @@ impl Trainer {
         Self::from_parts(generator, discriminator, train, seed)
     }
 
-    /// Trains given networks.
+    /// Makes a trainer for the given networks.
     ///
     /// # Errors
     /// A configuration that cannot be used.
@@ -87,15 +87,17 @@ impl Trainer {
         })
     }
 
-    /// Algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661): `d-steps` updates of D, each on a real batch and on fakes of
-    /// its own; then `g-steps` updates of G through the updated D, the first on the fakes that D saw last, the others on fresh
-    /// ones.
+    /// Makes one step: algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661). First there are
+    /// `d-steps` updates of D, each on a real batch and on its own fake images. Then there are
+    /// `g-steps` updates of G through the updated D. The first of them uses the fake images of
+    /// D's last update, and the others use fresh ones.
     ///
-    /// `real: [d_steps * B, C, H, W]` in [-1, 1], with labels where the model has classes: fakes are of the classes of the real
-    /// images beside them.
+    /// `real: [d_steps * B, C, H, W]` in [-1, 1], with labels if the model has classes. Then each
+    /// fake image has the class of the real image at the same place.
     ///
     /// # Errors
-    /// Another shape; labels that are missing or of no class; a loss that is not finite, with a diagnosis.
+    /// Another shape; labels that are missing or are no class; a loss that is not finite, with a
+    /// diagnosis.
     pub fn step(&mut self, real: impl Into<Examples>) -> Result<StepReport> {
         let real = real.into();
         let latents = self.config.latent_batches() * real.images.dim(0)? / self.config.d_steps as usize;
@@ -103,10 +105,11 @@ impl Trainer {
         self.step_with(real, &z)
     }
 
-    /// [`Self::step`] with the latents given: `z: [(d_steps + g_steps - 1) * B, latent_dim]`, those of D's updates first.
+    /// [`Self::step`] with given latents: `z: [(d_steps + g_steps - 1) * B, latent_dim]`. The
+    /// latents of D's updates come first.
     ///
     /// # Errors
-    /// As [`Self::step`].
+    /// Errors of [`Self::step`].
     pub fn step_with(&mut self, real: impl Into<Examples>, z: &Tensor) -> Result<StepReport> {
         let examples = real.into();
         examples.check(self.generator.config().classes)?;
@@ -127,7 +130,7 @@ impl Trainer {
         };
         let game = Game { generator, discriminator, config, views, step: self.step };
 
-        // D, to which the fake images are constants: nothing goes back into G.
+        // Updates of D. The fake images are constants here, so G gets no gradient.
         let prepared = generator.prepare()?;
         let mut judged = vec![];
         let (real, fake) = loop {
@@ -146,7 +149,7 @@ impl Trainer {
             }
         };
 
-        // G, through the updated D, which takes no gradient itself.
+        // Updates of G through the updated D. D's weights get no gradient.
         let opponent = discriminator.prepare()?;
         let mut update = before * g_steps;
         let turn = Turn { learner: &mut self.g, update, phases: &mut phases };
@@ -169,11 +172,11 @@ impl Trainer {
         Ok(StepReport::new(self.step, &judged, g_loss / g_steps as f32))
     }
 
-    /// The latents of the step after `step` steps, without labels: `[batch, latent_dim]` of the model's distribution, a pure
-    /// function of the seed and `step`.
+    /// The latents for the step that follows `step` steps, without labels: `[batch, latent_dim]`
+    /// from the model's distribution. They are a pure function of the seed and `step`.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn noise(&self, step: u64, batch: usize) -> Result<Tensor> {
         let mut stream = Stream::new(self.seed, "noise", step);
         Ok(self.generator.config().latents().draw_z(&mut stream, batch, &self.device)?)
@@ -187,29 +190,29 @@ impl Trainer {
         finite::check(&self.generator, &self.discriminator, self.step)
     }
 
-    /// How long each part of the last step took; none before the first.
+    /// How long each part of the last step took. It is empty before the first step.
     #[must_use]
     pub fn phases(&self) -> &Phases {
         &self.phases
     }
 
-    /// The generator's weights, last gradient and last update.
+    /// The norms of the generator's weights, last gradient and last update.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn norms_g(&self) -> Result<Norms> {
         Norms::new(self.generator.params(), &self.g.gradients, &self.g.optimizer)
     }
 
-    /// The discriminator's weights, last gradient and last update.
+    /// The norms of the discriminator's weights, last gradient and last update.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn norms_d(&self) -> Result<Norms> {
         Norms::new(self.discriminator.params(), &self.d.gradients, &self.d.optimizer)
     }
 
-    /// Steps done.
+    /// Number of steps done.
     #[must_use]
     pub fn steps_done(&self) -> u64 {
         self.step
@@ -221,10 +224,11 @@ impl Trainer {
         &self.generator
     }
 
-    /// The generator to draw from: the average of its states if there is one, else its present state.
+    /// The generator from which images are drawn. It has the average of the weights, if there is
+    /// an average, or else the present weights.
     ///
     /// # Errors
-    /// Only those of the device.
+    /// Only errors of the device.
     pub fn sampler(&self) -> Result<Cow<'_, Generator>> {
         Ok(match &self.ema {
             Some(ema) => Cow::Owned(ema.sampler(self.seed)?),

@@ -1,4 +1,5 @@
-//! What D sees of images, and the way of its gradient back to them.
+//! The changes that are made to images before D gets them, and the backward pass of these
+//! changes. Images "as D sees them" are images after these changes.
 
 use crate::augment::{self, Place};
 use crate::config::TrainConfig;
@@ -10,30 +11,33 @@ use gan_ops::rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// Normal noise on every image that D sees, real or fake, so that the two distributions overlap (Arjovsky and Bottou 2017,
-/// arXiv 1701.04862, section 3; Sønderby et al. 2017, arXiv 1610.04490, section 2.2), and usually fades.
+/// Normal noise on every image that D sees, real or fake. It makes the two distributions overlap,
+/// and usually fades (Arjovsky and Bottou 2017, arXiv 1701.04862, section 3; Sønderby et al.
+/// 2017, arXiv 1610.04490, section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct InstanceNoise {
-    /// Of each pixel, where images reach from -1 to 1.
+    /// Standard deviation of the noise on each pixel. Pixels are in [-1, 1].
     pub deviation: f64,
-    /// Where it goes from there; it stays if absent.
+    /// How the deviation changes. It stays the same if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
 }
 
-/// How D sees images in one step: pure functions of the seed, the update and the images seen so far.
+/// Makes the changes for the images of one step. They are pure functions of the seed, the update
+/// and the number of images before the step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Views<'a> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) seed: u64,
-    /// Of an image, `[C, H, W]`.
+    /// Shape of an image, `[C, H, W]`.
     pub(crate) shape: [usize; 3],
-    /// Real images before the step.
+    /// Number of real images before the step.
     pub(crate) images: u64,
 }
 
-/// How D sees one batch: moved and cut, then with noise. Without any settings, as it is.
+/// The changes to one batch: images are moved and cut, then noise is added. Without any settings,
+/// images stay as they are.
 #[derive(Debug)]
 pub(crate) struct View {
     places: Option<Vec<Place>>,
@@ -52,13 +56,14 @@ impl InstanceNoise {
 }
 
 impl Views<'_> {
-    /// What the layers of a network draw from in one pass of the update that many updates of the player came before.
+    /// The random numbers of the layers of a network in one pass. `update` counts the player's
+    /// updates from 0.
     pub(crate) fn draws(&self, purpose: &'static str, update: u64) -> Draws {
         Draws { seed: self.seed, purpose, update }
     }
 
-    /// For `images: [B, C, H, W]` of the update that many updates of the player came before. `whose` tells the batches of an
-    /// update apart.
+    /// Draws the changes for `images: [B, C, H, W]`. `update` counts the player's updates from 0.
+    /// `whose` distinguishes the batches of an update.
     pub(crate) fn draw(&self, whose: &str, update: u64, images: &Batch) -> Result<View> {
         let ([channels, height, width], samples) = (self.shape, images.samples()?);
         let stream = |purpose| Stream::new(self.seed, &format!("{purpose}/{whose}"), update);
@@ -99,13 +104,15 @@ impl View {
         Ok(Cow::Owned(shown?))
     }
 
-    /// The gradient of the images, from that of what D saw. Noise is a constant and has no part in it.
+    /// Computes the gradient of the images from the gradient of the changed images. Noise is a
+    /// constant, so it changes no gradient.
     pub(crate) fn back(&self, gradient: Batch) -> Result<Batch> {
         let Some(places) = &self.places else { return Ok(gradient) };
         self.map(&gradient, |gradient| augment::back(places, &gradient, self.shape))
     }
 
-    /// In plain slices: candle's element-wise operations cost more than the images have to give.
+    /// Works on plain slices, because candle's element-wise operations cost too much for so few
+    /// values.
     fn map(&self, batch: &Batch, f: impl FnOnce(Vec<f32>) -> Vec<f32>) -> Result<Batch> {
         let tensor = batch.to_tensor()?;
         let [channels, height, width] = self.shape;
@@ -159,7 +166,7 @@ mod tests {
         let first = seen(&config, "x", 0, 0);
         assert!(first == seen(&config, "x", 0, 0));
         assert!(first != seen(&config, "y", 0, 0) && first != seen(&config, "x", 1, 0));
-        // The hole has noise, too: first cut, then noise.
+        // The hole has noise too, because images are cut before noise is added.
         let holes = first.iter().filter(|value| value.abs() < 0.9).count();
         assert!(holes > 1000 && first.iter().all(|value| *value != 0.), "{holes}");
     }

@@ -1,4 +1,4 @@
-//! gan-cli and its peers in turn.
+//! Measures gan-cli and its peers in turn. A peer is another program for the same task.
 
 use super::options::{Options, Workload};
 use super::program::{self, GanCli};
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use xshell::Shell;
 
-/// glibc gives large blocks back to the system and fetches them again in every step. Who tunes PyTorch on a CPU
-/// forbids it that.
+/// glibc gives large blocks back to the system and fetches them again in every step. These
+/// settings prevent this, as is usual when PyTorch is tuned for a CPU.
 const MALLOC: [(&str, &str); 3] = [
     ("MALLOC_MMAP_THRESHOLD_", "4294967296"),
     ("MALLOC_TRIM_THRESHOLD_", "8589934592"),
@@ -18,16 +18,16 @@ const MALLOC: [(&str, &str); 3] = [
 ];
 const JAX_WORKLOAD: &str = "mlp-001";
 
-/// Another program that does the same.
+/// Another program for the same task.
 #[derive(Debug)]
 pub(super) struct Peer {
     python: String,
     script: PathBuf,
-    /// It knows every workload and can also draw one grid.
+    /// Whether it knows every workload and can also draw one grid.
     complete: bool,
 }
 
-/// The peers that `python` has the packages for: PyTorch or an error, and JAX if it is there.
+/// The peers whose packages `python` has. Without PyTorch there is an error. JAX is optional.
 pub(super) fn peers(python: &str, root: &str) -> Result<Vec<Peer>> {
     let scripts = Path::new(root).join("benches/peers");
     let has = |packages: &str| {
@@ -68,10 +68,10 @@ fn no_sampling(workload: &Workload) -> &'static [&'static str] {
     if workload.sampled { &[] } else { &["--no-sampling"] }
 }
 
-/// One thing that gan-cli and a peer were measured at, round by round. Less is better.
+/// One measurement of gan-cli and of a peer, with a value for each round. Less is better.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// With its version.
+    /// The peer's name with its version.
     pub(super) peer: String,
     pub(super) workload: &'static str,
     pub(super) what: &'static str,
@@ -81,7 +81,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// What the peer takes of what we take: median, least and most over the rounds.
+    /// The peer's value divided by the value of gan-cli: median, least and most over the rounds.
     pub(super) fn ratio(&self) -> [f64; 3] {
         let ratios: Vec<_> = self.ours.iter().zip(&self.theirs).map(|(ours, theirs)| theirs / ours).collect();
         let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
@@ -98,7 +98,7 @@ impl Row {
     }
 }
 
-/// Of values in any order; NaN of none.
+/// Median of values in any order. NaN if there are no values.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -109,8 +109,8 @@ pub(super) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Every workload on all threads, the programs one after the other in each round: whatever slows the machine for a
-/// while slows them all.
+/// Measures every workload on all threads. In each round the programs run one after the other, so
+/// a slow moment of the machine slows all of them.
 pub(super) fn run(shell: &Shell, gan_cli: &GanCli, peers: &[Peer], options: &Options) -> Result<Vec<Row>> {
     let directory = shell.create_temp_dir()?;
     let mut rows = vec![];
@@ -140,14 +140,14 @@ pub(super) fn run(shell: &Shell, gan_cli: &GanCli, peers: &[Peer], options: &Opt
     Ok(rows)
 }
 
-/// Something of which less is better.
+/// A quantity of which less is better.
 struct Measure {
     what: &'static str,
     unit: &'static str,
     of: fn(&Value) -> Option<f64>,
 }
 
-/// What both reports hold.
+/// The quantities that the reports of both programs contain.
 const REPORTED: [Measure; 3] = [
     Measure { what: "training step", unit: "ms", of: |report| number(report, "step_ms") },
     Measure { what: "peak memory of training", unit: "MiB", of: |report| number(report, "peak_rss_mib") },
@@ -157,10 +157,10 @@ const REPORTED: [Measure; 3] = [
         of: |report| Some(1e4 / number(report, "sample_images_per_s")?),
     },
 ];
-/// Of a whole process, to which its start belongs.
+/// The time of a whole process, its start included.
 const GRID: Measure = Measure { what: "start, load, draw 64, save", unit: "s", of: Value::as_f64 };
 
-/// Adds a round's two values to their row.
+/// Adds the two values of a round to their row.
 fn push(
     rows: &mut Vec<Row>,
     peer: &str,
@@ -186,7 +186,7 @@ fn push(
     });
 }
 
-/// A generator to draw from: one step on the embedded digits is as good as any number.
+/// Makes a generator to draw from. One step on the embedded digits is enough for timing.
 fn train(gan_cli: &GanCli, workload: &Workload, run: &Path) -> Result<()> {
     let mut command = gan_cli.command();
     command.args(["train", "--config", workload.name, "--set", "data.name=mnist-5k"]);
@@ -218,7 +218,7 @@ mod tests {
             push(&mut rows, "PyTorch", workload, &GRID, [&json!(ours), &json!(theirs)]);
         }
         push(&mut rows, "JAX", workload, &GRID, [&json!(1.), &json!(1.)]);
-        // What one of the two does not report is no row.
+        // A value that one of the two does not report makes no row.
         push(&mut rows, "JAX", workload, &REPORTED[1], [&json!({}), &json!({ "peak_rss_mib": 1. })]);
         assert_eq!(rows.len(), 2);
         let [ratio, min, max] = rows[0].ratio();

@@ -5,10 +5,10 @@ use anyhow::{Context, Result, bail};
 /// What to time.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// A Python to compare with.
+    /// The Python to compare with.
     pub(super) peer: Option<String>,
     pub(super) rounds: u32,
-    /// In place of the workloads' own.
+    /// Number of timed steps. Without it, each workload has its own number.
     pub(super) steps: Option<u32>,
     pub(super) json: bool,
     pub(super) workloads: Vec<&'static Workload>,
@@ -18,13 +18,14 @@ pub(super) struct Options {
 #[derive(Debug, PartialEq)]
 pub(super) struct Workload {
     pub(super) name: &'static str,
-    /// Of gan-cli, and the network of its peers.
+    /// The configuration for gan-cli. The peers use the same network.
     pub(super) config: &'static str,
-    /// Changes to the configuration, and what its peers call them.
+    /// The objective's name for the peers, and the changes to the configuration for gan-cli.
     pub(super) objective: Option<(&'static str, &'static [&'static str])>,
-    /// Some seconds of them.
+    /// Number of timed steps. They take some seconds.
     pub(super) steps: u32,
-    /// Whether sampling is compared: 10,000 large images would take longer than all the rest.
+    /// Whether sampling is compared. 10,000 large images would take longer than all other
+    /// measurements.
     pub(super) sampled: bool,
 }
 
@@ -46,7 +47,7 @@ const fn plain(name: &'static str, steps: u32, sampled: bool) -> Workload {
     Workload { name, config: name, objective: None, steps, sampled }
 }
 
-/// dcgan-28 with an objective whose penalty goes through the gradient of D.
+/// dcgan-28 with an objective that has a penalty on the gradient of D.
 const fn with_penalty(objective: &'static str, sets: &'static [&'static str]) -> Workload {
     Workload {
         name: objective,
@@ -67,7 +68,8 @@ impl Options {
                 "--rounds" => options.rounds = positive(arg, args.next())?,
                 "--steps" => options.steps = Some(positive(arg, args.next())?),
                 "--peer" => {
-                    // A Python is optional, and is what is neither an option nor a workload.
+                    // The Python is optional. An argument is a Python if it is neither an option
+                    // nor a workload.
                     let python = args.next_if(|next| !next.starts_with('-') && workload(next).is_none());
                     options.peer = Some(python.unwrap_or("python3").to_owned());
                 }

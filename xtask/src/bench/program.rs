@@ -1,4 +1,5 @@
-//! The programs that are timed: each a process, so that none inherits another's memory or threads.
+//! Runs the programs that are timed. Each is a process, so none inherits the memory or threads of
+//! another.
 
 use super::{BATCH, Workload};
 use crate::gan_cli::FEATURES;
@@ -8,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Our program in its release build.
+/// The release build of gan-cli.
 #[derive(Debug)]
 pub(super) struct GanCli(PathBuf);
 
-/// Builds it as `cargo xtask train` does, and finds where cargo put it.
+/// Builds gan-cli as `cargo xtask train` does, and finds the file that cargo built.
 pub(super) fn build(root: &str) -> Result<GanCli> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo)
@@ -34,14 +35,15 @@ pub(super) fn build(root: &str) -> Result<GanCli> {
 }
 
 impl GanCli {
-    /// The program, silent unless it fails, in surroundings that decide nothing.
+    /// A command for gan-cli. It prints nothing unless it fails, and `GAN_DATA_DIR` does not
+    /// influence it.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.arg("--quiet").env_remove("GAN_DATA_DIR");
         command
     }
 
-    /// Its report on a workload.
+    /// Returns the report of gan-cli on a workload.
     pub(super) fn bench(&self, workload: &Workload, steps: Option<u32>, more: &[&str]) -> Result<Value> {
         let steps = steps.unwrap_or(workload.steps).to_string();
         let mut command = self.command();
@@ -58,7 +60,7 @@ impl GanCli {
 pub(super) fn report(command: &mut Command) -> Result<Value> {
     let text = output(command)?;
     let line = text.lines().last().unwrap_or_default();
-    // serde_json sorts keys; phases are worth more in the order of the step.
+    // serde_json sorts keys, but the phases are more useful in the order of the step.
     let mut report: Value =
         serde_json::from_str(line).with_context(|| format!("{command:?}: no report in {line:?}"))?;
     if let Some(phases) = report["phases"].as_object() {
@@ -76,7 +78,8 @@ pub(super) fn seconds(command: &mut Command) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Runs a program to its end; its standard output, or the last line of what it complained.
+/// Runs a program to its end. Returns its standard output, or the last line of its error output
+/// as the error.
 pub(super) fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().display().to_string();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;

@@ -1,4 +1,4 @@
-//! Reports for people to read.
+//! Tables for people to read.
 
 use super::compare::{Row, median};
 use super::{BATCH, number};
@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// Key, title and decimals.
+/// Key, title and number of decimals.
 const COLUMNS: [(&str, &str, usize); 6] = [
     ("step_ms", "step ms", 3),
     ("images_per_s", "images/s", 0),
@@ -16,7 +16,7 @@ const COLUMNS: [(&str, &str, usize); 6] = [
     ("sample_images_per_s", "sampled/s", 0),
 ];
 
-/// Our own numbers, and the parts of a step on all threads.
+/// The numbers of gan-cli, and the parts of a step on all threads.
 pub(super) fn alone(reports: &[Value]) -> Result<String> {
     let mut text = format!("\n{:<11} {:>7}", format!("batch {BATCH}"), "threads");
     for (_, title, _) in COLUMNS {
@@ -34,7 +34,7 @@ pub(super) fn alone(reports: &[Value]) -> Result<String> {
 }
 
 fn phases(text: &mut String, reports: &[Value]) -> Result<()> {
-    // The reports of a workload stand together, the one on all threads last.
+    // The reports of a workload follow each other. The last of them is on all threads.
     let is_last = |i: &usize| reports.get(i + 1).is_none_or(|next| workload(next) != workload(&reports[*i]));
     let reports: Vec<_> = (0..reports.len()).filter(is_last).map(|i| &reports[i]).collect();
     let Some(order) = reports.first().and_then(|report| report["phase_order"].as_array()) else {
@@ -55,7 +55,7 @@ fn phases(text: &mut String, reports: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// gan-cli beside its peers.
+/// The numbers of gan-cli next to those of its peers.
 pub(super) fn compared(rows: &[Row], rounds: u32) -> Result<String> {
     let mut text = format!(
         "\n{:<11} {:<28} {:>14} {:>14}   {}\n",
@@ -104,7 +104,7 @@ mod tests {
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let z = lines.iter().position(|line| *line == ["z", "4.000", "7.000"]).unwrap();
         assert_eq!(lines[z + 1], ["a", "1.000", "1.000"]);
-        // What a report lacks is a dash.
+        // A value that is missing in a report is a dash.
         assert!(lines.iter().any(|line| *line == ["mlp", "1", "2.500", "-", "-", "-", "-", "-"]), "{text}");
     }
 }

@@ -1,10 +1,10 @@
-//! How long a run is: in steps, epochs and images.
+//! The length of a run in steps, epochs and images.
 
 use super::TrainConfig;
 use crate::error::{Result, TrainError};
 use std::ops::Range;
 
-/// Length of a run as the configuration has it.
+/// Length of a run in the unit of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
     /// A number of steps.
@@ -13,17 +13,17 @@ pub enum Length {
     Epochs(u64),
 }
 
-/// Length of a run once the data are known.
+/// Length of a run over data of a known size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Horizon {
-    /// Steps in the run.
+    /// Number of steps in the run.
     pub steps: u64,
     batches_per_epoch: u64,
     batches_per_step: u64,
 }
 
 impl Horizon {
-    /// Passes over the data in `step` steps.
+    /// Number of passes over the data in `step` steps.
     #[must_use]
     pub fn epochs(&self, step: u64) -> f64 {
         (step * self.batches_per_step) as f64 / self.batches_per_epoch as f64
@@ -34,7 +34,7 @@ impl TrainConfig {
     /// Length of the run.
     ///
     /// # Errors
-    /// Neither or both of `steps` and `epochs`, or zero of them.
+    /// Neither or both of `steps` and `epochs`; a length of zero.
     pub fn length(&self) -> Result<Length> {
         match (self.steps, self.epochs) {
             (Some(0), _) | (_, Some(0)) => {
@@ -52,10 +52,11 @@ impl TrainConfig {
         }
     }
 
-    /// Length of the run over data with `batches_per_epoch` batches; the last step may go over the end of the last epoch.
+    /// Length of the run over data with `batches_per_epoch` batches. The last step may go past
+    /// the end of the last epoch.
     ///
     /// # Errors
-    /// Those of [`Self::length`]; a run longer than 2^64 steps.
+    /// Errors of [`Self::length`]; a run longer than 2^64 steps.
     pub fn horizon(&self, batches_per_epoch: u64) -> Result<Horizon> {
         let batches_per_step = self.d_steps;
         let steps = match self.length()? {
@@ -68,19 +69,22 @@ impl TrainConfig {
         Ok(Horizon { steps, batches_per_epoch, batches_per_step })
     }
 
-    /// The batches of real images that the step after `step` steps takes, one for each update of D.
+    /// The batches of real images for the step that follows `step` steps. There is one for each
+    /// update of D.
     #[must_use]
     pub fn batches(&self, step: u64) -> Range<u64> {
         step * self.d_steps..(step + 1) * self.d_steps
     }
 
-    /// Real images in a step on batches of `batch_size`: what all that is counted in images counts.
+    /// Number of real images in a step on batches of `batch_size`. All settings that count images
+    /// count these.
     #[must_use]
     pub fn images_per_step(&self, batch_size: usize) -> usize {
         self.d_steps as usize * batch_size
     }
 
-    /// Images in a batch, from the numbers of real images and of latents of a step.
+    /// Number of images in a batch, computed from the numbers of real images and of latents in a
+    /// step.
     pub(crate) fn batch_size(&self, real: usize, latents: usize) -> Result<usize> {
         let (d_steps, latent_batches) = (self.d_steps as usize, self.latent_batches());
         let batch = real / d_steps;
@@ -95,7 +99,8 @@ impl TrainConfig {
         Ok(batch)
     }
 
-    /// Batches of latents in a step: G's first update learns from the images that D's last one saw.
+    /// Number of batches of latents in a step. G's first update uses the images of D's last
+    /// update, so both need only one batch.
     pub(crate) fn latent_batches(&self) -> usize {
         (self.d_steps + self.g_steps - 1) as usize
     }

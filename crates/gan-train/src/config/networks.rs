@@ -1,15 +1,16 @@
-//! What a configuration asks of the networks.
+//! What a training configuration requires of the networks.
 
 use super::TrainConfig;
 use crate::error::{Result, TrainError};
 use gan_models::{DiscriminatorNorm, Layer, ModelConfig};
 
 impl TrainConfig {
-    /// Checks that the networks of `model`, which are valid, can be trained in this way.
+    /// Checks that the networks of `model` can be trained with this configuration. `model` must
+    /// be valid.
     ///
     /// # Errors
-    /// A penalty on D's gradient where a layer of D has no second order, by the layer's name; weight clipping where spectral
-    /// norm undoes it.
+    /// A penalty on D's gradient, if a layer of D has no second order (the error names the
+    /// layer); weight clipping with spectral norm, which would undo it.
     pub fn validate_for(&self, model: &ModelConfig) -> Result<()> {
         if let Some(field) = self.penalty_on_gradient() {
             let layers = model.discriminator_layers();

@@ -1,4 +1,4 @@
-//! A player's optimizer.
+//! The configuration of a player's optimizer.
 
 use super::is_default;
 use crate::error::{Result, TrainError};
@@ -7,37 +7,38 @@ use crate::schedule::{Range, Schedule, at};
 use gan_ops::AdamHyper;
 use serde::{Deserialize, Serialize};
 
-/// PyTorch's default for both algorithms; the paper's for Adam.
+/// PyTorch's default for both algorithms. The paper of Adam has the same value.
 const EPS: f64 = 1e-8;
 
 /// One player's optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OptimizerConfig {
-    /// How a gradient becomes a step.
+    /// The algorithm that turns a gradient into a step.
     #[serde(default, skip_serializing_if = "is_default")]
     pub optimizer: Algorithm,
     /// Step size.
     pub lr: f64,
-    /// Where it goes from there; it stays if absent.
+    /// How the step size changes from `lr`. It stays the same if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr_schedule: Option<Schedule>,
-    /// Decay of the first and of the second moment. `RMSprop` has no first moment, and PyTorch calls its second number alpha.
+    /// Decay of the first and of the second moment. `RMSprop` has no first moment, and PyTorch
+    /// calls the second number alpha.
     pub betas: (f64, f64),
-    /// Where the second of them goes from there; it stays if absent. The correction of the second moment's bias is that of
-    /// the present value, as in PyTorch.
+    /// How the second of `betas` changes. It stays the same if absent. The bias of the second
+    /// moment is corrected with the present value, as in PyTorch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta2_schedule: Option<Schedule>,
 }
 
 impl OptimizerConfig {
-    /// Adam with the same settings throughout.
+    /// Adam with constant settings.
     #[must_use]
     pub fn new(lr: f64, betas: (f64, f64)) -> Self {
         Self { optimizer: Algorithm::Adam, lr, lr_schedule: None, betas, beta2_schedule: None }
     }
 
-    /// The same with another rate. Where that goes changes in proportion.
+    /// The same settings with another rate. The end of its schedule changes in proportion.
     #[must_use]
     pub fn with_lr(mut self, lr: f64) -> Self {
         if let Some(schedule) = &mut self.lr_schedule {
@@ -105,7 +106,7 @@ mod tests {
             assert!((before.lr / 2. - after.lr).abs() < 1e-18 && before.betas == after.betas);
         }
         assert_eq!(player.hyper(500).betas, (0.5, f64::midpoint(0.9, 0.99)));
-        // Twice is as good as once: a crash may have left part of it done.
+        // A second call must change nothing, because a crash may have left part of the work done.
         assert_eq!(halved.with_lr(halved.lr), halved);
     }
 }

@@ -1,4 +1,4 @@
-//! What is refused, and how epochs become steps.
+//! Tests: which values are refused, and how epochs become steps.
 
 use super::*;
 use crate::{Algorithm, Schedule, Shape};
@@ -52,7 +52,7 @@ fn epochs_become_steps() {
     let horizon = config.horizon(78).unwrap();
     assert_eq!((horizon.steps, horizon.epochs(117)), (234, 1.5));
     assert!(config.horizon(u64::MAX).is_err());
-    // Four batches a step: the last step takes two from the fourth epoch.
+    // With four batches in a step, the last step takes two batches from the fourth epoch.
     config.d_steps = 4;
     let horizon = config.horizon(78).unwrap();
     assert_eq!((horizon.steps, horizon.epochs(39)), (59, 2.));

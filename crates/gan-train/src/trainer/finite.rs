@@ -1,4 +1,4 @@
-//! The first number that is none.
+//! Finds the first value that is not finite.
 
 use crate::error::{Result, TrainError};
 use gan_models::{Discriminator, Generator};
@@ -14,7 +14,7 @@ pub(super) fn check(generator: &Generator, discriminator: &Discriminator, step: 
     }
 }
 
-/// What is wrong where a value of a step is not finite.
+/// Says what is wrong after a value of a step was not finite.
 pub(super) fn diagnosis(generator: &Generator, discriminator: &Discriminator) -> Result<String> {
     Ok(match first_broken(generator, discriminator)? {
         Some(tensor) => format!("the first broken tensor is {tensor}: try a lower lr"),

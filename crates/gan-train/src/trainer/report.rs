@@ -1,20 +1,22 @@
-//! What a step says of itself.
+//! The report of a step.
 
 use super::updates::Judged;
 
-/// What one step says of itself; where a player makes several updates, as means over them.
+/// The measurements of one step. If a player makes several updates, they are means over the
+/// updates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// The step, counted from 1.
     pub step: u64,
-    /// What D minimised, penalties included.
+    /// The loss that D minimised, penalties included.
     pub d_loss: f32,
-    /// The penalties' part of it.
+    /// The part of `d_loss` that comes from penalties.
     pub penalty: f32,
-    /// What G minimised, through the updated D.
+    /// The loss that G minimised, through the updated D.
     pub g_loss: f32,
-    /// How sure D is of the real and of the fake images before its update ([`Loss::certainty`](crate::Loss::certainty)); for cross-entropy the
-    /// means of `sigmoid(D(x))` and `sigmoid(D(G(z)))`.
+    /// How sure D is about real and about fake images before its update
+    /// ([`Loss::certainty`](crate::Loss::certainty)). For cross-entropy, these are the means of
+    /// `sigmoid(D(x))` and `sigmoid(D(G(z)))`.
     pub certainty: Option<[f32; 2]>,
     /// Largest magnitude of D's logits on its batches, before its updates.
     pub largest_logit: f32,

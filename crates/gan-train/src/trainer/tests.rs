@@ -1,4 +1,4 @@
-//! What a step does to both players.
+//! Tests of what a step does to both players.
 
 use super::*;
 use crate::config::OptimizerConfig;
@@ -29,7 +29,7 @@ fn the_update_that_norms_tell_is_the_one_that_was_made() -> Result<()> {
 
 #[test]
 fn no_gradient_reaches_the_other_player() -> Result<()> {
-    // A player whose rate is next to nothing stays where it is, whatever the other one does.
+    // A player with a rate of nearly 0 does not move, whatever the other player does.
     let still = OptimizerConfig::new(1e-30, (0.5, 0.999));
     let moving = OptimizerConfig { lr: 1e-3, ..still };
     let weights = |params: &Params| -> Result<Vec<f32>> {
@@ -53,7 +53,8 @@ fn no_gradient_reaches_the_other_player() -> Result<()> {
 
 #[test]
 fn the_gradient_of_g_goes_back_through_what_d_sees() -> Result<()> {
-    // RMSprop keeps the last gradient as it is; rates of next to nothing keep both players where they are.
+    // RMSprop keeps the last gradient unchanged, and rates of nearly 0 keep both players in
+    // place.
     let still = OptimizerConfig { optimizer: Algorithm::Rmsprop, ..OptimizerConfig::new(1e-30, (0., 0.9)) };
     for model in [preset::mlp_002(), preset::dcgan_28()] {
         let mut train = TrainConfig::new(1, still);
@@ -64,7 +65,7 @@ fn the_gradient_of_g_goes_back_through_what_d_sees() -> Result<()> {
         let mut trainer = Trainer::new(&model, &train, 0, &Device::Cpu)?;
         trainer.step(&real)?;
         let norm = trainer.norms_g()?.gradient;
-        // Along the gradient the loss grows by its norm.
+        // Along the gradient, the loss grows at the rate of the gradient's norm.
         let gradient: HashMap<_, _> = trainer.optimizer_g().moments().into_iter().collect();
         let loss = |by: f64| -> Result<f64> {
             let mut moved = Trainer::new(&model, &train, 0, &Device::Cpu)?;

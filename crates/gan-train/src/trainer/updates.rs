@@ -1,4 +1,4 @@
-//! One update of each player.
+//! One update of D, and one update of G.
 
 use super::{Learner, finite};
 use crate::config::TrainConfig;
@@ -9,31 +9,31 @@ use crate::views::Views;
 use candle_core::{Tensor, Var};
 use gan_models::{Batch, Discriminator, Draws, Generator, Gradients, Pass, Prepared, Wanted};
 
-/// Both players and the rules in one step.
+/// What the updates of one step share: both players and the configuration.
 pub(super) struct Game<'a> {
     pub(super) generator: &'a Generator,
     pub(super) discriminator: &'a Discriminator,
     pub(super) config: &'a TrainConfig,
     pub(super) views: Views<'a>,
-    /// Counted from 1.
+    /// Number of the step, from 1.
     pub(super) step: u64,
 }
 
-/// Real images as D gets them, with their classes where there are any.
+/// Real images for D, with their classes if the model has classes.
 pub(super) struct Seen<'a> {
     pub(super) images: Batch,
     pub(super) labels: Option<&'a [u8]>,
 }
 
-/// One update of one player.
+/// What one update of one player uses.
 pub(super) struct Turn<'a> {
     pub(super) learner: &'a mut Learner,
-    /// Counts the player's updates from 0, those of earlier steps included.
+    /// Number of the player's update, from 0. Updates of earlier steps count too.
     pub(super) update: u64,
     pub(super) phases: &'a mut Phases,
 }
 
-/// What an update of D says of itself; [`StepReport`](super::StepReport) has the same.
+/// The measurements of one update of D. [`StepReport`](super::StepReport) has the same fields.
 pub(super) struct Judged {
     pub(super) loss: f32,
     pub(super) penalty: f32,
@@ -42,7 +42,7 @@ pub(super) struct Judged {
 }
 
 impl Game<'_> {
-    /// D learns to tell `real` from `fake`.
+    /// Updates D, which learns to distinguish `real` from `fake`.
     pub(super) fn update_d(
         &self,
         Turn { learner, update, phases }: Turn<'_>,
@@ -101,7 +101,8 @@ impl Game<'_> {
         })
     }
 
-    /// G learns from what D, which learns nothing, makes of its images `fake`; returns G's loss. `real` is for a loss of pairs.
+    /// Updates G with D's logits for G's images `fake`, and returns G's loss. D's weights do not
+    /// change. A paired loss needs `real` too.
     pub(super) fn update_g(
         &self,
         Turn { learner, update, phases }: Turn<'_>,
@@ -149,7 +150,7 @@ impl Game<'_> {
     }
 }
 
-/// D's pass over images of those classes, or of none.
+/// Makes D's forward pass over images, with their classes if `labels` is given.
 fn forward<'a>(
     discriminator: &'a Prepared<'a>,
     images: &Batch,
@@ -163,7 +164,7 @@ fn forward<'a>(
     }
 }
 
-/// A loss of logits, and its gradient with respect to each of them.
+/// Computes a loss of logits, and its gradient with respect to each of them.
 fn with_slopes<const N: usize>(
     logits: [&Tensor; N],
     loss: impl FnOnce([&Tensor; N]) -> candle_core::Result<Tensor>,
@@ -182,8 +183,9 @@ fn with_slopes<const N: usize>(
     Ok((value, slopes))
 }
 
-/// Adds the gradients of a loss, whose gradient with respect to the logits is `results`, and of a penalty with that weight
-/// if there is one; returns the penalty.
+/// Makes D's backward pass and returns the penalty. `results` is the gradient of a loss with
+/// respect to the logits. If `gamma` is given, there is a penalty with this weight. Adds the
+/// gradients of both to `sums`.
 fn backward(pass: Pass<'_>, results: &Batch, gamma: Option<f64>, sums: &mut Gradients) -> Result<f64> {
     let Some(gamma) = gamma else {
         pass.backward(results, Some(sums), Wanted::Nothing)?;

@@ -1,4 +1,4 @@
-//! Which checkpoints there are, and which are refused.
+//! Tests: which checkpoints are found, and which are refused.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn old_checkpoints_go_and_damaged_ones_are_passed_over() {
     assert!(!paths[0].exists() && !paths[1].exists() && paths[2].exists());
     assert_eq!(checkpoint::newest(directory.path()).unwrap().as_ref(), Some(&paths[3]));
 
-    // What a crash leaves is swept; a file that lost its end makes its checkpoint a damaged one.
+    // The leftovers of a crash are deleted. A checkpoint with a truncated file is damaged.
     let leftover = directory.path().join(".tmp-crash");
     std::fs::create_dir(&leftover).unwrap();
     let file = paths[3].join("optimizer.safetensors");
@@ -26,7 +26,7 @@ fn old_checkpoints_go_and_damaged_ones_are_passed_over() {
     let message = load(&paths[3]).unwrap_err().to_string();
     assert!(message.contains("optimizer.safetensors: damaged: expected SHA-256"), "{message}");
 
-    // Step 4 is written again over the damaged one, and step 3 is not lost for it.
+    // Step 4 is written again over the damaged checkpoint, and step 3 is kept.
     let (mut again, _) = load(&paths[2]).unwrap();
     fit(&mut again, 4, batch, &mut []).unwrap();
     save(directory.path(), &again, 2);
@@ -97,14 +97,15 @@ fn healthy_states_are_kept_to_go_back_to() {
         let provenance = Provenance::default();
         let path =
             checkpoint::save(directory.path(), &trainer, &provenance, &settings, 0., Value::Null).unwrap();
-        // 1 is the way back to 1 and, as nothing is nearer, to 0 there is none.
+        // Checkpoint 1 is kept, so that the run can go back to step 1. It cannot go back to step
+        // 0, because there is no checkpoint at step 0.
         checkpoint::prune(&path, 2, &[0, 1, 3, 4]).unwrap();
     }
     assert_eq!(steps(), [1, 3, 4, 5, 6]);
     let at = |step: u64| Some(directory.path().join(format!("step-{step:08}")));
     let newest = |until| checkpoint::newest_until(directory.path(), until).unwrap();
     assert_eq!((newest(2), newest(4)), (at(1), at(4)));
-    // The run goes on with other settings, and only with those; twice is as good as once.
+    // The run continues only with the other settings. A second call must change nothing.
     let settings = |lr: &str| BTreeMap::from([("lr".to_owned(), lr.to_owned())]);
     for _ in 0..2 {
         checkpoint::go_back(directory.path(), 3, &settings("0.5")).unwrap();

@@ -1,4 +1,5 @@
-//! What a run must be: the paper's step, reproducible, resumable bit for bit.
+//! Tests of a run: it follows the paper's step, it is reproducible, and a resumed run equals the
+//! unbroken run bit for bit.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{Device, Tensor};
@@ -90,7 +91,7 @@ fn each_optimizer_moves_its_own_player_only() {
     let weights = |params: &gan_models::Params| -> Vec<Vec<f32>> {
         params.trained().map(|(_, v)| v.flatten_all().unwrap().to_vec1().unwrap()).collect()
     };
-    // A learning rate so small that one player stands still, while the other takes a step.
+    // With a tiny learning rate, one player stays in place while the other takes a step.
     let still = OptimizerConfig::new(f64::MIN_POSITIVE, (0.5, 0.999));
     for frozen_generator in [true, false] {
         let mut config = train();

@@ -1,4 +1,4 @@
-//! Runs with everything that a configuration can ask for.
+//! Tests of runs with every setting of the configuration.
 
 use super::*;
 
@@ -39,7 +39,7 @@ fn an_average_and_penalties_go_on_bit_for_bit() {
         images.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     assert!(bits(&unbroken) == bits(&second) && drawn(&unbroken) == drawn(&second));
-    // And the average is another generator than the last one.
+    // The average must differ from the last generator.
     let z = Stream::new(5, "z", 0).normal((4, 8), &Device::Cpu).unwrap();
     let last = unbroken.generator().generate(&z).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert!(drawn(&unbroken) != last);
@@ -52,7 +52,8 @@ fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
     let directory = tempfile::tempdir().unwrap();
     let (mut model, mut train) = (model(), train());
     model.discriminator.norm = DiscriminatorNorm::None;
-    // Steps of 6 images: the schedules end in the fifth, the warm-up in the second.
+    // Steps have 6 images, so the schedules end in the fifth step and the warm-up ends in the
+    // second.
     let to = |to| Some(Schedule { to, over_kimg: 0.024, shape: Shape::Cosine, warm_up_kimg: 0. });
     train.loss = Loss::Relativistic;
     (train.d_steps, train.g_steps) = (2, 2);
@@ -89,7 +90,7 @@ fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
         fit(&mut second, 8, batch, &mut []).unwrap();
         assert!(bits(&unbroken) == bits(&second), "after {broken_after}");
     }
-    // Three batches of latents a step, of three images each; no other number will do.
+    // A step needs three batches of latents with three images each. Any other number is refused.
     let real = batch(0).unwrap();
     assert!(unbroken.step_with(&real, &unbroken.noise(9, 9).unwrap()).is_ok());
     let error = unbroken.step_with(&real, &unbroken.noise(9, 6).unwrap()).unwrap_err().to_string();
@@ -139,7 +140,7 @@ fn classes_spectral_norm_and_coupled_samples_go_on_bit_for_bit() {
     let strange = problem(Some(vec![0, 0, 3, 0, 0, 0]), &conditional);
     assert_eq!(strange, "model.classes: expected labels of 3 classes, found 3");
     assert!(problem(Some(vec![0; 6]), &model()).starts_with("model.classes: expected a number"));
-    // Minibatch standard deviation leaves no gradient of one sample's logit.
+    // With minibatch standard deviation, the gradient of one sample's logit does not exist.
     train.r1 = Some(ZeroCentered::new(1.));
     let error = Trainer::new(&conditional, &train, 3, &Device::Cpu).unwrap_err().to_string();
     assert!(error.starts_with("train.r1: ") && error.contains("minibatch-std"), "{error}");
