@@ -1,4 +1,5 @@
-//! Stacked MNIST: three of MNIST's digits as red, green and blue (Metz et al. 2017, arXiv 1611.02163).
+//! Stacked MNIST: three of MNIST's digits are red, green and blue (Metz et al. 2017, arXiv
+//! 1611.02163).
 
 use super::{Composed, Descriptor, ImageShape, Source};
 use crate::format::Format;
