@@ -109,6 +109,14 @@ impl Weights {
     }
 }
 
+/// Checks that a layer took one tensor for each of its parameters. The next layer would take the rest as its own weights.
+fn all_taken(layer: &Layer, parameters: usize, taken: usize) -> Result<()> {
+    if taken != parameters {
+        candle_core::bail!("{layer} has {parameters} parameters and took {taken} tensors")
+    }
+    Ok(())
+}
+
 /// Stages one after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain(Vec<Link>);
@@ -127,7 +135,9 @@ impl Chain {
     pub(crate) fn new(layers: &[Layer], weights: &mut Weights) -> Result<Self> {
         let mut pieces = vec![];
         for (position, layer) in layers.iter().enumerate() {
-            pieces.push(weights.at(&position.to_string(), |weights| layer.kind().piece(weights))?);
+            let (kind, before) = (layer.kind(), weights.tensors.len());
+            pieces.push(weights.at(&position.to_string(), |weights| kind.piece(weights))?);
+            all_taken(layer, kind.parameters().len(), before - weights.tensors.len())?;
         }
         let (mut links, mut position) = (vec![], 0);
         while let Some((stage, taken)) = fuse(&pieces[position..]) {
@@ -251,5 +261,22 @@ struct ChainPushforward<'k>(Vec<Box<dyn Pushforward + 'k>>);
 impl Pushforward for ChainPushforward<'_> {
     fn tangent(&self, tangent: Maps, factors: Option<&[f32]>, sums: &mut Gradients) -> Result<Maps> {
         self.0.iter().try_fold(tangent, |tangent, way| way.tangent(tangent, factors, sums))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_takes_a_tensor_for_each_of_its_parameters() {
+        assert!(all_taken(&Layer::Tanh, 2, 2).is_ok());
+        for taken in [1, 3] {
+            let problem = all_taken(&Layer::Tanh, 2, taken).unwrap_err().to_string();
+            assert!(
+                problem.starts_with(&format!("Tanh has 2 parameters and took {taken} tensors")),
+                "{problem}"
+            );
+        }
     }
 }
