@@ -57,26 +57,33 @@ pub(crate) fn parameters(prefix: &str, layers: &[Layer]) -> Vec<Parameter> {
 /// Hands out the tensors of a network in the order of [`parameters`], and knows the place of the
 /// layer that takes them.
 pub(crate) struct Weights {
-    tensors: std::vec::IntoIter<Tensor>,
+    /// The tensors with their full names, such as `model.3.weight`.
+    tensors: std::vec::IntoIter<(String, Tensor)>,
     place: String,
     /// The singular vectors of every spectral norm so far.
     spectral: Vec<Spectral>,
 }
 
 impl Weights {
-    pub(crate) fn new(place: &str, tensors: Vec<Tensor>) -> Self {
+    pub(crate) fn new(place: &str, tensors: Vec<(String, Tensor)>) -> Self {
         Self { tensors: tensors.into_iter(), place: place.to_owned(), spectral: vec![] }
     }
 
     /// Takes the next `N` tensors.
     pub(crate) fn take<const N: usize>(&mut self) -> Result<[Tensor; N]> {
-        let taken: Vec<_> = self.tensors.by_ref().take(N).collect();
-        taken.try_into().map_err(|_| candle_core::Error::Msg("fewer tensors than parameters".into()))
+        let taken: Vec<_> = self.tensors.by_ref().take(N).map(|(_, tensor)| tensor).collect();
+        taken.try_into().map_err(|_| fewer())
+    }
+
+    /// The full name of the next tensor. A stage's sums of gradients are found by the name of its
+    /// first parameter.
+    pub(crate) fn next_name(&self) -> Result<String> {
+        self.tensors.as_slice().first().map(|(name, _)| name.clone()).ok_or_else(fewer)
     }
 
     /// Calls `build` with `tensor` as the next tensor, before the others.
-    pub(crate) fn with<T>(&mut self, tensor: Tensor, build: impl FnOnce(&mut Self) -> T) -> T {
-        let rest: Vec<_> = std::iter::once(tensor).chain(self.tensors.by_ref()).collect();
+    pub(crate) fn with<T>(&mut self, name: String, tensor: Tensor, build: impl FnOnce(&mut Self) -> T) -> T {
+        let rest: Vec<_> = std::iter::once((name, tensor)).chain(self.tensors.by_ref()).collect();
         self.tensors = rest.into_iter();
         build(self)
     }
@@ -86,14 +93,9 @@ impl Weights {
         &self.place
     }
 
-    /// The full name of one of the layer's parameters, such as `model.3.weight`.
-    pub(crate) fn name(&self, parameter: &str) -> String {
-        format!("{}.{parameter}", self.place)
-    }
-
     /// Calls `build` with the place `name` below the present place.
     pub(crate) fn at<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let below = self.name(name);
+        let below = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
         let place = std::mem::replace(&mut self.place, below);
         let built = build(self);
         self.place = place;
@@ -109,7 +111,12 @@ impl Weights {
     }
 }
 
-/// Checks that a layer took one tensor for each of its parameters. The next layer would take the rest as its own weights.
+fn fewer() -> candle_core::Error {
+    candle_core::Error::Msg("fewer tensors than parameters".into())
+}
+
+/// Checks that a layer took one tensor for each of its parameters. The next layer would take the
+/// rest as its own weights.
 fn all_taken(layer: &Layer, parameters: usize, taken: usize) -> Result<()> {
     if taken != parameters {
         candle_core::bail!("{layer} has {parameters} parameters and took {taken} tensors")

@@ -35,7 +35,7 @@ pub(crate) struct Normaliser {
 impl Multiplier {
     /// Takes a weight from `weights`, and a bias if `parameters` has one.
     pub(crate) fn new(product: Product, parameters: &[Parameter], weights: &mut Weights) -> Result<Self> {
-        let first = weights.name("weight");
+        let first = weights.next_name()?;
         let [weight] = weights.take()?;
         let bias = if parameters.len() > 1 {
             let [bias] = weights.take()?;

@@ -54,7 +54,8 @@ impl Gradients {
     /// of [`Self::layout`].
     ///
     /// # Errors
-    /// The first error of `f`.
+    /// The first error of `f`; a layer that gives a gradient for a parameter of another layer, or
+    /// of another size.
     pub fn each(
         &self,
         mut f: impl FnMut(usize, Gradient<'_>) -> candle_core::Result<()>,
@@ -65,13 +66,31 @@ impl Gradients {
             if let Some(sum) = sum {
                 sum.each(&mut |gradient| {
                     if result.is_ok() {
-                        result = f(position, gradient);
+                        result = self.check(first, position, gradient).and_then(|()| f(position, gradient));
                     }
                     position += 1;
                 });
             }
         }
         result
+    }
+
+    /// Checks that the gradient fits the parameter at `position`, and that no other sums begin
+    /// between `first` and there.
+    fn check(&self, first: usize, position: usize, gradient: Gradient<'_>) -> candle_core::Result<()> {
+        let layout = self.layout();
+        let sum = || layout.get(first).map_or("", Entry::name);
+        let taken = position > first && self.sums.get(position).is_some_and(Option::is_some);
+        match layout.get(position).filter(|_| !taken) {
+            None => candle_core::bail!("the layer of {} gives more gradients than it has parameters", sum()),
+            Some(entry) if entry.range().len() != gradient.elem_count() => candle_core::bail!(
+                "expected {} gradients for {}, found {}",
+                entry.range().len(),
+                entry.name(),
+                gradient.elem_count()
+            ),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Copies all gradients into one slice, at the places in [`Self::layout`].

@@ -34,7 +34,10 @@ impl Sequential {
     /// # Errors
     /// Errors of `vb`; layers that cannot exist, such as spectral norm of a flattening.
     pub fn new(layers: &[Layer], vb: VarBuilder<'_>) -> candle_core::Result<Self> {
-        let get = |p: Parameter| vb.get_with_hints(p.shape(), p.name(), p.first());
+        let get = |p: Parameter| {
+            let tensor = vb.get_with_hints(p.shape(), p.name(), p.first())?;
+            Ok((p.below(&vb.prefix()).name().to_owned(), tensor))
+        };
         let tensors = parameters("", layers).into_iter().map(get).collect::<candle_core::Result<_>>()?;
         let mut weights = Weights::new(&vb.prefix(), tensors);
         Ok(Self {

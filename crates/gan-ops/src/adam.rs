@@ -13,6 +13,17 @@ pub enum Gradient<'a> {
     Slice(&'a [f32]),
 }
 
+impl Gradient<'_> {
+    /// Number of elements.
+    #[must_use]
+    pub fn elem_count(&self) -> usize {
+        match self {
+            Self::Tensor(values) => values.elem_count(),
+            Self::Slice(values) => values.len(),
+        }
+    }
+}
+
 /// Updates `param` and its two moments by one step of Adam (Kingma & Ba 2015, arXiv 1412.6980,
 /// algorithm 1). The operations have PyTorch's order:
 /// `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Every tensor that shares their

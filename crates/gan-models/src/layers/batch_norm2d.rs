@@ -51,7 +51,7 @@ impl Kind for BatchNorm2d {
     }
 
     fn piece(&self, weights: &mut Weights) -> Result<Piece> {
-        let first = weights.name("weight");
+        let first = weights.next_name()?;
         let [weight, bias, running_mean, running_var] = weights.take()?;
         let norm =
             BatchNorm { weight, bias, running_mean, running_var, eps: EPS, momentum: BATCH_NORM_MOMENTUM };

@@ -212,3 +212,6 @@ impl std::fmt::Display for Layer {
         f.write_str(&self.kind().line())
     }
 }
+
+#[cfg(test)]
+mod tests;

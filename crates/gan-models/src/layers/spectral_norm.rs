@@ -58,14 +58,14 @@ impl Kind for SpectralNorm<'_> {
     }
 
     fn piece(&self, weights: &mut Weights) -> Result<Piece> {
+        let first = weights.next_name()?;
         let [weight, u, v] = weights.take()?;
         let spectral = Spectral { weight: weight.clone(), u, v };
         weights.note(&spectral);
-        let first = weights.name("parametrizations.weight.original");
-        match weights.with(weight, |weights| self.0.kind().piece(weights))? {
+        match weights.with(first, weight, |weights| self.0.kind().piece(weights))? {
             Piece::Product(
                 product @ Multiplier { product: Product::Linear | Product::Conv2d { .. }, .. },
-            ) => Ok(Piece::Product(Multiplier { spectral: Some(spectral), first, ..product })),
+            ) => Ok(Piece::Product(Multiplier { spectral: Some(spectral), ..product })),
             // For a transposed convolution, PyTorch takes another axis of the weight.
             Piece::Product(Multiplier { product: Product::ConvTranspose2d { .. }, .. })
             | Piece::Norm(_)
