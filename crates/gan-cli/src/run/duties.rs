@@ -5,7 +5,7 @@ use super::evaluation::Evaluation;
 use super::health::Health;
 use super::losses::Losses;
 use super::samples::Samples;
-use super::{Begun, Clock, Ending, Event, Plan, Sinks, Snapshot, State};
+use super::{Begun, Clock, Event, Plan, Sinks, Snapshot, State};
 use crate::records::VerdictLine;
 use anyhow::Result;
 use gan_metrics::health::{Failure, Verdict};
@@ -56,15 +56,6 @@ impl<'a> Duties<'a> {
         let verdict = Verdict { failure: Failure::Divergence, since: *step, step: *step, evidence };
         self.sinks.hear(&Event::Verdict(&VerdictLine { step: *step, verdict: verdict.clone() }))?;
         Ok(Some(verdict))
-    }
-
-    /// Reports how the run ended after `step` steps.
-    pub(super) fn end(&mut self, step: u64, outcome: &gan_train::Result<Outcome>) -> Result<()> {
-        let how = match outcome {
-            Ok(outcome) => Ending::InOrder { outcome: *outcome, health: self.health.monitor() },
-            Err(error) => Ending::Broken(error),
-        };
-        self.sinks.hear(&Event::Ended { step, how })
     }
 
     fn after(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>> {

@@ -3,7 +3,7 @@
 use crate::records::{BaselineLine, EvaluationLine, HealthLine, LossesLine, RollbackLine, VerdictLine};
 use candle_core::Tensor;
 use gan_metrics::health::{Monitor, Verdict};
-use gan_train::{Outcome, StepReport, TrainError};
+use gan_train::{Outcome, StepReport};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(crate) enum Event<'a> {
     Saved { step: u64, path: &'a Path },
     /// The run went back. All that followed the given step is undone, also on the disk.
     WentBack(&'a RollbackLine),
-    /// The run ended after `step` steps. No event follows.
+    /// The run ended after `step` steps, in whatever way. No event follows.
     Ended { step: u64, how: Ending<'a> },
 }
 
@@ -58,5 +58,5 @@ pub(crate) enum Ending<'a> {
     /// A verdict ended it. `why` says why it did not go back.
     Failing { verdict: &'a Verdict, why: &'a str },
     /// An error ended it. The program reports the error.
-    Broken(&'a TrainError),
+    Broken(&'a anyhow::Error),
 }

@@ -134,8 +134,8 @@ impl Health {
     }
 
     /// The monitor with the results of all checks.
-    pub(super) fn monitor(&self) -> Option<&Monitor> {
-        self.watch.as_ref().map(|watch| &watch.monitor)
+    pub(super) fn into_monitor(self) -> Option<Box<Monitor>> {
+        self.watch.map(|watch| Box::new(watch.monitor))
     }
 }
 

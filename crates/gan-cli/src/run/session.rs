@@ -8,7 +8,7 @@ use crate::records::{self, Acted, ActedLine};
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use gan_files::write_atomically;
-use gan_metrics::health::{Verdict, Window};
+use gan_metrics::health::{Monitor, Verdict, Window};
 use gan_train::{Outcome, Trainer, checkpoint, fit};
 use std::path::Path;
 
@@ -29,13 +29,21 @@ pub(crate) struct State {
 
 /// Why training stopped.
 enum Halt {
-    InOrder(Outcome),
+    /// The monitor is there if the run's health was checked.
+    InOrder(Outcome, Option<Box<Monitor>>),
     /// A verdict stopped it, and the configuration does not allow it to continue.
     Failing {
         verdict: Verdict,
         /// The step of the last check without any symptom.
         healthy_until: u64,
     },
+}
+
+/// Why a run ended, unless an error ended it.
+enum End {
+    InOrder(Outcome, Option<Box<Monitor>>),
+    /// A verdict ended it. The text says why the run did not go back.
+    Failing(Verdict, &'static str),
 }
 
 impl Session {
@@ -58,15 +66,37 @@ impl Session {
         Ok(State { trainer, seconds: state.seconds, window })
     }
 
-    /// Trains to the end. If a verdict requires it, the run goes back to an earlier state first.
-    /// `None` if the run ends with a verdict.
+    /// Trains to the end, and tells the sinks how the run ended. `None` if it ended with a
+    /// verdict.
     pub(crate) fn run(&mut self, state: &mut State) -> Result<Option<Outcome>> {
+        let end = self.train(state);
+        let step = state.trainer.steps_done();
+        let told = self.sinks.hear(&match &end {
+            Ok(End::InOrder(outcome, health)) => {
+                Event::Ended { step, how: Ending::InOrder { outcome: *outcome, health: health.as_deref() } }
+            }
+            Ok(End::Failing(verdict, why)) => {
+                Event::Ended { step: verdict.step, how: Ending::Failing { verdict, why } }
+            }
+            Err(error) => Event::Ended { step, how: Ending::Broken(error) },
+        });
+        // The training error is reported first. It explains more than an error of a sink after it.
+        let end = end?;
+        told?;
+        Ok(match end {
+            End::InOrder(outcome, _) => Some(outcome),
+            End::Failing(..) => None,
+        })
+    }
+
+    /// Trains to the end. If a verdict requires it, the run goes back to an earlier state first.
+    fn train(&mut self, state: &mut State) -> Result<End> {
         loop {
             match self.go(state)? {
-                Halt::InOrder(outcome) => return Ok(Some(outcome)),
+                Halt::InOrder(outcome, health) => return Ok(End::InOrder(outcome, health)),
                 Halt::Failing { verdict, healthy_until } => match self.roll_back(&verdict, healthy_until)? {
-                    Some(before) => *state = before,
-                    None => return Ok(None),
+                    Ok(before) => *state = before,
+                    Err(why) => return Ok(End::Failing(verdict, why)),
                 },
             }
         }
@@ -88,15 +118,13 @@ impl Session {
         {
             return Ok(Halt::Failing { verdict, healthy_until: duties.health.healthy_until() });
         }
-        let told = duties.end(state.trainer.steps_done(), &outcome);
-        let outcome = outcome.with_context(|| failed(&plan.run))?;
-        // The training error is reported first. It explains more than an error of a sink after it.
-        told?;
-        Ok(Halt::InOrder(outcome))
+        let health = duties.health.into_monitor();
+        Ok(Halt::InOrder(outcome.with_context(|| failed(&plan.run))?, health))
     }
 
-    /// The last healthy state, with both learning rates halved. `None` if the run ends here.
-    fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Option<State>> {
+    /// The last healthy state, with both learning rates halved. If the run ends here, the text
+    /// says why.
+    fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Result<State, &'static str>> {
         let Plan { run, config, .. } = &mut self.plan;
         let why = match config.reporting.health.on_failure {
             OnFailure::Warn | OnFailure::Stop => "train.health.on-failure is \"stop\"",
@@ -113,15 +141,14 @@ impl Session {
                 if let Some(healthy) = healthy {
                     let line = rollback::go_back(run, config, verdict, healthy.as_deref())?;
                     self.sinks.hear(&Event::WentBack(&line))?;
-                    return Ok(Some(self.begin(healthy.as_deref())?));
+                    return Ok(Ok(self.begin(healthy.as_deref())?));
                 }
                 "no checkpoint is left from before it"
             }
         };
         let step = verdict.step;
         Journal::open(&run.metrics(), step)?.append(&ActedLine { step, acted: Acted::Stopped })?;
-        self.sinks.hear(&Event::Ended { step, how: Ending::Failing { verdict, why } })?;
-        Ok(None)
+        Ok(Err(why))
     }
 }
 

@@ -109,17 +109,35 @@ fn judges() -> Judges {
     Judges { classifier, reference, channels: Channels::Colours, tells_classes: false, count: 64 }
 }
 
+/// A sink that cannot record a step, nor anything after it.
+struct Full {
+    from: u64,
+    is_full: bool,
+}
+
+impl Sink for Full {
+    fn hear(&mut self, event: &Event<'_>) -> Result<()> {
+        self.is_full |= matches!(event, Event::Step(report) if report.step == self.from);
+        if self.is_full { Err(anyhow::anyhow!("no space left")) } else { Ok(()) }
+    }
+}
+
 /// Trains and returns the names of the events. The signal comes in step `interrupt_at`.
 fn heard(plan: Plan, interrupt_at: u64) -> Vec<String> {
+    let sinks = Sinks::of(&plan.run);
+    train(plan, sinks, interrupt_at).0
+}
+
+/// Trains with these sinks and one that records the names of the events.
+fn train(plan: Plan, mut sinks: Sinks, interrupt_at: u64) -> (Vec<String>, Result<Option<Outcome>>) {
     let heard = Rc::<RefCell<Vec<String>>>::default();
-    let mut sinks = Sinks::of(&plan.run);
     sinks.push(Recorder { heard: Rc::clone(&heard), interrupt: plan.interrupt.clone(), interrupt_at });
     let newest = gan_train::checkpoint::newest(&plan.run.checkpoints()).unwrap();
     let mut session = Session { plan, sinks };
     let mut state = session.begin(newest.as_deref()).unwrap();
     session.write_config().unwrap();
-    let _ = session.run(&mut state);
-    heard.take()
+    let outcome = session.run(&mut state);
+    (heard.take(), outcome)
 }
 
 #[test]
@@ -239,6 +257,21 @@ fn a_rollback_is_told_and_training_begins_again() {
         "ended 2: the run has gone back once before",
     ];
     assert_eq!(heard, expected);
+}
+
+#[test]
+fn every_sink_hears_the_end_when_one_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    for from in [1, 3] {
+        let plan = plan(directory.path(), &["train.health.every=0", "train.log-every=0"]);
+        let mut sinks = Sinks::of(&plan.run);
+        sinks.push(Full { from, is_full: false });
+        let (heard, outcome) = train(plan, sinks, 0);
+        assert_eq!(heard.last(), Some(&format!("ended {from}: broken")), "{heard:?}");
+        let problem = format!("{:#}", outcome.unwrap_err());
+        assert!(problem.ends_with("no space left"), "{problem}");
+        std::fs::remove_dir_all(directory.path().join("run")).unwrap();
+    }
 }
 
 #[test]

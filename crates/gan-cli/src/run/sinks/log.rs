@@ -61,7 +61,7 @@ fn end(step: u64, how: &Ending<'_>) {
             }
         }
         Ending::Failing { verdict, why } => tracing::error!("stopped, as {why}: {verdict}"),
-        Ending::Broken(error) => tracing::debug!("training broke after step {step}: {error}"),
+        Ending::Broken(error) => tracing::debug!("training broke after step {step}: {error:#}"),
     }
 }
 

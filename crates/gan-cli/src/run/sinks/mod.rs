@@ -35,8 +35,10 @@ impl Sinks {
         self.0.push(Box::new(sink));
     }
 
-    /// Sends the event to every sink.
+    /// Sends the event to every sink, up to the first error. Every sink hears the end of the run,
+    /// even if another sink fails.
     pub(super) fn hear(&mut self, event: &Event<'_>) -> Result<()> {
-        self.0.iter_mut().try_for_each(|sink| sink.hear(event))
+        let heard = self.0.iter_mut().map(|sink| sink.hear(event));
+        if let Event::Ended { .. } = event { heard.fold(Ok(()), Result::and) } else { heard.collect() }
     }
 }
