@@ -27,7 +27,7 @@ use crate::format::Format;
 pub use mnist_5k::mnist_5k;
 
 /// The order is that of messages and help.
-const ALL: [Source; 11] = [
+const ALL: &[Source] = &[
     Source(&mnist_5k::SET),
     Source(&mnist::SET),
     Source(&fashion_mnist::SET),
@@ -131,7 +131,7 @@ impl Source {
 
     /// Every data set.
     pub fn all() -> impl Iterator<Item = Self> {
-        ALL.into_iter()
+        ALL.iter().copied()
     }
 
     /// Number of classes, if it is known before reading. `None` for a folder, and for images

@@ -234,9 +234,7 @@ impl Lanes for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[path = "simd_x86.rs"]
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
-#[path = "simd_neon.rs"]
 mod neon;

@@ -1,4 +1,5 @@
-//! One update of Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1), in PyTorch's order of operations.
+//! One update of Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1), in PyTorch's order of
+//! operations.
 
 use candle_core::{Result, Tensor};
 
@@ -28,8 +29,8 @@ pub fn adam_step(
     hyper: &AdamHyper,
     step: u64,
 ) -> Result<[Tensor; 3]> {
-    // A gradient from `backward` still hangs on the graph that it came from; moments that kept it would keep
-    // every step's graph alive.
+    // A gradient from `backward` still hangs on the graph that it came from; moments that kept it
+    // would keep every step's graph alive.
     let (param, grad) = (&param.detach(), &grad.detach());
     let (beta1, beta2) = hyper.betas;
     let first = ((first_moment * beta1)? + (grad * (1. - beta1))?)?;

@@ -22,8 +22,9 @@ pub struct BatchNorm {
 }
 
 /// Normalises with the statistics of the batch, and moves the running ones towards them:
-/// `activation((x - mean) / sqrt(var + eps) * weight + bias)`, with mean and (biased) variance over everything but the
-/// channel. The running variance follows the unbiased one (divided by `n - 1`), as in PyTorch.
+/// `activation((x - mean) / sqrt(var + eps) * weight + bias)`, with mean and (biased) variance
+/// over everything but the channel. The running variance follows the unbiased one (divided by `n -
+/// 1`), as in PyTorch.
 ///
 /// `x: [B, C, ...]`; returns the same shape. The running statistics must be variables.
 ///
@@ -106,7 +107,8 @@ mod tests {
             assert!((mean - norm.bias.to_vec1::<f32>()?[c]).abs() < 1e-4);
             assert!((std - norm.weight.to_vec1::<f32>()?[c]).abs() < 1e-4);
         }
-        // With momentum 1 the running statistics are the batch's; with its biased variance, evaluation gives the same.
+        // With momentum 1 the running statistics are the batch's; with its biased variance,
+        // evaluation gives the same.
         let n = (37 * 5 * 7) as f64;
         norm.running_var = (norm.running_var.detach() * ((n - 1.) / n))?;
         let again = batch_norm_eval(&x, &norm, Activation::Identity)?;

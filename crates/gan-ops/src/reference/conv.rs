@@ -4,7 +4,8 @@ use super::{Activation, activate};
 use crate::geometry::{Product, check};
 use candle_core::{Result, Tensor};
 
-/// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation that follows it.
+/// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation
+/// that follows it.
 ///
 /// `x: [B, in, H, W]`, `weight: [out, in, k, k]`, `bias: [out]`; returns `[B, out, H', W']` with
 /// `H' = (H + 2 padding - k) / stride + 1`, rounded down.
@@ -20,7 +21,8 @@ pub fn conv2d(
     activation: Activation,
 ) -> Result<Tensor> {
     check(x, weight, bias, Product::Conv2d { stride, padding })?;
-    // What the last step of the kernel does not reach: candle's gradients need it gone, or the same on both axes.
+    // What the last step of the kernel does not reach: candle's gradients need it gone, or the
+    // same on both axes.
     let left = |axis| Ok((x.dim(axis)? + 2 * padding - weight.dim(axis)?) % stride);
     let [rows, columns]: [Result<usize>; 2] = [left(2), left(3)];
     let (rows, columns) = (rows?, columns?);
@@ -125,8 +127,8 @@ mod tests {
         Ok(())
     }
 
-    /// The transposed convolution is the adjoint of the convolution: `<conv(x), y> = <x, convT(y)>`;
-    /// its gradients follow from the same identity.
+    /// The transposed convolution is the adjoint of the convolution: `<conv(x), y> = <x,
+    /// convT(y)>`; its gradients follow from the same identity.
     #[test]
     fn transposed_convolution_is_the_adjoint_with_the_right_gradients() -> Result<()> {
         let device = Device::Cpu;

@@ -1,7 +1,8 @@
 //! The ops written in plain candle operations: every device, every float type, differentiable.
 //!
-//! The functions of the same names and signatures at the top of this crate choose between these and the kernels for
-//! the CPU, which are tested equal to them; code of models never sees the difference.
+//! The functions of the same names and signatures at the top of this crate choose between these
+//! and the kernels for the CPU, which are tested equal to them; code of models never sees the
+//! difference.
 
 mod activation;
 mod adam;
@@ -10,6 +11,8 @@ mod bce;
 mod conv;
 mod ema;
 mod linear;
+mod minibatch_std;
+mod pixel_norm;
 mod resample;
 
 pub use activation::{Activation, activate, leaky_relu, relu, sigmoid, tanh};
@@ -19,5 +22,8 @@ pub use bce::{bce_with_logits, softplus};
 pub use conv::{conv_transpose2d, conv2d};
 pub use ema::ema_step;
 pub use linear::linear;
-pub(crate) use resample::{PIXEL_NORM_EPS, members};
-pub use resample::{average_pool, minibatch_std, pixel_norm, upsample};
+pub(crate) use minibatch_std::members;
+pub use minibatch_std::minibatch_std;
+pub(crate) use pixel_norm::PIXEL_NORM_EPS;
+pub use pixel_norm::pixel_norm;
+pub use resample::{average_pool, upsample};
