@@ -30,9 +30,10 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
     // First PyTorch computes the committed values again. Then the project's values are compared
     // with the committed ones.
     cmd!(shell, "{python} tests/golden/make_golden.py --check").run()?;
+    let filters = ["parity::", "networks::", "layers::"];
     cmd!(
         shell,
-        "cargo test --package gan-cli --no-default-features --features {FEATURES} --test it -- parity:: networks::"
+        "cargo test --package gan-cli --no-default-features --features {FEATURES} --test it -- {filters...}"
     )
     .run()?;
     cmd!(shell, "cargo test --package gan-metrics --test golden").run()?;
@@ -41,12 +42,10 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
     let at = directory.path().display();
     for preset in PRESETS {
         let (run, z, images) = (format!("{at}/{preset}"), format!("{at}/z.npy"), format!("{at}/images.npy"));
+        let sets = ["--set", STEPS, "--set", DATA];
         let latent = if preset == "mlp-003" { &["--set", LATENT][..] } else { &[] };
-        cmd!(
-            shell,
-            "cargo {RUN_GAN_CLI...} -q train --config {preset} --out {run} --set {STEPS} --set {DATA} {latent...}"
-        )
-        .run()?;
+        cmd!(shell, "cargo {RUN_GAN_CLI...} -q train --config {preset} --out {run} {sets...} {latent...}")
+            .run()?;
         let check = "tests/golden/check_state_dict.py";
         cmd!(shell, "{python} {check} latents {preset} {z}").run()?;
         cmd!(shell, "cargo {RUN_GAN_CLI...} -q sample {run} --latents {z} --out {images}").run()?;

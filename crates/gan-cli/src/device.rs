@@ -15,10 +15,13 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         "cpu" => Ok(Device::Cpu),
         "cuda" if !cfg!(feature = "cuda") => Err(not_built("CUDA", "cuda")),
         "metal" if !cfg!(feature = "metal") => Err(not_built("Metal", "metal")),
-        "cuda" => {
-            Device::new_cuda(ordinal).map_err(|e| anyhow!("no CUDA device {ordinal}: {}; it needs an NVIDIA card and its driver (--device cpu needs neither)", first_line(&e)))
-        }
-        "metal" => Device::new_metal(ordinal).map_err(|e| anyhow!("no Metal device: {}; it needs macOS (--device cpu does not)", first_line(&e))),
+        "cuda" => Device::new_cuda(ordinal).map_err(|e| {
+            let needs = "it needs an NVIDIA card and its driver (--device cpu needs neither)";
+            anyhow!("no CUDA device {ordinal}: {}; {needs}", first_line(&e))
+        }),
+        "metal" => Device::new_metal(ordinal).map_err(|e| {
+            anyhow!("no Metal device: {}; it needs macOS (--device cpu does not)", first_line(&e))
+        }),
         _ => Err(unknown(name)),
     }
 }
@@ -29,7 +32,8 @@ fn unknown(name: &str) -> anyhow::Error {
 
 fn not_built(what: &str, feature: &str) -> anyhow::Error {
     usage(format!(
-        "--device: this build has no {what} support; `cargo install --path crates/gan-cli --features {feature}` adds it"
+        "--device: this build has no {what} support; `cargo install --path crates/gan-cli --features \
+         {feature}` adds it"
     ))
 }
 

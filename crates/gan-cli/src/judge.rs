@@ -66,7 +66,8 @@ impl Judges {
         let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
         let (data, floor) = (&classifier.record().data, reference.floor(count)?.frechet_distance);
         tracing::info!(
-            "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)"
+            "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} \
+             s to prepare)"
         );
         let (channels, tells_classes) = (real.channels_hold(&classifier), real.is_known_to(&classifier));
         if !tells_classes {
@@ -79,8 +80,8 @@ impl Judges {
 /// Warns that the classifier was trained on other data.
 pub(crate) fn warn_of_features(data: &str) {
     tracing::warn!(
-        "the features were learned on {data}: on other images they say little (a classifier of your own: \
-         cargo xtask train-classifier)"
+        "the features were learned on {data}: on other images they say little (a classifier of your \
+         own: cargo xtask train-classifier)"
     );
 }
 

@@ -55,7 +55,8 @@ pub(crate) fn read_images(path: &Path) -> Result<Array> {
     let Some(shape) = shape.filter(|shape| known && shape[0] > 0 && shape[2] > 0 && npy.order() == Order::C)
     else {
         bail!(
-            "expected f32, f64 or u8 [N, C, S, S] or [N, S, S] in C order with C 1 or 3, found {} {sides:?} in {:?} order",
+            "expected f32, f64 or u8 [N, C, S, S] or [N, S, S] in C order with C 1 or 3, found {} \
+             {sides:?} in {:?} order",
             dtype.descr(),
             npy.order()
         )

@@ -1,4 +1,5 @@
-//! Writes ten digits of each class, a row for each, to a PNG: `cargo run -p gan-data --example grid [PATH]`.
+//! Writes ten digits of each class, a row for each, to a PNG: `cargo run -p gan-data --example
+//! grid [PATH]`.
 
 use std::error::Error;
 

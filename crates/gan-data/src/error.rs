@@ -174,7 +174,8 @@ pub enum DataError {
     },
     /// The hub could not be reached, or it did not deliver the data set.
     #[error(
-        "cannot load {name} from the hub ({cause}): point --data-dir at its IDX files or use the embedded mnist-5k"
+        "cannot load {name} from the hub ({cause}): point --data-dir at its IDX files or use the \
+         embedded mnist-5k"
     )]
     Hub {
         /// The data set.
@@ -185,7 +186,8 @@ pub enum DataError {
     /// The data set must be downloaded, and this build cannot do that.
     #[error(
         "cannot load {name}: this build has no hub support (gan-cli built with feature `hub` has it: \
-         `cargo install --path crates/gan-cli`); point --data-dir at its IDX files or use the embedded mnist-5k"
+         `cargo install --path crates/gan-cli`); point --data-dir at its IDX files or use the embedded \
+         mnist-5k"
     )]
     NoHub {
         /// The data set.
@@ -193,7 +195,8 @@ pub enum DataError {
     },
     /// This build does not contain the digits.
     #[error(
-        "cannot load mnist-5k: this build lacks feature `embedded`; point --data-dir at MNIST's IDX files instead"
+        "cannot load mnist-5k: this build lacks feature `embedded`; point --data-dir at MNIST's IDX \
+         files instead"
     )]
     NotEmbedded,
     /// The data set has no splits, so only [`Split::Train`](crate::Split::Train) exists.

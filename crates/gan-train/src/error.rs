@@ -62,7 +62,10 @@ pub enum TrainError {
         found: u32,
     },
     /// A checkpoint of a run with other settings.
-    #[error("{}: {field} was {checkpoint} in the run to resume, the configuration says {config}", path.display())]
+    #[error(
+        "{}: {field} was {checkpoint} in the run to resume, the configuration says {config}",
+        path.display()
+    )]
     Mismatch {
         /// The checkpoint.
         path: PathBuf,

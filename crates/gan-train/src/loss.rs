@@ -46,14 +46,15 @@ impl Loss {
     ///
     /// | loss | what D minimises |
     /// | --- | --- |
-    /// | non-saturating, minimax | `-E log D(x) - E log(1 - D(G(z)))`; the target of real images is `1 - label_smoothing` |
+    /// | non-saturating, minimax | `-E log D(x) - E log(1 - D(G(z)))` |
     /// | least squares | `(E (D(x) - 1)^2 + E D(G(z))^2) / 2` |
     /// | Wasserstein | `E D(G(z)) - E D(x)` |
     /// | hinge | `E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))` |
     /// | relativistic | `E softplus(D(G(z)) - D(x))` |
     ///
-    /// `real_logits, fake_logits: [B]`. `label_smoothing` is 0 for all losses but cross-entropy
-    /// (one-sided: Salimans et al. 2016, arXiv 1606.03498, section 3.4). Returns a scalar.
+    /// `real_logits, fake_logits: [B]`. With the non-saturating and the minimax loss, the target of
+    /// real images is `1 - label_smoothing` (one-sided: Salimans et al. 2016, arXiv 1606.03498,
+    /// section 3.4). The other losses ignore it. Returns a scalar.
     ///
     /// # Errors
     /// Errors of the device; for the relativistic loss, different numbers of logits.

@@ -66,10 +66,8 @@ pub(super) fn compared(rows: &[Row], rounds: u32) -> Result<String> {
         let [ours, theirs] =
             [&row.ours, &row.theirs].map(|values| format!("{:.3} {}", median(values), row.unit));
         let Row { peer, workload, what, .. } = row;
-        writeln!(
-            text,
-            "{workload:<11} {what:<28} {ours:>14} {theirs:>14}   {ratio:>5.2} ({least:.2} to {most:.2})  {peer}"
-        )?;
+        let ratios = format!("{ratio:>5.2} ({least:.2} to {most:.2})");
+        writeln!(text, "{workload:<11} {what:<28} {ours:>14} {theirs:>14}   {ratios}  {peer}")?;
     }
     writeln!(
         text,

@@ -119,8 +119,8 @@ impl<'de> Deserializer<'de> for &mut Fields {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
@@ -134,7 +134,8 @@ mod tests {
         assert!(training.contains(&"d-steps") && reporting.contains(&"log-every"));
         assert!(training.iter().all(|key| !reporting.contains(key)));
         let keys = |table: &Table| table.keys().cloned().collect::<Vec<_>>();
-        let text = "seed = 1\n[train]\nkeep = 1\nsteps = 2\n[train.generator]\nlr = 1.0\n[train.health]\nevery = 3\n";
+        let text = "seed = 1\n[train]\nkeep = 1\nsteps = 2\n[train.generator]\nlr = 1.0\n\
+                    [train.health]\nevery = 3\n";
         let mut table: Table = toml::from_str(text).unwrap();
         let reporting = split(&mut table).unwrap();
         assert_eq!(keys(&reporting), ["keep", "health"]);

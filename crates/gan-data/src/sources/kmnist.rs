@@ -1,4 +1,5 @@
-//! Kuzushiji-MNIST: cursive Japanese characters in MNIST's format (Clanuwat et al. 2018, arXiv 1812.01718).
+//! Kuzushiji-MNIST: cursive Japanese characters in MNIST's format (Clanuwat et al. 2018, arXiv
+//! 1812.01718).
 
 use super::{Descriptor, ImageShape};
 use crate::format::Format;

@@ -100,14 +100,17 @@ impl Failure {
     pub fn cause(self) -> &'static str {
         match self {
             Self::ModeCollapse | Self::MissingModes => {
-                "the generator moves to whatever fools the discriminator at the moment, which nothing holds against it \
-                 where the discriminator sees one image at a time and its gradient is not penalised"
+                "the generator moves to whatever fools the discriminator at the moment, which nothing \
+                 holds against it where the discriminator sees one image at a time and its gradient is \
+                 not penalised"
             }
             Self::DiscriminatorWon => {
-                "the discriminator learns faster than the generator: too large, too high an lr, or too few images"
+                "the discriminator learns faster than the generator: too large, too high an lr, or too \
+                 few images"
             }
             Self::VanishingGradients => {
-                "a sure discriminator is flat where the fakes are; with the minimax loss nothing reaches the generator then"
+                "a sure discriminator is flat where the fakes are; with the minimax loss nothing \
+                 reaches the generator then"
             }
             Self::GeneratorFrozen | Self::DiscriminatorFrozen => {
                 "an lr that is next to nothing, or units that are all dead"
@@ -120,8 +123,8 @@ impl Failure {
             }
             Self::Divergence => "too high an lr",
             Self::RangeMismatch => {
-                "pixels in [0, 1] against a generator whose Tanh gives [-1, 1]: the discriminator needs only to look for \
-                 a value below 0"
+                "pixels in [0, 1] against a generator whose Tanh gives [-1, 1]: the discriminator needs \
+                 only to look for a value below 0"
             }
             Self::Memorisation => {
                 "too few training images for the size of the networks, or too many passes over them"
@@ -135,16 +138,18 @@ impl Failure {
         match self {
             Self::ModeCollapse => {
                 "model.generator.activation = \"leaky-relu\" in an MLP, a lower train.generator.lr and \
-                 train.discriminator.lr, train.generator.betas = [0.5, 0.999], train.loss = \"relativistic\" with train.r1 and \
-                 train.r2 (the configuration mnist-fast), or model.discriminator.pack = 2"
+                 train.discriminator.lr, train.generator.betas = [0.5, 0.999], train.loss = \
+                 \"relativistic\" with train.r1 and train.r2 (the configuration mnist-fast), or \
+                 model.discriminator.pack = 2"
             }
             Self::MissingModes => {
-                "train longer first (train.steps, train.epochs); then lower train.generator.lr, or widen \
-                 model.discriminator.widths"
+                "train longer first (train.steps, train.epochs); then lower train.generator.lr, or \
+                 widen model.discriminator.widths"
             }
             Self::DiscriminatorWon => {
-                "model.generator.activation = \"leaky-relu\" in an MLP, a train.discriminator.lr of a half or a quarter of \
-                 train.generator.lr, narrower model.discriminator.widths, train.r1, train.instance-noise, or more data"
+                "model.generator.activation = \"leaky-relu\" in an MLP, a train.discriminator.lr of a \
+                 half or a quarter of train.generator.lr, narrower model.discriminator.widths, \
+                 train.r1, train.instance-noise, or more data"
             }
             Self::VanishingGradients => {
                 "train.loss = \"non-saturating\"; then a lower train.discriminator.lr"
@@ -153,18 +158,22 @@ impl Failure {
                 "raise train.generator.lr (2e-4 is usual), or model.generator.activation = \"leaky-relu\""
             }
             Self::DiscriminatorFrozen => {
-                "raise train.discriminator.lr (2e-4 is usual), or model.discriminator.activation = \"leaky-relu\""
+                "raise train.discriminator.lr (2e-4 is usual), or model.discriminator.activation = \
+                 \"leaky-relu\""
             }
             Self::NonConvergence => {
-                "raise train.generator.lr and train.discriminator.lr (2e-4 is usual), or widen model.generator.widths"
+                "raise train.generator.lr and train.discriminator.lr (2e-4 is usual), or widen \
+                 model.generator.widths"
             }
             Self::Oscillation => {
-                "lower train.generator.lr and train.discriminator.lr, or the first of their betas (0.5 is usual)"
+                "lower train.generator.lr and train.discriminator.lr, or the first of their betas (0.5 \
+                 is usual)"
             }
             Self::Divergence => "lower train.generator.lr and train.discriminator.lr (2e-4 is usual)",
             Self::RangeMismatch => "data.range = \"minus-one-one\"",
             Self::Memorisation => {
-                "use more images, train.augment, narrower model.generator.widths, or stop earlier (train.steps)"
+                "use more images, train.augment, narrower model.generator.widths, or stop earlier \
+                 (train.steps)"
             }
         }
     }

@@ -16,7 +16,8 @@ impl TrainConfig {
             let layers = model.discriminator_layers();
             if let Some(reason) = layers.iter().find_map(Layer::refuses_penalties) {
                 let problem = format!(
-                    "no such penalty on this discriminator: {reason} (model.discriminator.norm = \"none\" and no minibatch-std)"
+                    "no such penalty on this discriminator: {reason} (model.discriminator.norm = \
+                     \"none\" and no minibatch-std)"
                 );
                 return Err(TrainError::config(field, problem));
             }

@@ -63,7 +63,8 @@ impl OptimizerConfig {
             return Err(TrainError::config(
                 format!("{field}.betas"),
                 format!(
-                    "expected [0, {beta2:?}] for rmsprop, which has no first moment, found [{beta1:?}, {beta2:?}]"
+                    "expected [0, {beta2:?}] for rmsprop, which has no first moment, found [{beta1:?}, \
+                     {beta2:?}]"
                 ),
             ));
         }

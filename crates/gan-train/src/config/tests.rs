@@ -30,7 +30,8 @@ fn every_bad_value_is_named_with_what_is_expected() {
     assert!(problem(|c| c.g_steps = 101).starts_with("train.g-steps: "));
     assert_eq!(
         problem(|c| c.generator.optimizer = Algorithm::Rmsprop),
-        "train.generator.betas: expected [0, 0.999] for rmsprop, which has no first moment, found [0.5, 0.999]"
+        "train.generator.betas: expected [0, 0.999] for rmsprop, which has no first moment, found [0.5, \
+         0.999]"
     );
     let schedule = |to| Some(Schedule { to, over_kimg: 1., shape: Shape::Linear, warm_up_kimg: 0. });
     assert_eq!(

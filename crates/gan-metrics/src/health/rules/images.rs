@@ -92,8 +92,8 @@ pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<
         return None;
     }
     let evidence = format!(
-        "in the last {} of {checks} checks the distance to the data was never below {later:.2}, before them never \
-         below {earlier:.2}; one single image has 1, real images have {:.2}",
+        "in the last {} of {checks} checks the distance to the data was never below {later:.2}, before \
+         them never below {earlier:.2}; one single image has 1, real images have {:.2}",
         checks - checks / 2,
         baseline.distance
     );
@@ -109,7 +109,8 @@ pub(super) fn memorisation(_: &Baseline, history: &[Check]) -> Option<Symptom> {
         return None;
     }
     Some(Symptom::now(format!(
-        "{:.0}% of the generated images are nearer to a training image than 99% of the training images are to each other",
+        "{:.0}% of the generated images are nearer to a training image than 99% of the training images \
+         are to each other",
         copied * 100.
     )))
 }

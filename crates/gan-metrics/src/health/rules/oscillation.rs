@@ -30,7 +30,8 @@ fn distances(history: &[Check]) -> Option<Symptom> {
         return None;
     }
     let evidence = format!(
-        "in {checks} checks the distance to the data has gone to and fro {turns} times, between {low:.2} and {high:.2}"
+        "in {checks} checks the distance to the data has gone to and fro {turns} times, between \
+         {low:.2} and {high:.2}"
     );
     Some(Symptom::over(checks, evidence))
 }
@@ -99,8 +100,8 @@ pub(super) fn oscillating_losses(_: &Baseline, history: &[Check]) -> Option<Symp
         return None;
     }
     let evidence = format!(
-        "over {LOSSES} checks the generator's loss, {level:.2} on average, swings by {:.0}% of that; its autocorrelation \
-         is {rhythm:.2}",
+        "over {LOSSES} checks the generator's loss, {level:.2} on average, swings by {:.0}% of that; \
+         its autocorrelation is {rhythm:.2}",
         swing * 100.
     );
     Some(Symptom::over(LOSSES, evidence))

@@ -82,6 +82,7 @@ pub(super) fn vanishing_gradients(_: &Baseline, history: &[Check]) -> Option<Sym
         return None;
     }
     Some(Symptom::now(format!(
-        "the generator's gradient is {gradient:.0e} of its weights and was {largest:.0e}; D(x) is {real:.3}, D(G(z)) {fake:.4}"
+        "the generator's gradient is {gradient:.0e} of its weights and was {largest:.0e}; D(x) is \
+         {real:.3}, D(G(z)) {fake:.4}"
     )))
 }
