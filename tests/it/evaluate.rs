@@ -35,7 +35,7 @@ fn a_run_its_samples_and_their_pictures_are_judged_alike() {
     let table = succeed(at, &["-q", "evaluate", "run", "--count", "200"]);
     for part in [
         "run/generator.safetensors (step 40): 200 images, gray",
-        "copies: sought among 5000 training images of mnist-5k",
+        "copies: searched among 5000 training images of mnist-5k",
         "compared with mnist-5k half of the training images (2500 images)",
         "the floor: 200 of mnist-5k the other half (2500)",
         "mnist-fd",

@@ -126,7 +126,7 @@ pub(crate) fn replay(path: &Path, until: u64) -> Result<Option<Monitor>> {
 /// Text that follows a report without verdicts: whether the run had enough checks for each rule.
 pub(crate) fn patience(monitor: &Monitor) -> String {
     let too_few = |(all, seen)| {
-        format!(" (some verdicts need {all} at 500 steps' distance or more, this run has {seen})")
+        format!(" (some verdicts need {all} checks at least 500 steps apart; this run has {seen})")
     };
     monitor.patience().map(too_few).unwrap_or_default()
 }

@@ -147,7 +147,7 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     if data.name != own && data.limit.take().is_some() {
         // The run's limit says which of the embedded digits it was trained on. That information is
         // lost with other data.
-        tracing::warn!("the run was trained on some of {own}'s images: copies are not sought among these");
+        tracing::warn!("the run was trained on some of {own}'s images: copies are not searched among these");
     }
     Ok(data)
 }

@@ -15,7 +15,7 @@ pub(super) fn of(report: &Report) -> Result<String> {
     writeln!(text, "compared with {} ({} images)", reference.name, reference.count)?;
     writeln!(text, "the floor: {} of {} ({})", floor.count, held_out.name, held_out.count)?;
     if generated.memorisation.is_some() {
-        writeln!(text, "copies: sought among {} training images of {}", trained.count, trained.name)?;
+        writeln!(text, "copies: searched among {} training images of {}", trained.count, trained.name)?;
     }
     writeln!(text)?;
 
@@ -25,36 +25,36 @@ pub(super) fn of(report: &Report) -> Result<String> {
     };
     row(&format!("{features}-fd"), &|e| format!("{:.2}", e.frechet_distance), "lower is better")?;
     let kid = |e: &Evaluation| format!("{:.3} +- {:.3}", e.kid.mean, e.kid.deviation);
-    row("kid", &kid, "lower is better; over subsets")?;
+    row("kid", &kid, "lower is better; mean and deviation of 100 subsets")?;
     row("classifier score", &|e| format!("{:.3}", e.classifier_score), "higher is better")?;
     row("precision", &|e| format!("{:.3}", e.precision), "images that look real")?;
-    row("recall", &|e| format!("{:.3}", e.recall), "of the real images, how many could be drawn")?;
-    row("density", &|e| format!("{:.3}", e.density), "as precision, outliers count less")?;
-    row("coverage", &|e| format!("{:.3}", e.coverage), "as recall, outliers count less")?;
+    row("recall", &|e| format!("{:.3}", e.recall), "real images that it could draw")?;
+    row("density", &|e| format!("{:.3}", e.density), "like precision; outliers count less")?;
+    row("coverage", &|e| format!("{:.3}", e.coverage), "like recall; outliers count less")?;
     let covered = |e: &Evaluation| format!("{} of {}", e.classes.covered, e.classes.of);
-    row("classes", &covered, "with a tenth of their share or more")?;
-    row("class KL", &|e| format!("{:.4}", e.classes.kl), "0 where shares are the data's")?;
+    row("classes", &covered, "that have a tenth of their share or more")?;
+    row("class KL", &|e| format!("{:.4}", e.classes.kl), "0: the same shares as the data")?;
     if generated.accuracy.is_some() {
         let overall = |e: &Evaluation| e.accuracy.as_ref().map_or(String::new(), |a| percent(a.overall));
-        row("class accuracy", &overall, "images that are of the class they were asked to be")?;
+        row("class accuracy", &overall, "images that show the class that was asked for")?;
     }
     if generated.modes.is_some() {
         let covered =
             |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{} of {}", m.covered, m.of));
-        row("modes", &covered, "of three digits, with an image or more")?;
+        row("modes", &covered, "triples of digits that were drawn")?;
         let kl = |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{:.4}", m.kl));
         row(
             "mode KL",
             &kl,
-            &format!("0 where all are as frequent; {:.4} of it is chance", chance(generated)),
+            &format!("0: all equally often; chance alone gives {:.4}", chance(generated)),
         )?;
     }
     if generated.memorisation.is_some() {
         let median = |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.3}", m.median));
-        row("nearest training image", &median, "median distance; much less than the floor's: copies")?;
+        row("nearest training image", &median, "median distance; far below the floor: copies")?;
         let copied =
             |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.1}%", m.copied * 100.));
-        row("copied", &copied, "nearer to one than 99% of others are")?;
+        row("copied", &copied, "nearer to a training image than 99% of real ones")?;
     }
 
     writeln!(text, "\n{:26}{:>COLUMN$} {:>COLUMN$}", "share of class", "generated", "floor")?;
