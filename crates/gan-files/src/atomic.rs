@@ -1,16 +1,12 @@
-//! How a file is written: beside its place, then flushed, then renamed. At last the directory is
-//! flushed.
-//!
-//! Every write, flush and rename of a file is made here. So one place decides what happens if one
-//! of them fails.
+//! How a file is written: under another name in the same directory, then flushed, then renamed. At
+//! last the directory is flushed.
 
+use crate::directory::{UNFINISHED, sync_directory};
 use crate::error::{FileError, Result};
+use crate::fault::{Operation, point};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
-
-/// The names of unfinished files begin with this. A crash can leave such files.
-pub const UNFINISHED: &str = ".tmp-";
 
 /// Writes a whole file with [`AtomicFile`].
 ///
@@ -27,7 +23,22 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<Unfinished>,
+}
+
+/// The file under its other name.
+#[derive(Debug)]
+struct Unfinished(NamedTempFile);
+
+impl Write for Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        point(Operation::Write, self.0.path())?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 impl AtomicFile {
@@ -42,7 +53,8 @@ impl AtomicFile {
         // the umask restricts it.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(directory(path)).map_err(|e| FileError::new(path, e))?;
+        let file = point(Operation::Create, path).and_then(|()| builder.tempfile_in(directory(path)));
+        let file = Unfinished(file.map_err(|e| FileError::new(path, e))?);
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }
 
@@ -54,8 +66,9 @@ impl AtomicFile {
     pub fn commit(self) -> Result<()> {
         let Self { path, file } = self;
         let at = |e| FileError::new(&path, e);
-        let file = file.into_inner().map_err(|e| at(e.into_error()))?;
-        file.as_file().sync_all().map_err(at)?;
+        let Unfinished(file) = file.into_inner().map_err(|e| at(e.into_error()))?;
+        point(Operation::Flush, &path).and_then(|()| file.as_file().sync_all()).map_err(at)?;
+        point(Operation::Rename, &path).map_err(at)?;
         file.persist(&path).map_err(|e| at(e.error))?;
         sync_directory(directory(&path))
     }
@@ -72,21 +85,8 @@ impl Write for AtomicFile {
 }
 
 /// The parent of a bare file name is the empty path, which cannot be opened.
-fn directory(path: &Path) -> &Path {
+pub(crate) fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes renames in a directory survive a power failure, if the system can do this.
-///
-/// # Errors
-/// A directory that cannot be opened or flushed.
-pub fn sync_directory(directory: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let flushed = std::fs::File::open(directory).and_then(|directory| directory.sync_all());
-        flushed.map_err(|e| FileError::new(directory, e))
-    } else {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

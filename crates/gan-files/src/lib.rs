@@ -1,9 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod append;
 mod atomic;
+mod directory;
 mod error;
+mod fault;
+mod read;
+mod seal;
 mod sha256;
 
-pub use atomic::{AtomicFile, UNFINISHED, sync_directory, write_atomically};
+pub use append::Appender;
+pub use atomic::{AtomicFile, write_atomically};
+pub use directory::{
+    UnfinishedDirectory, create_directory, entries, is_unfinished, remove_directory, remove_file, sweep,
+    sync_directory,
+};
 pub use error::{FileError, Result};
+pub use read::{check_own, read};
+pub use seal::{is_sealed, seal};
 pub use sha256::{Sha256, sha256};

@@ -58,8 +58,4 @@ impl ModelError {
     pub fn file(path: &std::path::Path, problem: impl ToString) -> Self {
         Self::File { path: path.to_owned(), problem: problem.to_string() }
     }
-
-    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
-    }
 }

@@ -80,9 +80,9 @@ pub fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>, description: O
 /// Reads every tensor of a file to the CPU, and the description if there is one.
 ///
 /// # Errors
-/// A file that is missing, truncated or not safetensors.
+/// A file that is missing, truncated or not safetensors; a path that is not a regular file.
 pub fn read_tensors(path: &Path) -> Result<(HashMap<String, Tensor>, Option<String>)> {
-    parse_tensors(path, &std::fs::read(path).map_err(|e| ModelError::io(path, e))?)
+    parse_tensors(path, &gan_files::read(path)?)
 }
 
 /// [`read_tensors`] for the bytes of a file. Errors call the file `path`.

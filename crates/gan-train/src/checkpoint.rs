@@ -3,9 +3,9 @@
 //!
 //! A checkpoint is a directory `step-00001000` with `generator.safetensors`,
 //! `discriminator.safetensors`, `optimizer.safetensors`, `ema.safetensors` if there is an average,
-//! and `state.json`, which lists the SHA-256 of the others. It is written under another name,
-//! flushed to the disk, and then renamed. It holds no random state, because noise and batches are
-//! pure functions of the seed and the step.
+//! and `state.json`, which lists the SHA-256 of the others and has a checksum of its own. It is
+//! written under another name, flushed to the disk, and then renamed. It holds no random state,
+//! because noise and batches are pure functions of the seed and the step.
 
 mod directory;
 
@@ -14,7 +14,7 @@ use crate::ema::Ema;
 use crate::error::{Result, TrainError};
 use crate::trainer::Trainer;
 use candle_core::{Device, Tensor};
-use gan_files::{UNFINISHED, sync_directory, write_atomically};
+use gan_files::{UnfinishedDirectory, create_directory, is_sealed, remove_directory, seal, write_atomically};
 use gan_models::{Discriminator, Generator, ModelConfig, Provenance, read_tensors, write_tensors};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,12 +26,15 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 /// This file exists only if the configuration has an average.
 const EMA: &str = "ema.safetensors";
 const STATE: &str = "state.json";
-const FORMAT: u32 = 1;
-pub use directory::{go_back, newest, newest_until, prune, step_of};
+/// The names of the files in a checkpoint.
+const FILES: [&str; 5] = [GENERATOR, DISCRIMINATOR, OPTIMIZER, EMA, STATE];
+/// The second format has a checksum in `state.json`.
+const FORMAT: u32 = 2;
+
+pub use directory::{Retention, foreign, go_back, newest, newest_until, prune, step_of};
 
 /// The content of a checkpoint beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct State {
     format: u32,
     /// Number of steps done.
@@ -60,19 +63,15 @@ pub fn save(
     notes: serde_json::Value,
 ) -> Result<PathBuf> {
     trainer.check_finite()?;
-    let place = directory.join(format!("step-{:08}", trainer.steps_done()));
-    let io = |e| TrainError::io(&place, e);
-    std::fs::create_dir_all(directory).map_err(io)?;
-    let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(directory).map_err(io)?;
+    let place = directory.join(directory::name(trainer.steps_done()));
+    create_directory(directory)?;
+    let unfinished = UnfinishedDirectory::beside(&place)?;
     write(unfinished.path(), trainer, provenance, settings, seconds, notes)?;
-    // A damaged directory from before a resume may have this name.
-    if place.exists() {
-        std::fs::remove_dir_all(&place).map_err(io)?;
+    // A damaged checkpoint from before a resume may have this name.
+    if directory::is_ours(&place)? {
+        remove_directory(&place)?;
     }
-    std::fs::rename(unfinished.path(), &place).map_err(io)?;
-    // It was renamed, so the guard has nothing to delete.
-    let _ = unfinished.keep();
-    sync_directory(directory)?;
+    unfinished.commit(&place)?;
     Ok(place)
 }
 
@@ -165,16 +164,33 @@ fn write(
 fn write_state(directory: &Path, state: &State) -> Result<()> {
     let path = directory.join(STATE);
     let json = serde_json::to_vec_pretty(state).map_err(|e| TrainError::checkpoint(&path, e))?;
-    Ok(write_atomically(&path, &json)?)
+    Ok(write_atomically(&path, &seal(&json))?)
 }
 
-/// Reads `state.json` and checks every file against it.
+/// Reads `state.json`, and checks it and every file in its list.
 fn read_state(directory: &Path) -> Result<State> {
+    /// The field that every format has.
+    #[derive(Deserialize)]
+    struct Formatted {
+        format: u32,
+    }
     let path = directory.join(STATE);
-    let json = std::fs::read(&path).map_err(|e| TrainError::io(&path, e))?;
+    let json = gan_files::read(&path)?;
+    let is_whole = is_sealed(&json);
+    if let Ok(Formatted { format }) = serde_json::from_slice(&json)
+        && format != FORMAT
+        // The first format has no checksum. Any other damaged file says nothing about its format.
+        && (is_whole || format == 1)
+    {
+        return Err(TrainError::Format { path, expected: FORMAT, found: format });
+    }
+    if !is_whole {
+        return Err(TrainError::checkpoint(&path, "damaged: its checksum does not fit"));
+    }
     let state: State = serde_json::from_slice(&json).map_err(|e| TrainError::checkpoint(&path, e))?;
-    if state.format != FORMAT {
-        return Err(TrainError::Format { path, expected: FORMAT, found: state.format });
+    if step_of(directory) != Some(state.step) {
+        let problem = format!("a checkpoint of step {}, in a directory of another name", state.step);
+        return Err(TrainError::checkpoint(&path, problem));
     }
     let all =
         [GENERATOR, DISCRIMINATOR, OPTIMIZER].into_iter().chain(state.files.get_key_value(EMA).map(|_| EMA));
@@ -209,6 +225,5 @@ fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, 
 }
 
 fn sha256(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|e| TrainError::io(path, e))?;
-    Ok(gan_files::sha256(&[&bytes]))
+    Ok(gan_files::sha256(&[&gan_files::read(path)?]))
 }

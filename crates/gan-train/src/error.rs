@@ -108,10 +108,6 @@ impl TrainError {
         Self::Observer(error.into())
     }
 
-    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
-    }
-
     pub(crate) fn checkpoint(path: &Path, problem: impl ToString) -> Self {
         Self::Checkpoint { path: path.to_owned(), problem: problem.to_string() }
     }

@@ -41,7 +41,7 @@ fn trainer(seed: u64) -> Trainer {
 fn save(directory: &Path, trainer: &Trainer, keep: usize) -> std::path::PathBuf {
     let (provenance, notes) = (Provenance::default(), Value::from("note"));
     let saved = checkpoint::save(directory, trainer, &provenance, &BTreeMap::new(), 1.5, notes).unwrap();
-    checkpoint::prune(&saved, keep, &[]).unwrap();
+    checkpoint::prune(&saved, &retention(keep, &[])).unwrap();
     saved
 }
 
@@ -130,4 +130,8 @@ fn numbers_that_left_the_finite_are_named_and_never_saved() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     let error = trainer.step(batch(0).unwrap()).unwrap_err().to_string();
     assert!(error.contains("the first broken tensor is generator model.3.weight"), "{error}");
+}
+
+fn retention(last: usize, ways_back: &[u64]) -> checkpoint::Retention<'_> {
+    checkpoint::Retention { last, ways_back, is_regular: &|_| true }
 }
