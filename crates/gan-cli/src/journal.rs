@@ -1,70 +1,85 @@
-//! The file `metrics.jsonl`: one JSON object per line. Each has the `step` at which it was written.
+//! The file `metrics.jsonl`: one JSON object per line. Each has the `step` at which it was written,
+//! and a checksum.
 
-use anyhow::{Context, Result};
-use gan_files::write_atomically;
+use anyhow::{Result, bail};
+use gan_files::{Appender, FileError, is_sealed, seal, write_atomically};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// The file of a run that is training.
 #[derive(Debug)]
-pub(crate) struct Journal {
-    path: PathBuf,
-    file: File,
-}
+pub(crate) struct Journal(Appender);
 
 impl Journal {
     /// Opens the file to continue after `step` steps. It drops later lines, because their work was
     /// lost.
     pub(crate) fn open(path: &Path, step: u64) -> Result<Self> {
-        let at = || path.display().to_string();
-        cut(path, step, &[]).with_context(at)?;
-        let file = OpenOptions::new().create(true).append(true).open(path).with_context(at)?;
-        Ok(Self { path: path.to_owned(), file })
+        cut(path, step, &[])?;
+        Ok(Self(Appender::open(path)?))
     }
 
-    /// Appends a line.
+    /// Appends a line. It is on the disk before a later checkpoint is. Otherwise it could be missing
+    /// in a resume after a power failure. A kill leaves whole lines, or one partial line that a
+    /// resume drops.
     pub(crate) fn append(&self, line: &impl Serialize) -> Result<()> {
-        let at = || self.path.display().to_string();
-        let text = to_text(line)?;
-        // This is one write, so a kill leaves whole lines, or one partial line that a resume drops.
-        (&self.file).write_all(&text).with_context(at)?;
-        // The line must be on the disk before a later checkpoint is. Otherwise it could be missing
-        // in a resume after a power failure.
-        self.file.sync_data().with_context(at)
+        Ok(self.0.append(&to_text(line)?)?)
     }
 
     /// Drops the lines after `step` and appends one, in one atomic write. A crash leaves either all
     /// the old lines or all the new ones.
     pub(crate) fn rewind(path: &Path, step: u64, line: &impl Serialize) -> Result<()> {
-        cut(path, step, &to_text(line)?).with_context(|| path.display().to_string())
+        cut(path, step, &to_text(line)?)
     }
 }
 
-/// The lines that are a `T`, in order. Other lines are skipped. Without the file there are none.
+/// The whole lines that are a `T`, in order. Other lines are skipped. Without the file there are
+/// none.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    match std::fs::read(path) {
-        Ok(bytes) => {
-            Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|l| serde_json::from_str(l).ok()).collect())
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(vec![]),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    let bytes = bytes(path)?;
+    let whole = lines(&bytes).filter(|line| is_sealed(line));
+    Ok(whole.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+/// Checks the file of a run that is about to continue. Its records decide what a resume deletes, so
+/// nothing is done on the word of a damaged one. Only the last line may be partial.
+///
+/// # Errors
+/// The number of the first damaged line.
+pub(crate) fn check(path: &Path) -> Result<()> {
+    let bytes = bytes(path)?;
+    let is_damaged = |line: &[u8]| line.ends_with(b"\n") && !is_sealed(line);
+    match lines(&bytes).position(is_damaged) {
+        None => Ok(()),
+        Some(index) => bail!(
+            "{}: line {} is damaged: its checksum does not fit; delete the line to go on without it",
+            path.display(),
+            index + 1
+        ),
     }
+}
+
+/// Number of damaged lines.
+pub(crate) fn damaged(path: &Path) -> Result<usize> {
+    Ok(lines(&bytes(path)?).filter(|line| !is_sealed(line)).count())
 }
 
 fn to_text(line: &impl Serialize) -> Result<Vec<u8>> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    Ok(text)
+    Ok([&seal(&serde_json::to_vec(line)?), &b"\n"[..]].concat())
 }
 
-/// Number of lines that are not JSON. The run must not be training.
-pub(crate) fn damaged(path: &Path) -> Result<usize> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).count())
+/// The content of the file. It is empty if there is none.
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    match gan_files::read(path) {
+        Err(FileError { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(vec![]),
+        read => Ok(read?),
+    }
+}
+
+/// The lines with their ends.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n')
 }
 
 /// Keeps the lines up to `step`, and appends `more`.
@@ -74,19 +89,14 @@ fn cut(path: &Path, step: u64, more: &[u8]) -> Result<()> {
     struct Dated {
         step: u64,
     }
-    // Only a crash can leave bytes that are not text, and only in the last line.
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => vec![],
-        Err(error) => return Err(error.into()),
+    let bytes = bytes(path)?;
+    let is_kept = |line: &&[u8]| {
+        line.ends_with(b"\n")
+            && is_sealed(line)
+            && serde_json::from_slice::<Dated>(line).is_ok_and(|line| line.step <= step)
     };
-    let text = String::from_utf8_lossy(&bytes);
-    let kept: String = text
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-        .filter(|line| serde_json::from_str::<Dated>(line).is_ok_and(|line| line.step <= step))
-        .collect();
-    let kept = [kept.as_bytes(), more].concat();
+    let kept: Vec<&[u8]> = lines(&bytes).filter(is_kept).collect();
+    let kept = [&kept.concat(), more].concat();
     if kept != bytes {
         write_atomically(path, &kept)?;
     }
@@ -96,23 +106,28 @@ fn cut(path: &Path, step: u64, more: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    /// Lines with checksums.
+    fn text(lines: &[serde_json::Value]) -> Vec<u8> {
+        lines.iter().flat_map(|line| to_text(line).unwrap()).collect()
+    }
 
     #[test]
     fn lines_of_lost_work_and_half_lines_are_cut() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.jsonl");
         cut(&path, 3, &[]).unwrap();
-        std::fs::write(&path, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":6}\n{\"st").unwrap();
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes.extend([0xff, 0, 0xfe]);
+        let mut bytes = text(&[json!({"step": 2, "x": 1}), json!({"step": 4}), json!({"step": 6})]);
+        bytes.extend(b"{\"st\xff\0\xfe");
         std::fs::write(&path, bytes).unwrap();
+        check(&path).unwrap();
         let journal = Journal::open(&path, 4).unwrap();
-        journal.append(&serde_json::json!({"step": 5, "x": 2})).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"step\":5,\"x\":2}\n");
-        Journal::rewind(&path, 2, &serde_json::json!({"step": 2, "x": 9})).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{\"step\":2,\"x\":1}\n{\"step\":2,\"x\":9}\n");
+        journal.append(&json!({"step": 5, "x": 2})).unwrap();
+        let lines = [json!({"step": 2, "x": 1}), json!({"step": 4}), json!({"step": 5, "x": 2})];
+        assert_eq!(std::fs::read(&path).unwrap(), text(&lines));
+        Journal::rewind(&path, 2, &json!({"step": 2, "x": 9})).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), text(&[lines[0].clone(), json!({"step": 2, "x": 9})]));
     }
 
     #[test]
@@ -124,7 +139,28 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.jsonl");
         assert_eq!(read::<X>(&path).unwrap(), []);
-        std::fs::write(&path, "{\"step\":2,\"x\":1}\n{\"step\":4}\n{\"x\":3}\n{\"st").unwrap();
+        let mut bytes = text(&[json!({"step": 2, "x": 1}), json!({"step": 4}), json!({"x": 3})]);
+        bytes.extend(b"{\"x\":4}\n{\"st");
+        std::fs::write(&path, bytes).unwrap();
         assert_eq!(read::<X>(&path).unwrap(), [X { x: 1 }, X { x: 3 }]);
+        assert_eq!(damaged(&path).unwrap(), 2);
+    }
+
+    #[test]
+    fn every_changed_bit_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        let whole = text(&[json!({"step": 2, "x": 1.5}), json!({"step": 4}), json!({"step": 6})]);
+        std::fs::write(&path, &whole).unwrap();
+        check(&path).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // Without its end, the last line is a partial one.
+            if bit / 8 + 1 < whole.len() {
+                std::fs::write(&path, &bytes).unwrap();
+                assert!(check(&path).unwrap_err().to_string().contains("metrics.jsonl: line "), "{bit}");
+            }
+        }
     }
 }

@@ -141,6 +141,18 @@ pub(crate) fn has_acted(path: &Path, acted: Acted, step: u64) -> Result<bool> {
     Ok(journal::read::<ActedLine>(path)?.iter().any(|line| line.acted == acted && line.step == step))
 }
 
+/// Whether the evaluation after this step is recorded.
+pub(crate) fn has_evaluated(path: &Path, step: u64) -> Result<bool> {
+    /// The part of [`EvaluationLine`] that every version has.
+    #[derive(Deserialize)]
+    struct Evaluated {
+        step: u64,
+        #[serde(rename = "evaluate")]
+        _evaluate: serde::de::IgnoredAny,
+    }
+    Ok(journal::read::<Evaluated>(path)?.iter().any(|line| line.step == step))
+}
+
 /// All recorded verdicts.
 pub(crate) fn verdicts(path: &Path) -> Result<Vec<Verdict>> {
     Ok(journal::read::<VerdictLine>(path)?.into_iter().map(|line| line.verdict).collect())

@@ -2,8 +2,10 @@
 
 use crate::exit::usage;
 use anyhow::{Context, Result};
+use gan_files::{check_own, create_directory, entries, is_sealed, remove_file, sha256, sweep};
+use gan_train::checkpoint;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// A run's directory. Only this process may write to it.
@@ -17,32 +19,74 @@ pub(crate) struct RunDir {
 impl RunDir {
     /// Creates the directory of a new run.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        if is_run(path) {
-            return Err(usage(format!(
-                "{} already holds a run: --resume goes on with it, another --out starts afresh",
-                path.display()
-            )));
+        check_new(path)?;
+        let run = Self::lock(path)?.ok_or_else(|| busy(path))?;
+        // Another process may have made a run since the check.
+        check_new(path)?;
+        run.prepare()
+    }
+
+    /// Creates the first of `runs/NAME`, `runs/NAME-2`, ... that nobody uses.
+    pub(crate) fn create_numbered(name: &str) -> Result<Self> {
+        for path in numbered(name).filter(|path| check_new(path).is_ok()) {
+            // Another process may have taken it since the check.
+            if let Some(run) = Self::lock(&path)?.filter(|_| check_new(&path).is_ok()) {
+                return run.prepare();
+            }
         }
-        Self::open(path)
+        Err(usage(format!("no number is left for runs/{name}")))
     }
 
     /// Opens the directory of a run to continue, and creates what is missing.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let at = || path.display().to_string();
-        std::fs::create_dir_all(path.join("samples")).with_context(at)?;
-        std::fs::create_dir_all(path.join("checkpoints")).with_context(at)?;
-        let lock = File::create(path.join(".lock")).with_context(at)?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                return Err(usage(format!("{} is being trained by another process", path.display())));
-            }
+        if !is_run(path) {
+            check_new(path)?;
+        }
+        Self::lock(path)?.ok_or_else(|| busy(path))?.prepare()
+    }
+
+    /// Locks the directory. `None` if another process has locked it.
+    fn lock(path: &Path) -> Result<Option<Self>> {
+        create_directory(path)?;
+        let file = path.join(".lock");
+        check_own(&file).map_err(not_own)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+        let lock = lock.with_context(|| file.display().to_string())?;
+        Ok(match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => None,
             // Training is still possible on a file system without locks.
-            Ok(()) | Err(TryLockError::Error(_)) => (),
+            Ok(()) | Err(TryLockError::Error(_)) => Some(Self { path: path.to_owned(), _lock: lock }),
+        })
+    }
+
+    /// Checks that the run's files are its own, creates the directories that are missing, and
+    /// deletes unfinished files, which an earlier process was writing when it was killed.
+    fn prepare(self) -> Result<Self> {
+        for file in [self.config(), self.metrics(), self.generator(), self.ema()] {
+            check_own(&file).map_err(not_own)?;
         }
-        for directory in [path.to_owned(), path.join("samples"), path.join(BEST)] {
-            sweep(&directory).with_context(at)?;
+        let directories = [self.path.join("samples"), self.checkpoints(), self.best()];
+        for directory in &directories {
+            if std::fs::symlink_metadata(directory).is_ok_and(|found| !found.is_dir()) {
+                let problem = "expected a directory, found a file or a symbolic link";
+                return Err(usage(format!("{}: {problem}: {OUTSIDE}", directory.display())));
+            }
         }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        if let Some(path) = checkpoint::foreign(&self.checkpoints())? {
+            return Err(usage(format!(
+                "{}: not a checkpoint of this program: move it away, or choose another --out",
+                path.display()
+            )));
+        }
+        let [samples, checkpoints, best] = directories;
+        create_directory(&samples)?;
+        create_directory(&checkpoints)?;
+        let swept =
+            [self.path.clone(), samples, checkpoints].into_iter().chain(best.exists().then_some(best));
+        for directory in swept {
+            sweep(&directory)?;
+        }
+        Ok(self)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -83,34 +127,52 @@ impl RunDir {
     /// Deletes the grids and the best generator of steps after `step`, because a rollback undoes
     /// that part of the run.
     pub(crate) fn forget_after(&self, step: u64) -> Result<()> {
-        let at = || self.path.display().to_string();
-        for entry in std::fs::read_dir(self.path.join("samples")).with_context(at)? {
-            let path = entry.with_context(at)?.path();
+        for path in entries(&self.path.join("samples"))? {
             let drawn = path.file_stem().and_then(|stem| stem.to_str()?.strip_prefix("step-")?.parse().ok());
-            if drawn.is_some_and(|drawn: u64| drawn > step) {
-                std::fs::remove_file(&path).with_context(at)?;
+            if drawn.is_some_and(|drawn| drawn > step && self.samples(drawn) == path) {
+                remove_file(&path)?;
             }
         }
-        if best(&self.path).is_some_and(|best| best.step > step) {
-            std::fs::remove_dir_all(self.best()).with_context(at)?;
+        let record = best_record(&self.best());
+        if read_best(&record).is_ok_and(|best| best.step > step) {
+            remove_file(&generator(&self.best()))?;
+            remove_file(&record)?;
         }
         Ok(())
     }
 }
 
-/// Deletes partial files, which an earlier process was writing when it was killed.
-fn sweep(directory: &Path) -> std::io::Result<()> {
-    if !directory.exists() {
-        return Ok(());
+/// Why a run does not use links.
+const OUTSIDE: &str = "a run writes and deletes files, so it follows no links out of its directory";
+
+fn not_own(error: gan_files::FileError) -> anyhow::Error {
+    usage(format!("{error}: {OUTSIDE}"))
+}
+
+fn busy(path: &Path) -> anyhow::Error {
+    usage(format!("{} is being trained by another process", path.display()))
+}
+
+/// Refuses a directory for a new run in which there are files that a run would write over or
+/// delete.
+fn check_new(path: &Path) -> Result<()> {
+    if is_run(path) {
+        return Err(usage(format!(
+            "{} already holds a run: --resume goes on with it, another --out starts afresh",
+            path.display()
+        )));
     }
-    for entry in std::fs::read_dir(directory)? {
-        let (name, path) = entry.map(|entry| (entry.file_name(), entry.path()))?;
-        let name = name.to_string_lossy();
-        if name.starts_with(gan_files::UNFINISHED) {
-            std::fs::remove_file(path)?;
-        }
+    let is_there = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok();
+    let is_filled = |path: &PathBuf| std::fs::read_dir(path).is_ok_and(|mut files| files.next().is_some());
+    let directories = ["checkpoints", "samples", BEST].map(|name| path.join(name));
+    let found = Some(ema(path)).filter(is_there).or_else(|| directories.into_iter().find(is_filled));
+    match found {
+        None => Ok(()),
+        Some(found) => Err(usage(format!(
+            "{} is there, but no config.toml of a run: a run would write over it; choose another --out",
+            found.display()
+        ))),
     }
-    Ok(())
 }
 
 /// The directory, inside a run, of the generator with the smallest distance to the data.
@@ -125,20 +187,31 @@ pub(crate) struct Best {
     /// features cannot be compared.
     pub(crate) count: usize,
     pub(crate) features: Option<PathBuf>,
+    /// SHA-256 of the generator's file.
+    pub(crate) sha256: String,
 }
 
-/// The best generator of the run at `path`, if the run was evaluated and the record is readable.
+/// The best generator of the run at `path`, if the run was evaluated and its files are whole.
 pub(crate) fn best(path: &Path) -> Option<Best> {
-    let path = best_record(&path.join(BEST));
-    let read = std::fs::read(&path).map_err(anyhow::Error::new);
-    match read.and_then(|json| Ok(serde_json::from_slice(&json)?)) {
-        Ok(best) => Some(best),
-        Err(_) if !path.exists() => None,
-        Err(error) => {
-            tracing::warn!("passing over {}: {error}", path.display());
-            None
-        }
+    let directory = path.join(BEST);
+    let (record, weights) = (best_record(&directory), generator(&directory));
+    if !record.exists() {
+        return None;
     }
+    let read = || {
+        let best = read_best(&record)?;
+        // A crash between the two writes leaves an old record beside new weights.
+        anyhow::ensure!(sha256(&[&gan_files::read(&weights)?]) == best.sha256, "it is of another generator");
+        Ok(best)
+    };
+    let passed = |error| tracing::warn!("passing over {}: {error}", record.display());
+    read().map_err(passed).ok()
+}
+
+fn read_best(record: &Path) -> Result<Best> {
+    let json = gan_files::read(record)?;
+    anyhow::ensure!(is_sealed(&json), "its checksum does not fit");
+    Ok(serde_json::from_slice(&json)?)
 }
 
 /// The file of [`Best`] in its directory.
@@ -149,13 +222,12 @@ pub(crate) fn best_record(directory: &Path) -> PathBuf {
 /// The generator to draw from: the run's best if there is one, else its average if there is one,
 /// else its last.
 pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
-    let file = generator(&path.join(BEST));
-    match best(path).filter(|_| file.exists()) {
+    match best(path) {
         Some(Best { step, frechet_distance, count, .. }) => {
             tracing::info!(
                 "the run's best generator: step {step}, distance {frechet_distance:.2} over {count} images"
             );
-            file
+            generator(&path.join(BEST))
         }
         None if ema(path).exists() => ema(path),
         None => generator(path),
@@ -180,11 +252,6 @@ pub(crate) fn generator(path: &Path) -> PathBuf {
 /// The averaged generator of the run at `path`.
 fn ema(path: &Path) -> PathBuf {
     path.join("ema.safetensors")
-}
-
-/// The first of `runs/NAME`, `runs/NAME-2`, ... that contains no run.
-pub(crate) fn next_free(name: &str) -> PathBuf {
-    numbered(name).find(|path| !is_run(path)).unwrap_or_default()
 }
 
 /// The last of `runs/NAME`, `runs/NAME-2`, ... that contains a run. If none does, `runs/NAME`.

@@ -1,6 +1,6 @@
 //! `gan-cli diagnose`.
 
-use super::program;
+use super::{program, quoted};
 use crate::args;
 use crate::exit::{End, usage};
 use crate::journal;
@@ -82,9 +82,9 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
     Ok(End::Done)
 }
 
-fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
+fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
     let mut text = String::new();
-    let (run, checks) = (run.display(), report.checks);
+    let (run, checks) = (path.display(), report.checks);
     if let Some(Rollback { from, verdict, lr_g, lr_d }) = &report.rollback {
         writeln!(
             text,
@@ -99,7 +99,7 @@ fn describe(run: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String
         0 => {
             let patience = records::patience(monitor);
             writeln!(text, "{run}: no verdict in {checks} checks up to step {}{patience}", report.step)?;
-            writeln!(text, "how good it is: {} evaluate {run}", program())?;
+            writeln!(text, "how good it is: {} evaluate {}", program(), quoted(path))?;
         }
         1 => writeln!(text, "{run}: 1 verdict in {checks} checks up to step {}", report.step)?,
         n => writeln!(text, "{run}: {n} verdicts in {checks} checks up to step {}", report.step)?,

@@ -9,9 +9,39 @@ pub(crate) mod sample;
 pub(crate) mod train;
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// The name by which the user called this program, so that hints can be pasted. `cargo xtask`
 /// passes its own name.
 fn program() -> Cow<'static, str> {
     std::env::var("GAN_PROGRAM").map_or(Cow::Borrowed("gan-cli"), Cow::Owned)
+}
+
+/// The path as a shell takes it, so that hints can be pasted.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain =
+        |c: char| c.is_alphanumeric() || "/._-+,@%".contains(c) || (cfg!(windows) && "\\:".contains(c));
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_can_be_pasted() {
+        for (path, expected) in [
+            ("runs/a-2", "runs/a-2"),
+            ("my runs/a", "'my runs/a'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
 }

@@ -1,17 +1,19 @@
 //! `gan-cli train`.
 
-use super::program;
+use super::{program, quoted};
 use crate::args;
 use crate::config::{Config, check_labels};
-use crate::device;
 use crate::exit::{End, usage};
 use crate::judge::Judges;
 use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
 use crate::run_dir::{self, RunDir};
+use crate::{device, journal};
 use anyhow::{Context, Result};
-use gan_data::{Batches, BatchesConfig, LastBatch, Split};
-use gan_train::{Outcome, Trainer, checkpoint};
+use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Split};
+use gan_train::{Outcome, TrainError, Trainer, checkpoint};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 const DEFAULT_CONFIG: &str = "mnist-5k";
@@ -19,28 +21,32 @@ const DEFAULT_CONFIG: &str = "mnist-5k";
 pub(crate) fn run(args: &args::Train) -> Result<End> {
     let interrupt = Interrupt::install()?;
     let device = device::open(&args.device.device)?;
-    let (path, file) = locate(args)?;
-    let held = if args.resume && path.exists() { Some(RunDir::open(&path)?) } else { None };
-    if let Some(run) = &held {
-        rollback::finish(run)?;
-    }
-    let config = configuration(args, &file)?;
-    let newest = match &held {
-        Some(run) => checkpoint::newest(&run.checkpoints())?,
-        None => None,
+    let (place, file) = locate(args)?;
+    let held = match &place {
+        Place::Of(path) if args.resume && path.exists() => Some(RunDir::open(path)?),
+        Place::Of(_) | Place::Numbered(_) => None,
     };
+    let newest = held.as_ref().map(state_to_continue).transpose()?.flatten();
+    let config = configuration(args, &file)?;
     if let Some(newest) = &newest {
         // This check comes before the data are read. A changed key is the more helpful error if the
         // data are missing too.
         checkpoint::check(newest, &config.settings()?)?;
     }
     let batches = batches(&config, &file)?;
-    let fingerprint = batches.dataset().fingerprint();
+    let fingerprint = fingerprint(batches.dataset());
+    if let Some(newest) = &newest {
+        check_data(newest, &fingerprint, &batches)?;
+    }
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
-    let judges = Judges::of(&config)?;
+    let judges = Judges::of(&config)?.map(Arc::new);
 
     // Nothing is written before everything that the command needs has been found.
-    let run = held.map_or_else(|| RunDir::create(&path), Ok)?;
+    let run = match (held, &place) {
+        (Some(run), _) => run,
+        (None, Place::Of(path)) => RunDir::create(path)?,
+        (None, Place::Numbered(name)) => RunDir::create_numbered(name)?,
+    };
     let sinks = Sinks::of(&run);
     let plan = Plan { run, config, fingerprint, batches, horizon, device, judges, interrupt };
     let mut session = Session { plan, sinks };
@@ -51,6 +57,46 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     announce(&session.plan, &state.trainer, args.resume);
     let outcome = session.run(&mut state)?;
     Ok(conclude(&session.plan.run, state.trainer.steps_done(), outcome, start))
+}
+
+/// The newest checkpoint of a run that is to continue, after checks of the run's files. `None` if
+/// nothing was saved yet.
+fn state_to_continue(run: &RunDir) -> Result<Option<PathBuf>> {
+    journal::check(&run.metrics())?;
+    rollback::finish(run)?;
+    let newest = checkpoint::newest(&run.checkpoints())?;
+    if newest.is_none()
+        && let Some(weights) = [run.generator(), run.ema()].into_iter().find(|file| file.exists())
+    {
+        // A run writes its first checkpoint before it writes these weights.
+        return Err(usage(format!(
+            "{} has no checkpoint to resume from: the run would start again and write over it; choose another \
+             --out",
+            weights.display()
+        )));
+    }
+    Ok(newest)
+}
+
+/// Identifies the data of a run in its checkpoints.
+fn fingerprint(data: &Dataset) -> String {
+    format!("{} images, {}", data.len(), data.fingerprint())
+}
+
+/// Checks that the data are those of the checkpoint.
+fn check_data(checkpoint: &Path, fingerprint: &str, batches: &Batches) -> Result<()> {
+    let setting = BTreeMap::from([(Plan::DATA.to_owned(), fingerprint.to_owned())]);
+    match checkpoint::check(checkpoint, &setting) {
+        Err(TrainError::Mismatch { checkpoint: then, config: now, .. }) => {
+            let count = |fingerprint: &str| fingerprint.split(',').next().unwrap_or_default().to_owned();
+            let (then, now, source) = (count(&then), count(&now), batches.dataset().source());
+            let differ = if then == now { "others now" } else { "other data now" };
+            Err(usage(format!(
+                "the run was trained on {then}, and there are {differ} ({source}): a resume needs the same data"
+            )))
+        }
+        checked => Ok(checked?),
+    }
 }
 
 /// The experiment, after all checks that do not need the data.
@@ -77,29 +123,39 @@ fn batches(config: &Config, file: &Path) -> Result<Batches> {
     Batches::new(images, config).with_context(|| file.display().to_string())
 }
 
+/// The directory of a run.
+enum Place {
+    /// This directory.
+    Of(PathBuf),
+    /// The first free one of `runs/NAME`, `runs/NAME-2`, ...
+    Numbered(String),
+}
+
 /// The run's directory, and the file of the configuration.
-fn locate(args: &args::Train) -> Result<(PathBuf, PathBuf)> {
+fn locate(args: &args::Train) -> Result<(Place, PathBuf)> {
     let name = match &args.config {
         None => DEFAULT_CONFIG.to_owned(),
         Some(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
     };
-    let path = match (&args.out, args.resume) {
-        (Some(out), _) => out.clone(),
-        (None, false) => run_dir::next_free(&name),
-        (None, true) => run_dir::last(&name),
+    let place = match (&args.out, args.resume) {
+        (Some(out), _) => Place::Of(out.clone()),
+        (None, false) => Place::Numbered(name),
+        (None, true) => Place::Of(run_dir::last(&name)),
     };
-    let file = match &args.config {
-        Some(file) => file.clone(),
-        None if args.resume && path.join("config.toml").exists() => path.join("config.toml"),
-        None if args.resume && args.out.is_some() => {
+    let file = match (&args.config, &place) {
+        (Some(file), _) => file.clone(),
+        (None, Place::Of(path)) if args.resume && path.join("config.toml").exists() => {
+            path.join("config.toml")
+        }
+        (None, Place::Of(path)) if args.resume && args.out.is_some() => {
             return Err(usage(format!(
                 "{} holds no config.toml to resume with: name the run's --config, or another --out",
                 path.display()
             )));
         }
-        None => Path::new(DEFAULT_CONFIG).to_owned(),
+        (None, Place::Of(_) | Place::Numbered(_)) => Path::new(DEFAULT_CONFIG).to_owned(),
     };
-    Ok((path, file))
+    Ok((place, file))
 }
 
 fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
@@ -121,7 +177,7 @@ fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
 
 /// Tells the user where the results are, or how to continue the run.
 fn conclude(run: &RunDir, step: u64, outcome: Option<Outcome>, start: Instant) -> End {
-    let (path, seconds) = (run.path().display(), start.elapsed().as_secs_f64());
+    let (path, seconds) = (quoted(run.path()), start.elapsed().as_secs_f64());
     match outcome {
         Some(Outcome::Complete) => {
             tracing::info!("done: step {step}, {seconds:.0} s");

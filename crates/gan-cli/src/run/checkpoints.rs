@@ -1,9 +1,8 @@
 //! Writes the checkpoints that a run can continue from, and the generator's files.
 
-use super::health::Health;
-use super::{Clock, Event, Plan, Sinks, Snapshot};
+use super::{Clock, Event, Plan, Resumable, Sinks, Snapshot};
 use anyhow::Result;
-use gan_train::checkpoint;
+use gan_train::checkpoint::{self, Retention};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -18,6 +17,13 @@ pub(super) struct Checkpoints<'a> {
     newest: Option<u64>,
     /// The step of the generator's files, once this process has written them.
     written: Option<u64>,
+}
+
+/// What a checkpoint needs from the other duties.
+pub(super) struct Notes<'a> {
+    pub(super) state: &'a Resumable,
+    /// Steps whose checkpoints are kept in addition to the newest.
+    pub(super) ways_back: &'a [u64],
 }
 
 impl<'a> Checkpoints<'a> {
@@ -35,17 +41,20 @@ impl<'a> Checkpoints<'a> {
         self.written == Some(step)
     }
 
-    /// Saves the networks, and what `health` needs to continue from there.
-    pub(super) fn save(&mut self, now: &mut Snapshot<'_>, health: &Health, sinks: &mut Sinks) -> Result<()> {
+    /// Saves the networks, and `notes` for a resume.
+    pub(super) fn save(&mut self, now: &mut Snapshot<'_>, notes: Notes<'_>, sinks: &mut Sinks) -> Result<()> {
         let Plan { run, config, .. } = self.plan;
         let (step, trainer) = (now.step(), now.trainer()?);
         let provenance = self.plan.provenance(trainer);
         let mut saved = None;
         if self.newest != Some(step) {
-            let (directory, notes) = (run.checkpoints(), health.notes()?);
+            let Notes { state, ways_back } = notes;
+            let (directory, state) = (run.checkpoints(), serde_json::to_value(state)?);
             let seconds = self.clock.seconds();
-            let path = checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, notes)?;
-            checkpoint::prune(&path, config.reporting.keep, health.ways_back())?;
+            let path = checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, state)?;
+            let is_regular = |step| self.plan.writes_checkpoint(step);
+            let last = config.reporting.keep;
+            checkpoint::prune(&path, &Retention { last, ways_back, is_regular: &is_regular })?;
             (self.newest, saved) = (Some(step), Some(path));
         }
         if let Cow::Owned(average) = now.sampler()? {

@@ -1,11 +1,11 @@
 //! What a run does after each step, and in which order.
 
-use super::checkpoints::Checkpoints;
-use super::evaluation::Evaluation;
+use super::checkpoints::{Checkpoints, Notes};
+use super::evaluation::{Evaluation, Judged};
 use super::health::Health;
 use super::losses::Losses;
 use super::samples::Samples;
-use super::{Begun, Clock, Event, Plan, Sinks, Snapshot, State};
+use super::{Begun, Clock, Event, Plan, Resumable, Sinks, Snapshot, State};
 use crate::records::VerdictLine;
 use anyhow::Result;
 use gan_metrics::health::{Failure, Verdict};
@@ -20,6 +20,8 @@ pub(super) struct Duties<'a> {
     samples: Samples,
     pub(super) health: Health,
     evaluation: Option<Evaluation<'a>>,
+    /// Whether a signal ended the last evaluation.
+    owes_evaluation: bool,
     checkpoints: Checkpoints<'a>,
 }
 
@@ -30,8 +32,9 @@ impl<'a> Duties<'a> {
         Ok(Self {
             losses: Losses::open(plan, trainer.steps_done(), clock),
             samples: Samples::open(plan, trainer)?,
-            health: Health::open(plan, trainer, std::mem::take(&mut state.window))?,
+            health: Health::open(plan, trainer, std::mem::take(&mut state.rest.window))?,
             evaluation: Evaluation::open(plan),
+            owes_evaluation: std::mem::take(&mut state.rest.owes_evaluation),
             checkpoints: Checkpoints::open(plan, trainer.steps_done(), clock)?,
             plan,
             sinks,
@@ -43,7 +46,12 @@ impl<'a> Duties<'a> {
         let step = trainer.steps_done();
         let (steps, images_per_step) = (self.plan.horizon.steps, self.plan.config.images_per_step());
         self.sinks.hear(&Event::Begun(&Begun { step, steps, images_per_step }))?;
-        self.health.begin(step, self.sinks)
+        self.health.begin(step, self.sinks)?;
+        if let Some(evaluation) = self.evaluation.as_mut().filter(|_| self.owes_evaluation) {
+            self.owes_evaluation =
+                evaluation.judge(&mut Snapshot::of(trainer), self.sinks)? == Judged::Interrupted;
+        }
+        Ok(())
     }
 
     /// What is wrong with the run. It is either a number that is not finite, which this function
@@ -73,12 +81,12 @@ impl<'a> Duties<'a> {
             self.health.check(&mut now, self.sinks)?;
         }
         if let Some(evaluation) = self.evaluation.as_mut().filter(|evaluation| evaluation.is_due(step)) {
-            evaluation.judge(&mut now, self.sinks)?;
+            self.owes_evaluation = evaluation.judge(&mut now, self.sinks)? == Judged::Interrupted;
         }
         // The checkpoint is written after the step's other output, so that a resume from it repeats
         // nothing.
         if self.checkpoints.is_due(step) {
-            self.checkpoints.save(&mut now, &self.health, self.sinks)?;
+            self.save(&mut now)?;
         }
         let is_last = step >= self.plan.horizon.steps;
         if is_last || self.health.fatal().is_some() || self.plan.interrupt.has_come() {
@@ -95,9 +103,15 @@ impl<'a> Duties<'a> {
             self.samples.draw(now, self.sinks)?;
         }
         if !self.checkpoints.has_saved(now.step()) {
-            self.checkpoints.save(now, &self.health, self.sinks)?;
+            self.save(now)?;
         }
         Ok(())
+    }
+
+    fn save(&mut self, now: &mut Snapshot<'_>) -> Result<()> {
+        let state = Resumable { window: self.health.window().clone(), owes_evaluation: self.owes_evaluation };
+        let notes = Notes { state: &state, ways_back: self.health.ways_back() };
+        self.checkpoints.save(now, notes, self.sinks)
     }
 }
 

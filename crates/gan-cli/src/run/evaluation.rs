@@ -4,17 +4,20 @@ use super::{Event, Plan, Sinks, Snapshot};
 use crate::config::{EvaluateConfig, Every};
 use crate::draw::Drawing;
 use crate::judge::{self, Judges, Pixels};
-use crate::records::EvaluationLine;
+use crate::records::{self, EvaluationLine};
 use crate::run_dir::{self, Best};
-use anyhow::{Context, Result};
-use gan_files::write_atomically;
+use anyhow::{Result, bail};
+use gan_files::{create_directory, read, seal, sha256, write_atomically};
 use gan_metrics::Evaluation as Numbers;
 use gan_models::{Generator, Provenance};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// Writes the directory `best/`.
 pub(super) struct Evaluation<'a> {
     plan: &'a Plan,
-    judges: &'a Judges,
+    judges: &'a Arc<Judges>,
     config: &'a EvaluateConfig,
     every: Every,
     best: Option<Best>,
@@ -36,43 +39,81 @@ impl<'a> Evaluation<'a> {
         self.every.falls_on(step) || step == self.plan.horizon.steps
     }
 
-    pub(super) fn judge(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<()> {
+    /// Evaluates the generator, unless a signal comes first.
+    pub(super) fn judge(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<Judged> {
         let (step, trainer) = (now.step(), now.trainer()?);
         let sampler = now.sampler()?;
-        let evaluation = self.evaluate(sampler, trainer.seed())?;
+        let Some(evaluation) = self.evaluate(sampler, trainer.seed())? else {
+            return Ok(Judged::Interrupted);
+        };
+        let distance = evaluation.frechet_distance;
+        let features = self.judges.classifier.record().data.clone();
+        // A process that was killed after this line may have lost what follows.
+        if !records::has_evaluated(&self.plan.run.metrics(), step)? {
+            sinks.hear(&Event::Evaluated(&EvaluationLine { step, features, evaluation }))?;
+        }
+        if self.best.as_ref().is_none_or(|before| distance < before.frechet_distance) {
+            self.best = Some(self.keep(sampler, &self.plan.provenance(trainer), distance)?);
+        }
+        Ok(Judged::Done)
+    }
+
+    /// `None` if a signal came. An evaluation takes many seconds and saves nothing, so the run does
+    /// not wait for its end then.
+    fn evaluate(&self, sampler: &Generator, seed: u64) -> Result<Option<Numbers>> {
+        let (sender, receiver) = mpsc::channel();
+        let (judges, sampler) = (Arc::clone(self.judges), sampler.clone());
+        std::thread::Builder::new().name("evaluation".to_owned()).spawn(move || {
+            // Without a receiver the result is not needed any more.
+            let _ = sender.send(numbers(&judges, &sampler, seed));
+        })?;
+        loop {
+            match receiver.recv_timeout(PATIENCE) {
+                Ok(numbers) => return numbers.map(Some),
+                Err(RecvTimeoutError::Timeout) if self.plan.interrupt.has_come() => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => (),
+                Err(RecvTimeoutError::Disconnected) => bail!("the evaluation's thread has ended"),
+            }
+        }
+    }
+
+    fn keep(&self, sampler: &Generator, provenance: &Provenance, distance: f64) -> Result<Best> {
+        let directory = self.plan.run.best();
+        create_directory(&directory)?;
+        // After a crash between the two writes, the record is of other weights, and nobody uses them.
+        let weights = run_dir::generator(&directory);
+        sampler.save(&weights, provenance)?;
         let best = Best {
-            step,
-            frechet_distance: evaluation.frechet_distance,
+            step: provenance.step,
+            frechet_distance: distance,
             count: self.judges.count,
             features: self.config.features.clone(),
+            sha256: sha256(&[&read(&weights)?]),
         };
-        let features = self.judges.classifier.record().data.clone();
-        sinks.hear(&Event::Evaluated(&EvaluationLine { step, features, evaluation }))?;
-        if self.best.as_ref().is_none_or(|before| best.frechet_distance < before.frechet_distance) {
-            self.keep(sampler, &self.plan.provenance(trainer), &best)?;
-            self.best = Some(best);
-        }
-        Ok(())
+        write_atomically(&run_dir::best_record(&directory), &seal(&serde_json::to_vec(&best)?))?;
+        Ok(best)
     }
+}
 
-    fn evaluate(&self, sampler: &Generator, seed: u64) -> Result<Numbers> {
-        let Judges { classifier, reference, channels, tells_classes, count } = self.judges;
-        let images = Drawing::seeded(sampler, seed, *count);
-        let labels = images.labels().filter(|_| *tells_classes);
-        let sample = judge::sample(classifier, images.chunks(), Pixels::Dropped, *channels)?;
-        let sample = match labels {
-            Some(labels) => sample.with_labels(labels)?,
-            None => sample,
-        };
-        Ok(reference.evaluate(&sample)?)
-    }
+/// How an evaluation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    Done,
+    /// A signal came. The run has to repeat the evaluation when it continues.
+    Interrupted,
+}
 
-    fn keep(&self, sampler: &Generator, provenance: &Provenance, best: &Best) -> Result<()> {
-        let directory = self.plan.run.best();
-        std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        // The weights are written first. After a crash between the two writes, the old distance
-        // remains, and the next better generator replaces both files.
-        sampler.save(&run_dir::generator(&directory), provenance)?;
-        Ok(write_atomically(&run_dir::best_record(&directory), &serde_json::to_vec(best)?)?)
-    }
+/// How long the run waits for the evaluation before it looks for a signal.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+fn numbers(judges: &Judges, sampler: &Generator, seed: u64) -> Result<Numbers> {
+    let Judges { classifier, reference, channels, tells_classes, count } = judges;
+    let images = Drawing::seeded(sampler, seed, *count);
+    let labels = images.labels().filter(|_| *tells_classes);
+    let sample = judge::sample(classifier, images.chunks(), Pixels::Dropped, *channels)?;
+    let sample = match labels {
+        Some(labels) => sample.with_labels(labels)?,
+        None => sample,
+    };
+    Ok(reference.evaluate(&sample)?)
 }

@@ -128,9 +128,10 @@ impl Health {
         if self.config.on_failure == OnFailure::Rollback { &self.ways_back } else { &[] }
     }
 
-    /// The state that a checkpoint keeps, so that a resume gets the same numbers.
-    pub(super) fn notes(&self) -> Result<serde_json::Value> {
-        Ok(serde_json::to_value(&self.window)?)
+    /// The steps since the last check. A checkpoint keeps them, so that a resume gets the same
+    /// numbers.
+    pub(super) fn window(&self) -> &Window {
+        &self.window
     }
 
     /// The monitor with the results of all checks.

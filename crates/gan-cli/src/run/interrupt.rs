@@ -1,5 +1,6 @@
-//! Handles Ctrl-C and SIGTERM. After the first signal the run finishes its step and saves it. The
-//! second signal ends the process at once.
+//! Handles Ctrl-C, SIGTERM and SIGHUP. While the run trains, the first signal lets it finish its step
+//! and save. At other times a signal ends the process at once, because the run's files are whole at
+//! every moment. The second signal always does.
 
 use crate::exit::INTERRUPTED;
 use anyhow::Result;
@@ -13,44 +14,88 @@ const SAME: Duration = Duration::from_millis(200);
 
 /// Ends the run after the step in which a signal came.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Interrupt(Arc<AtomicBool>);
+pub(crate) struct Interrupt(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    /// A signal has come.
+    raised: AtomicBool,
+    /// The run saves after a signal.
+    saves: AtomicBool,
+}
+
+/// While it lives, the run saves after a signal.
+pub(super) struct Saves<'a>(&'a Interrupt);
+
+impl Drop for Saves<'_> {
+    fn drop(&mut self) {
+        self.0.0.saves.store(false, Ordering::SeqCst);
+    }
+}
 
 impl Interrupt {
-    /// Handles Ctrl-C and SIGTERM from now on. SIGHUP stays unchanged, because `nohup` makes the
-    /// process ignore it.
+    /// Handles the signals from now on.
     pub(crate) fn install() -> Result<Self> {
         let interrupt = Self::default();
-        let raised = interrupt.clone();
+        let handled = interrupt.clone();
         let mut first: Option<Instant> = None;
         on_signal(move || match first {
+            None if !handled.0.saves.load(Ordering::SeqCst) => end("interrupted: nothing was lost"),
             None => {
                 first = Some(Instant::now());
-                raised.raise();
+                handled.raise();
                 tracing::warn!("interrupted: saving after this step (once more to exit at once)");
             }
-            Some(first) if first.elapsed() > SAME => std::process::exit(INTERRUPTED.into()),
+            Some(first) if first.elapsed() > SAME => end("interrupted again"),
             Some(_) => (),
         })?;
         Ok(interrupt)
     }
 
-    /// Does what a signal does.
+    /// From now on the run saves after a signal, until the result is dropped.
+    pub(super) fn saves(&self) -> Saves<'_> {
+        self.0.saves.store(true, Ordering::SeqCst);
+        Saves(self)
+    }
+
+    /// Does what a signal does during training.
     pub(super) fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.raised.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn has_come(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.raised.load(Ordering::Relaxed)
     }
+}
+
+fn end(message: &str) -> ! {
+    tracing::warn!("{message}");
+    std::process::exit(INTERRUPTED.into())
 }
 
 /// Calls `react` in a separate thread for each signal.
 #[cfg(unix)]
 fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-    std::thread::spawn(move || signals.forever().for_each(|_| react()));
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    // `nohup` makes a process ignore SIGHUP. A handler would undo that.
+    let signals =
+        [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
+    let mut signals = signal_hook::iterator::Signals::new(signals)?;
+    let react = move || signals.forever().for_each(|_| react());
+    std::thread::Builder::new().name("signals".to_owned()).spawn(react)?;
     Ok(())
+}
+
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let mut present = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action, the call only writes the present one to `present`.
+    #[expect(unsafe_code, reason = "no library asks for the present action")]
+    let known = unsafe { libc::sigaction(signal, std::ptr::null(), present.as_mut_ptr()) } == 0;
+    // SAFETY: the call succeeded, so it wrote all of `present`.
+    #[expect(unsafe_code, reason = "as above")]
+    let action = known.then(|| unsafe { present.assume_init() });
+    action.is_some_and(|action| action.sa_sigaction == libc::SIG_IGN)
 }
 
 /// Calls `react` in a separate thread for each Ctrl-C or Ctrl-Break. Other signals exist only on

@@ -28,7 +28,7 @@ pub(crate) use sinks::Sinks;
 use clock::Clock;
 use duties::Duties;
 use event::{Begun, Ending, Event};
-use session::State;
+use session::{Resumable, State};
 use snapshot::Snapshot;
 
 #[cfg(test)]

@@ -10,26 +10,36 @@ use gan_data::Batches;
 use gan_models::Provenance;
 use gan_train::{Examples, Horizon, TrainError, Trainer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// All that training needs apart from the networks.
 pub(crate) struct Plan {
     pub(crate) run: RunDir,
     pub(crate) config: Config,
-    /// The fingerprint of the data.
+    /// Identifies the data.
     pub(crate) fingerprint: String,
     pub(crate) batches: Batches,
     pub(crate) horizon: Horizon,
     pub(crate) device: Device,
     /// Evaluates the generator during the run, if the configuration asks for it.
-    pub(crate) judges: Option<Judges>,
+    pub(crate) judges: Option<Arc<Judges>>,
     pub(crate) interrupt: Interrupt,
 }
 
 impl Plan {
+    /// The setting of a checkpoint that identifies the data.
+    pub(crate) const DATA: &str = "data.fingerprint";
+
+    /// Whether the run itself writes a checkpoint after this step. Others come from an interruption.
+    pub(super) fn writes_checkpoint(&self, step: u64) -> bool {
+        let every = self.config.reporting.checkpoint_every;
+        every.is_never() || every.falls_on(step) || step == self.horizon.steps
+    }
+
     /// The settings that a checkpoint of this run must have too.
     pub(super) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut settings = self.config.settings()?;
-        settings.insert("data.fingerprint".to_owned(), self.fingerprint.clone());
+        settings.insert(Self::DATA.to_owned(), self.fingerprint.clone());
         Ok(settings)
     }
 

@@ -4,12 +4,13 @@
 //! other changes unfinished. Then the run makes them when it continues, and a second line records
 //! that they are complete.
 
+use super::Plan;
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::records::{self, Acted, ActedLine, Rollback, RollbackLine};
 use crate::run_dir::RunDir;
-use anyhow::{Context, Result};
-use gan_files::write_atomically;
+use anyhow::Result;
+use gan_files::{read, remove_file, write_atomically};
 use gan_metrics::health::Verdict;
 use gan_train::checkpoint;
 use std::path::{Path, PathBuf};
@@ -34,10 +35,13 @@ pub(super) enum Way {
 
 /// Where the run can go back to, if it showed no sign of the failure until the step
 /// `healthy_until`.
-pub(super) fn way(run: &RunDir, config: &Config, healthy_until: u64) -> Result<Way> {
-    Ok(match checkpoint::newest_until(&run.checkpoints(), healthy_until)? {
+pub(super) fn way(plan: &Plan, healthy_until: u64) -> Result<Way> {
+    // Checkpoints of interruptions do not count. So a run that was interrupted goes back to the
+    // same step as one that was not.
+    let is_regular = |step| plan.writes_checkpoint(step);
+    Ok(match checkpoint::newest_until(&plan.run.checkpoints(), healthy_until, &is_regular)? {
         Some(path) => Way::To(path),
-        None if config.reporting.checkpoint_every.has_come_by(healthy_until) => Way::None,
+        None if plan.config.reporting.checkpoint_every.has_come_by(healthy_until) => Way::None,
         None => Way::ToTheStart,
     })
 }
@@ -77,18 +81,11 @@ pub(crate) fn finish(run: &RunDir) -> Result<()> {
     rates.retain(|key, _| RATES.contains(&key.as_str()));
     checkpoint::go_back(&run.checkpoints(), step, &rates)?;
     run.forget_after(step)?;
-    let at = || run.generator().display().to_string();
-    if run.ema().exists() {
-        // The next checkpoint writes this file again.
-        std::fs::remove_file(run.ema()).with_context(|| run.ema().display().to_string())?;
-    }
-    match checkpoint::newest_until(&run.checkpoints(), step)? {
-        Some(healthy) => {
-            let weights = std::fs::read(checkpoint::generator(&healthy)).with_context(at)?;
-            write_atomically(&run.generator(), &weights)?;
-        }
-        None if run.generator().exists() => std::fs::remove_file(run.generator()).with_context(at)?,
-        None => (),
+    // The next checkpoint writes this file again.
+    remove_file(&run.ema())?;
+    match checkpoint::newest_until(&run.checkpoints(), step, &|_| true)? {
+        Some(healthy) => write_atomically(&run.generator(), &read(&checkpoint::generator(&healthy))?)?,
+        None => remove_file(&run.generator())?,
     }
     write_atomically(&run.config(), config.to_toml()?.as_bytes())?;
     Journal::open(&path, step)?.append(&ActedLine { step, acted: Acted::WentBack })

@@ -9,7 +9,8 @@ use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use gan_files::write_atomically;
 use gan_metrics::health::{Monitor, Verdict, Window};
-use gan_train::{Outcome, Trainer, checkpoint, fit};
+use gan_train::{Observer, Outcome, Trainer, checkpoint, fit};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A run and its sinks.
@@ -23,8 +24,17 @@ pub(crate) struct State {
     pub(crate) trainer: Trainer,
     /// Seconds of training so far.
     pub(super) seconds: f64,
+    pub(super) rest: Resumable,
+}
+
+/// What a run needs to continue besides the networks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resumable {
     /// The steps since the last check of the run's health.
     pub(super) window: Window,
+    /// Whether the evaluation after the last step is still to be done, because a signal ended it.
+    pub(super) owes_evaluation: bool,
 }
 
 /// Why training stopped.
@@ -57,13 +67,13 @@ impl Session {
         let Plan { config: Config { seed, model, train, .. }, device, .. } = &self.plan;
         let Some(path) = checkpoint else {
             let trainer = Trainer::new(model, train, *seed, device)?;
-            return Ok(State { trainer, seconds: 0., window: Window::default() });
+            return Ok(State { trainer, seconds: 0., rest: Resumable::default() });
         };
         let settings = self.plan.settings()?;
         let (trainer, state) = checkpoint::load(path, model, train, *seed, &settings, device)?;
-        // A version without health checks wrote this checkpoint, so the window starts empty.
-        let window = serde_json::from_value(state.notes).unwrap_or_default();
-        Ok(State { trainer, seconds: state.seconds, window })
+        let rest = serde_json::from_value(state.notes)
+            .with_context(|| format!("{}: state.json: notes of another version", path.display()))?;
+        Ok(State { trainer, seconds: state.seconds, rest })
     }
 
     /// Trains to the end, and tells the sinks how the run ended. `None` if it ended with a
@@ -107,11 +117,16 @@ impl Session {
         let Self { plan, sinks } = self;
         let mut duties = Duties::open(plan, sinks, state)?;
         duties.begin(&state.trainer)?;
+        // Outside of this scope a signal ends the process at once, because nothing is lost then.
+        let saving = plan.interrupt.saves();
         let outcome = match duties.health.fatal() {
-            // The verdict was reached before the first step, or before the run was killed.
-            Some(_) => Ok(Outcome::Stopped),
+            // The verdict was reached before the first step.
+            Some(_) if state.trainer.steps_done() == 0 => Ok(Outcome::Stopped),
+            // The run was killed after the verdict. The last files may be missing.
+            Some(_) => duties.on_finish(&state.trainer).map(|()| Outcome::Stopped),
             None => fit(&mut state.trainer, plan.horizon.steps, |step| plan.real(step), &mut [&mut duties]),
         };
+        drop(saving);
         let verdict = duties.verdict(&outcome)?;
         if plan.config.reporting.health.on_failure != OnFailure::Warn
             && let Some(verdict) = verdict
@@ -125,7 +140,7 @@ impl Session {
     /// The last healthy state, with both learning rates halved. If the run ends here, the text
     /// says why.
     fn roll_back(&mut self, verdict: &Verdict, healthy_until: u64) -> Result<Result<State, &'static str>> {
-        let Plan { run, config, .. } = &mut self.plan;
+        let Plan { run, config, .. } = &self.plan;
         let why = match config.reporting.health.on_failure {
             OnFailure::Warn | OnFailure::Stop => "train.health.on-failure is \"stop\"",
             OnFailure::Rollback if records::rollback(&run.metrics())?.is_some() => {
@@ -133,12 +148,13 @@ impl Session {
             }
             OnFailure::Rollback if !verdict.failure.lower_lr_may_help() => "a lower lr would not help",
             OnFailure::Rollback => {
-                let healthy = match rollback::way(run, config, healthy_until)? {
+                let healthy = match rollback::way(&self.plan, healthy_until)? {
                     Way::To(path) => Some(Some(path)),
                     Way::ToTheStart => Some(None),
                     Way::None => None,
                 };
                 if let Some(healthy) = healthy {
+                    let Plan { run, config, .. } = &mut self.plan;
                     let line = rollback::go_back(run, config, verdict, healthy.as_deref())?;
                     self.sinks.hear(&Event::WentBack(&line))?;
                     return Ok(Ok(self.begin(healthy.as_deref())?));

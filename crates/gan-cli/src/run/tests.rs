@@ -14,6 +14,7 @@ use gan_train::Outcome;
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A sink that records the names of the events. It sends an interrupt in one step.
 struct Recorder {
@@ -144,7 +145,7 @@ fn train(plan: Plan, mut sinks: Sinks, interrupt_at: u64) -> (Vec<String>, Resul
 fn a_run_tells_what_it_does_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let mut plan = plan(directory.path(), &["train.evaluate.every-kimg=0", "train.evaluate.count=64"]);
-    plan.judges = Some(judges());
+    plan.judges = Some(Arc::new(judges()));
     let expected = [
         "begun 0 of 4",
         "baseline 0",
