@@ -5,6 +5,7 @@
 //! nothing more.
 
 use crate::program::{fail, run, small, small_with, succeed};
+use gan_files::seal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -160,27 +161,31 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
 
     // The run was killed after the journal recorded the rollback. It completes the rollback when it
     // continues.
-    let journal = lines();
-    let end = journal.iter().position(|line| line["acted"] == "went-back").unwrap();
-    let text: Vec<String> = journal[..end].iter().map(ToString::to_string).collect();
-    std::fs::write(run.join("metrics.jsonl"), text.join("\n") + "\n").unwrap();
+    let journal = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let (before, _) = journal.split_at(journal.find("went-back").unwrap());
+    let (before, _) = before.split_at(before.rfind('\n').unwrap() + 1);
+    std::fs::write(run.join("metrics.jsonl"), before).unwrap();
     replace(&run.join("config.toml"), "lr = 0.05", "lr = 0.1");
     replace(&run.join("config.toml"), "to = 0.04", "to = 0.08");
     let checkpoint = |step: u64| run.join(format!("checkpoints/step-{step:08}"));
     let kept = checkpoint(to);
     replace(&kept.join("state.json"), "\"0.05\"", "\"0.1\"");
     replace(&kept.join("state.json"), "\"0.04\"", "\"0.08\"");
+    let state = std::fs::read(kept.join("state.json")).unwrap();
+    let end = state.len() - r#","crc32":"00000000"}"#.len();
+    std::fs::write(kept.join("state.json"), seal(&[&state[..end], b"}"].concat())).unwrap();
     let undone = to + 1000;
     let drawn = run.join(format!("samples/step-{undone:08}.png"));
     assert!(!checkpoint(undone).exists() && !drawn.exists());
     std::fs::create_dir(checkpoint(undone)).unwrap();
     std::fs::write(&drawn, "").unwrap();
     std::fs::create_dir(run.join("best")).unwrap();
-    let best = format!(r#"{{"step":{undone},"frechet_distance":1.0,"count":64,"features":null}}"#);
-    std::fs::write(run.join("best/evaluation.json"), best).unwrap();
+    let best =
+        format!(r#"{{"step":{undone},"frechet_distance":1.0,"count":64,"features":null,"sha256":""}}"#);
+    std::fs::write(run.join("best/evaluation.json"), seal(best.as_bytes())).unwrap();
     go_on(at);
     assert!(is_halved(), "{}", config());
-    assert!(!checkpoint(undone).exists() && !drawn.exists() && !run.join("best").exists());
+    assert!(!checkpoint(undone).exists() && !drawn.exists() && !run.join("best/evaluation.json").exists());
     let weights = |path: &Path| std::fs::read(path.join("generator.safetensors")).unwrap();
     assert!(weights(&run) == weights(&kept));
 }

@@ -15,6 +15,7 @@ fn metrics(run: &Path) -> Vec<serde_json::Value> {
     let mut lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     for line in &mut lines {
         let line = line.as_object_mut().unwrap();
+        assert!(line.remove("crc32").is_some());
         // Lines about health have neither of the two.
         assert_eq!(line.remove("seconds").is_some(), line.remove("images_per_s").is_some());
     }

@@ -15,6 +15,7 @@ mod kill;
 mod layering;
 mod layers;
 mod networks;
+mod own_files;
 mod packages;
 mod parity;
 mod program;

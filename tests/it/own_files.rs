@@ -1,0 +1,235 @@
+//! Tests that a run touches only its own files, and goes on only from what is whole.
+
+use crate::program::{fail, gan_cli, run, small, small_with, succeed};
+use std::path::Path;
+
+fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_files_of_others_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let others = [
+        "run/.tmp-notes",
+        "run/.tmp-secret",
+        "run/.draft.tmp",
+        "run/notes.txt",
+        "run/samples/.old.tmp",
+        "run/samples/step-7.png",
+        "run/checkpoints/.tmp-ab12cd/model.pt",
+        "run/checkpoints/mine/model.pt",
+    ];
+    write(&at.join("run/notes.txt"), "kept");
+    // A few steps at a time, so that the run is opened often, and prunes.
+    for steps in ["train.steps=10", "train.steps=30", "train.steps=40"] {
+        let args = small("run");
+        succeed(at, &small_with(&args, &["--resume", "--set", steps]));
+        for other in others {
+            write(&at.join(other), "kept");
+        }
+    }
+    succeed(at, &["train", "--out", "run", "--resume"]);
+    for other in others {
+        assert_eq!(read(&at.join(other)), b"kept", "{other}");
+    }
+    assert!(!at.join("run/checkpoints/step-00000010").exists());
+}
+
+#[test]
+fn what_a_run_would_write_over_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for other in ["checkpoints/step-1/model.pt", "best/model.pt", "samples/a.png", "ema.safetensors"] {
+        let out = format!("{}-run", other.replace('/', "-"));
+        let file = at.join(&out).join(other);
+        write(&file, "kept");
+        let args = small(&out);
+        for more in [&[][..], &["--resume"]] {
+            let error = fail(at, &small_with(&args, more), 2);
+            assert!(error.contains("is there, but no config.toml of a run"), "{error}");
+        }
+        assert_eq!(read(&file), b"kept");
+    }
+    // In a run, a directory with a checkpoint's name must be one.
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
+    let file = at.join("run/checkpoints/step-1/model.pt");
+    write(&file, "kept");
+    let error = fail(at, &["train", "--out", "run", "--resume", "--set", "train.steps=20"], 2);
+    assert!(error.contains("run/checkpoints/step-1: not a checkpoint of this program"), "{error}");
+    assert_eq!(read(&file), b"kept");
+}
+
+#[test]
+fn a_resume_without_its_checkpoints_does_not_start_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
+    let before = read(&at.join("run/generator.safetensors"));
+    std::fs::remove_dir_all(at.join("run/checkpoints")).unwrap();
+    let error = fail(at, &["train", "--out", "run", "--resume", "--set", "train.steps=20"], 2);
+    assert!(
+        error.contains(
+            "run/generator.safetensors has no checkpoint to resume from: the run would start again"
+        ),
+        "{error}"
+    );
+    assert_eq!(read(&at.join("run/generator.safetensors")), before);
+    // Without its configuration, metrics and weights, a directory is no run.
+    succeed(at, &small_with(&small("old"), &["--set", "train.steps=10"]));
+    for file in ["config.toml", "metrics.jsonl", "generator.safetensors"] {
+        std::fs::remove_file(at.join("old").join(file)).unwrap();
+    }
+    for more in [&[][..], &["--resume"]] {
+        let args = small("old");
+        let error = fail(at, &small_with(&args, more), 2);
+        assert!(error.contains("old/checkpoints is there, but no config.toml of a run"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link() {
+    use std::os::unix::fs::symlink;
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("whole"), &["--set", "train.steps=10"]));
+    let others = at.join("others");
+    for name in
+        [".lock", "metrics.jsonl", "config.toml", "generator.safetensors", "checkpoints", "samples", "best"]
+    {
+        let run = format!("run-{name}");
+        let args = small(&run);
+        succeed(at, &small_with(&args, &["--set", "train.steps=10"]));
+        // The content moves elsewhere, and a link takes its place.
+        let (place, target) = (at.join(&run).join(name), others.join(&run));
+        std::fs::create_dir_all(&others).unwrap();
+        if name == "best" {
+            write(&target.join("generator.safetensors"), "kept");
+        } else {
+            std::fs::rename(&place, &target).unwrap();
+        }
+        if name == ".lock" {
+            std::fs::write(&target, "kept").unwrap();
+        }
+        symlink(&target, &place).unwrap();
+        let before = listing(&target);
+        let error = fail(at, &["train", "--out", &run, "--resume", "--set", "train.steps=20"], 2);
+        assert!(error.contains(name) && error.contains("symbolic link"), "{error}");
+        assert_eq!(listing(&target), before, "{name}");
+    }
+    // The run's directory itself may be a link.
+    symlink(at.join("whole"), at.join("link")).unwrap();
+    succeed(at, &["train", "--out", "link", "--resume", "--set", "train.steps=20"]);
+}
+
+/// Every file at `path` with its content.
+#[cfg(unix)]
+fn listing(path: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    if path.is_file() {
+        return vec![(path.to_owned(), read(path))];
+    }
+    let mut paths: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().flat_map(|path| listing(path)).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_in_a_run_are_refused_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let pipe = |path: &Path| {
+        let _ = std::fs::remove_file(path);
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    for name in ["metrics.jsonl", "generator.safetensors", ".lock", "checkpoints/step-00000010/state.json"] {
+        let out = format!("run-{}", name.replace('/', "-"));
+        let args = small(&out);
+        succeed(at, &small_with(&args, &["--set", "train.steps=10"]));
+        pipe(&at.join(&out).join(name));
+        let output = run(at, &["train", "--out", &out, "--resume", "--set", "train.steps=20"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && stderr.contains("a pipe, a socket or a device"), "{stderr}");
+        if name == "metrics.jsonl" {
+            assert!(fail(at, &["diagnose", &out], 1).contains("a pipe, a socket or a device"));
+        }
+        if name == "generator.safetensors" {
+            let error = fail(at, &["sample", &out, "--out", "x.png"], 1);
+            assert!(error.contains("a pipe, a socket or a device"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_said_and_nothing_is_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &[]));
+    let (journal, checkpoints) = (at.join("run/metrics.jsonl"), at.join("run/checkpoints"));
+    let whole = read(&journal);
+    let steps = || std::fs::read_dir(&checkpoints).unwrap().count();
+    let before = steps();
+    for bit in (0..whole.len() * 8 - 8).step_by(997) {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&journal, &damaged).unwrap();
+        let error = fail(at, &["train", "--out", "run", "--resume", "--set", "train.steps=50"], 1);
+        assert!(error.contains("run/metrics.jsonl: line ") && error.contains("is damaged"), "{error}");
+        assert!(steps() == before && read(&journal) == damaged);
+    }
+    std::fs::write(&journal, &whole).unwrap();
+    succeed(at, &["train", "--out", "run", "--resume", "--set", "train.steps=50"]);
+}
+
+#[test]
+fn other_data_are_said_in_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let pictures = at.join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    let picture = |name: &str, value: u8| {
+        image::GrayImage::from_fn(28, 28, |x, _| image::Luma([value + x as u8]))
+            .save(pictures.join(name))
+            .unwrap();
+    };
+    for i in 0..8 {
+        picture(&format!("{i}.png"), i * 9);
+    }
+    let args = small("run");
+    let sets = ["--set", "data.name=folder", "--set", "data.batch-size=4", "--set", "train.steps=4"];
+    let args = small_with(&args, &[&sets[..], &["--data-dir", "pictures"]].concat());
+    succeed(at, &args);
+    picture("8.png", 80);
+    let again = ["train", "--out", "run", "--resume", "--data-dir", "pictures"];
+    let error = fail(at, &again, 2);
+    assert!(error.contains("trained on 8 images, and there are other data now (9 images"), "{error}");
+    std::fs::remove_file(pictures.join("8.png")).unwrap();
+    picture("7.png", 99);
+    let error = fail(at, &again, 2);
+    assert!(error.contains("trained on 8 images, and there are others now (8 images"), "{error}");
+}
+
+#[test]
+fn two_runs_at_once_get_two_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("unused");
+    let mut args = small_with(&args, &["--set", "train.steps=20"]);
+    let out = args.iter().position(|arg| *arg == "--out").unwrap();
+    args.drain(out..out + 2);
+    let start = || gan_cli(at, &args).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let runs = [start(), start(), start()];
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    for name in ["mlp-002", "mlp-002-2", "mlp-002-3"] {
+        assert!(at.join("runs").join(name).join("generator.safetensors").exists(), "{name}");
+    }
+}
