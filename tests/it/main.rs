@@ -8,6 +8,9 @@ mod cli;
 mod configs;
 mod data;
 mod evaluate;
+// The operations are the same without the kernels, so once is enough.
+#[cfg(feature = "fused")]
+mod faults;
 mod golden;
 #[cfg(feature = "fused")]
 mod health;

@@ -31,7 +31,7 @@ const FILES: [&str; 5] = [GENERATOR, DISCRIMINATOR, OPTIMIZER, EMA, STATE];
 /// The second format has a checksum in `state.json`.
 const FORMAT: u32 = 2;
 
-pub use directory::{Retention, foreign, go_back, newest, newest_until, prune, step_of};
+pub use directory::{Retention, foreign, go_back, newest, newest_until, place, prune, step_of};
 
 /// The content of a checkpoint beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub fn save(
     notes: serde_json::Value,
 ) -> Result<PathBuf> {
     trainer.check_finite()?;
-    let place = directory.join(directory::name(trainer.steps_done()));
+    let place = place(directory, trainer.steps_done());
     create_directory(directory)?;
     let unfinished = UnfinishedDirectory::beside(&place)?;
     write(unfinished.path(), trainer, provenance, settings, seconds, notes)?;

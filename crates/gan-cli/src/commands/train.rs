@@ -28,6 +28,9 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
     };
     let newest = held.as_ref().map(state_to_continue).transpose()?.flatten();
     let config = configuration(args, &file)?;
+    if let Some(run) = &held {
+        rollback::check(run, &config)?;
+    }
     if let Some(newest) = &newest {
         // This check comes before the data are read. A changed key is the more helpful error if the
         // data are missing too.

@@ -46,25 +46,24 @@ impl<'a> Checkpoints<'a> {
         let Plan { run, config, .. } = self.plan;
         let (step, trainer) = (now.step(), now.trainer()?);
         let provenance = self.plan.provenance(trainer);
-        let mut saved = None;
-        if self.newest != Some(step) {
-            let Notes { state, ways_back } = notes;
-            let (directory, state) = (run.checkpoints(), serde_json::to_value(state)?);
-            let seconds = self.clock.seconds();
-            let path = checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, state)?;
-            let is_regular = |step| self.plan.writes_checkpoint(step);
-            let last = config.reporting.keep;
-            checkpoint::prune(&path, &Retention { last, ways_back, is_regular: &is_regular })?;
-            (self.newest, saved) = (Some(step), Some(path));
+        let Notes { state, ways_back } = notes;
+        let directory = run.checkpoints();
+        let path = checkpoint::place(&directory, step);
+        let is_new = self.newest != Some(step);
+        if is_new {
+            let (seconds, state) = (self.clock.seconds(), serde_json::to_value(state)?);
+            checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, state)?;
+            self.newest = Some(step);
         }
+        // An earlier process may have ended before it had deleted all.
+        let is_regular = |step| self.plan.writes_checkpoint(step);
+        let last = config.reporting.keep;
+        checkpoint::prune(&path, &Retention { last, ways_back, is_regular: &is_regular })?;
         if let Cow::Owned(average) = now.sampler()? {
             average.save(&run.ema(), &provenance)?;
         }
         trainer.generator().save(&run.generator(), &provenance)?;
         self.written = Some(step);
-        match saved {
-            Some(path) => sinks.hear(&Event::Saved { step, path: &path }),
-            None => Ok(()),
-        }
+        if is_new { sinks.hear(&Event::Saved { step, path: &path }) } else { Ok(()) }
     }
 }

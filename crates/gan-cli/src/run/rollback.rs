@@ -6,6 +6,7 @@
 
 use super::Plan;
 use crate::config::Config;
+use crate::exit::usage;
 use crate::journal::Journal;
 use crate::records::{self, Acted, ActedLine, Rollback, RollbackLine};
 use crate::run_dir::RunDir;
@@ -64,6 +65,24 @@ pub(super) fn go_back(
     Journal::rewind(&run.metrics(), step, &line)?;
     finish(run)?;
     Ok(line)
+}
+
+/// Checks that a run that went back continues with its halved rates. A checkpoint checks this too,
+/// but a run that went back to its first step has none.
+pub(crate) fn check(run: &RunDir, config: &Config) -> Result<()> {
+    let Some(RollbackLine { rollback, .. }) = records::rollback(&run.metrics())? else { return Ok(()) };
+    let Rollback { lr_g, lr_d, .. } = rollback;
+    let (generator, discriminator) = (config.train.generator.lr, config.train.discriminator.lr);
+    for (player, expected, found) in [("discriminator", lr_d, discriminator), ("generator", lr_g, generator)]
+    {
+        if found.to_bits() != expected.to_bits() {
+            return Err(usage(format!(
+                "train.{player}.lr: expected {expected}, because the run went back and halved it, found {found}; \
+                 without --config, a resume takes the run's own config.toml"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Completes a rollback that the journal records, and then records there that it is complete.

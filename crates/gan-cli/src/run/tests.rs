@@ -260,6 +260,75 @@ fn a_rollback_is_told_and_training_begins_again() {
     assert_eq!(heard, expected);
 }
 
+/// The journal without the clock, and the names of the checkpoints.
+fn left(directory: &Path) -> (Vec<serde_json::Value>, Vec<String>) {
+    let journal = std::fs::read_to_string(directory.join("run/metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        for key in ["seconds", "images_per_s", "crc32"] {
+            line.as_object_mut().unwrap().remove(key);
+        }
+        line
+    };
+    let checkpoints = std::fs::read_dir(directory.join("run/checkpoints")).unwrap();
+    let mut checkpoints: Vec<_> =
+        checkpoints.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    checkpoints.sort();
+    (journal.lines().map(line).collect(), checkpoints)
+}
+
+#[test]
+fn an_interrupted_run_goes_back_to_where_the_unbroken_one_does() {
+    // The run fails at some step after the second checkpoint. With lower rates it fails again.
+    let sets = [
+        "train.generator.lr=0.1",
+        "train.discriminator.lr=0.1",
+        "train.steps=60",
+        "train.checkpoint-every=5",
+        "train.keep=1",
+        "train.health.every=1",
+        "train.health.on-failure=rollback",
+        "train.sample-every=0",
+    ];
+    let unbroken = tempfile::tempdir().unwrap();
+    let all = heard(plan(unbroken.path(), &sets), 0);
+    let back = all.iter().position(|event| event.starts_with("went back")).unwrap();
+    assert_ne!(all[back], "went back to 0", "{all:?}");
+    let fails_at: u64 = all[back - 1].split([' ', ':']).nth(1).unwrap().parse().unwrap();
+    let expected = left(unbroken.path());
+    for step in 1..fails_at {
+        let broken = tempfile::tempdir().unwrap();
+        let first = heard(plan(broken.path(), &sets), step);
+        assert_eq!(first.last(), Some(&format!("ended {step}: stopped")), "{first:?}");
+        heard(plan(broken.path(), &sets), 0);
+        assert_eq!(left(broken.path()), expected, "{step}");
+    }
+}
+
+#[test]
+fn an_evaluation_that_a_signal_ends_is_made_up_for() {
+    let sets = ["train.evaluate.every-kimg=0", "train.evaluate.count=64", "train.health.every=0"];
+    let [unbroken, broken] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let judged = |directory: &Path| {
+        let mut plan = plan(directory, &sets);
+        plan.judges = Some(Arc::new(judges()));
+        plan
+    };
+    heard(judged(unbroken.path()), 0);
+    // The signal comes in the last step, so it ends the evaluation that follows, or comes too late.
+    let first = heard(judged(broken.path()), 4);
+    assert!(first.contains(&"saved 4".to_owned()), "{first:?}");
+    let then = heard(judged(broken.path()), 0);
+    assert_eq!(
+        then.contains(&"evaluated 4".to_owned()),
+        !first.contains(&"evaluated 4".to_owned()),
+        "{first:?} {then:?}"
+    );
+    assert_eq!(left(broken.path()).0, left(unbroken.path()).0);
+    let best = |directory: &Path| std::fs::read(directory.join("run/best/evaluation.json")).unwrap();
+    assert_eq!(best(broken.path()), best(unbroken.path()));
+}
+
 #[test]
 fn every_sink_hears_the_end_when_one_fails() {
     let directory = tempfile::tempdir().unwrap();

@@ -143,8 +143,13 @@ pub(super) fn is_ours(path: &Path) -> Result<bool> {
     Ok(step_of(path).is_some() && entries(path)?.iter().all(is_known))
 }
 
-/// The name of the checkpoint of this step.
-pub(super) fn name(step: u64) -> String {
+/// The path of the checkpoint of this step under `directory`.
+#[must_use]
+pub fn place(directory: &Path, step: u64) -> PathBuf {
+    directory.join(name(step))
+}
+
+fn name(step: u64) -> String {
     format!("step-{step:08}")
 }
 
