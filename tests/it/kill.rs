@@ -82,7 +82,7 @@ fn a_run_in_two_parts_is_the_whole_one() {
 fn a_signal_saves_and_exits_130() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP"] {
         let out = format!("run-{signal}");
         let args = small(&out);
         let args = small_with(&args, &["--set", "train.steps=1000000", "--set", "train.checkpoint-every=0"]);
@@ -103,6 +103,44 @@ fn a_signal_saves_and_exits_130() {
         let steps = format!("train.steps={}", step + 1);
         succeed(at, &["train", "--out", &out, "--resume", "--set", &steps]);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_before_training_ends_the_program_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    // The metrics of the real images take some seconds.
+    let args = small("run");
+    let sets = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=2500"];
+    let mut child = gan_cli(at, &small_with(&args, &sets)).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    let args = ["-TERM".to_owned(), child.id().to_string()];
+    assert!(std::process::Command::new("kill").args(args).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(!at.join("run/config.toml").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn nohup_keeps_a_run_alive() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("run");
+    let mut command = std::process::Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_gan-cli")).args(small_with(&args, &[])).current_dir(at);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let metrics = at.join("run/metrics.jsonl");
+    while !metrics.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first line");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let args = ["-HUP".to_owned(), child.id().to_string()];
+    std::process::Command::new("kill").args(args).status().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(at.join("run/checkpoints/step-00000040").exists());
 }
 
 #[test]

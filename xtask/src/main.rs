@@ -4,6 +4,7 @@
 mod bench;
 mod gan_cli;
 mod parity;
+mod soak;
 mod test;
 
 use anyhow::{Result, bail};
@@ -29,6 +30,10 @@ cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64|wgan-gp|rpgan-r1-r2 ..]
 cargo xtask parity [PYTHON]    compare with PyTorch: compute the golden files again, and load trained
                                generators into the original classes; PYTHON (default: python3) needs
                                torch, safetensors, numpy and scipy
+cargo xtask soak [--kills N] [--seed S]
+                               interrupt runs N times (default: 300) with SIGKILL, SIGTERM, SIGHUP and
+                               SIGSTOP at random moments, resume them, and compare them with a run
+                               without interruption
 ";
 
 fn main() -> ExitCode {
@@ -49,7 +54,8 @@ fn run() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let shell = Shell::new()?;
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let asks_for_help = ["bench", "test", "parity"].contains(&args.first().map_or("", String::as_str))
+    let asks_for_help = ["bench", "test", "parity", "soak"]
+        .contains(&args.first().map_or("", String::as_str))
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
     match args.first().map(String::as_str).filter(|_| !asks_for_help) {
         Some("train" | "sample" | "evaluate" | "diagnose" | "inspect" | "data") => gan_cli::run(root, &args),
@@ -68,6 +74,19 @@ fn run() -> Result<ExitCode> {
             parity::run(&shell, args.get(1).map_or("python3", String::as_str))?;
             Ok(ExitCode::SUCCESS)
         }
+        Some("soak") => {
+            shell.change_dir(root);
+            let (mut kills, mut seed) = (300, 0);
+            for option in args[1..].chunks(2) {
+                match option {
+                    [name, value] if name == "--kills" => kills = number(name, value)?,
+                    [name, value] if name == "--seed" => seed = number(name, value)?,
+                    other => bail!("soak: expected --kills N or --seed S, found {}", other.join(" ")),
+                }
+            }
+            soak::run(&shell, kills, seed)?;
+            Ok(ExitCode::SUCCESS)
+        }
         None | Some("help" | "--help" | "-h") => {
             #[expect(clippy::print_stdout, reason = "the help text")]
             {
@@ -77,4 +96,8 @@ fn run() -> Result<ExitCode> {
         }
         Some(other) => bail!("no command {other}\n\n{HELP}"),
     }
+}
+
+fn number(name: &str, value: &str) -> Result<u64> {
+    value.parse().map_err(|_| anyhow::anyhow!("{name}: expected a whole number, found {value}"))
 }
