@@ -43,11 +43,7 @@ pub(super) fn of(report: &Report) -> Result<String> {
             |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{} of {}", m.covered, m.of));
         row("modes", &covered, "triples of digits that were drawn")?;
         let kl = |e: &Evaluation| e.modes.map_or(String::new(), |m| format!("{:.4}", m.kl));
-        row(
-            "mode KL",
-            &kl,
-            &format!("0: all equally often; chance alone gives {:.4}", chance(generated)),
-        )?;
+        row("mode KL", &kl, &format!("0: all equally often; chance alone gives {:.4}", chance(generated)))?;
     }
     if generated.memorisation.is_some() {
         let median = |e: &Evaluation| e.memorisation.map_or(String::new(), |m| format!("{:.3}", m.median));
