@@ -1,4 +1,5 @@
-//! 10,000 generated images against 60,000 real ones, part by part: `cargo bench -p gan-metrics`.
+//! Times the evaluation of 10,000 generated images against 60,000 real ones, part by part:
+//! `cargo bench -p gan-metrics`.
 #![expect(clippy::unwrap_used, reason = "a benchmark's panic is its failure")]
 
 use candle_core::{D, Device, Tensor};
@@ -10,7 +11,7 @@ use gan_ops::rng::Stream;
 
 #[expect(unsafe_code, reason = "candle reads its thread counts from the environment")]
 fn main() {
-    // SAFETY: the first statement of the program: there is no other thread yet.
+    // SAFETY: this is the first statement of the program, so there is no other thread yet.
     unsafe { gan_ops::threads::settle(None) };
     divan::main();
 }
@@ -69,7 +70,8 @@ fn nearest_images(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| nearest(black_box(&generated), black_box(&real)).unwrap());
 }
 
-/// All of it: what depends on the real images alone, the generated ones, and the floor.
+/// Times the whole evaluation: the work on the real images alone, the generated images, and the
+/// floor.
 #[divan::bench(sample_count = 3)]
 fn everything(bencher: Bencher<'_, '_>) {
     let (train, held_out) = (sample(0, REAL), sample(1, HELD_OUT));

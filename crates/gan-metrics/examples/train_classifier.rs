@@ -1,6 +1,8 @@
-//! Trains the classifier whose features the metrics use, and says what it reaches on the test split.
+//! Trains the classifier whose features the metrics use, and prints its accuracy on the test
+//! split.
 //!
-//! `cargo xtask train-classifier --data-dir DIR` runs it: DIR holds the files of MNIST, or of other gray images with labels.
+//! `cargo xtask train-classifier --data-dir DIR` runs it. DIR holds the files of MNIST, or of
+//! other gray images with labels.
 #![expect(clippy::print_stdout, reason = "a program shows its progress and its result")]
 
 #[path = "train_classifier/augment.rs"]
@@ -20,7 +22,8 @@ use gan_train::{Algorithm, Optimizer};
 use options::Options;
 
 const BATCH: usize = 128;
-/// Falls along half a cosine to nothing (Loshchilov & Hutter 2017, arXiv 1608.03983).
+/// Initial learning rate. It falls to 0 along half a cosine (Loshchilov & Hutter 2017, arXiv
+/// 1608.03983).
 const LR: f64 = 2e-3;
 
 fn main() -> Result<()> {
@@ -100,8 +103,10 @@ fn fit(
     Ok(())
 }
 
-/// Mean cross-entropy, and its gradient with respect to `logits: [B, classes]`. Targets are not smoothed: that would pull
-/// each class together in the features (Müller et al. 2019, arXiv 1906.02629), where the metrics look for differences.
+/// Computes the mean cross-entropy and its gradient with respect to `logits: [B, classes]`.
+/// Targets are not smoothed. Smoothing would move the features of each class closer together
+/// (Müller et al. 2019, arXiv 1906.02629), but the metrics need the differences between these
+/// features.
 fn cross_entropy(logits: &Tensor, targets: &[u8]) -> Result<(f32, Tensor)> {
     let (rows, shape) = (logits.to_vec2::<f32>()?, logits.shape().clone());
     let count = rows.len() as f32;
@@ -118,7 +123,7 @@ fn cross_entropy(logits: &Tensor, targets: &[u8]) -> Result<(f32, Tensor)> {
     Ok((loss, Tensor::from_vec(slope, shape, logits.device())?))
 }
 
-/// Share of the images whose label has the largest logit.
+/// Computes the share of the images whose label has the largest logit.
 fn accuracy(classifier: &Classifier, data: &Dataset, device: &Device) -> Result<f64> {
     let labels = data.labels().context("a test needs labels")?;
     let mut named = vec![];

@@ -1,5 +1,5 @@
-//! Metrics from a classifier's probabilities: the classifier score, shares of classes, accuracy,
-//! and the modes of stacked digits.
+//! Metrics from a classifier's probabilities. They are the classifier score, the shares of
+//! classes, the accuracy, and the modes of stacked digits.
 
 use crate::rows::Rows;
 use crate::{MetricsError, Result};
@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 /// rounding.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// `exp(E KL(p(y|x) || p(y)))`: the inception score of Salimans et al. 2016, arXiv 1606.03498, with
-/// any classifier. It is 1 if the classifier gives the same probabilities for all images. It is K
-/// if the classifier is certain about each image and all K classes are equally frequent.
+/// Computes `exp(E KL(p(y|x) || p(y)))`: the inception score of Salimans et al. 2016, arXiv
+/// 1606.03498, with any classifier. It is 1 if the classifier gives the same probabilities for all
+/// images. It is K if the classifier is certain about each image and all K classes are equally
+/// frequent.
 ///
 /// `probabilities: [M, K]`, where each row comes from a softmax. The score is computed over the
 /// whole set. The paper averages over ten parts, which makes the score smaller. The difference is
@@ -29,20 +30,21 @@ pub fn classifier_score(probabilities: &Tensor) -> Result<f64> {
 pub struct Classes {
     /// For each of the K classes, the share of the images for which it is the most probable class.
     pub shares: Vec<f64>,
-    /// `sum_k shares_k ln(shares_k / reference_k)`, in nats. It is 0 if the shares are equal to the
-    /// reference's. A class that the reference lacks counts as half an image there, so that the sum
-    /// is finite.
+    /// `sum_k shares_k ln(shares_k / reference_k)`, in nats. It is 0 if the shares are equal to
+    /// the reference's shares. A class that is missing in the reference counts as half an image
+    /// there, so that the sum is finite.
     pub kl: f64,
     /// Number of the reference's classes whose share is at least a tenth of their share in the
     /// reference.
     pub covered: usize,
-    /// Number of the reference's classes, which are those with a share above 0.
+    /// Number of the reference's classes. Its classes are those with a share above 0.
     pub of: usize,
 }
 
 impl Classes {
-    /// Compares the classes of the images with `probabilities: [M, K]` and those with `reference:
-    /// [N, K]`. If classes are equally probable, the first counts.
+    /// Compares the classes of the images with `probabilities: [M, K]` and the classes of the
+    /// images with `reference: [N, K]`. If several classes are equally probable, the first of them
+    /// counts.
     ///
     /// # Errors
     /// The same as for [`classifier_score`], and if K differs.
@@ -202,7 +204,7 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    /// A row for each class, with probability 1 for that class.
+    /// Returns one row for each class, with probability 1 for that class.
     fn sure(classes: &[usize], of: usize) -> Tensor {
         let values = classes.iter().flat_map(|&class| (0..of).map(move |k| f32::from(u8::from(k == class))));
         Tensor::from_vec(values.collect::<Vec<_>>(), (classes.len(), of), &Device::Cpu).unwrap()
@@ -216,7 +218,7 @@ mod tests {
         assert!((score(&sure(&[3, 3], 10)) - 1.).abs() < 1e-12);
         let unsure = Tensor::new(&[[0.5f32, 0.5], [0.5, 0.5]], &Device::Cpu)?;
         assert!((score(&unsure) - 1.).abs() < 1e-12);
-        // For both images it is KL((3/4, 1/4) || (1/2, 1/2)).
+        // The divergence of both images is KL((3/4, 1/4) || (1/2, 1/2)).
         let half_sure = Tensor::new(&[[0.75f32, 0.25], [0.25, 0.75]], &Device::Cpu)?;
         let expected = (0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln()).exp();
         assert!((score(&half_sure) - expected).abs() < 1e-12);

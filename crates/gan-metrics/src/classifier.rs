@@ -1,8 +1,9 @@
-//! The classifier and its file. The inputs of its last layer are the features with which images are
-//! compared.
+//! The classifier and its file. The inputs of the classifier's last layer are the features with
+//! which images are compared.
 //!
-//! Inception's features mean nothing on digits, and its weights must be downloaded. This network is
-//! small and is trained on the images of the data set. The classifier of digits is in the crate.
+//! Inception's features mean nothing on digits, and its weights must be downloaded. This network
+//! is small and is trained on the images of the data set. This crate includes the trained
+//! classifier of digits.
 
 use crate::error::{MetricsError, Result};
 use candle_core::{D, Device, Tensor};
@@ -26,7 +27,7 @@ pub const FEATURES: usize = 64;
 pub const CHUNK: usize = 256;
 /// Names of the classifiers in this crate.
 pub const PINNED: [&str; 2] = ["mnist", "fashion-mnist"];
-/// Marks a file as a classifier's.
+/// Marks a file as a classifier file.
 const KIND: &str = "classifier";
 
 /// A small convolutional network for 28x28 gray images.
@@ -58,7 +59,7 @@ pub struct Record {
     pub test_accuracy: f64,
 }
 
-/// What the metrics use of images.
+/// What a classifier computes from images for the metrics.
 #[derive(Debug, Clone)]
 pub struct Look {
     /// `[N, 64 C]`.
@@ -116,8 +117,8 @@ fn layers(classes: usize) -> Vec<Layer> {
 }
 
 impl Classifier {
-    /// A network with initial weights. They are a pure function of the record's number of classes
-    /// and seed.
+    /// Makes a network with initial weights. They are a pure function of the record's number of
+    /// classes and seed.
     ///
     /// # Errors
     /// None in practice.
@@ -126,7 +127,7 @@ impl Classifier {
         Self::from_parts(record, network, params, device)
     }
 
-    /// The classifier of digits in this crate. `assets/README.md` says how it was trained.
+    /// Loads the classifier of digits in this crate. `assets/README.md` says how it was trained.
     ///
     /// # Errors
     /// If the crate was built from a damaged asset.
@@ -136,8 +137,8 @@ impl Classifier {
         Self::parse(path, parse_tensors(path, bytes)?, device)
     }
 
-    /// The classifier of Fashion-MNIST's clothes in this crate. `assets/README.md` says how it was
-    /// trained.
+    /// Loads the classifier of Fashion-MNIST's clothes in this crate. `assets/README.md` says how
+    /// it was trained.
     ///
     /// # Errors
     /// If the crate was built from a damaged asset.
@@ -147,7 +148,8 @@ impl Classifier {
         Self::parse(path, parse_tensors(path, bytes)?, device)
     }
 
-    /// A classifier in this crate, by the name of its training data: one of [`PINNED`].
+    /// Loads a classifier in this crate by the name of its training data, which is one of
+    /// [`PINNED`].
     ///
     /// # Errors
     /// If the name is not one of them, or the crate was built from a damaged asset.
@@ -199,7 +201,7 @@ impl Classifier {
         Ok(Self { record, network, features, head, params, device: device.clone() })
     }
 
-    /// Computes what the metrics use of `images: [N, C, H, W]` in [-1, 1]: features, class
+    /// Computes what the metrics need from `images: [N, C, H, W]` in [-1, 1]: features, class
     /// probabilities, and pixels at 28x28. Pass some hundred images at a time.
     ///
     /// Each channel is classified separately. The features of an image are the features of its
@@ -219,8 +221,8 @@ impl Classifier {
         })
     }
 
-    /// Features and logits in evaluation mode, for `planes: [N, 1, 28, 28]` in [-1, 1]. Returns
-    /// `[N, 64]` and `[N, classes]`.
+    /// Computes features and logits in evaluation mode, for `planes: [N, 1, 28, 28]` in [-1, 1].
+    /// Returns `[N, 64]` and `[N, classes]`.
     ///
     /// # Errors
     /// If the shape is different.
@@ -235,7 +237,7 @@ impl Classifier {
         Ok((flat(&features)?, flat(&logits)?))
     }
 
-    /// The whole network for training, from images `[N, 1, 28, 28]` to logits.
+    /// Prepares the whole network for training, from images `[N, 1, 28, 28]` to logits.
     ///
     /// # Errors
     /// None in practice.
@@ -243,7 +245,7 @@ impl Classifier {
         Ok(self.network.prepare(&[1, SIDE, SIDE], &[self.record.classes])?)
     }
 
-    /// Gradients for its parameters, all zero.
+    /// Returns gradients for the classifier's parameters, all zero.
     #[must_use]
     pub fn gradients(&self) -> Gradients {
         Gradients::new(&self.params)
@@ -255,20 +257,20 @@ impl Classifier {
         &self.params
     }
 
-    /// How it was trained.
+    /// How the classifier was trained.
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// The same network with another record, for example with the accuracy after training.
+    /// Returns the same network with another record, for example with the accuracy after training.
     #[must_use]
     pub fn with_record(self, record: Record) -> Self {
         Self { record, ..self }
     }
 }
 
-/// Softmax of `logits: [N, K]`. Each row of the result sums to 1.
+/// Computes the softmax of `logits: [N, K]`. Each row of the result sums to 1.
 fn softmax(logits: &Tensor) -> candle_core::Result<Tensor> {
     let powers = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
     powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)

@@ -29,7 +29,7 @@ pub enum MetricsError {
 pub type Result<T, E = MetricsError> = std::result::Result<T, E>;
 
 impl MetricsError {
-    /// The error for an argument that cannot be used.
+    /// Makes the error for an argument that cannot be used.
     pub(crate) fn input(
         what: &'static str,
         expected: impl Into<String>,

@@ -1,5 +1,5 @@
 //! All metrics of a set of generated images, compared with real images. The work on the real
-//! images is done once.
+//! images is done only once.
 
 use crate::classes::{class_counts, score};
 use crate::frechet::{Moments, frechet_distance};
@@ -44,17 +44,17 @@ pub struct Evaluation {
     pub density: f64,
     /// [`crate::Overlap::coverage`].
     pub coverage: f64,
-    /// The classes of the images, compared with those of the training images.
+    /// The classes of the images, compared with the classes of the training images.
     pub classes: Classes,
-    /// Share of the images that show the class of their label. It is there if the images have
+    /// Share of the images that show the class of their label. It is `None` if the images have no
     /// labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<Accuracy>,
-    /// Modes. They are there if the digits of the images are known.
+    /// The modes of the images. They are `None` if the digits of the images are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modes: Option<Modes>,
-    /// Distances to the training images. They are there if the training images are known and the
-    /// sample came with its images.
+    /// Distances to the training images. They are `None` if the training images are not known or
+    /// the sample came without its images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memorisation: Option<Memorisation>,
 }
@@ -78,15 +78,16 @@ impl Reference {
         })
     }
 
-    /// Also searches for copies of training images, in samples that come with their images.
+    /// Makes the evaluation also search for copies of training images. This works for samples that
+    /// come with their images.
     #[must_use]
     pub fn with_training_images(self, images: TrainingImages) -> Self {
         Self { training_images: Some(images), ..self }
     }
 
-    /// Evaluates generated images. It leaves out the metrics for which the sample has no data:
-    /// without images there is no `memorisation`. During training there are no images, because
-    /// this metric costs the most.
+    /// Evaluates generated images. It leaves out the metrics for which the sample has no data.
+    /// Without images there is no `memorisation`. During training the samples have no images,
+    /// because this metric costs the most.
     ///
     /// # Errors
     /// At most [`NEIGHBOURS`] images; features, classes or images of another size than the

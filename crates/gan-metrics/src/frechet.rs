@@ -22,13 +22,13 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Moments of zero points in `dim` dimensions.
+    /// Returns the moments of zero points in `dim` dimensions.
     #[must_use]
     pub fn new(dim: usize) -> Self {
         Self { count: 0, mean: DVector::zeros(dim), scatter: DMatrix::zeros(dim, dim) }
     }
 
-    /// Moments of `points: [N, D]`.
+    /// Computes the moments of `points: [N, D]`.
     ///
     /// # Errors
     /// Fewer than two points, another type or rank, numbers that are not finite.
@@ -97,7 +97,7 @@ impl Moments {
     }
 }
 
-/// The squared Fréchet or 2-Wasserstein distance of two Gaussians:
+/// Computes the squared Fréchet or 2-Wasserstein distance of two Gaussians:
 /// `|m_a - m_b|^2 + tr(A + B - 2 (A^{1/2} B A^{1/2})^{1/2})`. The Gaussians have the means and
 /// covariances (N - 1 in the denominator) of the two sets (Dowson and Landau 1982). For the
 /// features of a classifier it is the FID of Heusel et al. 2017, arXiv 1706.08500.
@@ -133,8 +133,8 @@ fn square_root(matrix: DMatrix<f64>) -> Result<DMatrix<f64>> {
     Ok(symmetric(&eigen.eigenvectors * roots * eigen.eigenvectors.transpose()))
 }
 
-/// Eigenvalues of a matrix that has no negative ones. Those that differ from 0 only by rounding
-/// become 0.
+/// Computes the eigenvalues of a matrix that has no negative ones. Eigenvalues that differ from 0
+/// only by rounding become 0.
 fn eigen(matrix: DMatrix<f64>) -> Result<SymmetricEigen<f64, nalgebra::Dyn>> {
     // Two to three iterations for each eigenvalue are usual.
     let (dim, most) = (matrix.nrows(), 100 * matrix.nrows());

@@ -1,4 +1,4 @@
-//! The kernel distance. It is unbiased, so few samples are enough, and it comes with an error bar.
+//! The kernel distance. It is unbiased, so few samples are enough. It has an error bar.
 
 use crate::rows::Rows;
 use crate::{MetricsError, Result};
@@ -35,9 +35,9 @@ pub struct Kid {
     pub deviation: f64,
 }
 
-/// The kernel inception distance of Bińkowski et al. 2018, arXiv 1801.01401, for any features. It
-/// is the unbiased squared maximum mean discrepancy for the kernel `(x.y / D + 1)^3`, averaged
-/// over random subsets that are drawn without repetition.
+/// Computes the kernel inception distance of Bińkowski et al. 2018, arXiv 1801.01401, for any
+/// features. It is the unbiased squared maximum mean discrepancy for the kernel `(x.y / D + 1)^3`,
+/// averaged over random subsets that are drawn without repetition.
 ///
 /// `real: [N, D]`, `generated: [M, D]`. It is a pure function of its arguments.
 ///
@@ -78,9 +78,9 @@ pub(crate) fn kid_of_rows(real: &Rows, generated: &Rows, config: &KidConfig) -> 
     Ok(Kid { mean, deviation: variance.sqrt() })
 }
 
-/// The unbiased squared maximum mean discrepancy of `x: [N, D]` and `y: [M, D]` for the kernel
-/// `(x.y / D + 1)^3` (Gretton et al. 2012, equation 3). [`kid`] computes it for each pair of
-/// subsets.
+/// Computes the unbiased squared maximum mean discrepancy of `x: [N, D]` and `y: [M, D]` for the
+/// kernel `(x.y / D + 1)^3` (Gretton et al. 2012, equation 3). [`kid`] computes it for each pair
+/// of subsets.
 ///
 /// # Errors
 /// The errors of [`kid`].
@@ -99,7 +99,7 @@ fn squared_mmd_f64(x: &Tensor, y: &Tensor) -> Result<f64> {
     Ok(within(x, n)? + within(y, m)? - 2. * sum_of_cubes(x, y)? / (n * m))
 }
 
-/// The sum of the kernel over all pairs.
+/// Computes the sum of the kernel over all pairs.
 fn sum_of_cubes(x: &Tensor, y: &Tensor) -> Result<f64> {
     let width = x.dim(1)? as f64;
     read(&x.matmul(&(y / width)?.t()?)?, cubes)

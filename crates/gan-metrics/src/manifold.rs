@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Points with a ball around each. The radius of a ball is the distance to the k-th nearest other
 /// point. All balls together stand for the distribution of the points.
 ///
-/// `new` compares all points with each other, so keep the manifold of the real images.
+/// `new` compares all points with each other, which takes long. So keep the manifold of the real
+/// images.
 #[derive(Debug, Clone)]
 pub struct Manifold {
     points: Rows,
@@ -26,19 +27,19 @@ pub struct Overlap {
     /// Share of the generated points within some real ball (Kynkäänniemi et al. 2019, arXiv
     /// 1904.06991).
     pub precision: f64,
-    /// Share of the real points within some generated ball (same source).
+    /// Share of the real points within some generated ball (same source as `precision`).
     pub recall: f64,
     /// Number of real balls around a generated point, on average, divided by k. It is about 1 for
     /// two sets from one distribution, and it may be above 1 (Naeem et al. 2020, arXiv
     /// 2002.09797).
     pub density: f64,
-    /// Share of the real balls that hold a generated point (same source).
+    /// Share of the real balls that hold a generated point (same source as `density`).
     pub coverage: f64,
 }
 
 impl Manifold {
-    /// `points: [N, D]`. The radius is the distance to the `k`-th nearest other point. The papers
-    /// use 3 or 5.
+    /// Computes the balls around `points: [N, D]`. The radius is the distance to the `k`-th
+    /// nearest other point. The papers use 3 or 5.
     ///
     /// # Errors
     /// `k` of 0; at most `k` points; another type or rank; numbers that are not finite.
@@ -144,8 +145,8 @@ impl Pairs<'_> {
             };
 
             let radius = self.real.squared_radii[real];
-            // A product may be lower by half its square. There is room for its rounding and for
-            // that of the sum.
+            // A product may be lower by half of the squared radius. The factors leave room for the
+            // rounding of this number and of the sum.
             let [more, less] = [1., -1.].map(|sign| (0.5 + sign * f64::from(f32::EPSILON)) * radius);
             let perhaps = products.map(|product| product + more as f32);
             if any_above(&perhaps, &perhaps_at) {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Share of the held-out images that are nearer to a training image than the limit for a copy.
 const ALLOWED: f64 = 0.01;
-/// Number of unseen images whose distances give the limit. If there are more, an evenly spaced
-/// part of them is used.
+/// Largest number of unseen images whose distances give the limit. If there are more, an evenly
+/// spaced part of them is used.
 const UNSEEN: usize = 10_000;
 /// Below this number of distances there is no meaningful 1st percentile.
 const FEW: usize = 100;
@@ -20,8 +20,8 @@ const FEW: usize = 100;
 ///
 /// A small distance alone has no meaning. A held-out image is from the same distribution and was
 /// never seen, so its distance shows what is small (Meehan, Chaudhuri and Dasgupta 2020, arXiv
-/// 2004.05675). The paper tests the whole of both sets of distances. The two medians and the share
-/// below one quantile are easier to read.
+/// 2004.05675). The paper tests both whole sets of distances. The two medians and the share below
+/// one quantile are easier to read.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Memorisation {
     /// Median of the generated images' distances.
@@ -29,7 +29,7 @@ pub struct Memorisation {
     /// Median of the held-out images' distances.
     pub held_out_median: f64,
     /// Share of the generated images that are nearer to a training image than 99% of the held-out
-    /// ones are. The limit is the 1st percentile of the held-out distances, interpolated between
+    /// images are. The limit is the 1st percentile of the held-out distances, interpolated between
     /// two of them. The held-out images themselves have 0.01. An image at distance 0 is always a
     /// copy.
     pub copied: f64,
@@ -38,7 +38,7 @@ pub struct Memorisation {
 impl Memorisation {
     /// Compares the distances of generated and of held-out images to their nearest training
     /// images. [`crate::nearest`] finds these distances. Their order does not matter. A held-out
-    /// image at distance 0 is itself a training image, and it is left out: otherwise data with
+    /// image at distance 0 is itself a training image. It is left out, because otherwise data with
     /// duplicates would hide every copy.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl TrainingImages {
         Memorisation::of(&distances(images, &self.images)?, &self.unseen)
     }
 
-    /// The same for at most `count` unseen images.
+    /// Returns the same comparison for at most `count` unseen images.
     pub(crate) fn floor(&self, count: usize) -> Result<Memorisation> {
         let chosen = evenly_spaced(self.unseen.len(), count);
         let chosen: Vec<_> = chosen.into_iter().map(|index| self.unseen[index as usize]).collect();
@@ -120,7 +120,8 @@ fn sorted(what: &'static str, distances: &[f64]) -> Result<Vec<f64>> {
     Ok(distances)
 }
 
-/// A quantile, interpolated between neighbours as in numpy. It is 0 if there are no values.
+/// Computes a quantile, interpolated between neighbours as in numpy. It is 0 if there are no
+/// values.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     if sorted.is_empty() {
         return 0.;
@@ -182,8 +183,8 @@ mod tests {
         let training = TrainingImages::new(&line(&[0., 9., 20., 20.])?, &line(&[0., 1.])?)?;
         let found = training.copies_among(&line(&[3.])?)?;
         assert_eq!((found.median, found.held_out_median), (3., 9.));
-        // No image is unseen. Each distance is the one to the nearest other training image, and
-        // two of these are equal.
+        // No image is unseen. Each distance is the distance to the nearest other training image,
+        // and two of these are equal.
         let training = TrainingImages::new(&line(&[0., 9., 20., 20.])?, &line(&[0., 20.])?)?;
         let found = training.copies_among(&line(&[20., 1.])?)?;
         assert_eq!((found.held_out_median, found.copied), (9., 1.));

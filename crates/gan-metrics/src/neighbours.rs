@@ -1,4 +1,4 @@
-//! Nearest neighbours among all points. They are exact, in f64.
+//! Nearest neighbours among all points. The results are exact, in f64.
 
 mod tiles;
 
@@ -17,8 +17,8 @@ pub struct Neighbour {
     pub distance: f64,
 }
 
-/// The nearest of `points: [M, D]` to each of `queries: [N, D]`. If several are equally near, it
-/// is the first of them.
+/// Finds the nearest of `points: [M, D]` to each of `queries: [N, D]`. If several points are
+/// equally near, it is the first of them.
 ///
 /// # Errors
 /// Another type or rank, different D, no rows, numbers that are not finite.
@@ -29,8 +29,8 @@ pub fn nearest(queries: &Tensor, points: &Tensor) -> Result<Vec<Neighbour>> {
     Ok(found.into_iter().map(Neighbour::from).collect())
 }
 
-/// The nearest other point to each of `points: [N, D]`. If several are equally near, it is the
-/// first of them.
+/// Finds the nearest other point to each of `points: [N, D]`. If several points are equally near,
+/// it is the first of them.
 ///
 /// # Errors
 /// Another type or rank, fewer than two rows, numbers that are not finite.
@@ -53,8 +53,8 @@ pub(crate) fn distances_to_others(queries: &Rows, points: &Rows) -> Result<Vec<f
     Ok(found.chunks_exact(2).map(|nearest| nearest[1].squared.sqrt()).filter(|d| d.is_finite()).collect())
 }
 
-/// The square of each row's distance to the `k`-th nearest other row. `k` is below the number of
-/// rows.
+/// Returns the square of each row's distance to the `k`-th nearest other row. `k` is below the
+/// number of rows.
 pub(crate) fn squared_radii(rows: &Rows, k: usize, tiling: Tiling) -> Result<Vec<f64>> {
     let found = search(rows, rows, k, Candidates::Others, tiling)?;
     Ok(found.chunks_exact(k).map(|nearest| nearest[k - 1].squared).collect())
@@ -80,8 +80,8 @@ impl From<Found> for Neighbour {
     }
 }
 
-/// The `k` nearest points to each query, the nearest first. Equally near points stay in their
-/// order.
+/// Finds the `k` nearest points to each query, the nearest first. Equally near points stay in
+/// their order.
 fn search(
     queries: &Rows,
     points: &Rows,
@@ -114,7 +114,8 @@ impl Search<'_> {
     fn visit(&self, tile: &Tile<'_>, group: usize, found: &mut [Found]) {
         let Self { width, k, .. } = *self;
         let bound = |lane: usize, found: &[Found]| match found[k - 1].squared {
-            // No point can be nearer. This avoids a check of each of a thousand equal points.
+            // No point can be nearer. Without this bound, each of a thousand equal points would be
+            // checked.
             0. => f32::INFINITY,
             farthest => tile.perhaps_within(group * LANES + lane, farthest),
         };

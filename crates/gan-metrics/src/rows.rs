@@ -1,11 +1,12 @@
-//! Tensors with one row for each image, in the form that the metrics read: checked once, then
-//! slices.
+//! Tensors with one row for each image, in the form that the metrics read. A tensor is checked
+//! once and then read as a slice.
 
 use crate::{MetricsError, Result};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use std::ops::{Deref, Range};
 
-/// Beyond this, sums of squares do not fit in f32, in which distances are screened.
+/// Largest magnitude of a number. With larger numbers, sums of squares do not fit in f32, in which
+/// distances are screened.
 const LARGEST: f32 = 1e15;
 
 /// `[N, D]`: f32, contiguous, on the CPU, finite, D not 0.
@@ -103,8 +104,8 @@ pub(crate) fn row(values: &[f32], width: usize, index: usize) -> &[f32] {
 /// The squared Euclidean distance of two rows, in f64. It is the same for (a, b) and (b, a), to
 /// the last bit.
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    // Several sums run in parallel: as many as one instruction can hold. A single sum would wait
-    // for itself.
+    // Several sums run in parallel: as many as one instruction can hold. In a single sum, each
+    // addition would wait for the one before it.
     const SUMS: usize = 8;
     let square = |(&a, &b): (&f32, &f32)| (f64::from(a) - f64::from(b)).powi(2);
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<SUMS>(), b.as_chunks::<SUMS>());

@@ -92,8 +92,8 @@ impl Sample {
         self.features.count()
     }
 
-    /// At most `count` of its images. They are evenly spaced, so that no part of a sorted set is
-    /// missing.
+    /// Returns at most `count` of the sample's images. They are evenly spaced, so that no part of
+    /// a sorted set is missing.
     ///
     /// # Errors
     /// If `count` is below 2.
@@ -123,7 +123,7 @@ impl Sample {
         })
     }
 
-    /// Returns an error if the other sample was made in another way.
+    /// Returns an error if the other sample has features or classes of another size.
     pub(crate) fn check_fits(&self, other: &Self) -> Result<()> {
         other.features.check_width("features", self.features.width())?;
         other.probabilities.check_width("probabilities", self.probabilities.width())

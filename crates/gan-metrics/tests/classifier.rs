@@ -1,4 +1,4 @@
-//! The digits' classifier inside the crate.
+//! Tests of the digit classifier in this crate.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{DType, Device, Tensor};
@@ -8,7 +8,8 @@ use gan_metrics::classifier::{FEATURES, Look, PINNED, Record};
 
 const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist-classifier.safetensors");
 
-/// The embedded digits `[n, channels, size, size]` in the range of a generator, evenly spaced, and their labels.
+/// Returns some of the embedded digits `[n, channels, size, size]` in the range of a generator,
+/// and their labels. They are evenly spaced.
 fn digits(n: usize, channels: usize, size: usize) -> (Tensor, Vec<u8>) {
     let data = mnist_5k().unwrap().resize(size).unwrap().spread(n);
     let labels = data.labels().unwrap().to_vec();
@@ -30,7 +31,7 @@ fn it_knows_the_embedded_digits_and_says_what_it_reached_on_others() {
     let Record { data, classes, images, test_accuracy, .. } = classifier.record();
     assert_eq!((data.as_str(), *classes, *images), ("mnist", 10, 60_000));
     assert!(*test_accuracy >= 0.994, "{test_accuracy}");
-    // These are among the images that it was trained on.
+    // The classifier was trained on these images.
     let (images, labels) = digits(1000, 1, 28);
     let Look { features, probabilities, pixels } = classifier.look(&images).unwrap();
     assert_eq!((features.dims(), pixels.dims()), (&[1000, FEATURES][..], &[1000, 784][..]));
@@ -51,7 +52,8 @@ fn each_pinned_classifier_has_its_name() {
     }
     let error = Classifier::pinned("folder", &Device::Cpu).unwrap_err().to_string();
     assert_eq!(error, "classifier: expected one of mnist, fashion-mnist, found folder");
-    // Of other weights: what one names a digit, the other names a piece of clothing.
+    // The two classifiers have different weights: one recognises digits, the other recognises
+    // clothes.
     let (images, _) = digits(50, 1, 28);
     let features = |name| Classifier::pinned(name, &Device::Cpu).unwrap().look(&images).unwrap().features;
     let apart = (features("mnist") - features("fashion-mnist")).unwrap().abs().unwrap().max_all().unwrap();
@@ -63,7 +65,7 @@ fn other_sizes_become_28() {
     let classifier = Classifier::mnist(&Device::Cpu).unwrap();
     let (images, labels) = digits(200, 1, 28);
     let plain = classifier.look(&images).unwrap();
-    // 32x32 is 28x28 with a frame, which is cut off again.
+    // A 32x32 image is a 28x28 image with a frame, and the frame is cut off again.
     let framed = classifier.look(&digits(200, 1, 32).0).unwrap();
     let difference = (plain.features - framed.features).unwrap().abs().unwrap().max_all().unwrap();
     assert!(difference.to_scalar::<f32>().unwrap() < 1e-5);

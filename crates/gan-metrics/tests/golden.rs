@@ -1,5 +1,5 @@
-//! Agreement with numpy and scipy: `tests/golden/metrics.py` holds the definitions, `metrics.safetensors` its inputs and
-//! results.
+//! Compares the metrics with numpy and scipy. `tests/golden/metrics.py` holds the definitions, and
+//! `metrics.safetensors` holds its inputs and results.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,7 +14,7 @@ use gan_metrics::{
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
-/// Both sides compute in f64; scipy's roots of matrices and sums in another order are what differs.
+/// Both sides compute in f64. They differ in scipy's roots of matrices and in the order of sums.
 const TOLERANCE: f64 = 1e-9;
 
 struct Golden {
@@ -99,7 +99,7 @@ fn agrees_with_numpy_and_scipy() {
     golden.assert_all_compared();
 }
 
-/// The parts that were compared above, put together.
+/// The test above compares the parts. This test compares an evaluation, which puts them together.
 #[test]
 fn an_evaluation_holds_the_same_numbers() {
     let golden = Golden::open();
@@ -126,12 +126,13 @@ fn an_evaluation_holds_the_same_numbers() {
     assert_eq!(evaluation.kid, kid(&real, &generated, &KidConfig::default()).unwrap());
     let Evaluation { precision, recall, density, coverage, .. } = evaluation;
     assert_eq!(overlap, Overlap { precision, recall, density, coverage });
-    // Seven of the forty were copied.
+    // Seven of the forty images are copies.
     assert!((evaluation.memorisation.unwrap().copied - 7. / 40.).abs() < 1e-12);
     assert_eq!(evaluation.modes.unwrap().of, 1000);
     let floor = reference.floor(1000).unwrap();
     assert_eq!(floor.count, 60);
-    // 60 are too few for a percentile: the 150 training images among each other say what is near.
+    // 60 distances are too few for a percentile. So the distances between the 150 training images
+    // give the limit.
     let copied = floor.memorisation.unwrap().copied;
     assert!((copied - 2. / 150.).abs() < 1e-12, "{copied}: two of 150 are below the percentile");
 }

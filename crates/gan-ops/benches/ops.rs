@@ -45,13 +45,13 @@ fn variable(shape: impl Into<Shape>) -> Var {
     Var::from_tensor(&Stream::new(0, "bench", 0).normal(shape, &Device::Cpu).unwrap()).unwrap()
 }
 
-/// Forward alone. The arguments are constants, so no tape is kept.
+/// Times the forward pass alone. The arguments are constants, so no tape is kept.
 fn forward(bencher: Bencher<'_, '_>, arguments: &[Var], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     let arguments: Vec<_> = arguments.iter().map(Var::as_detached_tensor).collect();
     bencher.bench_local(|| op(black_box(&arguments)).unwrap());
 }
 
-/// Forward and backward.
+/// Times the forward and the backward pass.
 fn forward_backward(bencher: Bencher<'_, '_>, arguments: &[Var], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     let arguments: Vec<_> = arguments.iter().map(|v| v.as_tensor().clone()).collect();
     bencher.bench_local(|| op(black_box(&arguments)).unwrap().backward().unwrap());
@@ -99,7 +99,8 @@ fn conv_transpose2d_forward_backward(bencher: Bencher<'_, '_>, by: By) {
     forward_backward(bencher, &arguments, |t| op(&t[0], &t[1], None, 2, 1, Activation::Relu));
 }
 
-/// The arguments of a batch norm, and the normalisation by the second and the third of them.
+/// Returns the arguments of a batch norm, and a function that makes the batch norm. This function
+/// takes its weight and bias from the second and the third argument.
 fn norm() -> ([Var; 3], impl Fn(&[Tensor]) -> BatchNorm) {
     let running = [(); 2].map(|()| variable(128).into_inner());
     let norm = move |t: &[Tensor]| {

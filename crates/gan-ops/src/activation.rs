@@ -1,4 +1,4 @@
-//! Activations, alone and as the last step of a fused layer.
+//! Activations, by themselves and as the last step of a fused layer.
 
 use crate::kernels::{self, Isa};
 use crate::tape::{Computed, contiguous};

@@ -60,7 +60,7 @@ pub fn adam_step(
             Gradient::Slice(grad) => update(grad),
             Gradient::Tensor(grad) => {
                 let grad = grad.contiguous()?;
-                // A read of a tensor that is being written would wait for itself.
+                // A tensor cannot be read while it is written: the read would wait for itself.
                 let place = |tensor: &Tensor| slices::read(tensor, |values| values.as_ptr() as usize);
                 let places = [place(&grad)?, place(param)?, place(first)?, place(second)?];
                 if (1..4).any(|i| places[..i].contains(&places[i])) {

@@ -30,8 +30,8 @@ pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) ->
 
 /// Normalises with the running statistics:
 /// `activation((x - running_mean) / sqrt(running_var + eps) * weight + bias)`.
-/// [`fused::PreparedLayer::evaluate`] folds this into the product before it. So a network that is only
-/// evaluated is faster with that function.
+/// [`fused::PreparedLayer::evaluate`] folds this into the product before it. So a network that is
+/// only evaluated is faster with that function.
 ///
 /// `x: [B, C, ...]`; returns the same shape.
 ///

@@ -34,8 +34,8 @@ impl CustomOp1 for Bce {
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("logits that are not contiguous")
         };
-        // max(x, 0) - t x is computed as one term, because softplus(x) - x would cancel at target
-        // 1.
+        // max(x, 0) - t x is computed as one term, because softplus(x) - x would lose digits by
+        // cancellation at target 1.
         let loss = |&x: &f32| {
             let x = f64::from(x);
             let linear = if x > 0. { (1. - self.target) * x } else { -self.target * x };
@@ -49,7 +49,8 @@ impl CustomOp1 for Bce {
         let scale = f64::from(gradient.to_scalar::<f32>()?) / logits.elem_count() as f64;
         let slope = |&x: &f32| {
             let x = f64::from(x);
-            // sigmoid(x) - 1 is computed as -sigmoid(-x), which does not cancel.
+            // sigmoid(x) - 1 is computed as -sigmoid(-x), because the difference would lose digits
+            // by cancellation.
             let slope =
                 if self.target >= 1. { -1. / (1. + x.exp()) } else { 1. / (1. + (-x).exp()) - self.target };
             (slope * scale) as f32

@@ -18,7 +18,7 @@ pub fn ema_step(average: &Var, now: &Tensor, decay: f64) -> Result<()> {
         return average.set(&reference::ema_step(average, now, decay)?);
     }
     let now = now.contiguous()?;
-    // A read of a tensor that is being written would wait for itself.
+    // A tensor cannot be read while it is written: the read would wait for itself.
     let place = |tensor: &Tensor| slices::read(tensor, |values| values.as_ptr() as usize);
     if average.elem_count() > 0 && place(average)? == place(&now)? {
         candle_core::bail!("ema: the same tensor twice")

@@ -1,5 +1,5 @@
-//! The shapes of linear layers, convolutions and transposed convolutions, in one type: a product
-//! with weights.
+//! The shapes of a product with weights. One type covers linear layers, convolutions and
+//! transposed convolutions.
 
 use candle_core::{Result, Tensor};
 
@@ -107,8 +107,8 @@ impl Product {
             [small.channels, small.height, small.width, 1],
             [big.channels, small.channels, kernel[0], kernel[1]],
         ];
-        // Later products of these sizes are not checked again: this limit lets a batch of them be
-        // counted without overflow.
+        // Later code does not check products of these sizes again. This limit lets it count the
+        // elements of a batch without overflow.
         let too_large = |sizes: &[usize; 4]| {
             sizes
                 .iter()
@@ -122,7 +122,8 @@ impl Product {
     }
 }
 
-/// Refuses what does not fit together, the same for the kernels and for `reference`.
+/// Returns an error if the shapes do not fit together. The kernels and `reference` use the same
+/// check.
 pub(crate) fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, product: Product) -> Result<()> {
     let image = match (product, x.dims()) {
         (_, [0, ..]) => candle_core::bail!("expected a batch that is not empty, found {:?}", x.dims()),

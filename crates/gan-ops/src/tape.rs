@@ -12,7 +12,7 @@ impl Computed {
         Self(Mutex::new(Some((CpuStorage::F32(values), shape.into()))))
     }
 
-    /// Takes the result out. It works once.
+    /// Takes the result out. A second call is an error.
     pub(crate) fn take(&self) -> Result<(CpuStorage, Shape)> {
         let mut result = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         result.take().ok_or_else(|| candle_core::Error::Msg("a fused op was applied twice".into()))

@@ -9,7 +9,7 @@ use std::num::NonZero;
 /// unless the user set `CANDLE_NUM_THREADS`.
 ///
 /// If `RAYON_NUM_THREADS` is not set, candle counts the cores again in every single matrix
-/// product. It reads them from a file.
+/// product, and for this it reads a file.
 ///
 /// candle runs large element-wise operations on threads that spin while they wait. They run beside
 /// the threads of its matrix products. With them, a step of a small DCGAN on two cores takes about

@@ -1,4 +1,4 @@
-//! Second-order gradients: with `CANDLE_GRAD_DO_NOT_DETACH=1` the gradient of a gradient is right
+//! Second-order gradients. With `CANDLE_GRAD_DO_NOT_DETACH=1` the gradient of a gradient is right
 //! through every op, fused or not. The test compares a gradient penalty's weight gradients with
 //! finite differences.
 

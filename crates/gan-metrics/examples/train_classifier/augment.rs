@@ -1,21 +1,22 @@
-//! Small random affine maps of images, as a hand varies: a pure function of seed and step.
+//! Small random affine transforms of images, which imitate the variation of handwriting. They
+//! are a pure function of seed and step.
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_ops::rng::Stream;
 
-/// Largest turn, in radians.
+/// Largest angle of rotation, in radians.
 const TURN: f32 = 0.2;
-/// Largest change of size, for each axis by itself.
+/// Largest change of size. Each axis has its own change.
 const SCALE: f32 = 0.12;
-/// Largest slant: columns for each row.
+/// Largest shear: the shift in columns for each row.
 const SHEAR: f32 = 0.15;
 /// Largest shift, in pixels.
 const SHIFT: f32 = 2.;
-/// Numbers drawn for an image.
+/// Number of random numbers for each image.
 const DRAWS: usize = 6;
 
-/// The maps of one step.
+/// The transforms of one step.
 pub(crate) struct Augment(Stream);
 
 impl Augment {
@@ -23,7 +24,7 @@ impl Augment {
         Self(Stream::new(seed, "augment", step))
     }
 
-    /// Another map for each of `images: [B, 1, S, S]` in [-1, 1].
+    /// Applies a different transform to each of `images: [B, 1, S, S]` in [-1, 1].
     pub(crate) fn apply(&mut self, images: &Tensor) -> Result<Tensor> {
         let (count, _, _, side) = images.dims4()?;
         let draws = self.0.uniform(-1., 1., (count, DRAWS), &Device::Cpu)?.to_vec2::<f32>()?;
@@ -36,7 +37,8 @@ impl Augment {
     }
 }
 
-/// Appends the image that a map about its centre gives; what comes from outside is background.
+/// Appends the image after a transform about its centre. Pixels from outside the image are
+/// background.
 fn warp(image: &[f32], side: usize, draws: &[f32], mapped: &mut Vec<f32>) {
     let (sin, cos) = (TURN * draws[0]).sin_cos();
     let (wide, high) = (1. + SCALE * draws[1], 1. + SCALE * draws[2]);

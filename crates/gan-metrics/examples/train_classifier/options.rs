@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// None where only help was asked for.
+    /// Returns `None` if the user asked only for help.
     pub(crate) fn parse() -> Result<Option<Self>> {
         let mut args = std::env::args().skip(1);
         let (mut data_dir, mut out, mut name, mut epochs, mut seed) =
@@ -42,7 +42,7 @@ impl Options {
             match option.as_str() {
                 "--data-dir" => data_dir = Some(value.into()),
                 "--out" => out = value.into(),
-                // The older of the two spellings is kept for scripts.
+                // Both spellings work, because scripts use the older one.
                 "--data" | "--name" => name = value.parse().with_context(|| option.clone())?,
                 "--epochs" => epochs = number()?,
                 "--seed" => seed = number()?,

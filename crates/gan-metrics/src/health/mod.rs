@@ -1,4 +1,5 @@
-//! Health of a run: verdicts with evidence, from a few measurements at each health check.
+//! Health of a run. It finds verdicts, with evidence, from a few measurements at each health
+//! check.
 
 mod monitor;
 mod probe;

@@ -1,5 +1,5 @@
-//! From measurements to verdicts. This is a pure function of the measurements. So a resumed run,
-//! and a reader of its records, get the same verdicts.
+//! Derives verdicts from measurements. This is a pure function of the measurements. So a resumed
+//! run, and a reader of its records, get the same verdicts.
 
 use super::rules::{Check, PATIENCE, RULES, Rule, Spacing, Symptom, WINDOW};
 use super::verdict::{Failure, Verdict};
@@ -23,14 +23,15 @@ pub struct Monitor {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
-    /// The start of the series of checks that show the symptom, and the length of the series.
+    /// The step at which the present series of checks with the symptom began, and the length of
+    /// the series.
     row: Option<(u64, usize)>,
-    /// The last step at which the symptom showed, even if another failure explained it.
+    /// The last step at which the symptom showed. It counts even if another failure explained it.
     shown: Option<u64>,
 }
 
 impl Monitor {
-    /// A monitor for a run on such data, from the step `start` on.
+    /// Makes a monitor for a run on these data, from the step `start` on.
     #[must_use]
     pub fn new(baseline: Baseline, start: u64) -> Self {
         let mut monitor = Self {
@@ -60,7 +61,7 @@ impl Monitor {
         self.judge(step, asked)
     }
 
-    /// Asks the rules for whose spacing the last check is new.
+    /// Applies the rules whose spacing has a new check. `asked` says which spacings have one.
     fn judge(&mut self, step: u64, asked: [bool; 3]) -> Vec<Verdict> {
         let rules: Vec<usize> = (0..RULES.len()).filter(|&i| asked[RULES[i].spacing as usize]).collect();
         let mut symptoms = vec![];
@@ -141,8 +142,8 @@ impl Monitor {
         self.healthy.last().copied().unwrap_or_default()
     }
 
-    /// Steps to which a later verdict may send the run back, the oldest first. Each of them may
-    /// become [`Self::healthy_until`]. There are at most 25.
+    /// Steps to which the run may go back after a later verdict, the oldest first. Each of them
+    /// may become [`Self::healthy_until`]. There are at most 25.
     #[must_use]
     pub fn ways_back(&self) -> Vec<u64> {
         let window = |spacing: Spacing| {
@@ -160,8 +161,8 @@ impl Monitor {
         ways
     }
 
-    /// The number of checks that some verdicts need, and the number of checks so far. It is `None`
-    /// when there are enough. Before that, a run may be failing without a verdict.
+    /// Returns the number of checks that some verdicts need, and the number of checks so far. It
+    /// is `None` when there are enough. Before that, a run may be failing without a verdict.
     #[must_use]
     pub fn patience(&self) -> Option<(usize, usize)> {
         let seen = self.histories[Spacing::Far as usize].len();

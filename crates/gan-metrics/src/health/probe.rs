@@ -1,4 +1,4 @@
-//! Measures images: the real ones once, the generated ones at each check.
+//! Measures images. It measures the real images once, and the generated images at each check.
 
 use super::vitals::{Baseline, ImageVitals};
 use crate::classifier::{CHUNK, Classifier, Look};
@@ -11,8 +11,8 @@ use candle_core::{Device, Tensor};
 
 /// The smallest and the largest output of a generator with a final Tanh.
 const TANH: [f64; 2] = [-1., 1.];
-/// Side of the blocks of pixels that are averaged for the search for nearest images. A copy is a
-/// copy at any resolution, and a quarter of the numbers takes a quarter of the time.
+/// Side of the blocks of pixels that are averaged for the search for nearest images. A copy is
+/// recognised at any resolution, and a quarter of the numbers takes a quarter of the time.
 const BLOCK: usize = 2;
 
 /// Measures generated images against real ones.
@@ -21,14 +21,14 @@ pub struct Probe {
     classifier: Classifier,
     real: Traits,
     moments: Moments,
-    /// Distance of each real image to the nearest other one.
+    /// Distance of each real image to the nearest other real image.
     between: Vec<f64>,
-    /// Fréchet distance of real images, as many as a check draws, before the division by the
-    /// variance.
+    /// Fréchet distance of real images, as many as a check draws, from all real images. It is not
+    /// yet divided by the variance.
     floor: f64,
 }
 
-/// The numbers of a set of images, in the terms of [`ImageVitals`].
+/// Measurements of a set of images. [`ImageVitals`] explains them.
 #[derive(Debug)]
 struct Traits {
     count: usize,
@@ -42,7 +42,7 @@ struct Traits {
 
 impl Probe {
     /// Takes training images as the discriminator sees them: items `[N, C, H, W]` of some hundred
-    /// images each. Each check will draw `samples` images, and `classifier` classifies them.
+    /// images each. Each check draws `samples` images. `classifier` classifies the images.
     ///
     /// # Errors
     /// Errors of the items; fewer than three images; another shape.
@@ -71,8 +71,8 @@ impl Probe {
         Ok(Self { classifier, real, moments, between, floor })
     }
 
-    /// The numbers of the data that [`super::Monitor`] needs. `weights` are the norms of both
-    /// networks before the first step.
+    /// Returns the measurements of the data that [`super::Monitor`] needs. `weights` are the norms
+    /// of both networks before the first step.
     #[must_use]
     pub fn baseline(&self, weights: [f64; 2]) -> Baseline {
         Baseline {
@@ -88,7 +88,7 @@ impl Probe {
     /// Measures generated `images: [N, C, H, W]` against the real ones.
     ///
     /// # Errors
-    /// Another shape than that of the real images; values that are not finite.
+    /// Another shape than the real images; values that are not finite.
     pub fn look(&self, images: &Tensor) -> Result<ImageVitals> {
         let mut looks = Looks::default();
         for start in (0..images.dim(0)?).step_by(CHUNK) {
@@ -107,8 +107,8 @@ impl Probe {
         })
     }
 
-    /// The sum of the variances of the real features. It is the distance of one single image,
-    /// their mean, repeated.
+    /// The sum of the variances of the real features. It is the distance of a set that repeats one
+    /// single image with the mean of these features.
     fn scatter(&self) -> f64 {
         self.moments.variance().max(f64::MIN_POSITIVE)
     }

@@ -1,5 +1,5 @@
-//! The symptoms of each failure. The thresholds come from runs. docs/diagnostics.md lists the
-//! counts.
+//! The symptoms of each failure. The thresholds come from training runs. docs/diagnostics.md
+//! lists the counts.
 
 mod images;
 mod oscillation;
@@ -32,8 +32,8 @@ impl Symptom {
     }
 }
 
-/// The largest number of checks that a symptom uses. The symptom of no convergence is the
-/// exception: it uses all checks.
+/// Largest number of checks that a symptom uses. The symptom of no convergence is the exception,
+/// because it uses all checks.
 pub(crate) const WINDOW: usize = 12;
 /// Number of checks before a run can have the verdict no convergence.
 pub(crate) const PATIENCE: usize = 16;
@@ -65,7 +65,7 @@ impl Spacing {
 /// The symptom of one failure, and when it becomes a verdict.
 pub(crate) struct Rule {
     pub(crate) failure: Failure,
-    /// Distance between the checks that it uses.
+    /// Distance between the checks that the rule uses.
     pub(crate) spacing: Spacing,
     /// Number of checks in a row that must show the symptom.
     pub(crate) checks: usize,
@@ -78,7 +78,7 @@ pub(crate) struct Rule {
 
 /// With these failures, nothing else works as it should.
 const ROOTS: &[Failure] = &[Failure::Divergence, Failure::GeneratorFrozen, Failure::DiscriminatorFrozen];
-/// The same, and players that are too unequal.
+/// The failures of [`ROOTS`], and the failures in which the two players are too unequal.
 const UNEQUAL: &[Failure] = &[
     Failure::Divergence,
     Failure::GeneratorFrozen,
@@ -86,7 +86,7 @@ const UNEQUAL: &[Failure] = &[
     Failure::VanishingGradients,
     Failure::DiscriminatorWon,
 ];
-/// The same, and images that are all alike.
+/// The failures of [`UNEQUAL`], and the failure in which all images are alike.
 const COLLAPSED: &[Failure] = &[
     Failure::Divergence,
     Failure::GeneratorFrozen,
@@ -96,7 +96,8 @@ const COLLAPSED: &[Failure] = &[
     Failure::ModeCollapse,
 ];
 
-/// The same, and failures that keep images from coming nearer to the data.
+/// The failures of [`COLLAPSED`], and failures that keep the images from coming nearer to the
+/// data.
 const NARROWED: &[Failure] = &[
     Failure::Divergence,
     Failure::GeneratorFrozen,

@@ -59,7 +59,7 @@ impl Failure {
         Self::Memorisation,
     ];
 
-    /// Its name in words.
+    /// The failure's name in words.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -132,7 +132,7 @@ impl Failure {
         }
     }
 
-    /// The key of the configuration to change.
+    /// Names the key of the configuration to change.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
@@ -179,7 +179,8 @@ impl Failure {
     }
 }
 
-/// One line: the failure, since when, the numbers, the usual cause, and what to try.
+/// Writes one line: the failure, the step at which it began, the numbers, the usual cause, and
+/// what to try.
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { failure, since, evidence, .. } = self;

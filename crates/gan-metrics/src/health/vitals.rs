@@ -1,13 +1,13 @@
-//! The measurements of a run at each health check, and of its data once. Verdicts use nothing
-//! else.
+//! The measurements of a run at each health check, and the measurements of its data before the
+//! first step. Verdicts use nothing else.
 
 use serde::{Deserialize, Serialize};
 
 /// The measurements of a run at one health check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vitals {
-    /// Losses over the steps since the previous check. If checks are frequent, it is an earlier
-    /// check.
+    /// Losses over the steps since the previous check. If checks are frequent, they are over the
+    /// steps since an earlier check.
     pub losses: Losses,
     /// The generator at this step.
     pub generator: Player,
@@ -30,12 +30,12 @@ pub struct Losses {
     /// it is the probability `D(x)`. It is `None` if the loss has no such number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_real: Option<f64>,
-    /// The same for fakes: 0 if it recognises all of them.
+    /// The same number for fakes. It is 0 if D recognises all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_fake: Option<f64>,
     /// Largest magnitude of a logit.
     pub largest_logit: f64,
-    /// Standard deviation of G's loss. Each of its values is the mean of some steps in a row.
+    /// Standard deviation of G's loss. Each value in it is the mean of some steps in a row.
     pub swing: f64,
     /// Largest autocorrelation of these values at a distance of 2 or more. It is near 1 if they
     /// rise and fall regularly.
@@ -60,13 +60,13 @@ pub struct ImageVitals {
     pub count: usize,
     /// Smallest and largest pixel.
     pub range: [f64; 2],
-    /// Variance of the pixels over the images, divided by that of real images. It is 0 if all
-    /// images are the same.
+    /// Variance of the pixels over the images, divided by the same variance of real images. It is
+    /// 0 if all images are the same.
     pub spread: f64,
     /// Share of each class, according to the classifier.
     pub shares: Vec<f64>,
     /// Fréchet distance in the classifier's features, divided by the variance of the real
-    /// features. It is 1 for one single image, repeated.
+    /// features. It is 1 for a set that repeats one single image.
     pub distance: f64,
     /// Share of images that are nearer to a training image than 99% of the training images are to
     /// each other.
@@ -80,11 +80,12 @@ pub struct Baseline {
     pub count: usize,
     /// Smallest and largest pixel, as the discriminator sees them.
     pub range: [f64; 2],
-    /// Smallest and largest pixel that the generator can give.
+    /// Smallest and largest pixel that the generator can output.
     pub reach: [f64; 2],
     /// Share of each class, according to the classifier.
     pub shares: Vec<f64>,
-    /// [`ImageVitals::distance`] of real images, as many as a check draws. No generator gets below it.
+    /// [`ImageVitals::distance`] of real images, as many as a check draws. It is the lower limit
+    /// for generators.
     pub distance: f64,
     /// Norm of each network's weights before the first step: generator, discriminator.
     pub weights: [f64; 2],

@@ -1,4 +1,4 @@
-//! Losses between two health checks.
+//! Collects the losses between two health checks.
 
 use super::rules::Spacing;
 use super::vitals::Losses;
@@ -15,7 +15,7 @@ const BIN: usize = 10;
 pub struct Window {
     steps: usize,
     losses: [f64; 2],
-    /// `None` after a step that had none.
+    /// `None` after a step that had no certainty.
     certainty: Option<[f64; 2]>,
     largest_logit: f64,
     bin: Vec<f64>,
@@ -39,8 +39,9 @@ impl Window {
         }
     }
 
-    /// The losses over the collected steps. After 100 steps it begins again, so that checks at
-    /// shorter distances still give the rules enough steps. `None` without a step.
+    /// Returns the losses over the collected steps, or `None` if there are no steps. If there are
+    /// at least 100 steps, the window then begins again. So checks at shorter distances still give
+    /// the rules enough steps.
     pub fn look(&mut self) -> Option<Losses> {
         let Self { steps, losses, certainty, largest_logit, means, .. } = self;
         if *steps == 0 {
@@ -74,7 +75,7 @@ fn variance(values: &[f64]) -> f64 {
     values.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// The highest local maximum of the autocorrelation. A trend has none.
+/// Finds the highest local maximum of the autocorrelation. A trend has none.
 fn rhythm(values: &[f64]) -> f64 {
     let (middle, scale) = (mean(values), variance(values));
     if scale <= f64::EPSILON * middle.abs() {

@@ -14,7 +14,7 @@ fn between(real: &Tensor, generated: &Tensor, k: usize) -> Overlap {
     Manifold::new(real, k).unwrap().overlap(&Manifold::new(generated, k).unwrap()).unwrap()
 }
 
-/// Computed directly from the definition, in f64.
+/// Computes the overlap directly from its definition, in f64.
 fn direct(real: &Manifold, generated: &Manifold) -> Overlap {
     let distances: Vec<Vec<f64>> = {
         let (a, b, width) = (real.points.values(), generated.points.values(), real.points.width());

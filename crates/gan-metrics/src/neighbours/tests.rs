@@ -2,7 +2,7 @@ use super::*;
 use candle_core::Device;
 use gan_ops::rng::Stream;
 
-/// Tile sizes that divide no set evenly, and the usual size.
+/// Tile sizes that do not divide any set evenly, and the usual size.
 const TILINGS: [Tiling; 4] = [
     Tiling { queries: 1, points: 1 },
     Tiling { queries: 7, points: 50 },

@@ -4,7 +4,7 @@
 //! `|x - w|^2 = |x|^2 - 2 (x.w - |w|^2 / 2)`. In f32 such a difference of large numbers is not
 //! exact, but its error has a known bound. A product decides about the pairs that are clearly
 //! nearer or farther than some distance. The caller computes the few other pairs in f64. So the
-//! results are those of f64, for every kernel, tile and thread.
+//! results are the same as in f64, for every kernel, tile and thread.
 
 use crate::Result;
 use crate::rows::Rows;
@@ -13,12 +13,13 @@ use gan_ops::Activation;
 use gan_ops::fused::{FusedLayer, Maps, Product};
 use rayon::prelude::*;
 
-/// Queries that are screened together. It is the vector size of the kernels.
+/// Number of queries that are screened together. It is the vector size of the kernels.
 pub(crate) const LANES: usize = 16;
 /// Unit roundoff of f32.
 const ROUNDOFF: f64 = f32::EPSILON as f64 / 2.;
 
-/// Number of pairs in a tile. The products (4 MB by default) stay in a cache until they are read.
+/// Number of queries and of points in a tile. The products (4 MB by default) stay in a cache until
+/// they are read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tiling {
     pub(crate) queries: usize,

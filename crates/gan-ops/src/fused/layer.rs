@@ -8,7 +8,7 @@ use crate::kernels::{self, Buffer, Finish, Isa, NormKernel, Statistics, WeightGr
 use crate::slices;
 use candle_core::{Result, Tensor};
 
-/// `activation(norm(product(x) + bias))`, of which each part may be missing.
+/// Computes `activation(norm(product(x) + bias))`. Each part may be missing.
 #[derive(Debug, Clone)]
 pub struct FusedLayer {
     /// The product, its weight and its bias.
@@ -19,23 +19,25 @@ pub struct FusedLayer {
     pub activation: Activation,
 }
 
-/// A layer with the weights of this moment in the kernels' order: make it anew after each update of the weights.
+/// A layer with its present weights in the kernels' order. Prepare it again after each update of
+/// the weights.
 #[derive(Debug)]
 pub struct PreparedLayer {
     pub(super) layer: FusedLayer,
     pub(super) weights: Option<Weights>,
 }
 
-/// What a forward pass leaves for its backward pass.
+/// The values that a forward pass keeps for its backward pass.
 #[derive(Debug)]
 pub struct Saved {
     pub(super) x: Maps,
-    /// What batch norm took, and its statistics.
+    /// The input of batch norm, and its statistics.
     normed: Option<(Maps, Statistics)>,
     pub(super) y: Maps,
 }
 
-/// Gradients of a layer's parameters, summed over the backward passes since [`GradientSums::clear`].
+/// Gradients of a layer's parameters. They are the sums over the backward passes since the last
+/// [`GradientSums::clear`].
 #[derive(Debug)]
 pub struct GradientSums {
     pub(super) weight: Option<WeightGradient>,
@@ -44,14 +46,15 @@ pub struct GradientSums {
 }
 
 impl FusedLayer {
-    /// Whether [`PreparedLayer`] takes it: [`super::serves`] for its tensors, and an activation that keeps the sign.
+    /// Whether [`PreparedLayer`] can compute the layer. [`super::serves`] must be true for its
+    /// tensors, and the activation must keep the sign.
     #[must_use]
     pub fn is_served(&self) -> bool {
         let tensors = self.product.iter().map(|p| &p.1).chain(self.norm.iter().map(|n| &n.weight));
         tensors.into_iter().all(|t| super::serves(t.device(), t.dtype())) && self.activation.keeps_sign()
     }
 
-    /// Shape of the output for an input of that shape: channels, height, width.
+    /// Shape of the output for an input of this shape: channels, height, width.
     ///
     /// # Errors
     /// A shape that the layer cannot take.
@@ -62,7 +65,7 @@ impl FusedLayer {
         Ok([out.channels, out.height, out.width])
     }
 
-    /// Its weights as they are now.
+    /// Prepares the layer with its present weights.
     #[must_use]
     pub fn prepare(&self) -> PreparedLayer {
         let weights = self.product.as_ref().map(|(product, weight, _)| Weights::new(*product, weight));
@@ -71,7 +74,7 @@ impl FusedLayer {
 }
 
 impl PreparedLayer {
-    /// Gradients of zero, for inputs of that shape: channels, height, width.
+    /// Returns gradients of zero, for inputs of this shape: channels, height, width.
     ///
     /// # Errors
     /// A shape that the layer cannot take.
@@ -88,10 +91,12 @@ impl PreparedLayer {
         Ok(GradientSums { weight, bias, norm })
     }
 
-    /// The layer in training: batch norm takes the statistics of the batch and moves the running ones.
+    /// Computes the layer in training. Batch norm uses the statistics of the batch and moves the
+    /// running statistics.
     ///
     /// # Errors
-    /// A shape that the layer cannot take; batch norm over a single value per channel; a negative slope.
+    /// A shape that the layer cannot take; batch norm over a single value per channel; a negative
+    /// slope.
     pub fn forward(&self, x: &Maps) -> Result<(Maps, Saved)> {
         let Some(norm) = &self.layer.norm else {
             let y = self.multiply(x, self.layer.activation)?;
@@ -105,7 +110,8 @@ impl PreparedLayer {
         Ok((y.clone(), Saved { x: x.clone(), normed: Some((before, statistics)), y }))
     }
 
-    /// The layer in evaluation: batch norm takes the running statistics, folded into the product before it.
+    /// Computes the layer in evaluation. Batch norm uses the running statistics, and is folded
+    /// into the product before it.
     ///
     /// # Errors
     /// A shape that the layer cannot take.
@@ -157,11 +163,11 @@ impl PreparedLayer {
         Ok(Maps::new(x.image, x.batch, values))
     }
 
-    /// Adds the gradients of the parameters to `sums`, if given, and returns that of the input if `input` is set.
-    /// `gradient` is that of the layer's output.
+    /// Takes the gradient of the layer's output. Adds the gradients of the parameters to `sums`,
+    /// if given. Returns the gradient of the input if `input` is set.
     ///
     /// # Errors
-    /// A gradient of another shape than the output.
+    /// A gradient with another shape than the output.
     pub fn backward(
         &self,
         saved: Saved,
@@ -227,7 +233,8 @@ impl BatchNorm {
         Ok((Maps::new(x.image, x.batch, y), statistics))
     }
 
-    /// Turns `gradient`, that of `y`, into that of `x`; returns the gradients of weight and bias.
+    /// Replaces `gradient`, the gradient of `y`, by the gradient of `x`. Returns the gradients of
+    /// weight and bias.
     pub(crate) fn backward(
         &self,
         x: &Maps,
@@ -262,7 +269,7 @@ impl BatchNorm {
 }
 
 impl GradientSums {
-    /// Back to zero.
+    /// Sets the sums to zero.
     pub fn clear(&mut self) {
         if let Some(weight) = &mut self.weight {
             weight.clear();
@@ -272,8 +279,9 @@ impl GradientSums {
         }
     }
 
-    /// Calls `f` with the gradient of each parameter, as the parameter is stored: the product's weight and bias, batch
-    /// norm's weight and bias.
+    /// Calls `f` with the gradient of each parameter, in the order in which the parameter is
+    /// stored. The parameters are the weight and bias of the product, then the weight and bias of
+    /// batch norm.
     pub fn each(&self, mut f: impl FnMut(&[f32])) {
         if let Some(weight) = &self.weight {
             weight.read(Isa::best(), &mut f);

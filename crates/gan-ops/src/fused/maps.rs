@@ -1,4 +1,4 @@
-//! A batch of feature maps as the kernels read them.
+//! A batch of maps in the order in which the kernels read them.
 
 use crate::geometry::Image;
 use crate::kernels::{self, Buffer, Isa};
@@ -6,8 +6,9 @@ use crate::slices;
 use candle_core::{Device, Result, Tensor};
 use std::sync::Arc;
 
-/// Feature maps of a batch. In memory they are `[H][W][C][N]`, with N padded to whole vectors. A
-/// vector of features is an image of one pixel. A clone shares the values.
+/// The activations of a batch, that is, the values that one layer passes to the next. This project
+/// calls them maps. In memory they are `[H][W][C][N]`, with N padded to whole vectors. A vector of
+/// features is an image of one pixel. A clone shares the values.
 #[derive(Debug, Clone)]
 pub struct Maps {
     pub(crate) image: Image,
@@ -56,9 +57,9 @@ impl Maps {
         (self.batch, self.image.channels, self.image.height, self.image.width)
     }
 
-    /// The same values as images of another shape with the same number of elements. The order is
-    /// that of PyTorch's `view`: by channel, row and column. It costs nothing unless the order in
-    /// memory differs.
+    /// Returns the same values as images of another shape with the same number of elements. The
+    /// order is the order of PyTorch's `view`: by channel, row and column. The call copies nothing
+    /// unless the order in memory differs.
     ///
     /// # Errors
     /// Another number of elements.
@@ -94,7 +95,7 @@ impl Maps {
         [self.image.channels, self.image.height, self.image.width]
     }
 
-    /// The values in memory order: `[H][W][C][N]`, with N padded to a multiple of 16. It is for
+    /// The values in memory order: `[H][W][C][N]`, with N padded to a multiple of 16. This is for
     /// callers that read a large result once, because a copy in another order would cost as much
     /// as the product. The values in the padding have no meaning.
     #[must_use]
@@ -107,8 +108,8 @@ impl Maps {
     pub fn squares(&self) -> Vec<f64> {
         let mut sums = vec![0.; self.batch];
         let lanes = kernels::padded(self.batch);
-        // Adds up runs of some rows in f32, which the compiler vectorises, then adds these sums in
-        // f64.
+        // The sums of a few rows are in f32, because the compiler vectorises them. These sums are
+        // then added in f64.
         for run in self.values.chunks(64 * lanes) {
             let mut partial = vec![0f32; lanes];
             for row in run.chunks_exact(lanes) {

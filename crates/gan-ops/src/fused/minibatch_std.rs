@@ -1,4 +1,5 @@
-//! How much samples differ from each other, as one more channel of each.
+//! Minibatch standard deviation: it appends to each sample a channel that tells how much the
+//! samples differ.
 
 use super::Maps;
 use crate::geometry::Image;
@@ -6,14 +7,18 @@ use crate::kernels;
 use crate::reference::members;
 use candle_core::Result;
 
-/// Under the root, as in the authors' programs.
+/// This is added to a variance before its root is taken, as in the authors' programs.
 const EPS: f32 = 1e-8;
 
 impl Maps {
-    /// Appends minibatch standard deviation (Karras et al. 2018, arXiv 1710.10196, section 3; in groups as of Karras et al.
-    /// 2019): the deviation over the samples of a group, for each channel and pixel, and the mean of these as one more channel of
-    /// each sample in the group. `group` samples form one if the batch is a multiple of it, else the largest smaller number
-    /// of which it is. Sample n is in group n modulo the number of groups, as in the authors' programs.
+    /// Appends the minibatch standard deviation as one more channel (Karras et al. 2018, arXiv
+    /// 1710.10196, section 3; in groups as in Karras et al. 2019). It is the standard deviation
+    /// over the samples of a group, for each channel and pixel. The mean of these deviations fills
+    /// the new channel of each sample in the group.
+    ///
+    /// A group has at most `group` samples. Its size is the largest divisor of the batch within
+    /// this limit. Sample n is in group n modulo the number of groups, as in the authors'
+    /// programs.
     #[must_use]
     pub fn with_deviation(&self, group: usize) -> Self {
         let Image { channels, height, width } = self.image;
@@ -41,7 +46,7 @@ impl Maps {
         Self::new(image, self.batch, values)
     }
 
-    /// The gradient of these maps from that of [`Self::with_deviation`].
+    /// Computes the gradient of these maps from the gradient of [`Self::with_deviation`].
     ///
     /// # Errors
     /// A gradient of another shape.
@@ -53,7 +58,7 @@ impl Maps {
         }
         let (lanes, members) = (kernels::padded(self.batch), members(self.batch, group));
         let groups = self.batch / members;
-        // Of each group's mean deviation.
+        // The gradient of each group's mean deviation.
         let mut of_mean = vec![0f64; groups];
         let pixels = gradient.values.chunks_exact((channels + 1) * lanes);
         for appended in pixels.clone().map(|pixel| &pixel[channels * lanes..]) {
@@ -80,7 +85,7 @@ impl Maps {
     }
 }
 
-/// Mean and deviation of a group's samples.
+/// Mean and standard deviation of the samples of group `g`.
 fn spread(row: &[f32], g: usize, groups: usize, members: usize) -> (f32, f32) {
     let values = || (0..members).map(|m| row[m * groups + g]);
     let mean = values().sum::<f32>() / members as f32;

@@ -1,16 +1,20 @@
-//! Whole layers on the CPU, forward and backward without candle's tape: for training loops that know their backward pass.
+//! Whole layers on the CPU, with forward and backward passes that do not use candle's tape. They
+//! are for training loops that make the backward pass themselves.
 //!
-//! `Tensor::backward` first fills each gradient with zeros and then adds to it, 16 bytes of traffic for every element
-//! of every activation and weight, on one thread. On a small network that costs as much as the layers themselves, so
-//! these hand their gradients over as they are: [`PreparedLayer::forward`] gives its result and what [`PreparedLayer::backward`] needs.
-//! First order, and [`PreparedLayer::slope`] for penalties on a gradient.
+//! `Tensor::backward` fills each gradient with zeros and then adds to it, on one thread. This
+//! moves 16 bytes for every element of every activation and weight. On a small network it costs as
+//! much as the layers themselves. These layers avoid this cost: [`PreparedLayer::forward`] returns
+//! its result and the values that [`PreparedLayer::backward`] needs, and the backward pass returns
+//! its gradients directly. [`PreparedLayer::slope`] gives the second order that a penalty on a
+//! gradient needs.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
 //! use gan_ops::{Activation, fused::{FusedLayer, Maps, Product}};
 //! # fn main() -> candle_core::Result<()> {
 //! let weight = Tensor::new(&[[1f32, -2.], [0.5, 1.]], &Device::Cpu)?;
-//! let layer = FusedLayer { product: Some((Product::Linear, weight, None)), norm: None, activation: Activation::Relu };
+//! let product = Some((Product::Linear, weight, None));
+//! let layer = FusedLayer { product, norm: None, activation: Activation::Relu };
 //! let x = Maps::from_tensor(&Tensor::new(&[[1f32, 1.]], &Device::Cpu)?)?;
 //! let prepared = layer.prepare();
 //! let mut sums = prepared.gradient(x.image())?;
@@ -39,16 +43,18 @@ pub use slope::Sloped;
 
 use candle_core::{DType, Device};
 
-/// Whether these layers, and the kernels behind this crate's functions, serve tensors of that device and type: f32 on
-/// the CPU, with the feature `fused`, unless second-order gradients were asked of candle.
+/// Whether these layers and this crate's functions compute with the kernels for tensors of this
+/// device and type. They do so for f32 on the CPU if the feature `fused` is on. They do not if the
+/// user set `CANDLE_GRAD_DO_NOT_DETACH`, which makes candle compute second-order gradients.
 #[must_use]
 pub fn serves(device: &Device, dtype: DType) -> bool {
     cfg!(feature = "fused") && device.is_cpu() && dtype == DType::F32 && !second_order()
 }
 
-/// Whether candle was told to keep the graph of gradients, which kernels would silently leave.
+/// Whether the user told candle to keep the graph of gradients. Gradients from the kernels are not
+/// on this graph, so their own gradients would be missing without an error.
 fn second_order() -> bool {
-    // Read once, as candle does (once per thread).
+    // The variable is read once in a process. candle reads it once in each thread.
     static SET: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *SET.get_or_init(|| std::env::var("CANDLE_GRAD_DO_NOT_DETACH").is_ok_and(|v| !v.is_empty() && v != "0"))
 }

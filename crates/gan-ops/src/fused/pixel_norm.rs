@@ -1,4 +1,4 @@
-//! Each pixel's channels divided by the root of their mean square.
+//! Pixel norm: it divides each pixel's channels by the root of their mean square.
 
 use super::Maps;
 use crate::geometry::Image;
@@ -7,8 +7,8 @@ use crate::reference::PIXEL_NORM_EPS;
 use candle_core::Result;
 
 impl Maps {
-    /// `x / sqrt(mean over the channels of x^2 + 1e-8)` at each pixel of each sample (Karras et al. 2018, arXiv 1710.10196,
-    /// section 4.2).
+    /// Computes `x / sqrt(mean over the channels of x^2 + 1e-8)` at each pixel of each sample
+    /// (Karras et al. 2018, arXiv 1710.10196, section 4.2).
     #[must_use]
     pub fn pixel_norm(&self) -> Self {
         let lanes = kernels::padded(self.batch);
@@ -23,8 +23,9 @@ impl Maps {
         Self::new(self.image, self.batch, values)
     }
 
-    /// The gradient of these maps from that of [`Self::pixel_norm`]: with `r` the root and `C` channels,
-    /// `(gradient - x (x . gradient) / (C r^2)) / r`.
+    /// Computes the gradient of these maps from the gradient of [`Self::pixel_norm`]. It is
+    /// `(gradient - x (x . gradient) / (C r^2)) / r`, with `r` the root and `C` the number of
+    /// channels.
     ///
     /// # Errors
     /// A gradient of another shape.
@@ -57,7 +58,7 @@ impl Maps {
     }
 }
 
-/// One over the root of each sample's mean square at one pixel, `x: [C][N]`.
+/// Computes 1 / root of the mean square of each sample at one pixel, `x: [C][N]`.
 fn factors(x: &[f32], lanes: usize) -> Vec<f32> {
     let mut squares = vec![0.; lanes];
     for row in x.chunks_exact(lanes) {

@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 pub(crate) struct Weights {
     product: Product,
     weight: Tensor,
-    /// Without and with a transform. The size of the image decides which one is used.
+    /// In each of the two arrays, the first element has the weights without a transform, and the
+    /// second has them with a transform. The size of the image decides which one is used.
     down: [OnceLock<Buffer>; 2],
     up: [OnceLock<Buffer>; 2],
 }
@@ -24,13 +25,14 @@ impl Weights {
         Self { product, weight, down: Default::default(), up: Default::default() }
     }
 
-    /// The product with `x`, and then `end`.
+    /// Computes the product with `x`, and then applies `end`.
     pub(crate) fn forward(&self, x: &Maps, end: Finish<'_>) -> Result<Maps> {
         let g = self.product.geometry(&self.weight, x.image)?;
         self.apply(&g, self.product.is_transposed(), x, end)
     }
 
-    /// The gradient of an input of shape `input` from the gradient of the result, and then `end`.
+    /// Computes the gradient of an input of shape `input` from the gradient of the result, and
+    /// then applies `end`.
     pub(crate) fn input_gradient(&self, input: Image, gradient: &Maps, end: Finish<'_>) -> Result<Maps> {
         let g = self.product.geometry(&self.weight, input)?;
         self.apply(&g, !self.product.is_transposed(), gradient, end)
@@ -55,15 +57,15 @@ impl Weights {
         Ok(Maps::new(out, x.batch, values))
     }
 
-    /// Adds the gradient of the weights. It is computed from an input and the gradient of its
-    /// result.
+    /// Adds the gradient of the weights to `sums`. It is computed from an input and the gradient
+    /// of its result.
     pub(crate) fn add_gradient(&self, sums: &mut WeightGradient, x: &Maps, gradient: &Maps) {
         let (small, big) = if self.product.is_transposed() { (x, gradient) } else { (gradient, x) };
         sums.add(Isa::best(), x.batch, &small.values, &big.values);
     }
 }
 
-/// The weights in the order that this direction of the product needs.
+/// Puts the weights in the order that this direction of the product needs.
 fn in_kernels_order(isa: Isa, g: &Geometry, up: bool, weight: &[f32]) -> Buffer {
     let mut packed = Buffer::new(weight.len());
     if up {

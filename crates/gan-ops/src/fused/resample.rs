@@ -1,4 +1,4 @@
-//! Maps of twice and of half the size, sums and products of maps: what networks need between their products with weights.
+//! Operations without weights: maps of twice and of half the size, and sums and products of maps.
 
 use super::Maps;
 use crate::geometry::Image;
@@ -6,8 +6,8 @@ use crate::kernels;
 use candle_core::Result;
 
 impl Maps {
-    /// Each pixel as 2x2 pixels, times `factor`: with 1, nearest-neighbour upsampling; with 1/4, the gradient of the input of
-    /// average pooling.
+    /// Turns each pixel into 2x2 pixels and multiplies it by `factor`. With 1 this is
+    /// nearest-neighbour upsampling. With 1/4 it is the gradient of the input of average pooling.
     ///
     /// # Errors
     /// None in practice.
@@ -24,8 +24,8 @@ impl Maps {
         Ok(Self::new(image, self.batch, values))
     }
 
-    /// The sum of each 2x2 pixels, times `factor`: with 1/4, average pooling; with 1, the gradient of the input of
-    /// nearest-neighbour upsampling.
+    /// Adds the four pixels of each 2x2 square and multiplies the sum by `factor`. With 1/4 this
+    /// is average pooling. With 1 it is the gradient of the input of nearest-neighbour upsampling.
     ///
     /// # Errors
     /// An odd size.

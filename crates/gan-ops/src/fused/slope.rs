@@ -1,9 +1,13 @@
-//! Second order, for penalties on a gradient: how a layer's gradient with respect to its input depends on its weights.
+//! Second order, for penalties on a gradient: how the gradient at a layer's input depends on the
+//! layer's weights.
 //!
-//! Where activations are straight lines, the gradient `g` of a network's output with respect to its input is a product of
-//! the weights, `g = W1' M1 W2' M2 ...` with the slopes `M` of the activations, which no small change of a weight moves.
-//! So the gradient of `v . g` with respect to a layer's weights is that of a product: what comes down from the output
-//! (`delta`, [`Sloped`]) times what `v` has become on its way up (a tangent). Two products a layer, and no second tape.
+//! The activations here are piecewise linear. So the gradient `g` of a network's output with
+//! respect to its input is a product of weights: `g = W1' M1 W2' M2 ...`, where the `M` are the
+//! slopes of the activations. A small change of a weight does not change these slopes. Therefore
+//! the gradient of `v . g` with respect to the weights of one layer is a product of two parts. The
+//! first part is the gradient that the backward pass brings to the layer (`delta` in [`Sloped`]).
+//! The second part is what the layers before this one make of `v` (a tangent). This takes two
+//! products for each layer, and no second tape.
 
 use super::Maps;
 use super::layer::{GradientSums, PreparedLayer, Saved, add};
@@ -11,28 +15,31 @@ use crate::Activation;
 use crate::kernels::{self, Finish, Isa};
 use candle_core::Result;
 
-/// What a layer keeps of the pass that gave the gradient of its input.
+/// The values that [`PreparedLayer::slope`] keeps for [`PreparedLayer::tangent`].
 #[derive(Debug)]
 pub struct Sloped {
     /// The layer's input.
     x: Maps,
     /// Gradient of the product's result.
     delta: Maps,
-    /// The layer's output, for the sign of what the activation took.
+    /// The layer's output. Its sign is the sign of the activation's input.
     y: Maps,
 }
 
 impl PreparedLayer {
-    /// Whether [`Self::slope`] and [`Self::tangent`] are right for it: no batch norm, and an activation of straight lines.
+    /// Whether [`Self::slope`] and [`Self::tangent`] are exact for this layer. It must have no
+    /// batch norm, and its activation must be piecewise linear.
     #[must_use]
     pub fn is_piecewise_linear(&self) -> bool {
         self.layer.norm.is_none() && !matches!(self.layer.activation, Activation::Tanh)
     }
 
-    /// From the gradient of the output, that of the input, and what [`Self::tangent`] needs.
+    /// Computes the gradient of the input from the gradient of the output. Also returns the values
+    /// that [`Self::tangent`] needs.
     ///
     /// # Errors
-    /// A gradient of another shape than the output; a layer that is not [`Self::is_piecewise_linear`].
+    /// A gradient with another shape than the output; a layer that is not
+    /// [`Self::is_piecewise_linear`].
     pub fn slope(&self, saved: Saved, gradient: Maps) -> Result<(Maps, Sloped)> {
         if !self.is_piecewise_linear() {
             candle_core::bail!("no second order through batch norm or Tanh")
@@ -52,14 +59,19 @@ impl PreparedLayer {
         Ok((to_input, Sloped { x, delta, y }))
     }
 
-    /// How the output moves where the input moves by `tangent`.
+    /// Returns how the output moves if the input moves by `tangent`.
     ///
-    /// Adds to `sums`, if given, the gradient, with respect to the weights, of the dot product of `tangent` and the input's gradient that
-    /// [`Self::slope`] gave; that of a bias is 0. With `factors`, also the first-order gradient for an output's gradient of
-    /// `factors` times that which [`Self::slope`] took, sample by sample: both are products with the same `delta`, and cost one.
+    /// Adds to `sums`, if given, the gradient, with respect to the weights, of the dot product of
+    /// `tangent` and the input's gradient from [`Self::slope`]. That input's gradient does not
+    /// depend on the bias, so nothing is added for the bias.
+    ///
+    /// With `factors`, it also adds a first-order gradient to `sums`. The gradient of the output
+    /// is then, for each sample, its factor times the gradient that [`Self::slope`] took. Both
+    /// gradients are products with the same `delta`, so together they cost one product.
     ///
     /// # Errors
-    /// A tangent of another shape than the input; another number of factors than samples.
+    /// A tangent with another shape than the input; a number of factors that is not the number of
+    /// samples.
     pub fn tangent(
         &self,
         sloped: &Sloped,

@@ -1,4 +1,4 @@
-//! Adam in one pass.
+//! Adam in one pass over the parameters.
 
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, pool};
@@ -10,7 +10,7 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamFactors {
     pub(crate) betas: [f32; 2],
-    /// `1 - beta` for both.
+    /// `1 - beta` for each of the two betas.
     pub(crate) rests: [f32; 2],
     /// `1 / sqrt(1 - beta2^t)`.
     pub(crate) correction: f32,
@@ -92,7 +92,7 @@ impl Kernel for Adam<'_> {
 /// The processor has the instructions of `V`. Each pointer points to sixteen floats.
 #[inline(always)]
 unsafe fn sixteen<V: Lanes>(f: &AdamFactors, p: *mut f32, g: *const f32, m: *mut f32, v: *mut f32) {
-    // SAFETY: the caller guarantees it.
+    // SAFETY: the caller guarantees the conditions of this function.
     unsafe {
         let g = V::load(g);
         let mean = g.mul(V::splat(f.rests[0])).add(V::load(m).mul(V::splat(f.betas[0])));

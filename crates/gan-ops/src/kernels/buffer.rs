@@ -1,4 +1,5 @@
-//! Memory that is reused. Clearing fresh pages costs more than many kernels that fill them.
+//! Memory that is reused. The reason is that clearing fresh pages takes longer than many of the
+//! kernels that fill them.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +19,7 @@ struct Line([f32; 16]);
 static FREE: Mutex<Vec<Vec<Line>>> = Mutex::new(vec![]);
 
 impl Buffer {
-    /// `len` floats of any value.
+    /// Returns `len` floats with arbitrary values.
     pub(crate) fn new(len: usize) -> Self {
         let lines = len.div_ceil(16);
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);

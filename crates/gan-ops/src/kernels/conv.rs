@@ -1,10 +1,11 @@
 //! The products of a convolution and of its transpose.
 //!
-//! A convolution maps a `big` image to a `small` one. Its transpose goes the other way with the
-//! same weights, and each is the gradient of the other. So two products are enough, together with
-//! [`super::conv_weights`] for the gradient of the weights. [`down`] is the forward pass of a
-//! convolution and the input gradient of a transposed one. [`up`] is the other two. A fully
-//! connected layer is a convolution between images of one pixel.
+//! A convolution computes a `small` image from a `big` one. Its transpose computes a big image
+//! from a small one with the same weights, and each is the gradient of the other. So two products
+//! are enough, together with [`super::conv_weights`] for the gradient of the weights. [`down`] is
+//! the forward pass of a convolution and the input gradient of a transposed convolution. [`up`] is
+//! the input gradient of a convolution and the forward pass of a transposed one. A fully connected
+//! layer is a convolution between images of one pixel.
 
 use super::finish::{Finish, Results, finish};
 use super::micro::{Block, Run};
@@ -36,8 +37,8 @@ impl Geometry {
         self.taps() == 1
     }
 
-    /// On one axis (0: vertical), the taps that fall on the big image from position `at` of the
-    /// small one, and the position of the first of them.
+    /// Returns the taps of one axis (0: vertical) that fall on the big image from position `at` of
+    /// the small image. Also returns the position in the big image of the first of these taps.
     pub(super) fn taps_within(&self, axis: usize, at: usize) -> (Range<usize>, usize) {
         let size = [self.big.height, self.big.width][axis];
         let first = self.padding.saturating_sub(at * self.stride);
@@ -58,9 +59,9 @@ impl Geometry {
         taps * self.big.channels * self.small.channels
     }
 
-    /// For position `at` on one axis of the big image: its phase, the taps of that phase that fall
-    /// on the small image (in the order of [`up`]'s layout), and the position of the first of
-    /// them.
+    /// Returns three facts about position `at` on one axis of the big image: its phase, the taps
+    /// of that phase that fall on the small image (in the order of [`up`]'s layout), and the
+    /// position in the small image of the first of these taps.
     fn phase_within(&self, axis: usize, at: usize) -> (usize, Range<usize>, usize) {
         let size = [self.small.height, self.small.width][axis];
         let phase = (at + self.padding) % self.stride;
@@ -74,7 +75,8 @@ impl Geometry {
 }
 
 /// Floats of B that one pass over the rows of A reads. They stay in a second-level cache beside A
-/// and C. Rounding is better too: sums of at most 512 products lose less than sums of thousands.
+/// and C. Such short sums also round less: a sum of at most 512 products loses less than a sum of
+/// thousands.
 const PANEL: usize = 512 * COLUMNS;
 
 /// Samples in one task. This is the widest tile.
@@ -86,7 +88,7 @@ pub(crate) struct Weighted<'a> {
     pub(crate) isa: Isa,
     pub(crate) geometry: &'a Geometry,
     pub(crate) batch: usize,
-    /// In the order that the function asks for.
+    /// The weights in the order that the function asks for.
     pub(crate) weights: &'a [f32],
 }
 

@@ -34,8 +34,8 @@ const COLUMNS: usize = 64;
 
 impl WeightGradient {
     pub(crate) fn new(geometry: Geometry) -> Self {
-        // The sums of a linear layer are then the gradient in the order in which its weights are
-        // stored. For the other layers the wider side fills the vectors.
+        // For a linear layer, this choice makes the sums the gradient in the order in which the
+        // weights are stored. For other layers, the side with more channels fills the vectors.
         let small_rows = geometry.is_linear() || geometry.small.channels < geometry.big.channels;
         let (rows, columns) = if small_rows { (Side::Small, Side::Big) } else { (Side::Big, Side::Small) };
         let mut gradient = Self { geometry, rows, columns, sums: Buffer::default(), begun: false };
@@ -43,8 +43,9 @@ impl WeightGradient {
         gradient
     }
 
-    /// Below 64 pixels the transforms of the gradient, four times as large as the weights, cost
-    /// more than they save.
+    /// Whether the gradient is computed by Winograd's filtering. With fewer than 64 pixels the
+    /// transforms cost more than they save, because the transformed gradient is four times as
+    /// large as the weights.
     fn is_winograd(&self) -> bool {
         winograd::serves(&self.geometry) && self.rows == Side::Big && self.geometry.small.pixels() >= 64
     }

@@ -25,7 +25,8 @@ pub(crate) fn activation_gradient_all(
     each_chunk(isa, activation, gradient, Some(output));
 }
 
-/// Calls `f` with the number and the values of each run of `at_once` values, on all threads.
+/// Divides `values` into runs of `at_once` values. Calls `f` with the number and the values of
+/// each run, on all threads.
 pub(crate) fn each_pixel(values: &mut [f32], at_once: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let count = values.len() / at_once;
     let runs = (CHUNK / at_once).max(1);

@@ -1,5 +1,5 @@
-//! Operations on a product while it is still in the cache: bias, scale, activation, and the
-//! activation's gradient.
+//! Operations on a product while it is still in the cache. They are the bias, the scale, the
+//! activation and the activation's gradient.
 
 use super::simd::{Isa, Kernel, Lanes, dispatch};
 use super::{Shared, math, padded, pool};
@@ -9,7 +9,7 @@ use crate::geometry::Image;
 /// The operation on each element of a product.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Finish<'a> {
-    /// None: the element stays.
+    /// No operation: the element stays.
     Keep,
     /// `activation(scale * x + shift)`. Scale and shift have one value for each channel.
     Forward { scale: Option<&'a [f32]>, shift: Option<&'a [f32]>, activation: Activation },
@@ -45,12 +45,14 @@ pub(super) unsafe fn finish(isa: Isa, finish: Finish<'_>, results: Results) {
         | Finish::Backward { activation: Activation::Identity, .. } => {}
         Finish::Forward { scale, shift, activation } => {
             let (scale, shift) = (scale.map(|s| &s[channels.clone()]), shift.map(|s| &s[channels]));
-            // SAFETY: the caller guarantees it; scale and shift were cut to the rows.
+            // SAFETY: the caller guarantees the conditions of this function. Scale and shift were
+            // cut to the rows.
             unsafe { dispatch(isa, Forward { results, scale, shift, activation }) };
         }
         Finish::Backward { output, activation } => {
             let output = &output[at..at + (rows - 1) * row + 16 * vectors];
-            // SAFETY: the caller guarantees it; `output` was cut to the extent of the results.
+            // SAFETY: the caller guarantees the conditions of this function. `output` was cut to
+            // the extent of the results.
             unsafe { dispatch(isa, Backward { results, output, activation }) };
         }
     }

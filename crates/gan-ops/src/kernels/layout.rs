@@ -20,13 +20,13 @@ impl Kernel for Transpose {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: both matrices are within their buffers, and no other thread uses
-    /// the matrix of `dst`.
+    /// The processor has the instructions of `V`. Both matrices are within their buffers, and no
+    /// other thread uses the matrix of `dst`.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Self { rows, columns, src, src_row, dst, dst_row } = self;
         let (whole_rows, whole_columns) = (rows / 16 * 16, columns / 16 * 16);
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             for i in (0..whole_rows).step_by(16) {
                 for j in (0..whole_columns).step_by(16) {

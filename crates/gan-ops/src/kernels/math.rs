@@ -9,7 +9,7 @@ use crate::Activation;
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn activate<V: Lanes>(x: V, activation: Activation) -> V {
-    // SAFETY: the caller guarantees it.
+    // SAFETY: the caller guarantees the conditions of this function.
     unsafe {
         match activation {
             Activation::Identity => x,
@@ -20,14 +20,14 @@ pub(super) unsafe fn activate<V: Lanes>(x: V, activation: Activation) -> V {
     }
 }
 
-/// `gradient` times the derivative of the activation. `output` is the activation's result. At 0 it
-/// is the derivative of the negative side, as in PyTorch.
+/// Returns `gradient` times the derivative of the activation. `output` is the activation's result.
+/// At 0 the derivative is the derivative of the negative side, as in PyTorch.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn activation_gradient<V: Lanes>(gradient: V, output: V, activation: Activation) -> V {
-    // SAFETY: the caller guarantees it.
+    // SAFETY: the caller guarantees the conditions of this function.
     unsafe {
         match activation {
             Activation::Identity => gradient,
@@ -47,7 +47,7 @@ pub(super) unsafe fn activation_gradient<V: Lanes>(gradient: V, output: V, activ
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
-    // SAFETY: the caller guarantees it.
+    // SAFETY: the caller guarantees the conditions of this function.
     unsafe {
         let x = x.max(V::splat(-87.)).min(V::splat(88.));
         // x = n ln 2 + r with |r| <= ln 2 / 2. ln 2 has two parts, and n times the first part is
@@ -70,12 +70,12 @@ pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn tanh<V: Lanes>(x: V) -> V {
-    // SAFETY: the caller guarantees it.
+    // SAFETY: the caller guarantees the conditions of this function.
     unsafe {
         let zero = V::splat(0.);
         let magnitude = x.if_positive(x, zero.sub(x));
         // Near 0 this is the polynomial of Cephes' tanhf. Farther out it is 1 - 2 / (exp(2 |x|) +
-        // 1), which would cancel near 0.
+        // 1), which would lose digits by cancellation near 0.
         let square = x.mul(x);
         let mut p = V::splat(-5.704_988_7e-3);
         for c in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {

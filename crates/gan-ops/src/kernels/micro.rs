@@ -1,4 +1,4 @@
-//! The one inner loop of every product. It keeps a tile of `C += A B` in registers.
+//! The inner loop that all products share. It keeps a tile of `C += A B` in registers.
 
 use super::simd::{Kernel, Lanes};
 
@@ -9,7 +9,7 @@ pub(crate) struct Run {
     pub(crate) a: usize,
     /// Floats from the tile's first element of B to the start.
     pub(crate) b: usize,
-    /// Number of steps: columns of A, rows of B.
+    /// Number of steps. Each step takes one column of A and one row of B.
     pub(crate) len: usize,
 }
 
@@ -39,11 +39,11 @@ impl Kernel for Block<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: every element that `rows`, `vectors` and `runs` name is inside the
-    /// buffers of A, B and C, and no other thread uses these elements of C.
+    /// The processor has the instructions of `V`. Every element that `rows`, `vectors` and `runs`
+    /// name is inside the buffers of A, B and C, and no other thread uses these elements of C.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             let mut done = 0;
             while done < self.vectors {
@@ -85,8 +85,8 @@ impl Block<'_> {
         macro_rules! tiles {
             ($($r:literal)*) => {
                 match rows {
-                    // SAFETY: the caller guarantees it. A height that never occurs with this width
-                    // is not compiled.
+                    // SAFETY: the caller guarantees the conditions of `run`. A height that never
+                    // occurs with this width is not compiled.
                     $($r if $r <= V::TILE_ROWS[N - 1] => unsafe { self.tile::<V, $r, N>() },)*
                     _ => {}
                 }
@@ -99,7 +99,7 @@ impl Block<'_> {
     // function's caller.
     #[inline(always)]
     unsafe fn tile<V: Lanes, const M: usize, const N: usize>(&self) {
-        // SAFETY: the caller of `run` guarantees it.
+        // SAFETY: the caller guarantees the conditions of `run`.
         unsafe {
             let mut sums = [[V::splat(0.); N]; M];
             for (i, run) in self.runs.iter().enumerate() {

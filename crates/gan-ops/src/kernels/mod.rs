@@ -1,11 +1,12 @@
-//! Kernels for the CPU: slices in, slices out.
+//! Kernels for the CPU. They read slices and write slices.
 //!
-//! The order of activations in memory is `[H][W][C][N]`: pixel by pixel, then channel by channel,
-//! with the samples of the batch innermost. Then the channels of one pixel are a dense matrix
-//! `[C][N]`, which the inner loop reads without a copy, and adjacent pixels continue this matrix.
-//! Positions outside the image are left out instead of multiplied by zero. So there is no im2col,
-//! no packing and no padding of images. The innermost dimension is padded to whole vectors of
-//! sixteen ([`padded`]), and the values of the padding never count.
+//! Maps, the activations of a batch, have the order `[H][W][C][N]` in memory: pixel by pixel, then
+//! channel by channel, with the samples of the batch innermost. Then the channels of one pixel are
+//! a dense matrix `[C][N]`, which the inner loop reads without a copy, and adjacent pixels
+//! continue this matrix. Positions outside the image are left out instead of multiplied by zero.
+//! So there is no im2col, no packing and no padding of images. The innermost dimension is padded
+//! to whole vectors of sixteen ([`padded`]), and the values of the padding do not affect any
+//! result.
 
 mod adam;
 mod buffer;
@@ -59,7 +60,7 @@ impl Shared {
     /// task uses.
     unsafe fn at(self, offset: usize, len: usize) -> *mut f32 {
         let _ = len;
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe { self.0.add(offset) }
     }
 
@@ -67,7 +68,7 @@ impl Shared {
     /// `offset .. offset + len` is inside the slice, and no other task uses it while the result
     /// lives.
     unsafe fn slice<'a>(self, offset: usize, len: usize) -> &'a mut [f32] {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), len) }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A training step of a small network consists of dozens of such loops, one after the other. If a
 //! pool puts its threads to sleep after each loop, it spends more time on waking them than on
-//! work. Threads that never sleep take the core away from other programs. The threads of this pool
-//! spin for [`PATIENCE`] after their last task, and then they sleep.
+//! work. But threads that never sleep take the core away from other programs. So the threads of
+//! this pool spin for [`PATIENCE`] after their last task, and then they sleep.
 
 use std::any::Any;
 use std::cell::UnsafeCell;

@@ -1,4 +1,4 @@
-//! Sixteen floats at a time, on every processor.
+//! Vectors of sixteen floats, for every processor.
 //!
 //! A kernel is written once over [`Lanes`] and compiled for each instruction set. [`dispatch`]
 //! chooses one at run time. Sixteen floats are one register of AVX-512, two of AVX2 and four of
@@ -15,18 +15,18 @@ pub(crate) enum Isa {
     Avx2,
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// Plain Rust for every other processor. The others are tested against it.
+    /// Plain Rust for every other processor. The other instruction sets are tested against it.
     Portable,
 }
 
 impl Isa {
-    /// The best one on this processor.
+    /// Returns the best instruction set of this processor.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Self::available()[0])
     }
 
-    /// Every one that this processor has, the best first.
+    /// Returns every instruction set of this processor, the best first.
     pub(crate) fn available() -> Vec<Self> {
         let mut found = vec![];
         #[cfg(target_arch = "x86_64")]
@@ -94,7 +94,7 @@ pub(crate) trait Lanes: Copy {
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(p: *const f32) -> Self;
     unsafe fn store(self, p: *mut f32);
-    /// Asks for the cache line of `p`. The pointer need not be valid.
+    /// Prefetches the cache line of `p`. The pointer need not be valid.
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         let _ = p;
@@ -110,7 +110,7 @@ pub(crate) trait Lanes: Copy {
     /// The smaller value in each lane. NaN in `self` stays.
     unsafe fn min(self, other: Self) -> Self;
     unsafe fn sqrt(self) -> Self;
-    /// Rounds to the nearest integer, and halves to the even one.
+    /// Rounds to the nearest integer. A value halfway between two integers becomes the even one.
     unsafe fn round(self) -> Self;
     /// `self * 2^n` for whole `n` in [-126, 127].
     unsafe fn scale(self, n: Self) -> Self;

@@ -1,4 +1,4 @@
-//! Activations with PyTorch's gradients, those at exactly 0 included.
+//! Activations. Their gradients are PyTorch's gradients, also at exactly 0.
 
 use candle_core::{Result, Tensor};
 
@@ -10,16 +10,16 @@ pub enum Activation {
     Identity,
     /// `max(x, 0)`.
     Relu,
-    /// `x` where `x > 0`, else this slope times `x` (Maas et al. 2013).
+    /// `x` where `x > 0`, and this slope times `x` elsewhere (Maas et al. 2013).
     LeakyRelu(f64),
     /// Hyperbolic tangent.
     Tanh,
 }
 
-/// `activation(x)`, element by element.
+/// Computes `activation(x)`, element by element.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     match activation {
         Activation::Identity => Ok(x.clone()),
@@ -29,40 +29,42 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     }
 }
 
-/// `max(x, 0)` element by element; the gradient at 0 is 0, as in PyTorch (candle's own is 1).
-/// NaN stays NaN.
+/// Computes `max(x, 0)`, element by element. The gradient at 0 is 0, as in PyTorch. candle's own
+/// ReLU has the gradient 1 there. NaN stays NaN.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    // Not `gt`: NaN is neither, and is not masked.
+    // This is not `gt`, because NaN would then become 0.
     x.le(0f64)?.where_cond(&x.zeros_like()?, x)
 }
 
-/// `x` where `x > 0`, else `negative_slope * x` (Maas et al. 2013); the gradient at 0 is
-/// `negative_slope`, as in PyTorch.
+/// Computes `x` where `x > 0`, and `negative_slope * x` elsewhere (Maas et al. 2013). The gradient
+/// at 0 is `negative_slope`, as in PyTorch.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn leaky_relu(x: &Tensor, negative_slope: f64) -> Result<Tensor> {
-    // `0 * NaN` is NaN: a broken input is never masked, also where the slope is 0.
+    // `0 * NaN` is NaN. So NaN stays NaN, even if the slope is 0.
     x.gt(0f64)?.where_cond(x, &(x * negative_slope)?)
 }
 
-/// Hyperbolic tangent, element by element.
+/// Computes the hyperbolic tangent, element by element.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
     x.tanh()
 }
 
-/// `1 / (1 + exp(-x))`, element by element: 0 and 1 in the limits, never NaN for finite `x`.
+/// Computes `1 / (1 + exp(-x))`, element by element. It is 0 and 1 in the limits, and never NaN
+/// for finite `x`.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    // exp(-x) overflows to infinity for very negative x, and 1 / (1 + inf) is the right 0.
+    // For very negative x, exp(-x) overflows to infinity. The result 1 / (1 + inf) is 0, which is
+    // right.
     (x.neg()?.exp()? + 1.)?.recip()
 }
 

@@ -14,10 +14,10 @@ pub struct AdamHyper {
     pub eps: f64,
 }
 
-/// The parameter and its two moments after one step of Adam.
-///
-/// `param, grad, first_moment, second_moment`: one shape; `step` counts from 1.
+/// Returns the parameter and its two moments after one step of Adam. The new parameter is
 /// `p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`.
+///
+/// All tensors have the same shape. `step` counts from 1.
 ///
 /// # Errors
 /// Shapes that differ.
@@ -29,8 +29,8 @@ pub fn adam_step(
     hyper: &AdamHyper,
     step: u64,
 ) -> Result<[Tensor; 3]> {
-    // A gradient from `backward` still hangs on the graph that it came from; moments that kept it
-    // would keep every step's graph alive.
+    // A gradient from `backward` refers to the graph that it came from. If the moments kept this
+    // reference, the graph of every step would stay in memory.
     let (param, grad) = (&param.detach(), &grad.detach());
     let (beta1, beta2) = hyper.betas;
     let first = ((first_moment * beta1)? + (grad * (1. - beta1))?)?;

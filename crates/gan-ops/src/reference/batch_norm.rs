@@ -4,35 +4,35 @@ use super::activate;
 use super::activation::Activation;
 use candle_core::{Result, Tensor, Var};
 
-/// Batch normalisation over everything but the channels; all tensors are `[C]`.
+/// Batch normalisation over all axes but the channel. All tensors are `[C]`.
 #[derive(Debug, Clone)]
 pub struct BatchNorm {
     /// Scale.
     pub weight: Tensor,
     /// Shift.
     pub bias: Tensor,
-    /// Running mean, moved in place by training passes.
+    /// Running mean. Training passes move it in place.
     pub running_mean: Tensor,
-    /// Running variance (unbiased), moved in place by training passes.
+    /// Running variance (unbiased). Training passes move it in place.
     pub running_var: Tensor,
-    /// Added to the variance.
+    /// Number that is added to the variance.
     pub eps: f64,
-    /// How far a batch moves the running statistics.
+    /// Weight of a new batch in the running statistics.
     pub momentum: f64,
 }
 
-/// Normalises with the statistics of the batch, and moves the running ones towards them:
-/// `activation((x - mean) / sqrt(var + eps) * weight + bias)`, with mean and (biased) variance
-/// over everything but the channel. The running variance follows the unbiased one (divided by `n -
-/// 1`), as in PyTorch.
+/// Normalises with the statistics of the batch, and moves the running statistics towards them:
+/// `activation((x - mean) / sqrt(var + eps) * weight + bias)`. The mean and the (biased) variance
+/// are over all axes but the channel. The running variance follows the unbiased variance (divided
+/// by `n - 1`), as in PyTorch.
 ///
 /// `x: [B, C, ...]`; returns the same shape. The running statistics must be variables.
 ///
 /// # Errors
-/// Shapes that do not fit together; a single value per channel, whose variance does not exist.
+/// Shapes that do not fit together; one value per channel, because it has no variance.
 pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) -> Result<Tensor> {
     let channels = x.dim(1)?;
-    // [C, n], so that a channel's statistics are those of one row.
+    // This is [C, n], so each row has the values of one channel.
     let by_channel = x.transpose(0, 1)?;
     let dims = by_channel.dims().to_vec();
     let rows = by_channel.flatten_from(1)?.contiguous()?;
@@ -53,7 +53,7 @@ pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) ->
     for (running, batch) in
         [(&norm.running_mean, mean.detach().flatten_all()?), (&norm.running_var, unbiased_var)]
     {
-        // The variable itself, not a copy.
+        // This is the variable itself, not a copy.
         let running = Var::from_tensor(running)?;
         let old = (running.as_detached_tensor() * (1. - norm.momentum))?;
         running.set(&(old + (batch * norm.momentum)?)?)?;
@@ -107,8 +107,8 @@ mod tests {
             assert!((mean - norm.bias.to_vec1::<f32>()?[c]).abs() < 1e-4);
             assert!((std - norm.weight.to_vec1::<f32>()?[c]).abs() < 1e-4);
         }
-        // With momentum 1 the running statistics are the batch's; with its biased variance,
-        // evaluation gives the same.
+        // With momentum 1, the running statistics are the statistics of the batch. With the
+        // batch's biased variance, evaluation gives the same result.
         let n = (37 * 5 * 7) as f64;
         norm.running_var = (norm.running_var.detach() * ((n - 1.) / n))?;
         let again = batch_norm_eval(&x, &norm, Activation::Identity)?;

@@ -1,27 +1,28 @@
-//! Binary cross-entropy on logits, in the form that stays finite.
+//! Binary cross-entropy on logits, in a form that stays finite.
 
 use candle_core::{Result, Tensor};
 
-/// `ln(1 + exp(x))`, element by element, as `max(x, 0) + ln(1 + exp(-|x|))`: exact and finite for
-/// every finite `x`. Its gradient is `sigmoid(x)`.
+/// Computes `ln(1 + exp(x))`, element by element, as `max(x, 0) + ln(1 + exp(-|x|))`. This form is
+/// exact and finite for every finite `x`. Its gradient is `sigmoid(x)`.
 ///
 /// # Errors
-/// Only those of the device.
-// candle's relu has gradient 1 at 0 and its abs +1: together 1 - 1/2, the sigmoid's value there.
+/// Only errors of the device.
+// At 0, candle's relu has the gradient 1 and its abs has the gradient 1. Together they give
+// 1 - 1/2, which is the value of the sigmoid there.
 #[expect(clippy::disallowed_methods, reason = "candle's relu and abs agree at 0, which ours would not")]
 pub fn softplus(x: &Tensor) -> Result<Tensor> {
     x.relu()? + (x.abs()?.neg()?.exp()? + 1.)?.log()?
 }
 
 /// Mean binary cross-entropy of logits against one target probability for all of them:
-/// `mean(softplus(x) - target * x)`, which is PyTorch's `BCEWithLogitsLoss` against a constant.
+/// `mean(softplus(x) - target * x)`. This is PyTorch's `BCEWithLogitsLoss` against a constant.
 ///
 /// `logits`: any shape; `target` in [0, 1]; returns a scalar.
 ///
 /// # Errors
-/// Only those of the device.
+/// Only errors of the device.
 pub fn bce_with_logits(logits: &Tensor, target: f64) -> Result<Tensor> {
-    // softplus(-x) for target 1 is exact where softplus(x) - x would cancel.
+    // At target 1, softplus(-x) is exact, while softplus(x) - x would lose digits by cancellation.
     if target >= 1. {
         return softplus(&logits.neg()?)?.mean_all();
     }

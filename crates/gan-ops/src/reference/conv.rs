@@ -4,8 +4,8 @@ use super::{Activation, activate};
 use crate::geometry::{Product, check};
 use candle_core::{Result, Tensor};
 
-/// PyTorch's `functional.conv2d` with equal stride and padding on both axes, and the activation
-/// that follows it.
+/// PyTorch's `functional.conv2d` with the same stride and padding on both axes, followed by the
+/// activation.
 ///
 /// `x: [B, in, H, W]`, `weight: [out, in, k, k]`, `bias: [out]`; returns `[B, out, H', W']` with
 /// `H' = (H + 2 padding - k) / stride + 1`, rounded down.
@@ -21,8 +21,9 @@ pub fn conv2d(
     activation: Activation,
 ) -> Result<Tensor> {
     check(x, weight, bias, Product::Conv2d { stride, padding })?;
-    // What the last step of the kernel does not reach: candle's gradients need it gone, or the
-    // same on both axes.
+    // `left` is the number of rows or columns that no step of the kernel reaches. candle's
+    // gradients are right only if this is 0, or the same on both axes. So these rows and columns
+    // are cut off here.
     let left = |axis| Ok((x.dim(axis)? + 2 * padding - weight.dim(axis)?) % stride);
     let [rows, columns]: [Result<usize>; 2] = [left(2), left(3)];
     let (rows, columns) = (rows?, columns?);
@@ -34,8 +35,8 @@ pub fn conv2d(
     finish(x.conv2d(weight, padding, stride, 1, 1)?, bias, activation)
 }
 
-/// PyTorch's `functional.conv_transpose2d` with equal stride and padding on both axes and no
-/// output padding, and the activation that follows it.
+/// PyTorch's `functional.conv_transpose2d` with the same stride and padding on both axes, without
+/// output padding, followed by the activation.
 ///
 /// `x: [B, in, H, W]`, `weight: [in, out, k, k]`, `bias: [out]`; returns `[B, out, H', W']` with
 /// `H' = (H - 1) stride - 2 padding + k`.
@@ -68,7 +69,7 @@ mod tests {
     use crate::rng::Stream;
     use candle_core::{Device, Var};
 
-    /// The definition, one multiplication at a time.
+    /// Computes the convolution by its definition, one multiplication at a time.
     fn conv2d_by_hand(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Vec<f32>> {
         let (batch, channels, height, width) = x.dims4()?;
         let (out_channels, _, kernel, _) = weight.dims4()?;
@@ -118,7 +119,8 @@ mod tests {
             [(1, 1, 1, 5, 7, 4, 2, 1), (3, 3, 5, 9, 6, 3, 1, 0), (2, 4, 3, 7, 7, 7, 1, 0)]
         {
             let mut stream = Stream::new(1, "conv-test", 0);
-            // Transposed views: the strides are not those of contiguous tensors.
+            // These are transposed views, so their strides are not the strides of contiguous
+            // tensors.
             let x = stream.normal((channels, batch, w, h), &device)?.transpose(0, 1)?.transpose(2, 3)?;
             let weight = stream.normal((channels, out, k, k), &device)?.transpose(0, 1)?;
             let y = conv2d(&x, &weight, None, stride, padding, Activation::Identity)?;
@@ -127,8 +129,9 @@ mod tests {
         Ok(())
     }
 
-    /// The transposed convolution is the adjoint of the convolution: `<conv(x), y> = <x,
-    /// convT(y)>`; its gradients follow from the same identity.
+    /// The transposed convolution is the adjoint of the convolution:
+    /// `<conv(x), y> = <x, convT(y)>`. The gradients of the transposed convolution follow from the
+    /// same identity.
     #[test]
     fn transposed_convolution_is_the_adjoint_with_the_right_gradients() -> Result<()> {
         let device = Device::Cpu;
@@ -137,7 +140,7 @@ mod tests {
         let x = Var::from_tensor(&stream.normal((2, 3, 8, 10), &device)?)?;
         let y = Var::from_tensor(&stream.normal((2, 5, 4, 5), &device)?)?;
         assert_adjoint(&x, &y, &weight, 2, 1)?;
-        // One pixel on the one side, a kernel as large as the image on the other.
+        // One image has one pixel. The kernel is as large as the other image.
         let x = Var::from_tensor(&stream.normal((2, 3, 4, 4), &device)?)?;
         let y = Var::from_tensor(&stream.normal((2, 5, 1, 1), &device)?)?;
         assert_adjoint(&x, &y, &weight, 1, 0)

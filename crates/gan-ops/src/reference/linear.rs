@@ -4,7 +4,7 @@ use super::{Activation, activate};
 use crate::geometry::{Product, check};
 use candle_core::{Result, Tensor};
 
-/// `activation(x W^T + b)`, PyTorch's `functional.linear` with what follows it.
+/// Computes `activation(x W^T + b)`: PyTorch's `functional.linear`, followed by the activation.
 ///
 /// `x: [B, in]`, `weight: [out, in]`, `bias: [out]`; returns `[B, out]`.
 ///

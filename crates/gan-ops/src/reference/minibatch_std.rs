@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 /// The authors' programs add this to a variance before they take its root.
 const EPS: f64 = 1e-8;
 
-/// Appends minibatch standard deviation as one more channel; see
+/// Appends the minibatch standard deviation as one more channel: see
 /// [`crate::fused::Maps::with_deviation`]. `x: [B, C, ...]`; returns `[B, C + 1, ...]`.
 ///
 /// # Errors
@@ -24,7 +24,7 @@ pub fn minibatch_std(x: &Tensor, group: usize) -> Result<Tensor> {
     Tensor::cat(&[x, &of_samples.broadcast_as(shape)?.contiguous()?], 1)
 }
 
-/// Samples of a group: at most `group`, and a divisor of the batch.
+/// Number of samples in a group. It is at most `group`, and it divides the batch.
 pub(crate) fn members(batch: usize, group: usize) -> usize {
     (1..=group.clamp(1, batch.max(1))).rev().find(|members| batch.is_multiple_of(*members)).unwrap_or(1)
 }

@@ -1,8 +1,9 @@
-//! The ops written in plain candle operations: every device, every float type, differentiable.
+//! The ops in plain candle operations. They work on every device and for every float type, and
+//! they are differentiable.
 //!
-//! The functions of the same names and signatures at the top of this crate choose between these
-//! and the kernels for the CPU, which are tested equal to them; code of models never sees the
-//! difference.
+//! The top of this crate has functions with the same names. They choose between the functions here
+//! and the kernels for the CPU. Tests compare the two. So the code of a model does not depend on
+//! the choice.
 
 mod activation;
 mod adam;

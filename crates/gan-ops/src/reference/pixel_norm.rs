@@ -5,9 +5,9 @@ use candle_core::{Result, Tensor};
 /// The authors' program adds this to the mean square before it takes the root.
 pub(crate) const PIXEL_NORM_EPS: f64 = 1e-8;
 
-/// Each pixel's channels divided by the root of their mean square, `x / sqrt(mean over the
-/// channels of x^2 + 1e-8)` (Karras et al. 2018, arXiv 1710.10196, section 4.2). `x: [B, C, ...]`;
-/// returns the same shape.
+/// Divides each pixel's channels by the root of their mean square:
+/// `x / sqrt(mean over the channels of x^2 + 1e-8)` (Karras et al. 2018, arXiv 1710.10196, section
+/// 4.2). `x: [B, C, ...]`; returns the same shape.
 ///
 /// # Errors
 /// A scalar or a vector.

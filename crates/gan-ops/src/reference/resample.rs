@@ -2,10 +2,10 @@
 
 use candle_core::{Result, Tensor};
 
-/// Each pixel as 2x2 pixels, PyTorch's `nn.Upsample(scale_factor=2)`. `x: [B, C, H, W]`; returns
-/// `[B, C, 2H, 2W]`.
+/// Turns each pixel into 2x2 pixels, as PyTorch's `nn.Upsample(scale_factor=2)` does.
+/// `x: [B, C, H, W]`; returns `[B, C, 2H, 2W]`.
 ///
-/// By broadcasting, since candle's own operation loses gradients.
+/// It broadcasts the pixels, because candle's own upsampling loses gradients.
 ///
 /// # Errors
 /// Another rank.
@@ -15,8 +15,8 @@ pub fn upsample(x: &Tensor) -> Result<Tensor> {
     doubled.reshape((b, c, 2 * h, 2 * w))
 }
 
-/// The mean of each 2x2 pixels, PyTorch's `nn.AvgPool2d(2)`. `x: [B, C, H, W]`; returns `[B, C, H
-/// / 2, W / 2]`.
+/// Computes the mean of each square of 2x2 pixels, as PyTorch's `nn.AvgPool2d(2)` does.
+/// `x: [B, C, H, W]`; returns `[B, C, H / 2, W / 2]`.
 ///
 /// # Errors
 /// Another rank; an odd size.
@@ -36,7 +36,8 @@ mod tests {
     use crate::rng::Stream;
     use candle_core::{Device, Var};
 
-    /// On the tape, in maps, and the way back.
+    /// The result on the tape, the result in maps, and the function that computes the gradient in
+    /// maps.
     type Pair<'a> = (Tensor, Maps, &'a dyn Fn(&Maps) -> Result<Maps>);
 
     #[test]

@@ -38,8 +38,8 @@ fn activations() -> Result<()> {
 #[test]
 fn bce_with_logits() -> Result<()> {
     let mut choices = Choices(5);
-    // Large logits are only in cases where some of them are on the wrong side. Otherwise nothing
-    // but rounding would be left of the loss.
+    // Large logits occur only in cases where some of them are on the wrong side. Otherwise the
+    // loss would consist of rounding errors only.
     let cases: [(&[usize], f64); 5] =
         [(&[1], 1.), (&[64], 1.), (&[37, 1], 40.), (&[1, 3, 5, 7], 40.), (&[37, 3, 5, 7], 1.)];
     for (dims, factor) in cases {

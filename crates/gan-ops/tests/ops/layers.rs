@@ -70,7 +70,7 @@ fn generator() -> Result<Network> {
     Ok(vec![([7, 1, 1], linear), ([18, 2, 3], norm), ([18, 2, 3], conv)])
 }
 
-/// The layer in plain candle operations, its normalisation by `norm`.
+/// Computes the layer in plain candle operations, with `norm` as its batch normalisation.
 fn twin(
     layer: &FusedLayer,
     x: &Tensor,
@@ -102,7 +102,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Checks that both are equal to 1e-5 of the largest element.
+/// Checks that the two are equal to within 1e-5 of the largest element.
 #[track_caller]
 fn close(what: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -112,7 +112,7 @@ fn close(what: &str, found: &[f32], expected: &[f32]) {
     }
 }
 
-/// One pass forward and backward; returns the result and the gradient of the input.
+/// Makes one forward and one backward pass. Returns the result and the gradient of the input.
 fn pass(network: &Network, sums: &mut [GradientSums], x: &Tensor, loss: &Tensor) -> Result<[Tensor; 2]> {
     let prepared: Vec<_> = network.iter().map(|(_, layer)| layer.prepare()).collect();
     let (mut y, mut saved) = (Maps::from_tensor(x)?, vec![]);
@@ -227,7 +227,7 @@ fn evaluation_folds_the_norm_into_the_product() -> Result<()> {
     Ok(())
 }
 
-/// A result can be its own gradient: it is the gradient of half its square.
+/// A result can be its own gradient, because it is the gradient of half its square.
 #[test]
 fn a_gradient_may_come_from_a_forward_pass() -> Result<()> {
     let mut random = Random(500);
@@ -240,7 +240,8 @@ fn a_gradient_may_come_from_a_forward_pass() -> Result<()> {
     Ok(())
 }
 
-/// A forward result has values beyond the batch, a gradient from a tensor has zeros.
+/// Checks that the padding of a gradient does not affect the result. The padding of a forward
+/// result has arbitrary values, while the padding of a gradient from a tensor has zeros.
 fn same_for_either_padding(layer: &FusedLayer, random: &mut Random) -> Result<()> {
     let prepared = layer.prepare();
     let (x, _) = prepared.forward(&Maps::from_tensor(&random.tensor((37, 3, 5, 7))?)?)?;

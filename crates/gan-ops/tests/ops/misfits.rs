@@ -1,4 +1,4 @@
-//! Arguments that do not fit are errors, never panics, with the kernels and without.
+//! Arguments that do not fit are errors and never panics, both with the kernels and without.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use gan_ops::fused::{BatchNorm, FusedLayer, Maps, Product};

@@ -26,9 +26,10 @@ fn linear() -> Result<()> {
     Ok(())
 }
 
-/// candle cannot compute the gradient of the image in two cases: the kernel leaves over different
-/// numbers of columns and rows (candle pads both axes by the rows), or it leaves over more than
-/// the image has. So the plain version gets an image without the part that is left over.
+/// candle cannot compute the gradient of the image in two cases. In one case, the kernel leaves
+/// over different numbers of columns and rows, because candle pads both axes by the rows. In the
+/// other case, the kernel leaves over more than the image has. So the plain version gets an image
+/// without the part that is left over.
 fn conv2d_twin(t: &[Tensor], stride: usize, padding: usize, activation: Activation) -> Result<Tensor> {
     let over = |axis| Ok((t[0].dim(axis)? + 2 * padding - t[1].dim(axis)?) % stride);
     let [rows, columns]: [Result<usize>; 2] = [over(2), over(3)];

@@ -101,7 +101,7 @@ fn all(factor: f64) -> Result<Hashes> {
 fn the_same_call_gives_the_same_bytes() -> Result<()> {
     let first = all(1.)?;
     assert_ne!(all(2.)?, first);
-    // It leaves NaN in the memory that is reused.
+    // This call leaves NaN in the memory that is reused.
     all(f64::NAN)?;
     assert_eq!(all(1.)?, first);
     let both = std::thread::scope(|scope| {

@@ -48,7 +48,7 @@ impl Argument {
     }
 }
 
-/// Chooses differently each time, but the same in each run.
+/// A source of choices. They differ within a run, but each run makes the same ones.
 pub(crate) struct Choices(pub(crate) u64);
 
 impl Choices {
@@ -57,8 +57,8 @@ impl Choices {
         from[(self.0 >> 33) as usize % from.len()]
     }
 
-    /// Multiples of 1/4, because their sums are exact. So a value that is 0 before a ReLU is 0 in
-    /// both versions.
+    /// Returns multiples of 1/4, because their sums are exact. So a value that is 0 before a ReLU
+    /// is 0 in both versions.
     pub(crate) fn values(&mut self, shape: impl Into<Shape>) -> Result<Tensor> {
         self.0 += 1;
         (Stream::new(0, "ops-test", self.0).normal(shape, &Device::Cpu)? * 4.)?.round()? / 4.
@@ -69,7 +69,7 @@ impl Choices {
     }
 }
 
-/// Checks that both are equal to 1e-5 of the largest element.
+/// Checks that the two are equal to within 1e-5 of the largest element.
 #[track_caller]
 pub(crate) fn close(what: &str, found: &Tensor, expected: &Tensor) {
     assert_eq!(found.dims(), expected.dims(), "{what}");

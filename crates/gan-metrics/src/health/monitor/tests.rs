@@ -152,8 +152,8 @@ fn what_was_explained_a_moment_ago_still_is() {
         v.losses.swing = 1.2;
     };
     assert_eq!(failures(20, won), [(Failure::DiscriminatorWon, 500)]);
-    // Twelve checks later it explains nothing any more. The symptom that it explained before is
-    // still there.
+    // Twelve checks later the failure does not explain anything any more. The symptom that it
+    // explained before is still there.
     assert_eq!(failures(22, won), [(Failure::DiscriminatorWon, 500), (Failure::Oscillation, 8500)]);
     let mut monitor = Monitor::new(baseline(), 0);
     for check in 0..12 {
@@ -193,7 +193,7 @@ fn frequent_looks_leave_near_ways_back() {
     let ways = monitor.ways_back();
     let near: Vec<u64> = (8900..=10_000).step_by(100).collect();
     assert!(near.iter().all(|step| ways.contains(step)) && ways.len() <= 25, "{ways:?}");
-    // And one step that is before the window of twelve far checks.
+    // There is also one step before the window of twelve far checks.
     assert_eq!((ways[0], ways[1], monitor.patience()), (4400, 4500, None));
 }
 
@@ -220,8 +220,8 @@ fn what_many_checks_say_together_began_with_the_first_of_them() {
         }
         monitor.observe(500 * check, vitals);
         if check == 21 {
-            // The checks of the window, and one more step for the case that all of them turn out
-            // to be unhealthy.
+            // These are the checks of the window, and one more step for the case that all of them
+            // turn out to be unhealthy.
             assert_eq!(monitor.ways_back().len(), 13);
             assert_eq!((monitor.ways_back()[0], monitor.healthy_until()), (4500, 10_500));
         }
@@ -252,7 +252,7 @@ fn looks_that_are_close_together_do_not_make_a_slow_run_a_failing_one() {
         vitals.generator.update = 0.;
         frozen.observe(step, vitals);
     }
-    // A symptom that shows at any spacing needs no distance.
+    // The rule of this symptom uses every check, so the checks may be close together.
     assert_eq!(frozen.verdicts()[0].failure, Failure::GeneratorFrozen);
     assert_eq!(frozen.history().len(), 2);
 }

@@ -3,8 +3,8 @@
 use super::{Check, PATIENCE, Symptom, WINDOW};
 use crate::health::vitals::{Baseline, ImageVitals};
 
-/// Largest distance of the data's pixels from the ends of the generator's range, inside it and
-/// beyond it, as a share of the range.
+/// Largest distance of the data's pixels from the ends of the generator's range: inside the range,
+/// and beyond it. Both are shares of the range.
 const SHORT: f64 = 0.25;
 const BEYOND: f64 = 0.01;
 
@@ -23,10 +23,10 @@ pub(super) fn range_mismatch(baseline: &Baseline, _: &[Check]) -> Option<Symptom
 
 /// Largest variance of collapsed images, as a share of the real images' variance.
 const NARROW: f64 = 0.1;
-/// Distance of images that are alike because nothing was learned yet, and far from any data: an
-/// MLP's first epochs.
+/// Images at this distance or more may be alike only because nothing was learned yet. They are far
+/// from any data. An MLP's first epochs give such images.
 const UNFORMED: f64 = 2.5;
-/// Variance of images that were not alike before, as a share of the real images' variance.
+/// Variance above which images are not alike, as a share of the real images' variance.
 const DIVERSE: f64 = 0.3;
 
 pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -40,9 +40,9 @@ pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> 
 
 /// A class whose share of the data is smaller than this is not missed.
 const COMMON: f64 = 0.02;
-/// Share of a missing class, as a share of its share of the data.
+/// A class is missing if its share of the images is below this part of its share of the data.
 const SELDOM: f64 = 0.01;
-/// Distance of images whose classes can be recognised.
+/// Largest distance of images whose classes can be recognised.
 pub(super) const FORMED: f64 = 1.;
 
 pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -74,10 +74,10 @@ pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Sy
     ))
 }
 
-/// Distance of a run that has made progress. One image repeated has 1.
+/// Largest distance of a run that has made progress. The distance of one repeated image is 1.
 const FAR: f64 = 0.5;
-/// Largest ratio of the later half's best distance to the earlier half's, for a run that makes
-/// progress.
+/// For a run that makes progress, this is the largest ratio of the best distance in the later half
+/// to the best distance in the earlier half.
 const PROGRESS: f64 = 0.8;
 
 pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -100,7 +100,7 @@ pub(super) fn non_convergence(baseline: &Baseline, history: &[Check]) -> Option<
     Some(Symptom::over(checks, evidence))
 }
 
-/// Share of the images that may be copies.
+/// Largest share of copies that is not a symptom.
 const COPIES: f64 = 0.25;
 
 pub(super) fn memorisation(_: &Baseline, history: &[Check]) -> Option<Symptom> {

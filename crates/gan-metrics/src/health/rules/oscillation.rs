@@ -1,4 +1,4 @@
-//! Symptoms of a training that never settles: images or losses that rise and fall.
+//! Symptoms of training that never settles: images or losses that rise and fall.
 
 use super::images::FORMED;
 use super::{Check, PATIENCE, Symptom, WINDOW};
@@ -8,13 +8,13 @@ pub(super) fn oscillating_images(_: &Baseline, history: &[Check]) -> Option<Symp
     distances(history).or_else(|| classes(history))
 }
 
-/// Number of turns of an oscillating distance, and the factor of a turn.
+/// Least number of turns of an oscillating distance, and the factor by which a turn changes it.
 const TURNS: usize = 3;
 const TURN: f64 = 2.;
 
-/// The last [`WINDOW`] checks, but only those since the first images that resembled the data.
-/// Before that, a run that moves to and fro is still searching, and this counts only if it never
-/// ends.
+/// Returns the last [`WINDOW`] checks, but only those since the first images that resembled the
+/// data. Before that, a run that moves to and fro is still searching. After the first [`PATIENCE`]
+/// checks, every check counts.
 fn recent(history: &[Check]) -> Option<&[Check]> {
     let formed = history.iter().position(|(_, v)| v.images.distance < FORMED);
     history.get(formed.unwrap_or(PATIENCE).min(PATIENCE).max(history.len().saturating_sub(WINDOW))..)
@@ -36,8 +36,9 @@ fn distances(history: &[Check]) -> Option<Symptom> {
     Some(Symptom::over(checks, evidence))
 }
 
-/// Number of turns: the series rises to more than `factor` times its last low, or falls below its
-/// last high divided by `factor`, and each time the direction changes. The first move counts too.
+/// Counts the turns. In a turn, the series rises to more than `factor` times its last low, or
+/// falls below its last high divided by `factor`, and the direction changes. The first move counts
+/// too.
 fn turns(values: &[f64], factor: f64) -> usize {
     let (mut low, mut high, mut turns, mut rising) = (f64::INFINITY, 0f64, 0, None);
     for &value in values {
@@ -51,8 +52,8 @@ fn turns(values: &[f64], factor: f64) -> usize {
     turns
 }
 
-/// Share of the images that change their class from one check to the next, on average. Two draws
-/// of 256 images from ten equal classes differ by 0.1.
+/// Share of the images that change their class from one check to the next, on average. For
+/// comparison, two draws of 256 images from ten equal classes differ by 0.1.
 const HOP: f64 = 0.4;
 
 fn classes(history: &[Check]) -> Option<Symptom> {
@@ -69,16 +70,16 @@ fn classes(history: &[Check]) -> Option<Symptom> {
     Some(Symptom::over(WINDOW, evidence))
 }
 
-/// The share of images whose class must change to get from one histogram to the other. This is
-/// their total variation.
+/// Computes the share of images whose class must change to get from one histogram to the other.
+/// This is the total variation of the two histograms.
 fn moved(from: &ImageVitals, to: &ImageVitals) -> f64 {
     from.shares.iter().zip(&to.shares).map(|(from, to)| (from - to).abs()).sum::<f64>() / 2.
 }
 
 /// Number of checks over which losses are averaged.
 const LOSSES: usize = 6;
-/// Standard deviation of the generator's loss, divided by its mean: with a rhythm (first), and in
-/// any case (second).
+/// Standard deviation of the generator's loss, divided by its mean. The first limit is for losses
+/// with a rhythm, the second for all losses.
 const SWING: f64 = 0.25;
 const WILD: f64 = 0.45;
 /// Autocorrelation that counts as a rhythm.
@@ -88,11 +89,12 @@ pub(super) fn oscillating_losses(_: &Baseline, history: &[Check]) -> Option<Symp
     let recent = history.get(history.len().checked_sub(LOSSES)?..)?;
     let mean =
         |value: &dyn Fn(&Vitals) -> f64| recent.iter().map(|(_, v)| value(v)).sum::<f64>() / LOSSES as f64;
-    // The minimax loss passes 0. Then the loss of an undecided discriminator is the measure.
+    // The minimax loss passes through 0. Near 0, the loss of an undecided discriminator is the
+    // measure instead.
     let mut level = mean(&|v| v.losses.g_loss.abs()).max(std::f64::consts::LN_2);
     if recent.iter().all(|(_, vitals)| vitals.losses.d_real.is_none()) {
-        // Only differences of a critic's logits have a meaning. Their zero drifts freely, and the
-        // loss drifts with it.
+        // Only differences of a critic's logits have a meaning. The zero of these logits drifts
+        // freely, and the loss drifts with it.
         level = level.max(mean(&|v| v.losses.largest_logit));
     }
     let (swing, rhythm) = (mean(&|v| v.losses.swing) / level, mean(&|v| v.losses.rhythm));

@@ -31,7 +31,7 @@ fn short(value: f64) -> String {
     if value.abs() < 1e5 { format!("{value:.1}") } else { format!("{value:.1e}") }
 }
 
-/// About the rounding of f32. Most weights do not change at all.
+/// This is about the rounding of f32. At smaller updates, most weights do not change at all.
 const STILL: f64 = 1e-7;
 
 pub(super) fn generator_frozen(_: &Baseline, history: &[Check]) -> Option<Symptom> {
@@ -68,8 +68,8 @@ pub(super) fn discriminator_won(_: &Baseline, history: &[Check]) -> Option<Sympt
     )))
 }
 
-/// Limits of a vanishing gradient: as a share of the generator's largest gradient so far, and as a
-/// share of its weights.
+/// Limits of a vanishing gradient. The first is a share of the generator's largest gradient so
+/// far, and the second is a share of its weights.
 const FADED: f64 = 0.01;
 const FAINT: f64 = 1e-3;
 

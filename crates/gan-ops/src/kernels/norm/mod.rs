@@ -1,4 +1,4 @@
-//! Batch normalisation with its activation, forward and backward; sums over channels.
+//! Batch normalisation with its activation, forward and backward, and sums over channels.
 
 mod passes;
 mod walk;

@@ -19,8 +19,8 @@ impl Kernel for Forward<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: `y` is as long as `x`, and only this task uses these channels of
-    /// it.
+    /// The processor has the instructions of `V`. `y` is as long as `x`, and only this task uses
+    /// these channels of it.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Self { maps, norm, x, y: Shared(y), mean, var } = self;
@@ -58,7 +58,7 @@ struct Normalise<'a, V> {
 impl<V: Lanes> Visitor<V> for Normalise<'_, V> {
     #[inline(always)]
     unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, _: usize) {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             let normal =
                 V::load(self.x.as_ptr().add(at)).sub(self.centre[c]).mul_add(self.scale[c], self.shift[c]);
@@ -83,8 +83,8 @@ impl Kernel for Backward<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: `gradient` is as long as `x`, and only this task uses these
-    /// channels of it.
+    /// The processor has the instructions of `V`. `gradient` is as long as `x`, and only this task
+    /// uses these channels of it.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let Self { maps, norm, statistics, x, y, gradient: Shared(gradient), weight, bias } = self;
@@ -129,7 +129,7 @@ impl Inside<'_> {
     /// The conditions of [`Visitor::visit`].
     #[inline(always)]
     unsafe fn at<V: Lanes>(&self, at: usize) -> V {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             let output = V::load(self.y.as_ptr().add(at));
             math::activation_gradient(V::load(self.gradient.add(at)), output, self.activation)
@@ -149,7 +149,7 @@ impl<V: Lanes> Normal<'_, V> {
     /// The conditions of [`Visitor::visit`].
     #[inline(always)]
     unsafe fn at(&self, c: usize, at: usize) -> V {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe { V::load(self.x.as_ptr().add(at)).sub(self.centre[c]).mul(self.inverse[c]) }
     }
 }
@@ -165,7 +165,7 @@ struct Sums2<'a, V> {
 impl<V: Lanes> Visitor<V> for Sums2<'_, V> {
     #[inline(always)]
     unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, count: usize) {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             for source in [self.inside.y.as_ptr(), self.inside.gradient.cast_const(), self.normal.x.as_ptr()]
             {
@@ -190,7 +190,7 @@ struct Centre<'a, V> {
 impl<V: Lanes> Visitor<V> for Centre<'_, V> {
     #[inline(always)]
     unsafe fn visit(&mut self, c: usize, at: usize, _: usize, count: usize) {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             let centred = self.inside.at::<V>(at).sub(self.mean[c]);
             let centred = self.normal.at(c, at).mul_add(self.product[c], centred);

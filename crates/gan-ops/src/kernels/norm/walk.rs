@@ -46,7 +46,7 @@ impl Maps {
     /// The conditions of [`Self::each`].
     #[inline(always)]
     pub(super) unsafe fn means<V: Lanes, T: Term<V>>(self, term: T) -> [f64; CHANNELS] {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             let mut total = Total { term, sums: [V::splat(0.); CHANNELS] };
             self.each(&mut total);
@@ -62,8 +62,8 @@ impl Maps {
 /// The callback of [`Maps::each`]. It has methods instead of closures, because closures would not
 /// be compiled with the vector instructions.
 pub(super) trait Visitor<V: Lanes> {
-    /// Only `count` of the sixteen samples at `at` count. Those at `at + ahead` will be visited
-    /// soon, or do not exist.
+    /// Visits the sixteen samples at `at`. Only the first `count` of them belong to the batch. The
+    /// samples at `at + ahead` will be visited soon, or do not exist.
     ///
     /// # Safety
     /// The processor has the instructions of `V`. `at` is an offset of sixteen floats in the
@@ -86,7 +86,7 @@ struct Total<V, T> {
 impl<V: Lanes, T: Term<V>> Visitor<V> for Total<V, T> {
     #[inline(always)]
     unsafe fn visit(&mut self, channel: usize, at: usize, ahead: usize, count: usize) {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             let term = first(self.term.at(channel, at, ahead), count);
             self.sums[channel] = self.sums[channel].add(term);
@@ -100,7 +100,7 @@ pub(super) struct Value<'a>(pub(super) &'a [f32]);
 impl<V: Lanes> Term<V> for Value<'_> {
     #[inline(always)]
     unsafe fn at(&self, _: usize, at: usize, ahead: usize) -> V {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             V::prefetch(self.0.as_ptr().wrapping_add(at + ahead));
             V::load(self.0.as_ptr().add(at))
@@ -114,7 +114,7 @@ pub(super) struct SquaredDistance<'a, V>(pub(super) &'a [f32], pub(super) [V; CH
 impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
     #[inline(always)]
     unsafe fn at(&self, channel: usize, at: usize, _: usize) -> V {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             let distance = V::load(self.0.as_ptr().add(at)).sub(self.1[channel]);
             distance.mul(distance)
@@ -122,7 +122,7 @@ impl<V: Lanes> Term<V> for SquaredDistance<'_, V> {
     }
 }
 
-/// The first `count` of sixteen values. The others become zero.
+/// Keeps the first `count` of sixteen values. The others become zero.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.

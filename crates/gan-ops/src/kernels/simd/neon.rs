@@ -1,8 +1,8 @@
-//! NEON.
+//! The instructions of NEON.
 
 use super::{Kernel, Lanes};
-// This is not `expect`: clippy does not apply this lint to tests, so there the expectation would
-// fail.
+// This is `allow` and not `expect`, because clippy does not apply this lint to tests. There an
+// expectation would fail.
 #[allow(clippy::wildcard_imports, reason = "twenty intrinsics")]
 use std::arch::aarch64::*;
 
@@ -18,7 +18,8 @@ pub(super) unsafe fn with_neon<K: Kernel>(kernel: K) -> K::Output {
 #[derive(Clone, Copy)]
 pub(crate) struct Quad([float32x4_t; 4]);
 
-/// Writes methods that treat the four registers alike. The safety argument is the same for all.
+/// Writes methods that treat the four registers alike. The safety argument is the same for all of
+/// them.
 macro_rules! four {
     ($($name:ident($($arg:ident),*) = |$($v:ident),*| $body:expr;)*) => {$(
         #[inline(always)]

@@ -1,8 +1,8 @@
-//! AVX-512 and AVX2.
+//! The instructions of AVX-512 and AVX2.
 
 use super::{Kernel, Lanes};
-// This is not `expect`: clippy does not apply this lint to tests, so there the expectation would
-// fail.
+// This is `allow` and not `expect`, because clippy does not apply this lint to tests. There an
+// expectation would fail.
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
 use std::arch::x86_64::*;
 
@@ -22,7 +22,7 @@ pub(super) unsafe fn with_avx2<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Pair>() }
 }
 
-/// Writes one-line methods over intrinsics. The safety argument is the same for all.
+/// Writes one-line methods over intrinsics. The safety argument is the same for all of them.
 macro_rules! methods {
     ($($name:ident($($arg:ident: $type:ty),*) $(-> $out:ty)? = $body:expr;)*) => {$(
         #[inline(always)]

@@ -145,7 +145,7 @@ fn batch_norm_equals_the_definition_forward_and_backward() {
                     .collect();
 
                 let mut maps = to_maps(isa, &x, batch, image);
-                // The values beyond the batch must not count.
+                // The values beyond the batch must not affect the result.
                 maps.chunks_exact_mut(padded(batch)).for_each(|row| row[batch..].fill(1e9));
                 let norm =
                     norm::NormKernel { image, batch, weight: &weight, bias: &bias, eps: 1e-5, activation };
@@ -165,8 +165,8 @@ fn batch_norm_equals_the_definition_forward_and_backward() {
                 let [w, b] = norm.backward(isa, &statistics, [&maps, &y], &mut maps_gradient);
                 close(&what, &w, &d_weight);
                 close(&what, &b, &d_bias);
-                // Two values of one channel always normalise to +-1, so their gradient is rounding
-                // alone.
+                // Two values of one channel always normalise to +-1. So their gradient consists of
+                // rounding errors only.
                 if batch * pixels > 2 {
                     close(&what, &to_nchw(isa, &maps_gradient, batch, image), &d_x);
                 }

@@ -32,11 +32,11 @@ impl Kernel for Combine<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: sources and output have the extent of the grid, and there are at
-    /// most nine sources.
+    /// The processor has the instructions of `V`. Sources and output have the extent of the grid,
+    /// and there are at most nine sources.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY: the caller guarantees it.
+        // SAFETY: the caller guarantees the conditions of this function.
         unsafe {
             match self.terms.len() {
                 0 => self.out.fill(0.),
@@ -59,7 +59,7 @@ impl Combine<'_> {
     unsafe fn sum<V: Lanes, const T: usize>(self) {
         let Grid { rows, vectors, src_row } = self.grid;
         let out = self.out.as_mut_ptr();
-        // SAFETY: the caller of `run` guarantees it.
+        // SAFETY: the caller guarantees the conditions of `run`.
         unsafe {
             let mut factors = [V::splat(0.); T];
             let mut sources = [std::ptr::null(); T];
@@ -97,14 +97,14 @@ impl Kernel for Outputs<'_> {
     type Output = ();
 
     /// # Safety
-    /// Beside the instructions: points and outputs have the extents that their fields state, and
-    /// no other thread uses the outputs.
+    /// The processor has the instructions of `V`. Points and outputs have the extents that their
+    /// fields state, and no other thread uses the outputs.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let block = self.rows * self.vectors * 16;
         for r in 0..self.rows {
             for v in 0..self.vectors {
-                // SAFETY: the caller guarantees it.
+                // SAFETY: the caller guarantees the conditions of this function.
                 unsafe {
                     let at = (r * self.vectors + v) * 16;
                     let zero = V::splat(0.);
@@ -146,7 +146,7 @@ fn present(sizes: [usize; 2], i: usize, j: usize) -> bool {
 /// The processor has the instructions of `V`.
 #[inline(always)]
 unsafe fn results<V: Lanes>(p: [V; 4], size: usize) -> [V; 3] {
-    // SAFETY: the caller guarantees it.
+    // SAFETY: the caller guarantees the conditions of this function.
     unsafe {
         if size == 2 {
             return [p[0].add(p[1]), p[1].sub(p[3]), p[3]];

@@ -19,11 +19,11 @@ pub(super) use weights::{add, fold, sums};
 use super::padded;
 use crate::geometry::{Geometry, Image};
 
-/// Below this, the transforms cost more than they save.
+/// Least number of channels. With fewer, the transforms cost more than they save.
 const LEAST_CHANNELS: usize = 32;
 
-/// Limit on the number of weights. The transformed weights are four times as large. Beyond this
-/// limit the saved time is not worth their memory. It excludes the layers at the 4x4 end of a
+/// Largest number of weights. The transformed weights are four times as large. Beyond this limit
+/// the saved time is not worth their memory. The limit excludes the layers at the 4x4 end of a
 /// DCGAN for 64x64.
 const MOST_WEIGHTS: usize = 1 << 20;
 
@@ -95,7 +95,7 @@ enum Way {
 }
 
 impl Way {
-    /// The position on one axis of the input that position `at` of a tile reads.
+    /// Returns the position on one axis of the input that position `at` of a tile reads.
     fn input(self, at: usize, phase: usize) -> Option<usize> {
         match self {
             Self::Down => (2 * at + phase).checked_sub(1),
@@ -103,7 +103,7 @@ impl Way {
         }
     }
 
-    /// The position on one axis of the output for position `at` of its phase.
+    /// Returns the position on one axis of the output for position `at` of its phase.
     fn output(self, at: usize, phase: usize) -> usize {
         match self {
             Self::Down => at,

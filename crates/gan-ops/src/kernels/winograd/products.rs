@@ -9,14 +9,14 @@ use crate::kernels::micro::{Block, Run};
 use crate::kernels::simd::{Isa, dispatch};
 use crate::kernels::{Buffer, Shared, padded, pool};
 
-/// Channels of the result in one task. Its data for them stay in a second-level cache of one
-/// megabyte.
+/// Channels of the result in one task. The task's data for them stay in a second-level cache of
+/// one megabyte.
 const ROWS: usize = 128;
 
 /// Samples in one task. This is the widest tile of the inner loop.
 const COLUMNS: usize = 64;
 
-/// [`super::super::conv::down`] with weights from [`transform_down`].
+/// Computes [`super::super::conv::down`] with weights from [`transform_down`].
 pub(crate) fn down(product: Weighted<'_>, big: &[f32], small: &mut [f32], end: Finish<'_>) {
     let Weighted { isa, geometry: g, batch, weights } = product;
     assert_eq!((big.len(), small.len()), (g.big.len(batch), g.small.len(batch)));
@@ -24,7 +24,7 @@ pub(crate) fn down(product: Weighted<'_>, big: &[f32], small: &mut [f32], end: F
     job.run(isa, small, end);
 }
 
-/// [`super::super::conv::up`] with weights from [`transform_up`].
+/// Computes [`super::super::conv::up`] with weights from [`transform_up`].
 pub(crate) fn up(product: Weighted<'_>, small: &[f32], big: &mut [f32], end: Finish<'_>) {
     let Weighted { isa, geometry: g, batch, weights } = product;
     assert_eq!((big.len(), small.len()), (g.big.len(batch), g.small.len(batch)));
@@ -43,8 +43,7 @@ struct Job<'a> {
     input: &'a [f32],
 }
 
-/// The work of one task: a tile of one phase of the output, some of its channels, some of the
-/// samples.
+/// The work of one task: some channels and some samples of one tile, for one phase of the output.
 #[derive(Clone, Copy)]
 struct Part {
     phase: [usize; 2],
@@ -150,7 +149,8 @@ impl Job<'_> {
     }
 }
 
-/// Transforms weights in the order of [`super::super::layout::pack_down`]: `[point][A][phase][B]`.
+/// Transforms weights from the order of [`super::super::layout::pack_down`] to
+/// `[point][A][phase][B]`.
 pub(crate) fn transform_down(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [f32]) {
     assert_eq!((packed.len(), out.len()), (g.weights(), transformed(g)));
     let (a, b) = (g.small.channels, g.big.channels);
@@ -167,7 +167,8 @@ pub(crate) fn transform_down(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [
     });
 }
 
-/// Transforms weights in the order of [`super::super::layout::pack_up`]: `[phase][point][B][A]`.
+/// Transforms weights from the order of [`super::super::layout::pack_up`] to
+/// `[phase][point][B][A]`.
 pub(crate) fn transform_up(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [f32]) {
     assert_eq!((packed.len(), out.len()), (g.weights(), transformed(g)));
     let (a, b) = (g.small.channels, g.big.channels);
@@ -182,7 +183,7 @@ pub(crate) fn transform_up(isa: Isa, g: &Geometry, packed: &[f32], out: &mut [f3
     });
 }
 
-/// One point of a 2x2 kernel.
+/// Computes one point of a 2x2 kernel.
 fn transform<'a>(isa: Isa, point: usize, tap: impl Fn(usize, usize) -> &'a [f32], out: &mut [f32]) {
     let mut terms = vec![];
     for &(ty, factor_y) in KERNEL[point / 4] {

@@ -13,8 +13,8 @@ use crate::kernels::micro::{Block, Run};
 use crate::kernels::simd::{Isa, dispatch};
 use crate::kernels::{Buffer, Shared, padded, pool};
 
-/// The factors with which each point takes the gradients of a tile's results, on one axis: for
-/// tiles of two and of three.
+/// The factors with which each point takes the gradients of a tile's results, on one axis. The
+/// first row is for tiles of two results, the second for tiles of three.
 const OUTPUT: [[Terms; 4]; 2] = [
     [&[(0, 1.)], &[(0, 1.), (1, 1.)], &[], &[(1, -1.)]],
     [&[(0, 1.)], &[(0, 1.), (1, 1.), (2, 1.)], &[(0, 1.), (1, -1.), (2, 1.)], &[(2, 1.)]],
@@ -28,8 +28,8 @@ pub(in crate::kernels) fn sums(g: &Geometry) -> usize {
     16 * 4 * g.big.channels * padded(g.small.channels)
 }
 
-/// Adds a batch to `out`, or overwrites it. `small: [h w][N][A]` (both padded),
-/// `big: [H W][B][N]`.
+/// Adds a batch to `out` if `begun` is set, else overwrites it. `small: [h w][N][A]` (both
+/// padded), `big: [H W][B][N]`.
 pub(in crate::kernels) fn add(
     isa: Isa,
     g: &Geometry,
