@@ -270,3 +270,31 @@ fn numbered(name: &str) -> impl Iterator<Item = PathBuf> {
 fn is_run(path: &Path) -> bool {
     ["config.toml", "metrics.jsonl", "generator.safetensors"].iter().any(|file| path.join(file).exists())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gan_files::{seal, write_atomically};
+
+    #[test]
+    fn a_best_generator_is_used_only_with_its_own_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path();
+        std::fs::create_dir(run.join(BEST)).unwrap();
+        let (record, weights) = (best_record(&run.join(BEST)), generator(&run.join(BEST)));
+        assert_eq!((best(run), generator_to_draw_from(run)), (None, generator(run)));
+        std::fs::write(&weights, "weights").unwrap();
+        let sha256 = sha256(&[b"weights"]);
+        let written = Best { step: 3, frechet_distance: 1.5, count: 64, features: None, sha256 };
+        let json = serde_json::to_vec(&written).unwrap();
+        write_atomically(&record, &seal(&json)).unwrap();
+        assert_eq!((best(run), generator_to_draw_from(run)), (Some(written), weights.clone()));
+        // Another number in the record, and then other weights.
+        let damaged = String::from_utf8(seal(&json)).unwrap().replace("1.5", "0.5");
+        std::fs::write(&record, damaged).unwrap();
+        assert_eq!(best(run), None);
+        write_atomically(&record, &seal(&json)).unwrap();
+        std::fs::write(&weights, "others").unwrap();
+        assert_eq!((best(run), generator_to_draw_from(run)), (None, generator(run)));
+    }
+}
