@@ -31,8 +31,8 @@ pub fn prune(newest: &Path, keep: &Retention<'_>) -> Result<()> {
     let last = keep.last.saturating_sub(usize::from((keep.is_regular)(step)));
     let ways_back = keep.ways_back.iter().filter_map(|step| regular.range(..=step).next_back());
     let kept: BTreeSet<u64> = regular.iter().rev().take(last).chain(ways_back).copied().collect();
-    let surplus = older.iter().filter(|(step, _)| !kept.contains(step));
-    surplus.map(|(_, path)| Ok(remove_directory(path)?)).collect()
+    let mut surplus = older.iter().filter(|(step, _)| !kept.contains(step));
+    surplus.try_for_each(|(_, path)| Ok(remove_directory(path)?))
 }
 
 /// Deletes the checkpoints after `step`, and changes some settings in the others.

@@ -136,7 +136,7 @@ fn saved(directory: &Path, steps: std::ops::RangeInclusive<u64>) -> Vec<PathBuf>
 fn a_checkpoint_of_an_interruption_is_kept_while_it_is_the_newest() {
     let directory = tempfile::tempdir().unwrap();
     let paths = saved(directory.path(), 1..=6);
-    let is_regular = |step: u64| step % 2 == 0;
+    let is_regular = |step: u64| step.is_multiple_of(2);
     let left = || paths.iter().map(|path| u8::from(path.exists())).collect::<Vec<_>>();
     let keep = Retention { last: 2, ways_back: &[], is_regular: &is_regular };
     checkpoint::prune(&paths[4], &keep).unwrap();
