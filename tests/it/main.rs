@@ -17,6 +17,7 @@ mod layers;
 mod networks;
 mod packages;
 mod parity;
+mod pictures;
 mod program;
 mod stacked;
 mod tutorial;

@@ -2,7 +2,12 @@
 
 use std::io;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::folder::BrokenPicture;
+
+/// Number of broken pictures that an error names.
+const NAMED: usize = 10;
 
 /// A result whose error is a [`DataError`].
 pub type Result<T> = std::result::Result<T, DataError>;
@@ -156,21 +161,36 @@ pub enum DataError {
         found: u64,
     },
     /// A directory contains no images.
-    #[error("{dir}: expected images ({extensions}) or MNIST's IDX files, found neither")]
+    #[error("{dir}: expected images ({extensions}) or MNIST's IDX files, found neither{others}")]
     NoImages {
         /// The directory. It was searched with all directories below it.
         dir: PathBuf,
         /// The extensions that were searched for.
         extensions: String,
+        /// The other files there, in parentheses. Empty if there are none.
+        others: String,
     },
-    /// An image file could not be decoded.
-    #[error("cannot decode {path}")]
-    Decode {
+    /// Pictures of a folder cannot be used.
+    #[error("{dir}: {} of {of} pictures cannot be used: {}", .broken.len(), first_of(.dir, .broken))]
+    Pictures {
+        /// The directory.
+        dir: PathBuf,
+        /// All these pictures by path.
+        broken: Vec<BrokenPicture>,
+        /// Number of pictures in the directory.
+        of: usize,
+    },
+    /// A file was given where a directory is expected.
+    #[error("{path}: expected a directory, found a file")]
+    NotDirectory {
         /// The file.
         path: PathBuf,
-        /// The decoder's error.
-        #[source]
-        source: image::ImageError,
+    },
+    /// A file of a data set is a pipe, a device or the like. It was not opened.
+    #[error("{path}: not a regular file")]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
     },
     /// The hub could not be reached, or it did not deliver the data set.
     #[error(
@@ -232,6 +252,19 @@ impl From<gan_files::FileError> for DataError {
     fn from(gan_files::FileError { path, source }: gan_files::FileError) -> Self {
         Self::Write { path, source }
     }
+}
+
+/// Names the first ten pictures, with what is wrong with each.
+fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
+    let name = |picture: &BrokenPicture| {
+        let path = picture.path.strip_prefix(dir).unwrap_or(&picture.path);
+        format!("{}: {}", path.display(), picture.problem)
+    };
+    let mut named: Vec<_> = broken.iter().take(NAMED).map(name).collect();
+    if broken.len() > NAMED {
+        named.push(format!("and {} more", broken.len() - NAMED));
+    }
+    named.join("; ")
 }
 
 fn kind_of(magic: u32) -> &'static str {

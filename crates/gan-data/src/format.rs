@@ -22,7 +22,7 @@ pub(crate) enum Format {
     Cifar(CifarFiles),
     /// Composed of another data set's images when they are requested.
     Stacked(Composed),
-    /// PNG and JPEG files. If there are none, the files of another data set.
+    /// PNG, JPEG and WebP files. If there are none, the files of another data set.
     Folder { or_files_of: Source },
 }
 

@@ -4,6 +4,17 @@ use std::path::{Path, PathBuf};
 
 use crate::{DataError, Result};
 
+/// Checks that `dir` is a directory.
+///
+/// # Errors
+///
+/// If it is a file, or does not exist.
+pub(crate) fn require_dir(dir: &Path) -> Result<()> {
+    let metadata =
+        std::fs::metadata(dir).map_err(|source| DataError::Read { path: dir.to_owned(), source })?;
+    if metadata.is_dir() { Ok(()) } else { Err(DataError::NotDirectory { path: dir.to_owned() }) }
+}
+
 /// The path of the file called `file`, in `dir` or in the directory `unpacked` there, which the
 /// archive unpacks to.
 ///
