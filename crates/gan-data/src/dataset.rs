@@ -20,6 +20,8 @@ pub struct Dataset {
     labels: Option<Labelling>,
     /// Number of images that had transparent parts. These parts are black now.
     transparent: usize,
+    /// The size before resizing, if the published images of this data set have another.
+    unusual_size: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl Dataset {
             });
         }
         let (name, source, images) = (name.into(), source.into(), Storage::Stored(pixels));
-        Ok(Self { name, source, images, channels, size, labels: None, transparent: 0 })
+        Ok(Self { name, source, images, channels, size, labels: None, transparent: 0, unusual_size: None })
     }
 
     /// The same images with the class of each. There are `classes` classes.
@@ -145,6 +147,13 @@ impl Dataset {
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Height and width of each image in its file, if the published images of the data set have
+    /// another size. [`size`](Self::size) may differ, because images are resized.
+    #[must_use]
+    pub fn unusual_size(&self) -> Option<usize> {
+        self.unusual_size
     }
 
     /// A reason to doubt that these are the images that were meant: all pixels of all images are
@@ -312,6 +321,11 @@ impl Dataset {
     /// The same data, of which so many images had transparent parts.
     pub(crate) fn with_transparent(self, transparent: usize) -> Self {
         Self { transparent, ..self }
+    }
+
+    /// The same data, whose images have another size than the published ones.
+    pub(crate) fn with_unusual_size(self) -> Self {
+        Self { unusual_size: Some(self.size), ..self }
     }
 
     /// Checks that RGB images are not used as gray ones.

@@ -117,12 +117,26 @@ pub enum DataError {
         found: String,
     },
     /// A file of the data set is missing in a directory.
-    #[error("{dir}: expected one of {}, found none", .tried.join(", "))]
+    #[error("{dir}: expected one of {}, found none{}", .tried.join(", "), way_out(*.pictures))]
     MissingFile {
         /// The directory that was searched.
         dir: PathBuf,
         /// All spellings that were tried.
         tried: Vec<String>,
+        /// Whether the directory contains pictures.
+        pictures: bool,
+    },
+    /// The files belong to another data set, whose files have the same names.
+    #[error(
+        "{path}: these are the images of {found}, not of {name}: --data {found}, data.name = \"{found}\""
+    )]
+    OtherSet {
+        /// The file.
+        path: PathBuf,
+        /// The data set that was expected.
+        name: &'static str,
+        /// The data set whose published file this is.
+        found: &'static str,
     },
     /// Two files that belong together have different numbers of entries.
     #[error("{images} holds {image_count} images but {labels} holds {label_count} labels")]
@@ -254,6 +268,15 @@ impl From<gan_files::FileError> for DataError {
     }
 }
 
+/// What to do about a missing file.
+fn way_out(pictures: bool) -> &'static str {
+    if pictures {
+        "; the directory contains pictures: --config dcgan-64 trains on them (data.name = \"folder\")"
+    } else {
+        " (--data-dir, data.dir or GAN_DATA_DIR names the directory)"
+    }
+}
+
 /// Names the first ten pictures, with what is wrong with each.
 fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
     let name = |picture: &BrokenPicture| {
@@ -270,7 +293,7 @@ fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
 fn kind_of(magic: u32) -> &'static str {
     match magic {
         crate::idx::IMAGES_MAGIC => "an IDX image file",
-        crate::idx::LABELS_MAGIC => "an IDX label file",
+        crate::idx::LABELS_MAGIC | crate::idx::LABEL_TABLE_MAGIC => "an IDX label file",
         _ => "no IDX file of bytes",
     }
 }

@@ -17,6 +17,7 @@ use crate::dataset::check_channels;
 use crate::{DataError, Dataset, Result, resize};
 use budget::Budget;
 use find::Found;
+pub(crate) use find::has_pictures;
 pub use find::is_picture;
 use picture::{Attempt, Picture};
 pub use survey::{Survey, survey};

@@ -30,6 +30,15 @@ pub fn is_picture(path: &Path) -> bool {
     extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
+/// Whether the directory contains pictures, or a directory directly below it does.
+pub(crate) fn has_pictures(dir: &Path) -> bool {
+    let entries = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| !is_hidden(path))
+    };
+    entries(dir).any(|path| is_picture(&path) || entries(&path).any(|path| is_picture(&path)))
+}
+
 /// Finds all files in `dir` and below.
 ///
 /// # Errors
