@@ -21,6 +21,7 @@ mod networks;
 mod own_files;
 mod packages;
 mod parity;
+mod pictures;
 mod program;
 mod stacked;
 mod tutorial;

@@ -92,7 +92,7 @@ pub(crate) struct Evaluate {
     #[arg(value_name = "FILE_OR_RUN", required_unless_present = "samples")]
     pub(crate) from: Option<PathBuf>,
     /// Evaluate these images instead of a generator's: X.npy with f32, f64 or u8 [N, C, S, S] or
-    /// [N, S, S], or a directory of PNG and JPEG files.
+    /// [N, S, S], or a directory of PNG, JPEG and WebP files.
     #[arg(long, value_name = "PATH")]
     pub(crate) samples: Option<PathBuf>,
     /// The range of the floats in --samples X.npy. [default: minus-one-one]

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::packed::{Content, MAX_BYTES};
-use crate::{Result, Source, spelling};
+use crate::sources::Descriptor;
+use crate::{Result, Source, Split, spelling};
 
 /// Number of bytes that are hashed at once.
 const CHUNK: u64 = 1 << 20;
@@ -34,13 +35,33 @@ impl Source {
         let set = self.made_of();
         let Some(known) = set.sha256 else { return Ok(None) };
         let check = |&(file, expected): &(&str, &str)| {
-            let path = spelling::find(dir, file, set.format.unpacked());
+            let path = spelling::find(dir, file, set.format.below());
             let sha256 = path.as_deref().map(hash).transpose()?;
             let canonical = sha256.as_deref() == Some(expected);
             Ok(FileCheck { file: file.to_owned(), path, sha256, canonical })
         };
         known.iter().map(check).collect::<Result<_>>().map(Some)
     }
+}
+
+/// Another data set whose published file this is, although it has the name of one of `set`'s.
+/// `sha256` is only called if there is such a file with as many images.
+pub(crate) fn other_set(
+    set: &Descriptor,
+    file: &str,
+    count: usize,
+    sha256: impl FnOnce() -> String,
+) -> Option<Source> {
+    let others = Source::all().filter(|other| other.name != set.name);
+    let known =
+        others.flat_map(|other| other.sha256.unwrap_or_default().iter().map(move |known| (other, known)));
+    let is_like = |other: Source| Split::ALL.iter().any(|&split| other.count(split) == Some(count));
+    let known: Vec<_> = known.filter(|(other, (name, _))| *name == file && is_like(*other)).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let sha256 = sha256();
+    known.into_iter().find(|(_, (_, hash))| *hash == sha256).map(|(other, _)| other)
 }
 
 fn hash(path: &Path) -> Result<String> {
@@ -56,4 +77,28 @@ fn hash(path: &Path) -> Result<String> {
         hash.update(&bytes);
     }
     Ok(hash.hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_another_data_set_are_recognised() {
+        let other = |name: &str, file, count, hash: &str| {
+            let set: Source = name.parse().unwrap();
+            other_set(&set, file, count, || hash.to_owned()).map(|other| other.name)
+        };
+        let [(train, hash), .., (_, labels)] = Source::MNIST.sha256.unwrap() else { panic!() };
+        for name in ["fashion-mnist", "kmnist"] {
+            assert_eq!(other(name, train, 60_000, hash), Some("mnist"));
+            assert_eq!(other(name, train, 60_000, labels), None);
+            assert_eq!(other(name, "t10k-images-idx3-ubyte", 60_000, hash), None);
+        }
+        // QMNIST's training images are MNIST's, under another name.
+        assert_eq!(other("qmnist", "qmnist-train-images-idx3-ubyte", 60_000, hash), None);
+        assert_eq!(other("mnist", train, 60_000, hash), None);
+        let set: Source = "kmnist".parse().unwrap();
+        assert_eq!(other_set(&set, train, 59_999, || panic!("not hashed")), None);
+    }
 }

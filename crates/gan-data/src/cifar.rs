@@ -19,8 +19,8 @@ pub(crate) struct CifarFiles {
     pub(crate) train: &'static [&'static str],
     /// The test files.
     pub(crate) test: &'static [&'static str],
-    /// The directory that the archive unpacks to.
-    pub(crate) unpacked: &'static str,
+    /// The directory below the given one that the archive unpacks to.
+    pub(crate) below: &'static [&'static str],
     /// The bytes before each image: the name of each label and its number of values. The last label
     /// is the class.
     pub(crate) labels: &'static [(&'static str, usize)],
@@ -39,7 +39,7 @@ impl CifarFiles {
             Split::Train => self.train,
             Split::Test => self.test,
         };
-        let find = |name: &&str| spelling::require(dir, name, Some(self.unpacked));
+        let find = |name: &&str| spelling::require(dir, name, self.below);
         // All files are located before the first is read, so that a missing file is reported early.
         let paths: Vec<_> = names.iter().map(find).collect::<Result<_>>()?;
         let most = set.count(split).unwrap_or_default() / names.len();

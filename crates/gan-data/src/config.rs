@@ -1,6 +1,6 @@
 //! The table `[data]` of an experiment, and how its data set is loaded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct DataConfig {
     pub batch_size: usize,
     /// The directory of its files. Without it, `mnist`, `fashion-mnist` and the digits of
     /// `stacked-mnist` come from the hub.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_unwritable")]
     pub dir: Option<PathBuf>,
     /// The range that pixels are mapped to.
     #[serde(default)]
@@ -24,6 +24,13 @@ pub struct DataConfig {
     /// Maximum number of training images. Evenly spaced images are used. If it is absent, all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+}
+
+/// Whether a path cannot be written to a configuration. TOML is Unicode, and a path need not be. A
+/// run with such a directory is resumed with `--data-dir`.
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn is_unwritable(dir: &Option<PathBuf>) -> bool {
+    dir.as_deref().and_then(Path::to_str).is_none()
 }
 
 impl DataConfig {
@@ -87,7 +94,6 @@ impl DataConfig {
 mod tests {
     use super::*;
     use crate::idx::{self, IdxImages};
-    use std::path::Path;
 
     fn config(name: &str, dir: Option<&Path>) -> DataConfig {
         DataConfig {

@@ -18,6 +18,10 @@ pub struct Dataset {
     channels: usize,
     size: usize,
     labels: Option<Labelling>,
+    /// Number of images that had transparent parts. These parts are black now.
+    transparent: usize,
+    /// The size before resizing, if the published images of this data set have another.
+    unusual_size: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +65,7 @@ impl Dataset {
             });
         }
         let (name, source, images) = (name.into(), source.into(), Storage::Stored(pixels));
-        Ok(Self { name, source, images, channels, size, labels: None })
+        Ok(Self { name, source, images, channels, size, labels: None, transparent: 0, unusual_size: None })
     }
 
     /// The same images with the class of each. There are `classes` classes.
@@ -145,6 +149,37 @@ impl Dataset {
         self.size
     }
 
+    /// Height and width of each image in its file, if the published images of the data set have
+    /// another size. [`size`](Self::size) may differ, because images are resized.
+    #[must_use]
+    pub fn unusual_size(&self) -> Option<usize> {
+        self.unusual_size
+    }
+
+    /// A reason to doubt that these are the images that were meant: all pixels of all images are
+    /// the same. `None` if they are not.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let area = self.size * self.size;
+        let first: Vec<u8> = self.image(0).iter().step_by(area).copied().collect();
+        let is_first = |image: Cow<'_, [u8]>| {
+            let mut planes = image.chunks_exact(area).zip(&first);
+            planes.all(|(plane, value)| plane.iter().all(|pixel| pixel == value))
+        };
+        if !(0..self.len()).all(|index| is_first(self.image(index))) {
+            return None;
+        }
+        let color: Vec<_> = first.iter().map(u8::to_string).collect();
+        let doubt = format!("all {} images are one and the same colour ({})", self.len(), color.join(", "));
+        Some(match self.transparent {
+            0 => doubt,
+            transparent => format!(
+                "{doubt}: {transparent} of them have transparent parts, which become black (flatten the \
+                 pictures on a white ground first)"
+            ),
+        })
+    }
+
     /// The pixels of image `index`, `[channels, size, size]`. They are stored, or composed now from
     /// a stack.
     ///
@@ -203,13 +238,29 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// If `size` is not in `1..=4096`, or the result would not fit in memory's address range.
+    /// If `size` is not in `1..=4096`, or the result has more than 4 GiB.
     pub fn resize(self, size: usize) -> Result<Self> {
         let images = match self.images {
             Storage::Stored(pixels) => Storage::Stored(resize::planes(pixels, self.size, size)?),
             Storage::Stacked(stacks) => Storage::Stacked(stacks.resize(self.size, size)?),
         };
         Ok(Self { images, size, ..self })
+    }
+
+    /// The same images with one channel, if they are RGB and all channels of each are equal. `None`
+    /// if they are not.
+    #[must_use]
+    pub fn gray(&self) -> Option<Self> {
+        let area = self.size * self.size;
+        let is_gray = |image: Cow<'_, [u8]>| {
+            image[..area] == image[area..2 * area] && image[..area] == image[2 * area..]
+        };
+        if self.channels != 3 || !(0..self.len()).all(|index| is_gray(self.image(index))) {
+            return None;
+        }
+        let pixels = (0..self.len()).flat_map(|index| self.image(index)[..area].to_vec()).collect();
+        let (name, source, labels) = (self.name.clone(), self.source.clone(), self.labels.clone());
+        Some(Self { name, source, images: Storage::Stored(pixels), channels: 1, labels, ..*self })
     }
 
     /// The images of these indices: f32 `[n, channels, size, size]` in `range`. A gray image fills
@@ -265,6 +316,16 @@ impl Dataset {
     pub fn halves(&self) -> [Self; 2] {
         let all = self.len();
         [0, 1.min(all - 1)].map(|first| self.pick((first..all).step_by(2)))
+    }
+
+    /// The same data, of which so many images had transparent parts.
+    pub(crate) fn with_transparent(self, transparent: usize) -> Self {
+        Self { transparent, ..self }
+    }
+
+    /// The same data, whose images have another size than the published ones.
+    pub(crate) fn with_unusual_size(self) -> Self {
+        Self { unusual_size: Some(self.size), ..self }
     }
 
     /// Checks that RGB images are not used as gray ones.

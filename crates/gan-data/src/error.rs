@@ -2,7 +2,12 @@
 
 use std::io;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::folder::BrokenPicture;
+
+/// Number of broken pictures that an error names.
+const NAMED: usize = 10;
 
 /// A result whose error is a [`DataError`].
 pub type Result<T> = std::result::Result<T, DataError>;
@@ -112,12 +117,26 @@ pub enum DataError {
         found: String,
     },
     /// A file of the data set is missing in a directory.
-    #[error("{dir}: expected one of {}, found none", .tried.join(", "))]
+    #[error("{dir}: expected one of {}, found none{}", .tried.join(", "), way_out(*.pictures))]
     MissingFile {
         /// The directory that was searched.
         dir: PathBuf,
         /// All spellings that were tried.
         tried: Vec<String>,
+        /// Whether the directory contains pictures.
+        pictures: bool,
+    },
+    /// The files belong to another data set, whose files have the same names.
+    #[error(
+        "{path}: these are the images of {found}, not of {name}: --data {found}, data.name = \"{found}\""
+    )]
+    OtherSet {
+        /// The file.
+        path: PathBuf,
+        /// The data set that was expected.
+        name: &'static str,
+        /// The data set whose published file this is.
+        found: &'static str,
     },
     /// Two files that belong together have different numbers of entries.
     #[error("{images} holds {image_count} images but {labels} holds {label_count} labels")]
@@ -156,21 +175,36 @@ pub enum DataError {
         found: u64,
     },
     /// A directory contains no images.
-    #[error("{dir}: expected images ({extensions}) or MNIST's IDX files, found neither")]
+    #[error("{dir}: expected images ({extensions}) or MNIST's IDX files, found neither{others}")]
     NoImages {
         /// The directory. It was searched with all directories below it.
         dir: PathBuf,
         /// The extensions that were searched for.
         extensions: String,
+        /// The other files there, in parentheses. Empty if there are none.
+        others: String,
     },
-    /// An image file could not be decoded.
-    #[error("cannot decode {path}")]
-    Decode {
+    /// Pictures of a folder cannot be used.
+    #[error("{dir}: {} of {of} pictures cannot be used: {}", .broken.len(), first_of(.dir, .broken))]
+    Pictures {
+        /// The directory.
+        dir: PathBuf,
+        /// All these pictures by path.
+        broken: Vec<BrokenPicture>,
+        /// Number of pictures in the directory.
+        of: usize,
+    },
+    /// A file was given where a directory is expected.
+    #[error("{path}: expected a directory, found a file")]
+    NotDirectory {
         /// The file.
         path: PathBuf,
-        /// The decoder's error.
-        #[source]
-        source: image::ImageError,
+    },
+    /// A file of a data set is a pipe, a device or the like. It was not opened.
+    #[error("{path}: not a regular file")]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
     },
     /// The hub could not be reached, or it did not deliver the data set.
     #[error(
@@ -234,10 +268,32 @@ impl From<gan_files::FileError> for DataError {
     }
 }
 
+/// What to do about a missing file.
+fn way_out(pictures: bool) -> &'static str {
+    if pictures {
+        "; the directory contains pictures: --config dcgan-64 trains on them (data.name = \"folder\")"
+    } else {
+        " (--data-dir, data.dir or GAN_DATA_DIR names the directory)"
+    }
+}
+
+/// Names the first ten pictures, with what is wrong with each.
+fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
+    let name = |picture: &BrokenPicture| {
+        let path = picture.path.strip_prefix(dir).unwrap_or(&picture.path);
+        format!("{}: {}", path.display(), picture.problem)
+    };
+    let mut named: Vec<_> = broken.iter().take(NAMED).map(name).collect();
+    if broken.len() > NAMED {
+        named.push(format!("and {} more", broken.len() - NAMED));
+    }
+    named.join("; ")
+}
+
 fn kind_of(magic: u32) -> &'static str {
     match magic {
         crate::idx::IMAGES_MAGIC => "an IDX image file",
-        crate::idx::LABELS_MAGIC => "an IDX label file",
+        crate::idx::LABELS_MAGIC | crate::idx::LABEL_TABLE_MAGIC => "an IDX label file",
         _ => "no IDX file of bytes",
     }
 }

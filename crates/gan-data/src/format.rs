@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cifar::CifarFiles;
 use crate::idx_files::IdxFiles;
 use crate::sources::Composed;
-use crate::{DataError, Dataset, Result, Source, Split, folder};
+use crate::{DataError, Dataset, Result, Source, Split, folder, spelling};
 
 /// Where the images of a data set are, and how they are read.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) enum Format {
     Cifar(CifarFiles),
     /// Composed of another data set's images when they are requested.
     Stacked(Composed),
-    /// PNG and JPEG files. If there are none, the files of another data set.
+    /// PNG, JPEG and WebP files. If there are none, the files of another data set.
     Folder { or_files_of: Source },
 }
 
@@ -35,12 +35,12 @@ impl Format {
         }
     }
 
-    /// The directory that the archive unpacks to, if it is specific to the data set.
-    pub(crate) fn unpacked(&self) -> Option<&'static str> {
+    /// The directories below the given one that may contain the files.
+    pub(crate) fn below(&self) -> &'static [&'static str] {
         match self {
-            Self::Idx(files) => files.unpacked,
-            Self::Cifar(files) => Some(files.unpacked),
-            Self::Embedded { .. } | Self::Stacked(_) | Self::Folder { .. } => None,
+            Self::Idx(files) => files.below,
+            Self::Cifar(files) => files.below,
+            Self::Embedded { .. } | Self::Stacked(_) | Self::Folder { .. } => &[],
         }
     }
 }
@@ -62,7 +62,8 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// If the split does not exist, or the files that the format needs are missing or broken.
+    /// If the split does not exist, `dir` is no directory, or the files that the format needs are
+    /// missing or broken.
     pub(crate) fn read(
         self,
         dir: Option<&Path>,
@@ -70,6 +71,9 @@ impl Source {
         size: usize,
         channels: usize,
     ) -> Result<Dataset> {
+        if let Some(dir) = dir {
+            spelling::require_dir(dir)?;
+        }
         if let (&Format::Folder { or_files_of }, Some(dir)) = (&self.format, dir) {
             return self.read_folder(dir, split, size, channels, or_files_of);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::hub::{self, Repository};
 use crate::idx::{self, IdxImages};
 use crate::sources::{Descriptor, Split};
-use crate::{DataError, Dataset, Result, Source, spelling};
+use crate::{DataError, Dataset, Result, Source, canonical, spelling};
 
 /// File names that all data sets in MNIST's format share. So only the directory tells which data
 /// set it contains.
@@ -19,8 +19,9 @@ pub(crate) const MNIST_NAMES: [[&str; 2]; 2] = [
 pub(crate) struct IdxFiles {
     /// Images and labels of the training split, then of the test split.
     pub(crate) names: [[&'static str; 2]; 2],
-    /// The directory that the archive unpacks to, if it is specific to the data set.
-    pub(crate) unpacked: Option<&'static str>,
+    /// Directories below the given one that may contain the files: the one that the archive unpacks
+    /// to, and those that torchvision makes.
+    pub(crate) below: &'static [&'static str],
     /// The order of pixels.
     pub(crate) written: Written,
     /// The label of the first class.
@@ -39,30 +40,50 @@ pub(crate) enum Written {
 }
 
 impl IdxFiles {
-    /// Reads a split of `set` from `dir`: square gray images with labels. Each file may be called
-    /// `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, and may be raw or `.gz`. Raw files
-    /// are preferred.
+    /// Reads a split of `set` from `dir`: square gray images, with labels if there is a file of
+    /// labels. Each file may be called `train-images-idx3-ubyte` or `train-images.idx3-ubyte`, and
+    /// may be raw or `.gz`. Raw files are preferred.
     ///
     /// # Errors
     ///
-    /// If a file is missing or broken (see [`idx::read_images`]), images do not have the set's
-    /// size, a label is not one of its classes, or the numbers of labels and images differ.
+    /// If the images are missing, a file is broken (see [`idx::read_images`]), images are not
+    /// square, a label is not one of the set's classes, the numbers of labels and images differ, or
+    /// the file is that of another data set.
     pub(crate) fn read(&self, set: &Descriptor, dir: &Path, split: Split) -> Result<Dataset> {
-        let [images_path, labels_path] =
-            self.names_of(split).map(|file| spelling::require(dir, file, self.unpacked));
-        let (images_path, labels_path) = (images_path?, labels_path?);
-        let mut images = idx::read_images(&images_path)?;
-        let labels = idx::read_labels(&labels_path)?;
+        let [images_file, labels_file] = self.names_of(split);
+        let images_path = spelling::require(dir, images_file, self.below)?;
+        let labels_path = spelling::find(dir, labels_file, self.below);
+        // Both headers are checked before the images are read, because these can be large.
+        let images = idx::open_images(&images_path)?;
+        let [count, rows, cols] = images.dimensions();
+        check_square(set, &images_path, (rows, cols))?;
+        let read_labels = |path| -> Result<_> {
+            let labels = idx::open_labels(path)?;
+            same_number((&images_path, count), (path, labels.count()))?;
+            Ok((labels.read()?, path))
+        };
+        let labels = labels_path.as_deref().map(read_labels).transpose()?;
+        let mut images = images.read()?;
+        let sha256 = || {
+            let header = idx::header(idx::IMAGES_MAGIC, &[count, rows, cols]).unwrap_or_default();
+            gan_files::sha256(&[&header, &images.pixels])
+        };
+        if let Some(other) = canonical::other_set(set, images_file, count, sha256) {
+            return Err(DataError::OtherSet { path: images_path, name: set.name, found: other.name });
+        }
         if self.written == Written::Transposed {
             transpose(&mut images);
         }
-        let origin = images_path.display().to_string();
-        combine(set, self.first_label, origin, (images, &images_path), (labels, &labels_path))
+        let mut origin = images_path.display().to_string();
+        if labels.is_none() {
+            origin += &[" (without labels: ", labels_file, " is missing)"].concat();
+        }
+        combine(set, self.first_label, origin, (images, &images_path), labels)
     }
 
     /// Whether `dir` contains the images of this split, in any spelling.
     pub(crate) fn are_in(&self, dir: &Path, split: Split) -> bool {
-        spelling::find(dir, self.names_of(split)[0], self.unpacked).is_some()
+        spelling::find(dir, self.names_of(split)[0], self.below).is_some()
     }
 
     /// Loads a split of `set` from the hub.
@@ -124,29 +145,22 @@ impl Source {
 ///
 /// # Errors
 ///
-/// If images do not have the set's size, a label is not one of its classes, or the numbers of
-/// labels and images differ.
+/// If images are not square, a label is not one of the set's classes, or the numbers of labels and
+/// images differ.
 pub(crate) fn combine(
     set: &Descriptor,
     first_label: u8,
     origin: String,
     (images, images_path): (IdxImages, &Path),
-    (mut labels, labels_path): (Vec<u8>, &Path),
+    labels: Option<(Vec<u8>, &Path)>,
 ) -> Result<Dataset> {
-    let (found, classes) = ((images.rows, images.cols), set.classes.len());
-    let expected = set.shape.map_or(found, |shape| (shape.side, shape.side));
-    if found != expected {
-        return Err(DataError::Dimensions { path: images_path.to_owned(), expected, found });
-    }
-    if images.count != labels.len() {
-        return Err(DataError::Counts {
-            images: images_path.to_owned(),
-            image_count: images.count,
-            labels: labels_path.to_owned(),
-            label_count: labels.len(),
-        });
-    }
-    let first = usize::from(first_label);
+    check_square(set, images_path, (images.rows, images.cols))?;
+    let data = Dataset::new(set.name, origin, images.pixels, 1, images.rows)?;
+    let unusual = set.shape.is_some_and(|shape| shape.side != images.rows);
+    let data = if unusual { data.with_unusual_size() } else { data };
+    let Some((mut labels, labels_path)) = labels else { return Ok(data) };
+    same_number((images_path, images.count), (labels_path, labels.len()))?;
+    let (first, classes) = (usize::from(first_label), set.classes.len());
     let expected = first..=first + classes - 1;
     if let Some((index, &found)) =
         labels.iter().enumerate().find(|&(_, &label)| !expected.contains(&usize::from(label)))
@@ -157,7 +171,25 @@ pub(crate) fn combine(
     for label in &mut labels {
         *label -= first_label;
     }
-    Dataset::new(set.name, origin, images.pixels, 1, images.rows)?.with_labels(labels, classes)
+    data.with_labels(labels, classes)
+}
+
+/// Images of another size than the published ones are accepted if they are square, because people
+/// pad MNIST to 32x32.
+fn check_square(set: &Descriptor, path: &Path, found: (usize, usize)) -> Result<()> {
+    if found.0 == found.1 {
+        return Ok(());
+    }
+    let expected = set.shape.map_or((found.0, found.0), |shape| (shape.side, shape.side));
+    Err(DataError::Dimensions { path: path.to_owned(), expected, found })
+}
+
+fn same_number((images, image_count): (&Path, usize), (labels, label_count): (&Path, usize)) -> Result<()> {
+    if image_count == label_count {
+        return Ok(());
+    }
+    let (images, labels) = (images.to_owned(), labels.to_owned());
+    Err(DataError::Counts { images, image_count, labels, label_count })
 }
 
 /// Swaps rows and columns of each image. Images that are not square stay unchanged.

@@ -26,9 +26,13 @@ impl<'a> Content<'a> {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or is called `.gz` but is not gzip.
+    /// If the file cannot be read, is not a regular file, or is called `.gz` but is not gzip.
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
         let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+        // Opening a pipe could wait forever, and a device can have any number of bytes.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(DataError::NotRegular { path: path.to_owned() });
+        }
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         let start = file.fill_buf().map_err(unreadable)?;
         let start = &start[..start.len().min(GZIP_MAGIC.len())];

@@ -7,23 +7,22 @@ use rayon::prelude::*;
 use crate::{DataError, Result};
 
 const MAX_SIZE: usize = 4096;
+/// Maximum number of bytes of a data set in memory.
+const MAX_BYTES: u64 = 4 << 30;
 
 /// Resizes `pixels: [planes, from, from]` to `[planes, to, to]`. A plane is one channel of one
 /// image. Each channel is resized separately, so gray and RGB images need no different code.
 ///
 /// # Errors
 ///
-/// If `to` is out of range, or the result is too large for the address range.
+/// If `to` is out of range, or the result has more than 4 GiB.
 pub(crate) fn planes(pixels: Vec<u8>, from: usize, to: usize) -> Result<Vec<u8>> {
     check_size(to)?;
     if from == to {
         return Ok(pixels);
     }
     let count = pixels.len() / (from * from);
-    let Some(length) = count.checked_mul(to * to).filter(|&length| isize::try_from(length).is_ok()) else {
-        return Err(too_large(count, to));
-    };
-    let mut resized = vec![0; length];
+    let mut resized = vec![0; length(count, 1, to)?];
     let sources = pixels.par_chunks_exact(from * from);
     sources.zip(resized.par_chunks_exact_mut(to * to)).try_for_each(|(source, target)| {
         if (from, to) == (28, 32) {
@@ -33,7 +32,7 @@ pub(crate) fn planes(pixels: Vec<u8>, from: usize, to: usize) -> Result<Vec<u8>>
         // The sides are at most 4096. This function and `Dataset::new` have checked that.
         let source: Option<ImageBuffer<Luma<u8>, &[u8]>> =
             ImageBuffer::from_raw(from as u32, from as u32, source);
-        let source = source.ok_or_else(|| too_large(count, to))?;
+        let source = source.ok_or_else(|| too_large(count, 1, to))?;
         target.copy_from_slice(&imageops::resize(&source, to as u32, to as u32, FilterType::Triangle));
         Ok(())
     })?;
@@ -52,6 +51,16 @@ pub(crate) fn check_size(size: usize) -> Result<()> {
     Err(DataError::Value { field: "size", expected: format!("1..={MAX_SIZE}"), found: size.to_string() })
 }
 
+/// Number of bytes of `count` images `[channels, size, size]`.
+///
+/// # Errors
+///
+/// If these are more than 4 GiB.
+pub(crate) fn length(count: usize, channels: usize, size: usize) -> Result<usize> {
+    let length = count.checked_mul(channels * size * size).filter(|&length| length as u64 <= MAX_BYTES);
+    length.ok_or_else(|| too_large(count, channels, size))
+}
+
 /// Copies `source` to the centre of `target`, which contains zeros.
 fn pad(source: &[u8], from: usize, target: &mut [u8], to: usize) {
     let margin = (to - from) / 2;
@@ -60,11 +69,12 @@ fn pad(source: &[u8], from: usize, target: &mut [u8], to: usize) {
     }
 }
 
-fn too_large(count: usize, to: usize) -> DataError {
+fn too_large(count: usize, channels: usize, size: usize) -> DataError {
+    let gib = count as f64 * (channels * size * size) as f64 / (1_u64 << 30) as f64;
     DataError::Value {
         field: "size",
-        expected: "images that fit in memory".to_owned(),
-        found: format!("{count} planes of {to}x{to}"),
+        expected: "data of at most 4 GiB in memory".to_owned(),
+        found: format!("{count} images of {channels}x{size}x{size}, {gib:.2} GiB"),
     }
 }
 
@@ -101,6 +111,17 @@ mod tests {
         let edge = planes([[0, 0, 240, 240]; 4].concat(), 4, 8).unwrap();
         assert_eq!((edge[0], edge[7]), (0, 240));
         assert!(edge[..8].is_sorted() && edge[3] > 0 && edge[4] < 240, "{:?}", &edge[..8]);
+    }
+
+    #[test]
+    fn data_of_more_than_4_gib_are_refused() {
+        assert_eq!(length(256, 1, 4096).unwrap(), 4 << 30);
+        let error = planes(vec![0; 257 * 4], 2, 4096).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "size: expected data of at most 4 GiB in memory, found 257 images of 1x4096x4096, 4.02 GiB"
+        );
+        assert!(length(usize::MAX, 3, 4096).is_err());
     }
 
     #[test]

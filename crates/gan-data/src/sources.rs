@@ -12,6 +12,7 @@ mod folder;
 mod kmnist;
 mod mnist;
 mod mnist_5k;
+mod qmnist;
 mod stacked_mnist;
 
 use std::fmt;
@@ -32,6 +33,7 @@ const ALL: &[Source] = &[
     Source(&mnist::SET),
     Source(&fashion_mnist::SET),
     Source(&kmnist::SET),
+    Source(&qmnist::SET),
     Source(&emnist_digits::SET),
     Source(&emnist_letters::SET),
     Source(&emnist_balanced::SET),
@@ -183,6 +185,8 @@ impl Descriptor {
 }
 
 impl Split {
+    pub(crate) const ALL: [Self; 2] = [Self::Train, Self::Test];
+
     /// `train` or `test`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

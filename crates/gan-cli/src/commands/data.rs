@@ -59,6 +59,9 @@ fn describe(text: &mut String, split: Split, data: &Dataset, source: Source) -> 
     let (size, channels) = (data.size(), if data.channels() == 1 { "gray" } else { "RGB" });
     writeln!(text, "{} {}: {} images, {size}x{size} {channels}", data.name(), split.as_str(), data.len())?;
     writeln!(text, "  from     {}", data.source())?;
+    if let Some(doubt) = data.doubt() {
+        writeln!(text, "  WARNING  {doubt}")?;
+    }
     if let Some(counts) = data.class_counts() {
         let counts = counts.iter().enumerate().map(|(class, n)| format!("{}: {n}", label(class, source)));
         writeln!(text, "  classes  {}", lines(counts))?;

@@ -2,7 +2,7 @@
 
 use super::{program, quoted};
 use crate::args;
-use crate::config::{Config, check_labels};
+use crate::config::{Config, check_images};
 use crate::exit::{End, usage};
 use crate::judge::Judges;
 use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
@@ -115,7 +115,7 @@ fn configuration(args: &args::Train, file: &Path) -> Result<Config> {
 fn batches(config: &Config, file: &Path) -> Result<Batches> {
     let Config { seed, data, model, .. } = config;
     let images = data.load(Split::Train, model.image_size, model.channels)?;
-    check_labels(model, &images).with_context(|| file.display().to_string())?;
+    check_images(model, &images).with_context(|| file.display().to_string())?;
     let config = BatchesConfig {
         batch_size: data.batch_size,
         seed: *seed,

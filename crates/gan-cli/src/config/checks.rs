@@ -35,8 +35,12 @@ impl Config {
     }
 }
 
-/// Checks a model with classes against the labels of its data, once these are loaded.
-pub(crate) fn check_labels(model: &ModelConfig, data: &Dataset) -> Result<()> {
+/// Checks a model against its data, once these are loaded: classes need labels. Data of a single
+/// colour are only warned of.
+pub(crate) fn check_images(model: &ModelConfig, data: &Dataset) -> Result<()> {
+    if let Some(doubt) = data.doubt() {
+        tracing::warn!("data: {doubt}");
+    }
     let Some(classes) = model.classes else { return Ok(()) };
     let Some(labels) = data.labels() else { return Err(without_labels(data.name())) };
     // Images of a class that has no training images would still be drawn and evaluated.

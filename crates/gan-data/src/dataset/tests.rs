@@ -38,6 +38,32 @@ fn parts_keep_their_labels() {
 }
 
 #[test]
+fn rgb_images_with_equal_channels_become_gray() {
+    let data = |pixels: &[u8]| Dataset::new("test", "nowhere", pixels.to_vec(), 3, 2).unwrap();
+    let pixels = [[1, 2, 3, 4].repeat(3), [5, 6, 7, 8].repeat(3)].concat();
+    let gray = data(&pixels).with_labels(vec![1, 0], 2).unwrap().gray().unwrap();
+    assert_eq!((gray.len(), gray.channels(), gray.labels()), (2, 1, Some(&[1, 0][..])));
+    assert_eq!((&*gray.image(0), &*gray.image(1)), (&[1, 2, 3, 4][..], &[5, 6, 7, 8][..]));
+    assert_eq!(gray.gray(), None, "it is gray already");
+    let mut colored = pixels;
+    colored[23] += 1;
+    assert_eq!(data(&colored).gray(), None);
+}
+
+#[test]
+fn images_of_a_single_colour_are_doubted() {
+    let data =
+        |pixels: &[u8], channels| Dataset::new("test", "nowhere", pixels.to_vec(), channels, 2).unwrap();
+    let doubt = |pixels: &[u8], channels| data(pixels, channels).doubt();
+    assert_eq!(doubt(&[7; 8], 1).unwrap(), "all 2 images are one and the same colour (7)");
+    let color = [[1; 4], [2; 4], [3; 4]].concat();
+    assert_eq!(doubt(&color, 3).unwrap(), "all 1 images are one and the same colour (1, 2, 3)");
+    assert_eq!(doubt(&color, 1), None);
+    assert_eq!(doubt(&[[7; 4], [7, 7, 7, 8]].concat(), 1), None);
+    assert!(data(&[7; 8], 1).stacked(0, 5).unwrap().doubt().is_some());
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     for (labels, part) in [(vec![1], "expected 2 in 0..=9, found 1"), (vec![1, 10], "a label 10")] {
         let error = dataset(labels, 10).unwrap_err().to_string();

@@ -178,7 +178,7 @@ fn a_gzip_bomb_is_not_inflated() {
 
     let mut taken = Counted { inner: MultiGzDecoder::new(&bomb[..]), bytes: 0 };
     let content = Content::inflated(&mut taken, source());
-    assert!(decode(content, IMAGES_MAGIC, ["count", "rows", "cols"]).is_err());
+    assert!(UnreadImages::of(content).unwrap().read().is_err());
     assert_eq!(taken.bytes, 21);
 }
 
@@ -192,5 +192,35 @@ impl<R: Read> Read for Counted<R> {
         let count = self.inner.read(buffer)?;
         self.bytes += count;
         Ok(count)
+    }
+}
+
+#[test]
+fn the_first_number_of_a_table_is_the_label() {
+    let table = |rows: &[[i32; 3]]| {
+        let header = header(LABEL_TABLE_MAGIC, &[rows.len(), 3]).unwrap();
+        [header, rows.as_flattened().iter().flat_map(|value| value.to_be_bytes()).collect()].concat()
+    };
+    let bytes = table(&[[7, 900, -1], [0, 1, 2], [256, 0, 0], [-1, 0, 0]]);
+    assert_eq!(parse_labels(&bytes, source()).unwrap(), [7, 0, 255, 255]);
+    let error = parse_labels(&bytes[..59], source()).unwrap_err().to_string();
+    assert_eq!(error, "some-file: truncated: expected 60 bytes, found 59");
+    let error = parse_labels(&image_file([1, 1, 1], &[0]), source()).unwrap_err().to_string();
+    assert!(
+        error.contains("expected an IDX label file (magic 0x00000801), found an IDX image file"),
+        "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_and_pipes_are_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (zero, pipe) = (dir.path().join("zero"), dir.path().join("pipe"));
+    std::os::unix::fs::symlink("/dev/zero", &zero).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [zero, pipe, dir.path().to_owned()] {
+        let expected = format!("{}: not a regular file", path.display());
+        assert_eq!(read_images(&path).unwrap_err().to_string(), expected);
     }
 }

@@ -161,6 +161,101 @@ fn each_set_has_its_files_and_classes() {
 }
 
 #[test]
+fn directories_that_torchvision_makes_are_found() {
+    for (name, place, prefix, test) in [
+        ("mnist", "MNIST/raw", "", "t10k"),
+        ("mnist", "raw", "", "t10k"),
+        ("fashion-mnist", "FashionMNIST/raw", "", "t10k"),
+        ("kmnist", "KMNIST/raw", "", "t10k"),
+        ("emnist-letters", "EMNIST/raw", "emnist-letters-", "test"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join(place);
+        std::fs::create_dir_all(&at).unwrap();
+        for split in ["train", test] {
+            let file = |part| at.join(format!("{prefix}{split}-{part}-ubyte"));
+            let images = [idx::header(idx::IMAGES_MAGIC, &[2, 28, 28]).unwrap(), vec![7; 2 * 784]].concat();
+            std::fs::write(file("images-idx3"), images).unwrap();
+            idx::write_labels_gz(file("labels-idx1").with_extension("gz"), &[1, 2]).unwrap();
+        }
+        for split in [Split::Train, Split::Test] {
+            let data = read(name, dir.path(), split).unwrap();
+            assert_eq!((data.len(), data.name()), (2, name));
+            assert_eq!(data.labels().unwrap().len(), 2, "{name} in {place}");
+        }
+    }
+}
+
+#[test]
+fn qmnist_has_a_table_of_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("QMNIST/raw");
+    std::fs::create_dir_all(&at).unwrap();
+    for split in ["train", "test"] {
+        let images = at.join(format!("qmnist-{split}-images-idx3-ubyte.gz"));
+        idx::write_images_gz(images, &digits(2)).unwrap();
+        let header = idx::header(idx::LABEL_TABLE_MAGIC, &[2, 8]).unwrap();
+        let rows = [[5, 0, 3, 9, 9, 9, 0, 0], [9, 1, 1, 1, 1, 1, 1, 1]].as_flattened().to_vec();
+        let rows: Vec<u8> = rows.into_iter().flat_map(|value: i32| value.to_be_bytes()).collect();
+        std::fs::write(at.join(format!("qmnist-{split}-labels-idx2-int")), [header, rows].concat()).unwrap();
+    }
+    for split in [Split::Train, Split::Test] {
+        let data = read("qmnist", dir.path(), split).unwrap();
+        assert_eq!((data.labels(), data.class_counts().unwrap().len()), (Some(&[5, 9][..]), 10));
+    }
+}
+
+#[test]
+fn images_without_labels_are_read() {
+    let dir = directory(&digits(2), &[1, 2]);
+    std::fs::remove_file(dir.path().join("train-labels-idx1-ubyte.gz")).unwrap();
+    let data = load(&dir).unwrap();
+    assert_eq!((data.len(), data.labels()), (2, None));
+    assert!(data.source().ends_with(" (without labels: train-labels-idx1-ubyte is missing)"));
+}
+
+#[test]
+fn square_images_of_another_size_are_read_and_marked() {
+    let padded = IdxImages { count: 2, rows: 32, cols: 32, pixels: vec![3; 2048] };
+    let data = load(&directory(&padded, &[1, 2])).unwrap();
+    assert_eq!((data.size(), data.unusual_size()), (28, Some(32)));
+    assert_eq!(load(&directory(&digits(2), &[1, 2])).unwrap().unusual_size(), None);
+}
+
+#[test]
+fn labels_are_counted_before_the_images_are_read() {
+    // Nothing follows the header, so reading the images would be another error.
+    let dir = directory(&digits(1), &[1, 2]);
+    std::fs::remove_file(dir.path().join("train-images-idx3-ubyte.gz")).unwrap();
+    let header = idx::header(idx::IMAGES_MAGIC, &[5_000_000, 28, 28]).unwrap();
+    std::fs::write(dir.path().join("train-images-idx3-ubyte"), header).unwrap();
+    let error = load(&dir).unwrap_err().to_string();
+    assert!(error.contains("holds 5000000 images but ") && error.ends_with("holds 2 labels"), "{error}");
+}
+
+#[test]
+fn a_wrong_directory_says_what_to_give() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = || load(&dir).unwrap_err().to_string();
+    assert!(error().ends_with("found none (--data-dir, data.dir or GAN_DATA_DIR names the directory)"));
+    let class = dir.path().join("cats");
+    std::fs::create_dir(&class).unwrap();
+    std::fs::write(class.join("a.jpeg"), "").unwrap();
+    let expected =
+        "the directory contains pictures: --config dcgan-64 trains on them (data.name = \"folder\")";
+    assert!(error().ends_with(expected), "{}", error());
+    let file = class.join("a.jpeg");
+    let error = read("mnist", &file, Split::Train).unwrap_err().to_string();
+    assert_eq!(error, format!("{}: expected a directory, found a file", file.display()));
+    #[cfg(unix)]
+    {
+        let path = dir.path().join("train-images-idx3-ubyte");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert_eq!(load(&dir).unwrap_err().to_string(), format!("{}: not a regular file", path.display()));
+    }
+}
+
+#[test]
 fn what_is_not_on_the_hub_is_not_downloaded() {
     let balanced: Source = "emnist-balanced".parse().unwrap();
     let error = balanced.download(Split::Train, "nowhere").unwrap_err().to_string();

@@ -25,7 +25,7 @@ pub(super) static SET: Descriptor = Descriptor {
             "data_batch_5.bin",
         ],
         test: &["test_batch.bin"],
-        unpacked: "cifar-10-batches-bin",
+        below: &["cifar-10-batches-bin"],
         labels: &[("label", 10)],
     }),
 };

@@ -120,7 +120,7 @@ pub(super) static SET: Descriptor = Descriptor {
     format: Format::Cifar(CifarFiles {
         train: &["train.bin"],
         test: &["test.bin"],
-        unpacked: "cifar-100-binary",
+        below: &["cifar-100-binary"],
         labels: &[("coarse label", 20), ("label", 100)],
     }),
 };

@@ -25,7 +25,7 @@ pub(super) static SET: Descriptor = Descriptor {
             ["emnist-balanced-train-images-idx3-ubyte", "emnist-balanced-train-labels-idx1-ubyte"],
             ["emnist-balanced-test-images-idx3-ubyte", "emnist-balanced-test-labels-idx1-ubyte"],
         ],
-        unpacked: Some("gzip"),
+        below: &["gzip", "raw", "EMNIST/raw"],
         written: Written::Transposed,
         first_label: 0,
         hub: None,

@@ -21,7 +21,7 @@ pub(super) static SET: Descriptor = Descriptor {
             ["emnist-digits-train-images-idx3-ubyte", "emnist-digits-train-labels-idx1-ubyte"],
             ["emnist-digits-test-images-idx3-ubyte", "emnist-digits-test-labels-idx1-ubyte"],
         ],
-        unpacked: Some("gzip"),
+        below: &["gzip", "raw", "EMNIST/raw"],
         written: Written::Transposed,
         first_label: 0,
         hub: None,

@@ -24,7 +24,7 @@ pub(super) static SET: Descriptor = Descriptor {
             ["emnist-letters-train-images-idx3-ubyte", "emnist-letters-train-labels-idx1-ubyte"],
             ["emnist-letters-test-images-idx3-ubyte", "emnist-letters-test-labels-idx1-ubyte"],
         ],
-        unpacked: Some("gzip"),
+        below: &["gzip", "raw", "EMNIST/raw"],
         written: Written::Transposed,
         first_label: 1,
         hub: None,

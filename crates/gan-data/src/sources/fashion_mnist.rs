@@ -29,7 +29,7 @@ pub(super) static SET: Descriptor = Descriptor {
     sha256: None,
     format: Format::Idx(IdxFiles {
         names: MNIST_NAMES,
-        unpacked: None,
+        below: &["raw", "FashionMNIST/raw"],
         written: Written::Upright,
         first_label: 0,
         hub: Some(Repository::FashionMnist),

@@ -1,4 +1,4 @@
-//! Any PNG and JPEG files.
+//! Any PNG, JPEG and WebP files.
 
 use super::{Descriptor, Source};
 use crate::format::Format;
@@ -6,7 +6,7 @@ use crate::format::Format;
 pub(super) static SET: Descriptor = Descriptor {
     name: "folder",
     title: "a folder",
-    summary: "PNG and JPEG files in a directory and below, or MNIST's IDX files",
+    summary: "PNG, JPEG and WebP files in a directory and below, or MNIST's IDX files",
     note: None,
     train: None,
     test: None,

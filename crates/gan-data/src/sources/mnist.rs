@@ -24,7 +24,7 @@ pub(super) static SET: Descriptor = Descriptor {
     ]),
     format: Format::Idx(IdxFiles {
         names: MNIST_NAMES,
-        unpacked: None,
+        below: &["raw", "MNIST/raw"],
         written: Written::Upright,
         first_label: 0,
         hub: Some(Repository::Mnist),

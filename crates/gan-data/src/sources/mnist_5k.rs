@@ -37,7 +37,7 @@ pub fn mnist_5k() -> Result<Dataset> {
     let labels =
         idx::parse_labels(include_bytes!("../../assets/mnist-5k-labels-idx1-ubyte.gz"), labels_path)?;
     let origin = "embedded in gan-data: 500 training digits of each class".to_owned();
-    idx_files::combine(&SET, 0, origin, (images, images_path), (labels, labels_path))
+    idx_files::combine(&SET, 0, origin, (images, images_path), Some((labels, labels_path)))
 }
 
 #[cfg(feature = "embedded")]

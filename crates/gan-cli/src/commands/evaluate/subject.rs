@@ -31,7 +31,16 @@ impl Subject {
     /// there.
     pub(super) fn open(args: &args::Evaluate, data: Source) -> Result<Self> {
         if let Some(path) = &args.samples {
-            let origin = if path.is_dir() { files(path)? } else { Origin::Tensor(array(path, args.range)?) };
+            let origin = if path.is_dir() {
+                files(path)?
+            } else if folder::is_picture(path) {
+                let path = path.display();
+                return Err(usage(format!(
+                    "--samples {path}: expected a .npy file or a directory of pictures"
+                )));
+            } else {
+                Origin::Tensor(array(path, args.range)?)
+            };
             let origin = if data.composed().is_some() { origin } else { origin.gray(path)? };
             return Ok(Self { name: path.display().to_string(), origin });
         }
@@ -111,15 +120,8 @@ impl Origin {
                 let others = first.broadcast_ne(images)?.to_dtype(DType::F32)?.sum_all()?;
                 (others.to_scalar::<f32>()? == 0.).then(|| first.contiguous()).transpose()?.map(Self::Tensor)
             }
-            Self::Files(data) if data.channels() == 3 => {
-                let area = data.size() * data.size();
-                let is_gray = |image: &[u8]| {
-                    image[..area] == image[area..2 * area] && image[..area] == image[2 * area..]
-                };
-                let all = (0..data.len()).all(|index| is_gray(&data.image(index)));
-                all.then(|| folder::load(path, data.size(), 1)).transpose()?.map(Self::Files)
-            }
-            _ => None,
+            Self::Files(data) => data.gray().map(Self::Files),
+            Self::Tensor(_) | Self::Generator { .. } => None,
         };
         if gray.is_some() {
             tracing::info!("--samples {}: the RGB images are gray, and are judged as gray", path.display());
@@ -128,11 +130,24 @@ impl Origin {
     }
 }
 
-/// Every PNG and JPEG file of a directory. All are read with the size and channels of the first
-/// one.
+/// Every picture of a directory. All are read with the most common size, and as RGB if any has
+/// colours.
 fn files(path: &Path) -> Result<Origin> {
-    let (channels, size) = folder::shape(path)?;
-    Ok(Origin::Files(folder::load(path, size, channels)?))
+    let survey = folder::survey(path)?;
+    let (channels, size) = (survey.channels(), survey.side());
+    if let Some(mixture) = survey.mixture() {
+        let as_channels = if channels == 1 { "gray" } else { "RGB" };
+        tracing::info!(
+            "--samples {}: {mixture}: all are judged as {size}x{size} {as_channels}",
+            path.display()
+        );
+    }
+    let data = folder::load(path, size, channels)?;
+    tracing::info!("--samples: {}", data.source());
+    if let Some(doubt) = data.doubt() {
+        tracing::warn!("--samples {}: {doubt}", path.display());
+    }
+    Ok(Origin::Files(data))
 }
 
 /// Images of a `.npy` file: floats in the given range, or bytes. The shape is `[N, C, S, S]`, or

@@ -1,0 +1,61 @@
+//! Checks by a file's structure that it is not cut off. Decoders accept some cut files silently and
+//! fill the missing part with gray or black.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use super::picture::Attempt;
+
+/// EXIF data of more bytes than this are not read. A JPEG file cannot have more.
+const MAX_EXIF: u64 = 1 << 16;
+
+/// Checks that a PNG file has all its chunks, up to the last (`IEND`). Returns its EXIF data, if it
+/// has any.
+///
+/// # Errors
+///
+/// If the file ends before that.
+pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<Option<Vec<u8>>> {
+    let mut exif = None;
+    let mut at = 8;
+    loop {
+        let mut header = [0; 8];
+        file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
+        file.read_exact(&mut header).map_err(|_| cut_off(length))?;
+        let [a, b, c, d, kind @ ..] = header;
+        let bytes = u64::from(u32::from_be_bytes([a, b, c, d]));
+        // A length, a kind, the content, and a checksum.
+        at += 12 + bytes;
+        if at > length {
+            return Err(cut_off(length));
+        }
+        match &kind {
+            b"IEND" => return Ok(exif),
+            b"eXIf" if bytes <= MAX_EXIF => {
+                let mut content = vec![0; bytes as usize];
+                file.read_exact(&mut content).map_err(|_| cut_off(length))?;
+                exif = Some(content);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Checks that a WebP file is as long as its header announces.
+///
+/// # Errors
+///
+/// If it is shorter.
+pub(super) fn webp(file: &mut impl Read, length: u64) -> Attempt<()> {
+    let mut header = [0; 8];
+    file.read_exact(&mut header).map_err(|_| cut_off(length))?;
+    let [_, _, _, _, size @ ..] = header;
+    if length < 8 + u64::from(u32::from_le_bytes(size)) {
+        return Err(cut_off(length));
+    }
+    Ok(())
+}
+
+/// The error for a file that ends too early, after `length` bytes.
+pub(super) fn cut_off(length: u64) -> String {
+    format!("it is cut off: the file ends after {length} bytes, before the end of the picture")
+}

@@ -1,0 +1,112 @@
+//! Finds the picture files of a directory, and counts the files that are passed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+
+use super::EXTENSIONS;
+use crate::{DataError, Result};
+
+/// Number of kinds of other files that are named.
+const KINDS: usize = 6;
+/// macOS's archives have this directory. It contains a file of metadata for each picture, with the
+/// picture's extension.
+const METADATA: &str = "__MACOSX";
+
+/// The files of a directory and of all directories below it.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Files with a picture's extension, at least one, sorted.
+    pub(super) pictures: Vec<PathBuf>,
+    /// Number of other files by extension.
+    others: BTreeMap<String, usize>,
+}
+
+/// Whether the name of a file ends like a picture's that can be read, in upper or lower case.
+#[must_use]
+pub fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+/// Whether the directory contains pictures, or a directory directly below it does.
+pub(crate) fn has_pictures(dir: &Path) -> bool {
+    let entries = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| !is_hidden(path))
+    };
+    entries(dir).any(|path| is_picture(&path) || entries(&path).any(|path| is_picture(&path)))
+}
+
+/// Finds all files in `dir` and below.
+///
+/// # Errors
+///
+/// If a directory cannot be read, `dir` is not one, or no file has a picture's extension.
+pub(super) fn pictures(dir: &Path) -> Result<Found> {
+    crate::spelling::require_dir(dir)?;
+    let mut found = Found { pictures: vec![], others: BTreeMap::new() };
+    search(dir, &mut BTreeSet::new(), &mut found)?;
+    if found.pictures.is_empty() {
+        let others = found.others().map_or_else(String::new, |others| format!(" ({others})"));
+        return Err(DataError::NoImages { dir: dir.to_owned(), extensions: EXTENSIONS.join(", "), others });
+    }
+    found.pictures.sort();
+    Ok(found)
+}
+
+fn search(dir: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result<()> {
+    let unreadable = |source| DataError::Read { path: dir.to_owned(), source };
+    // Links can form a loop, and can lead to one directory by exponentially many paths.
+    if !seen.insert(std::fs::canonicalize(dir).map_err(unreadable)?) {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(dir).map_err(unreadable)?;
+    let mut entries =
+        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().map_err(unreadable)?;
+    // The order decides under which of its paths a directory is searched.
+    entries.sort();
+    for path in entries.into_iter().filter(|path| !is_hidden(path)) {
+        // A file can vanish, and a link can lead nowhere. If it should be a picture, it is reported
+        // when it is opened.
+        let kind = std::fs::metadata(&path).ok();
+        if kind.as_ref().is_some_and(Metadata::is_dir) {
+            search(&path, seen, found)?;
+        } else if is_picture(&path) && kind.is_none_or(|kind| kind.is_file()) {
+            found.pictures.push(path);
+        } else {
+            *found.others.entry(extension(&path)).or_default() += 1;
+        }
+    }
+    Ok(())
+}
+
+impl Found {
+    /// How many other files were passed over, and of which kinds. `None` if there are none.
+    pub(super) fn others(&self) -> Option<String> {
+        let all: usize = self.others.values().sum();
+        let mut kinds: Vec<_> = self.others.iter().collect();
+        kinds.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
+        let mut named: Vec<_> =
+            kinds.iter().take(KINDS).map(|(extension, count)| format!("{extension} {count}")).collect();
+        let rest: usize = kinds.iter().skip(KINDS).map(|&(_, count)| count).sum();
+        if rest > 0 {
+            named.push(format!("and {rest} of other kinds"));
+        }
+        let files = if all == 1 { "file" } else { "files" };
+        (all > 0).then(|| format!("{all} other {files} passed over ({})", named.join(", ")))
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".") || name == METADATA
+}
+
+fn extension(path: &Path) -> String {
+    match path.extension() {
+        Some(extension) => extension.to_string_lossy().to_lowercase(),
+        None => "without extension".to_owned(),
+    }
+}

@@ -1,0 +1,175 @@
+//! Decodes JPEG files strictly. The decoder of the crate `image` is lenient: it fills what is
+//! missing or damaged with gray.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+
+use image::error::{DecodingError, ImageError, ImageFormatHint, ImageResult};
+use image::{ColorType, ImageDecoder, ImageFormat};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::complete::cut_off;
+use super::picture::Attempt;
+
+/// The bytes after 0xff that start each part of a file.
+mod marker {
+    pub(super) const TEM: u8 = 0x01;
+    pub(super) const SOF0: u8 = 0xc0;
+    pub(super) const SOF15: u8 = 0xcf;
+    /// Three markers among the frames' that start no frame.
+    pub(super) const NO_FRAME: [u8; 3] = [0xc4, 0xc8, 0xcc];
+    pub(super) const RST0: u8 = 0xd0;
+    pub(super) const RST7: u8 = 0xd7;
+    pub(super) const SOI: u8 = 0xd8;
+    pub(super) const EOI: u8 = 0xd9;
+    pub(super) const APP1: u8 = 0xe1;
+}
+
+/// APP1 starts with this if it contains EXIF data. XMP uses APP1 too.
+const EXIF: &[u8] = b"Exif\0\0";
+
+/// A JPEG file that has all its parts.
+pub(super) struct StrictJpeg {
+    file: BufReader<File>,
+    frame: Frame,
+    exif: Option<Vec<u8>>,
+}
+
+/// What the file's header says about the picture.
+#[derive(Clone, Copy)]
+struct Frame {
+    width: u16,
+    height: u16,
+    components: u8,
+}
+
+impl StrictJpeg {
+    /// Reads the structure of a file from its start to its end marker. What follows is ignored.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is no JPEG file, or ends before the marker.
+    pub(super) fn open(mut file: BufReader<File>) -> Attempt<Self> {
+        let parts = parts(&mut file);
+        let length = file.stream_position().unwrap_or_default();
+        let (frame, exif) = match parts {
+            Ok(parts) => parts,
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                let end = file.seek(SeekFrom::End(0)).unwrap_or(length);
+                return Err(cut_off(end));
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let frame = frame.ok_or("the JPEG file contains no picture")?;
+        Ok(Self { file, frame, exif })
+    }
+
+    fn color_space(&self) -> ColorSpace {
+        if self.frame.components == 1 { ColorSpace::Luma } else { ColorSpace::RGB }
+    }
+}
+
+/// The frame and the EXIF data of a file that is complete.
+fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>)> {
+    let (mut frame, mut exif) = (None, None);
+    loop {
+        let marker = next_marker(file)?;
+        if marker == marker::EOI {
+            return Ok((frame, exif));
+        }
+        if matches!(marker, marker::TEM | marker::SOI | marker::RST0..=marker::RST7) {
+            continue;
+        }
+        let mut length = [0; 2];
+        file.read_exact(&mut length)?;
+        let length = u16::from_be_bytes(length).saturating_sub(2);
+        let is_frame =
+            (marker::SOF0..=marker::SOF15).contains(&marker) && !marker::NO_FRAME.contains(&marker);
+        if !is_frame && marker != marker::APP1 {
+            file.seek_relative(i64::from(length))?;
+            continue;
+        }
+        let mut content = vec![0; length.into()];
+        file.read_exact(&mut content)?;
+        match (is_frame, &content[..]) {
+            (true, &[_, top, bottom, left, right, components, ..]) if frame.is_none() => {
+                let [height, width] = [[top, bottom], [left, right]].map(u16::from_be_bytes);
+                frame = Some(Frame { width, height, components });
+            }
+            (false, content) if exif.is_none() => exif = content.strip_prefix(EXIF).map(<[u8]>::to_vec),
+            (true | false, _) => {}
+        }
+    }
+}
+
+/// Skips compressed data up to the next marker, and reads the marker.
+fn next_marker(file: &mut BufReader<File>) -> std::io::Result<u8> {
+    loop {
+        let buffer = file.fill_buf()?;
+        if buffer.is_empty() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let start = buffer.iter().position(|&byte| byte == 0xff);
+        let skipped = start.map_or(buffer.len(), |start| start + 1);
+        file.consume(skipped);
+        if start.is_none() {
+            continue;
+        }
+        let mut byte = [0xff];
+        // Any number of 0xff may come before a marker.
+        while byte == [0xff] {
+            file.read_exact(&mut byte)?;
+        }
+        // In compressed data, a zero after 0xff says that this is no marker.
+        if byte != [0] {
+            return Ok(byte[0]);
+        }
+    }
+}
+
+impl ImageDecoder for StrictJpeg {
+    fn dimensions(&self) -> (u32, u32) {
+        (self.frame.width.into(), self.frame.height.into())
+    }
+
+    fn color_type(&self) -> ColorType {
+        if self.frame.components == 1 { ColorType::L8 } else { ColorType::Rgb8 }
+    }
+
+    fn exif_metadata(&mut self) -> ImageResult<Option<Vec<u8>>> {
+        Ok(self.exif.clone())
+    }
+
+    fn read_image(mut self, buf: &mut [u8]) -> ImageResult<()> {
+        let mut bytes = vec![];
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.read_to_end(&mut bytes)?;
+        // Headers are read leniently, because many writers put bytes between them. They must
+        // announce the same picture as before. The compressed data are read strictly.
+        let lenient = DecoderOptions::default()
+            .set_max_width(usize::MAX)
+            .set_max_height(usize::MAX)
+            .set_strict_mode(false)
+            .jpeg_set_out_colorspace(self.color_space());
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes), lenient);
+        decoder.decode_headers().map_err(broken)?;
+        let dimensions = [self.frame.width, self.frame.height].map(usize::from);
+        if decoder.dimensions() != Some(dimensions.into()) || decoder.output_buffer_size() != Some(buf.len())
+        {
+            return Err(broken("the file announces two different sizes"));
+        }
+        decoder.set_options(lenient.set_strict_mode(true));
+        decoder.decode_into(buf).map_err(broken)
+    }
+
+    fn read_image_boxed(self: Box<Self>, buf: &mut [u8]) -> ImageResult<()> {
+        (*self).read_image(buf)
+    }
+}
+
+fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ImageError {
+    ImageError::Decoding(DecodingError::new(ImageFormatHint::Exact(ImageFormat::Jpeg), error))
+}

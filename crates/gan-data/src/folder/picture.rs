@@ -1,0 +1,127 @@
+//! One picture file. Everything that its header says is checked before it is decoded.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
+
+use super::complete;
+use super::jpeg::StrictJpeg;
+
+/// Maximum number of pixels, 8192x8192. A small file can announce a huge picture, and no training
+/// image needs more.
+const MAX_PIXELS: u64 = 1 << 26;
+/// Maximum length of a file, and of what a decoder keeps beside the picture.
+const MAX_FILE_BYTES: u64 = 512 << 20;
+/// Bytes for each pixel beside the decoded picture. A progressive JPEG keeps up to four
+/// coefficients of two bytes. WebP's decoder keeps a copy of four bytes. The cut square has three.
+const WORKING_BYTES: u64 = 8;
+
+/// A result whose error says what is wrong with a picture. It does not name the file.
+pub(super) type Attempt<T> = Result<T, String>;
+
+/// A picture of a plausible size that is not cut off. It is not decoded.
+pub(super) struct Picture {
+    decoder: Box<dyn ImageDecoder>,
+    orientation: Orientation,
+    file_bytes: u64,
+}
+
+impl Picture {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is too large, is no picture, is cut off, or announces too many
+    /// pixels.
+    pub(super) fn open(path: &Path) -> Attempt<Self> {
+        let unreadable = |error: std::io::Error| format!("cannot read it ({error})");
+        // Opening a pipe could wait forever, so the kind of the file comes first.
+        let metadata = std::fs::metadata(path).map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err("it is not a regular file".to_owned());
+        }
+        let file_bytes = metadata.len();
+        if file_bytes > MAX_FILE_BYTES {
+            return Err(format!("it has {file_bytes} bytes; at most {MAX_FILE_BYTES}"));
+        }
+        let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+        let mut start = vec![];
+        file.by_ref().take(16).read_to_end(&mut start).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        if start.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        let (decoder, orientation) = open(file, file_bytes, image::guess_format(&start).ok())?;
+        let (width, height) = decoder.dimensions();
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(format!("it announces {width}x{height} pixels; at most {MAX_PIXELS} (8192x8192)"));
+        }
+        Ok(Self { decoder, orientation, file_bytes })
+    }
+
+    /// Length of the shorter side.
+    pub(super) fn side(&self) -> usize {
+        let (width, height) = self.decoder.dimensions();
+        width.min(height) as usize
+    }
+
+    /// Whether the picture is stored with colours, whatever its pixels are.
+    pub(super) fn has_color(&self) -> bool {
+        self.decoder.color_type().has_color()
+    }
+
+    /// Number of bytes that it takes to decode the picture and to fit it to `size`.
+    pub(super) fn decoding_bytes(&self, size: usize) -> u64 {
+        let (width, height) = self.decoder.dimensions();
+        let decoded = self.decoder.total_bytes() + u64::from(width) * u64::from(height) * WORKING_BYTES;
+        // The filter's rows are four f32 for each pixel.
+        self.file_bytes + decoded + (self.side() * size * 16) as u64
+    }
+
+    /// Decodes the picture and turns it as its EXIF data say.
+    ///
+    /// # Errors
+    ///
+    /// If it is damaged.
+    pub(super) fn decode(self) -> Attempt<DynamicImage> {
+        let mut image = DynamicImage::from_decoder(self.decoder).map_err(|error| error.to_string())?;
+        image.apply_orientation(self.orientation);
+        Ok(image)
+    }
+}
+
+type Opened = (Box<dyn ImageDecoder>, Orientation);
+
+fn open(mut file: BufReader<File>, length: u64, format: Option<ImageFormat>) -> Attempt<Opened> {
+    let exif = match format {
+        Some(ImageFormat::Png) => complete::png(&mut file, length)?,
+        Some(ImageFormat::WebP) => complete::webp(&mut file, length).map(|()| None)?,
+        _ => None,
+    };
+    file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
+    let broken = |error: image::ImageError| error.to_string();
+    let mut decoder: Box<dyn ImageDecoder> = match format {
+        Some(ImageFormat::Jpeg) => Box::new(StrictJpeg::open(file)?),
+        Some(ImageFormat::Png) => {
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(MAX_FILE_BYTES);
+            Box::new(PngDecoder::with_limits(file, limits).map_err(broken)?)
+        }
+        Some(ImageFormat::WebP) => Box::new(WebPDecoder::new(file).map_err(broken)?),
+        Some(other) => return Err(format!("its format is {other:?}, not PNG, JPEG or WebP")),
+        None => return Err("its format is not PNG, JPEG or WebP".to_owned()),
+    };
+    // PNG's EXIF data may follow the pixels, where the decoder does not look before it decodes.
+    let exif = match exif {
+        Some(exif) => Some(exif),
+        // Damaged metadata do not damage the picture.
+        None => decoder.exif_metadata().ok().flatten(),
+    };
+    let orientation = exif.and_then(|exif| Orientation::from_exif_chunk(&exif));
+    Ok((decoder, orientation.unwrap_or(Orientation::NoTransforms)))
+}

@@ -1,0 +1,368 @@
+//! Tests which files of a folder are read, and that pictures are read right or refused.
+
+use super::*;
+use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+
+fn load_error(dir: &Path) -> String {
+    load(dir, 4, 1).unwrap_err().to_string()
+}
+
+/// A directory with these files.
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    dir
+}
+
+/// A picture that is red above and blue below, with some detail, in a format by its extension.
+fn photograph(extension: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a").with_extension(extension);
+    let shade = |x: u32, y: u32| (x * 7 + y * 3) as u8 % 32;
+    let image = RgbImage::from_fn(64, 64, |x, y| {
+        if y < 32 { Rgb([223 + shade(x, y), 0, 0]) } else { Rgb([0, 0, 223 + shade(y, x)]) }
+    });
+    image.save(&path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// EXIF data that say nothing but the orientation.
+fn exif(orientation: u8) -> Vec<u8> {
+    let entry = [1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0];
+    [&b"II*\0\x08\0\0\0"[..], &entry].concat()
+}
+
+fn jpeg_with_exif(exif: &[u8]) -> Vec<u8> {
+    let plain = photograph("jpg");
+    let length = (2 + 6 + exif.len() as u16).to_be_bytes();
+    [&plain[..2], &[0xff, 0xe1], &length, b"Exif\0\0", exif, &plain[2..]].concat()
+}
+
+fn png_chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&kind);
+    checksum.update(content);
+    [&(content.len() as u32).to_be_bytes()[..], &kind, content, &checksum.sum().to_be_bytes()].concat()
+}
+
+/// EXIF data before the pixels, or after them.
+fn png_with_exif(exif: &[u8], before_pixels: bool) -> Vec<u8> {
+    let plain = photograph("png");
+    // The signature and the first chunk have 33 bytes, the last chunk has 12.
+    let at = if before_pixels { 33 } else { plain.len() - 12 };
+    [&plain[..at], &png_chunk(*b"eXIf", exif), &plain[at..]].concat()
+}
+
+fn webp_with_exif(exif: &[u8]) -> Vec<u8> {
+    let plain = photograph("webp");
+    let chunk = |kind: &[u8], content: &[u8]| {
+        [kind, &(content.len() as u32).to_le_bytes(), content, &[0][..content.len() % 2]].concat()
+    };
+    // The extended header: the flag of EXIF data, and width and height less 1.
+    let extended = chunk(b"VP8X", &[8, 0, 0, 0, 63, 0, 0, 63, 0, 0]);
+    let content = [b"WEBP", &extended[..], &plain[12..], &chunk(b"EXIF", exif)].concat();
+    [b"RIFF", &(content.len() as u32).to_le_bytes()[..], &content].concat()
+}
+
+#[test]
+fn images_of_every_kind_come_in_the_order_of_their_paths() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("c");
+    std::fs::create_dir(&below).unwrap();
+    GrayImage::from_pixel(9, 5, Luma([10])).save(dir.path().join("b.PNG")).unwrap();
+    RgbImage::from_pixel(6, 6, Rgb([20, 20, 20])).save(dir.path().join("d.jpeg")).unwrap();
+    RgbaImage::from_pixel(5, 8, Rgba([200, 100, 50, 51])).save(below.join("a.png")).unwrap();
+    std::fs::write(dir.path().join("notes.txt"), "no image").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(dir.path(), below.join("loop")).unwrap();
+
+    let data = load(dir.path(), 4, 3).unwrap();
+    assert_eq!((data.len(), data.channels(), data.size(), data.labels()), (3, 3, 4, None));
+    assert_eq!(*data.image(0), [10; 48]);
+    // The colour has an opacity of one fifth, over black.
+    assert_eq!(data.image(1), [[40; 16], [20; 16], [10; 16]].concat());
+    assert_eq!(*data.image(2), [20; 48]);
+    let source = format!(
+        "3 images in {} (1 with transparent parts, which are black); 1 other file passed over (txt 1)",
+        dir.path().display()
+    );
+    assert_eq!((data.source(), data.doubt()), (&*source, None));
+
+    let gray = load(dir.path(), 4, 1).unwrap();
+    assert_eq!((&*gray.image(0), &*gray.image(2)), (&[10; 16][..], &[20; 16][..]));
+}
+
+#[test]
+fn the_centre_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let wide = GrayImage::from_fn(8, 4, |x, y| Luma([(x * 10 + y) as u8]));
+    wide.save(dir.path().join("wide.png")).unwrap();
+    let data = load(dir.path(), 4, 1).unwrap();
+    let expected: Vec<u8> = (0..16).map(|n| (n % 4 + 2) * 10 + n / 4).collect();
+    assert_eq!(data.image(0), expected);
+}
+
+#[test]
+fn images_of_16_bits_lose_the_lower_8() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = image::ImageBuffer::from_fn(4, 4, |x, y| Luma([(x * 4 + y) as u16 * 257]));
+    DynamicImage::ImageLuma16(deep).save(dir.path().join("a.png")).unwrap();
+    let expected: Vec<u8> = (0..16).map(|n| n % 4 * 4 + n / 4).collect();
+    assert_eq!(load(dir.path(), 4, 1).unwrap().image(0), expected);
+}
+
+#[test]
+fn broken_images_and_empty_directories_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = load_error(dir.path());
+    assert!(error.contains(&dir.path().display().to_string()) && error.contains("png, jpg, jpeg"), "{error}");
+    std::fs::write(dir.path().join("anim.gif"), "GIF89a").unwrap();
+    assert!(load_error(dir.path()).ends_with("found neither (1 other file passed over (gif 1))"));
+    std::fs::write(dir.path().join("broken.jpg"), [0xff, 0xd8, 0xff, 0]).unwrap();
+    assert!(load_error(dir.path()).contains("broken.jpg"));
+    assert!(load_error(&dir.path().join("absent")).contains("absent"));
+    let file = dir.path().join("anim.gif");
+    assert_eq!(load_error(&file), format!("{}: expected a directory, found a file", file.display()));
+    assert!(load(dir.path(), 0, 1).is_err() && load(dir.path(), 4, 2).is_err());
+}
+
+#[test]
+fn all_broken_images_are_counted_and_ten_are_named_by_path() {
+    let good = photograph("png");
+    let dir = folder(&[("good.png", &good)]);
+    for n in 0..12 {
+        std::fs::write(dir.path().join(format!("{n:02}.png")), "<html>").unwrap();
+    }
+    for _ in 0..3 {
+        let error = load_error(dir.path());
+        let start =
+            format!("{}: 12 of 13 pictures cannot be used: 00.png: its format is not", dir.path().display());
+        assert!(error.starts_with(&start), "{error}");
+        let named: Vec<_> = error.split("; ").skip(1).map(|part| part.split(':').next().unwrap()).collect();
+        let expected: Vec<_> =
+            (1..10).map(|n| format!("{n:02}.png")).chain(["and 2 more".to_owned()]).collect();
+        assert_eq!(named, expected);
+    }
+    let error = survey(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("12 of 13 pictures"), "{error}");
+}
+
+#[test]
+fn files_that_are_cut_off_are_never_filled_up() {
+    for extension in ["jpg", "png", "webp"] {
+        let whole = photograph(extension);
+        for length in [1, 20, whole.len() / 4, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 1] {
+            let dir = folder(&[("a.jpg", &whole[..length])]);
+            let error = load_error(dir.path());
+            assert!(
+                error.contains("1 of 1 pictures cannot be used: a.jpg: "),
+                "{extension} {length}: {error}"
+            );
+            if length > 32 {
+                assert!(
+                    error.contains(&format!("it is cut off: the file ends after {length} bytes")),
+                    "{error}"
+                );
+            }
+        }
+        // Cameras and editors append their own data.
+        let dir = folder(&[("a.jpg", &whole), ("b.jpg", &[&whole[..], b"more", &[0; 99]].concat())]);
+        let data = load(dir.path(), 64, 3).unwrap();
+        assert_eq!(data.image(0), data.image(1), "{extension}");
+        assert_eq!(data.source(), format!("2 images in {}", dir.path().display()));
+    }
+}
+
+#[test]
+fn damage_inside_a_jpeg_is_not_painted_gray() {
+    let mut damaged = photograph("jpg");
+    // The last half of the file is compressed data, in which such a marker does not occur.
+    let at = damaged.len() * 3 / 4;
+    damaged[at..at + 2].copy_from_slice(&[0xff, 0xc5]);
+    let error = load_error(folder(&[("a.jpg", &damaged)]).path());
+    assert!(error.contains("a.jpg: "), "{error}");
+}
+
+#[test]
+fn pictures_are_turned_as_their_exif_data_say() {
+    let plain = load(folder(&[("a.png", &photograph("png"))]).path(), 64, 3).unwrap();
+    // Red is above. A turn by 180 degrees moves it below, one by 90 to the right.
+    let red = |data: &Dataset, x: usize, y: usize| data.image(0)[y * 64 + x] > 128;
+    assert!(red(&plain, 5, 20) && red(&plain, 60, 20) && !red(&plain, 5, 50));
+    for orientation in [1, 3, 6, 8] {
+        let exif = exif(orientation);
+        for (what, bytes) in [
+            ("jpeg", jpeg_with_exif(&exif)),
+            ("png", png_with_exif(&exif, true)),
+            ("late png", png_with_exif(&exif, false)),
+            ("webp", webp_with_exif(&exif)),
+        ] {
+            let data = load(folder(&[("a.webp", &bytes)]).path(), 64, 3).unwrap();
+            let corners = [red(&data, 5, 5), red(&data, 58, 5), red(&data, 5, 58), red(&data, 58, 58)];
+            let expected = match orientation {
+                3 => [false, false, true, true],
+                6 => [false, true, false, true],
+                8 => [true, false, true, false],
+                _ => [true, true, false, false],
+            };
+            assert_eq!(corners, expected, "{what} {orientation}");
+        }
+    }
+}
+
+#[test]
+fn the_content_decides_the_format() {
+    let (jpeg, webp) = (photograph("jpg"), photograph("webp"));
+    let dir = folder(&[("a.jfif", &jpeg), ("b.WEBP", &webp), ("c.png", &webp), ("d.jpeg", &jpeg)]);
+    let data = load(dir.path(), 64, 3).unwrap();
+    assert_eq!((data.len(), data.image(0) == data.image(3), data.image(1) == data.image(2)), (4, true, true));
+    let error = load_error(folder(&[("a.png", b"GIF89a...........")]).path());
+    assert!(error.contains("a.png: its format is Gif, not PNG, JPEG or WebP"), "{error}");
+    assert!(load_error(folder(&[("a.png", b"")]).path()).contains("a.png: it is empty"));
+}
+
+#[test]
+fn hidden_files_are_not_seen_and_other_files_are_counted() {
+    let image = photograph("png");
+    let dir = folder(&[
+        ("a.png", &image),
+        ("._a.png", b"metadata"),
+        (".DS_Store", b""),
+        ("one.txt", b""),
+        ("two.TXT", b""),
+        ("labels.json", b""),
+        ("README", b""),
+    ]);
+    for hidden in ["__MACOSX", ".ipynb_checkpoints"] {
+        std::fs::create_dir(dir.path().join(hidden)).unwrap();
+        std::fs::write(dir.path().join(hidden).join("a.png"), "no picture").unwrap();
+    }
+    let source = load(dir.path(), 4, 1).unwrap().source().to_owned();
+    assert!(source.ends_with("; 4 other files passed over (txt 2, json 1, without extension 1)"), "{source}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_once_and_only_regular_files_are_opened() {
+    use std::os::unix::fs::symlink;
+    let (classes, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cats = classes.path().join("cats");
+    std::fs::create_dir(&cats).unwrap();
+    std::fs::write(cats.join("a.png"), photograph("png")).unwrap();
+    symlink(&cats, dir.path().join("cats")).unwrap();
+    symlink(&cats, dir.path().join("cats-again")).unwrap();
+    symlink(dir.path(), cats.join("loop")).unwrap();
+    symlink(cats.join("a.png"), dir.path().join("b.png")).unwrap();
+    let pipe = dir.path().join("pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+    let data = load(dir.path(), 4, 1).unwrap();
+    assert_eq!(data.len(), 2);
+    assert!(data.source().ends_with("; 2 other files passed over (png 1, without extension 1)"));
+
+    symlink(classes.path().join("gone.png"), dir.path().join("c.png")).unwrap();
+    let error = load_error(dir.path());
+    assert!(error.contains("1 of 3 pictures cannot be used: c.png: cannot read it (No such file"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_need_not_be_unicode() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join(OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(below.join(OsStr::from_bytes(b"\xff.png")), photograph("png")).unwrap();
+    std::fs::write(below.join(OsStr::from_bytes(b"a.\xff")), "").unwrap();
+    let source = load(&below, 4, 1).unwrap().source().to_owned();
+    assert!(source.contains("caf\u{fffd}; 1 other file passed over (\u{fffd} 1)"), "{source}");
+    std::fs::write(below.join(OsStr::from_bytes(b"\xfe.png")), "").unwrap();
+    let error = load_error(&below);
+    assert!(error.contains("1 of 2 pictures cannot be used: \u{fffd}.png: it is empty"), "{error}");
+}
+
+#[test]
+fn pictures_beyond_the_limits_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    // The header alone announces the size. No pixels are needed to refuse it.
+    let header = [&16_384_u32.to_be_bytes()[..], &16_384_u32.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    let chunks = [png_chunk(*b"IHDR", &header), png_chunk(*b"IDAT", &[0x78, 1]), png_chunk(*b"IEND", &[])];
+    std::fs::write(dir.path().join("a.png"), [&b"\x89PNG\r\n\x1a\n"[..], &chunks.concat()].concat()).unwrap();
+    let error = load_error(dir.path());
+    assert!(
+        error.ends_with("a.png: it announces 16384x16384 pixels; at most 67108864 (8192x8192)"),
+        "{error}"
+    );
+    // A file can be large without content.
+    let large = std::fs::File::create(dir.path().join("a.png")).unwrap();
+    large.set_len((512 << 20) + 1).unwrap();
+    let error = load_error(dir.path());
+    assert!(error.ends_with("a.png: it has 536870913 bytes; at most 536870912"), "{error}");
+
+    // The size of the data set is known before the first picture is read.
+    for n in 0..86 {
+        std::fs::write(dir.path().join(format!("{n}.png")), "").unwrap();
+    }
+    let error = load(dir.path(), 4096, 3).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "size: expected data of at most 4 GiB in memory, found 87 images of 3x4096x4096, 4.08 GiB"
+    );
+}
+
+#[test]
+fn decoding_takes_a_known_number_of_bytes() {
+    let dir = folder(&[("a.png", &photograph("png"))]);
+    let path = dir.path().join("a.png");
+    let length = std::fs::metadata(&path).unwrap().len();
+    let bytes = Picture::open(&path).unwrap().decoding_bytes(8);
+    assert_eq!(bytes, length + 64 * 64 * (3 + 8) + 64 * 8 * 16);
+}
+
+#[test]
+fn data_of_a_single_colour_are_doubted() {
+    let dir = tempfile::tempdir().unwrap();
+    // Black ink on a transparent ground.
+    for n in 0..3 {
+        let ink = RgbaImage::from_fn(8, 8, |x, _| Rgba([0, 0, 0, if x == n { 255 } else { 0 }]));
+        ink.save(dir.path().join(format!("{n}.png"))).unwrap();
+    }
+    let doubt = load(dir.path(), 4, 3).unwrap().doubt().unwrap();
+    assert!(
+        doubt.starts_with("all 3 images are one and the same colour (0, 0, 0): 3 of them have trans"),
+        "{doubt}"
+    );
+    assert!(doubt.contains("flatten the pictures on a white ground first"), "{doubt}");
+    for n in 0..3 {
+        RgbImage::from_pixel(8, 8, Rgb([9, 8, 7])).save(dir.path().join(format!("{n}.png"))).unwrap();
+    }
+    let doubt = load(dir.path(), 4, 3).unwrap().doubt();
+    assert_eq!(doubt.as_deref(), Some("all 3 images are one and the same colour (9, 8, 7)"));
+    RgbImage::from_pixel(8, 8, Rgb([9, 8, 6])).save(dir.path().join("2.png")).unwrap();
+    assert_eq!(load(dir.path(), 4, 3).unwrap().doubt(), None);
+}
+
+#[test]
+fn a_survey_finds_the_most_common_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let gray = |name: &str, width, height| GrayImage::new(width, height).save(dir.path().join(name)).unwrap();
+    gray("a.png", 9, 5);
+    gray("b.png", 8, 12);
+    let found = survey(dir.path()).unwrap();
+    // Both sides are equally common.
+    assert_eq!(
+        (found.channels(), found.side(), found.mixture().unwrap()),
+        (1, 5, "1 of side 5, 1 of side 8".into())
+    );
+    gray("c.png", 8, 8);
+    RgbImage::new(8, 20).save(dir.path().join("d.jpg")).unwrap();
+    let found = survey(dir.path()).unwrap();
+    assert_eq!((found.channels(), found.side()), (3, 8));
+    assert_eq!(found.mixture().unwrap(), "3 of side 8, 1 of side 5, 3 gray and 1 RGB");
+    std::fs::remove_file(dir.path().join("a.png")).unwrap();
+    std::fs::remove_file(dir.path().join("d.jpg")).unwrap();
+    assert_eq!(survey(dir.path()).unwrap().mixture(), None);
+}

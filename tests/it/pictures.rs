@@ -1,0 +1,128 @@
+//! Tests folders of people's pictures: what a run, `data info` and `evaluate` say about them.
+
+use crate::program::{fail, run, small, small_with, succeed};
+use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use std::path::Path;
+
+/// Writes gray pictures of these sides that differ from each other.
+fn write(directory: &Path, sides: &[u32]) {
+    std::fs::create_dir_all(directory).unwrap();
+    for (n, &side) in sides.iter().enumerate() {
+        let image = GrayImage::from_fn(side, side, |x, y| Luma([(x * 5 + y * 3 + n as u32) as u8]));
+        image.save(directory.join(format!("{n:03}.png"))).unwrap();
+    }
+}
+
+/// The arguments that train a small network on a folder.
+fn training<'a>(args: &'a [String], directory: &'a str) -> Vec<&'a str> {
+    let folder = ["--data-dir", directory, "--set", "data.name=folder", "--set", "train.steps=2"];
+    small_with(args, &[&folder[..], &["--set", "train.health.every=0"]].concat())
+}
+
+fn log(at: &Path, args: &[&str]) -> String {
+    let output = run(at, args);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{log}");
+    log
+}
+
+#[test]
+fn what_is_passed_over_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    write(&at.join("faces"), &[28; 20]);
+    for file in ["a.txt", "b.txt", "c.gif", ".hidden.png"] {
+        std::fs::write(at.join("faces").join(file), "").unwrap();
+    }
+    let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "faces"]);
+    assert!(text.contains("folder train: 20 images, 64x64 RGB\n"), "{text}");
+    assert!(
+        text.contains("from     20 images in faces; 3 other files passed over (txt 2, gif 1)\n"),
+        "{text}"
+    );
+    let log = log(at, &training(&small("run"), "faces"));
+    assert!(
+        log.contains("INFO data: 20 images in ") && log.contains("faces; 3 other files passed over"),
+        "{log}"
+    );
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn ink_on_a_transparent_ground_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::create_dir(at.join("ink")).unwrap();
+    for n in 0..20 {
+        let ink = RgbaImage::from_fn(28, 28, |x, _| Rgba([0, 0, 0, if x == n { 255 } else { 0 }]));
+        ink.save(at.join(format!("ink/{n}.png"))).unwrap();
+    }
+    let expected = "all 20 images are one and the same colour (0): 20 of them have transparent parts, which become \
+                    black (flatten the pictures on a white ground first)";
+    let log = log(at, &training(&small("run"), "ink"));
+    assert!(log.contains(&format!("WARN data: {expected}")), "{log}");
+    let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "ink"]);
+    assert!(text.contains(&format!("WARNING  {}", expected.replace("(0)", "(0, 0, 0)"))), "{text}");
+}
+
+#[test]
+fn broken_pictures_are_one_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    write(&at.join("faces"), &[28; 20]);
+    let whole = std::fs::read(at.join("faces/003.png")).unwrap();
+    std::fs::write(at.join("faces/003.png"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(at.join("faces/011.png"), "<html>").unwrap();
+    let error = fail(at, &training(&small("run"), "faces"), 1);
+    assert!(error.contains("2 of 20 pictures cannot be used: 003.png: it is cut off"), "{error}");
+    assert!(error.contains("; 011.png: its format is not PNG, JPEG or WebP"), "{error}");
+    let error = fail(at, &training(&small("run"), "faces/001.png"), 1);
+    assert!(error.contains("001.png: expected a directory, found a file"), "{error}");
+    let error = fail(at, &["evaluate", "--samples", "faces/001.png"], 2);
+    assert!(
+        error.contains("--samples faces/001.png: expected a .npy file or a directory of pictures"),
+        "{error}"
+    );
+    assert!(!at.join("run").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_need_not_be_unicode() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let faces = OsStr::from_bytes(b"caf\xe9");
+    write(&at.join(faces), &[28; 20]);
+    let args = small("run");
+    let mut command = crate::program::gan_cli(at, &training(&args, "here")[..args.len()]);
+    command.args(["--set", "data.name=folder", "--set", "train.health.every=0", "--data-dir"]).arg(faces);
+    let output = command.output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && log.contains("caf\u{fffd}"), "{log}");
+    // The directory cannot be written to TOML, so a resume must name it.
+    let error = fail(at, &["train", "--out", "run", "--resume"], 2);
+    assert!(error.contains("data.dir: expected a directory for name = \"folder\""), "{error}");
+    let mut command = crate::program::gan_cli(at, &["train", "--out", "run", "--resume", "--data-dir"]);
+    assert!(command.arg(faces).output().unwrap().status.success());
+}
+
+#[test]
+fn samples_of_mixed_sizes_are_judged_at_the_most_common_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    // The first file by name has another size than most.
+    write(&at.join("fakes"), &[[32].repeat(10), [28].repeat(60)].concat());
+    let evaluate = ["evaluate", "--samples", "fakes", "--json"];
+    let text = log(at, &evaluate);
+    assert!(
+        text.contains("INFO --samples fakes: 60 of side 28, 10 of side 32: all are judged as 28x28 gray"),
+        "{text}"
+    );
+    RgbImage::from_pixel(28, 28, Rgb([200, 0, 0])).save(at.join("fakes/z.png")).unwrap();
+    let text = log(at, &evaluate);
+    assert!(text.contains("10 of side 32, 70 gray and 1 RGB: all are judged as 28x28 RGB"), "{text}");
+    let report: serde_json::Value = serde_json::from_str(&succeed(at, &evaluate)).unwrap();
+    assert_eq!((&report["channels"], &report["generated"]["count"]), (&3.into(), &71.into()));
+}
