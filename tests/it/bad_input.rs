@@ -93,8 +93,9 @@ fn generators() {
     let error = fail(at, &["sample", "run", "--out", "run/generator.safetensors"], 2);
     assert!(error.contains("is the generator itself"), "{error}");
     assert!(std::fs::read(at.join("run/generator.safetensors")).unwrap() == good);
-    let error = fail(at, &["sample", "run", "--out", "nowhere/x.npy"], 1);
-    assert!(error.contains("nowhere/x.npy"), "{error}");
+    std::fs::write(at.join("file"), "").unwrap();
+    let error = fail(at, &["sample", "run", "--out", "file/x.npy"], 1);
+    assert!(error.contains("file/x.npy"), "{error}");
 }
 
 #[test]

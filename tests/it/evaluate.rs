@@ -171,7 +171,11 @@ fn what_cannot_be_judged_is_said() {
     std::fs::write(at.join("words.npy"), "words").unwrap();
     std::fs::create_dir(at.join("empty")).unwrap();
     for (args, code, expected) in [
-        (vec!["evaluate", "--samples", "flat.npy"], 1, "expected f32, f64 or u8 [N, C, S, S] or [N, S, S]"),
+        (
+            vec!["evaluate", "--samples", "flat.npy"],
+            1,
+            "expected floats, integers or booleans [N, C, S, S] or [N, S, S]",
+        ),
         (vec!["evaluate", "--samples", "bright.npy"], 2, "expected values in [-1, 1], found 200 to 200"),
         (vec!["evaluate", "--samples", "nan.npy"], 1, "holds NaN or infinity"),
         (vec!["evaluate", "--samples", "one.npy"], 2, "expected at least 64 images to judge, found 1"),

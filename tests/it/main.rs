@@ -1,6 +1,7 @@
 //! The integration tests. They are one binary, so that the libraries are linked only once.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
+mod arrays;
 mod bad_input;
 mod bench;
 mod classes;
@@ -18,6 +19,7 @@ mod kill;
 mod layering;
 mod layers;
 mod networks;
+mod outputs;
 mod own_files;
 mod packages;
 mod parity;

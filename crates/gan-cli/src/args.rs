@@ -91,8 +91,9 @@ pub(crate) struct Evaluate {
     /// A generator.safetensors, or the directory of a run. A run is compared with its own data.
     #[arg(value_name = "FILE_OR_RUN", required_unless_present = "samples")]
     pub(crate) from: Option<PathBuf>,
-    /// Evaluate these images instead of a generator's: X.npy with f32, f64 or u8 [N, C, S, S] or
-    /// [N, S, S], or a directory of PNG, JPEG and WebP files.
+    /// Evaluate these images instead of a generator's: X.npy, or X.npz with one array, of [N, C, S, S]
+    /// or [N, S, S]; or a directory of PNG, JPEG and WebP files. Floats have a --range, integers are
+    /// from 0 to 255, and of booleans False is black. At most 2^30 values.
     #[arg(long, value_name = "PATH")]
     pub(crate) samples: Option<PathBuf>,
     /// The range of the floats in --samples X.npy. [default: minus-one-one]

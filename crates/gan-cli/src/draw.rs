@@ -1,6 +1,6 @@
 //! Draws images from a generator, a chunk at a time.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Tensor;
 use gan_models::{Generator, Latents};
 use gan_ops::rng::Stream;
@@ -22,7 +22,7 @@ pub(crate) struct Drawing<'a> {
     generator: &'a Generator,
     inputs: Inputs,
     count: usize,
-    /// Present if the generator has classes and its latents come from a seed.
+    /// Present if the generator has classes, except for given latents that contain their classes.
     labels: Option<Labels>,
 }
 
@@ -50,6 +50,7 @@ impl Labels {
 /// The input of the generator.
 #[derive(Debug)]
 enum Inputs {
+    /// One row for each image. If there are fewer rows, they are used again from the first.
     Given(Tensor),
     Seeded(Box<Stream>, Latents),
 }
@@ -65,14 +66,14 @@ impl<'a> Drawing<'a> {
     }
 
     /// Draws one image for each row of `latents: [N, latent_dim]`. If the generator has classes,
-    /// each row ends with the elements of its class.
+    /// each row ends with the elements of its class, or [`Self::of_classes`] adds them.
     pub(crate) fn of_latents(generator: &'a Generator, latents: Tensor) -> Result<Self> {
         Ok(Self { generator, count: latents.dim(0)?, inputs: Inputs::Given(latents), labels: None })
     }
 
-    /// Draws images of these classes from the same seed.
-    pub(crate) fn of_classes(self, labels: Labels) -> Self {
-        Self { labels: Some(labels), ..self }
+    /// Draws `count` images of these classes from the same seed or latents.
+    pub(crate) fn of_classes(self, labels: Labels, count: usize) -> Self {
+        Self { labels: Some(labels), count, ..self }
     }
 
     /// Draws latents again so that no element is farther from 0 than `limit`. It changes nothing
@@ -100,21 +101,93 @@ impl<'a> Drawing<'a> {
         [self.count, channels, height, width]
     }
 
-    /// The images in order, in chunks.
+    /// The images in order, in chunks. An overflow in the generator is an error that names its
+    /// cause.
     pub(crate) fn chunks(mut self) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
+        let mut has_large_weights = false;
         (0..self.count).step_by(CHUNK).map(move |start| {
-            let n = CHUNK.min(self.count - start);
-            let z = match (&mut self.inputs, self.labels) {
-                (Inputs::Given(latents), _) => latents.narrow(0, start, n)?,
-                (Inputs::Seeded(stream, latents), Some(labels)) => {
-                    let labels: Vec<u8> = (start..start + n).map(|index| labels.of(index)).collect();
-                    latents.draw_of(stream, &labels, self.generator.device())?
-                }
-                (Inputs::Seeded(stream, latents), None) => {
-                    latents.draw(stream, n, self.generator.device())?
-                }
-            };
-            Ok(self.generator.generate(&z)?)
+            if start == 0 {
+                has_large_weights = largest_weight(self.generator)?.1 > LARGE;
+            }
+            let z = self.next(start, CHUNK.min(self.count - start))?;
+            let images = self.generator.generate(&z)?;
+            // Pixels are in [-1, 1], so only a pixel that is not finite makes such a sum. The last
+            // layer hides an infinite activation, because its result is 1 then.
+            let is_finite = images.sum_all()?.to_scalar::<f32>()?.is_finite();
+            let is_large = has_large_weights || largest(&z)? > LARGE;
+            if !is_finite || (is_large && overflows(self.generator, &z)?) {
+                bail!("{}", self.cause(&z, start)?)
+            }
+            Ok(images)
         })
     }
+
+    /// The inputs of `n` images from the image `start` on. A seed's come in order.
+    fn next(&mut self, start: usize, n: usize) -> Result<Tensor> {
+        let device = self.generator.device();
+        let indices = start..start + n;
+        let labels: Option<Vec<u8>> =
+            self.labels.map(|labels| indices.clone().map(|index| labels.of(index)).collect());
+        Ok(match (&mut self.inputs, labels) {
+            (Inputs::Given(latents), labels) => {
+                let rows = latents.dim(0)?;
+                let rows: Vec<u32> = indices.map(|index| (index % rows) as u32).collect();
+                let z = latents.index_select(&Tensor::new(rows, device)?, 0)?;
+                match labels {
+                    Some(labels) => self.generator.config().latents().with_labels(&z, &labels)?,
+                    None => z,
+                }
+            }
+            (Inputs::Seeded(stream, latents), Some(labels)) => latents.draw_of(stream, &labels, device)?,
+            (Inputs::Seeded(stream, latents), None) => latents.draw(stream, n, device)?,
+        })
+    }
+
+    /// Why the generator overflows at an image: its given latent or the weights. `z` has the inputs
+    /// of the images from `start` on.
+    fn cause(&self, z: &Tensor, start: usize) -> Result<String> {
+        let mut at = 0;
+        while at + 1 < z.dim(0)? && !overflows(self.generator, &z.narrow(0, at, 1)?)? {
+            at += 1;
+        }
+        let image = start + at;
+        if let Inputs::Given(latents) = &self.inputs {
+            let mut stream = Stream::new(0, "sample", 0);
+            let usual = self.generator.config().latents().draw(&mut stream, 1, self.generator.device())?;
+            if !overflows(self.generator, &usual)? {
+                let (row, most) = (image % latents.dim(0)?, largest(&z.get(at)?)?);
+                return Ok(format!(
+                    "--latents: row {row} (from 0) overflows in the generator: its values reach {most:e}"
+                ));
+            }
+        }
+        let (name, most) = largest_weight(self.generator)?;
+        Ok(format!("image {image} overflows: the generator's tensor {name} reaches {most:e}"))
+    }
+}
+
+/// A usual magnitude of weights and latents is below 100. Only from this one on is it worth the time
+/// to look for an overflow inside the network.
+const LARGE: f32 = 1e6;
+
+fn overflows(generator: &Generator, z: &Tensor) -> Result<bool> {
+    Ok(!generator.largest_activation(z)?.is_finite())
+}
+
+/// The name and the value of the largest weight.
+fn largest_weight(generator: &Generator) -> Result<(&str, f32)> {
+    let mut most = ("", 0.);
+    for (name, var) in generator.params().trained() {
+        let of_this = largest(var)?;
+        if of_this > most.1 {
+            most = (name, of_this);
+        }
+    }
+    Ok(most)
+}
+
+/// The largest magnitude.
+fn largest(tensor: &Tensor) -> Result<f32> {
+    let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+    Ok(values.into_iter().map(f32::abs).fold(0., f32::max))
 }

@@ -1,5 +1,6 @@
 //! Turns a result into an exit code and one message.
 
+use crate::signals::Interrupted;
 use gan_data::DataError;
 use gan_models::ModelError;
 use gan_train::TrainError;
@@ -43,6 +44,10 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
         Ok(End::Done) => return ExitCode::SUCCESS,
         Ok(End::Interrupted) => return ExitCode::from(INTERRUPTED),
         Ok(End::Failing) => return ExitCode::from(FAILING),
+        Err(error) if error.is::<Interrupted>() => {
+            tracing::warn!("interrupted: nothing was written");
+            return ExitCode::from(INTERRUPTED);
+        }
         Err(error) => error,
     };
     // The reader of the output closed the pipe because it needs no more (`gan-cli inspect ... |

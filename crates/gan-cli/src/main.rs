@@ -13,6 +13,7 @@ mod npy;
 mod records;
 mod run;
 mod run_dir;
+mod signals;
 
 use clap::Parser;
 use std::num::NonZero;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     unsafe {
         gan_ops::threads::settle(args.threads.and_then(|threads| NonZero::new(threads.into())));
     }
+    signals::survive_size_limits();
     logging::start(args.verbose, args.quiet);
     let result = match args.command {
         args::Command::Train(args) => commands::train::run(&args),

@@ -6,7 +6,7 @@ use gan_files::{check_own, create_directory, entries, is_sealed, remove_file, sh
 use gan_train::checkpoint;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A run's directory. Only this process may write to it.
 #[derive(Debug)]
@@ -265,6 +265,47 @@ fn numbered(name: &str) -> impl Iterator<Item = PathBuf> {
     let first = Path::new("runs").join(name);
     let name = name.to_owned();
     std::iter::once(first).chain((2u32..).map(move |n| Path::new("runs").join(format!("{name}-{n}"))))
+}
+
+/// The run whose file `path` is, or would be: a file that a run or `--resume` reads. Links to
+/// directories are followed. The file need not exist.
+pub(crate) fn run_of_file(path: &Path) -> Option<PathBuf> {
+    let path = resolved(path)?;
+    let run = path.ancestors().skip(1).find(|run| {
+        let own = path.strip_prefix(run).ok().and_then(|own| own.to_str());
+        is_run(run) && own.is_some_and(is_own)
+    });
+    run.map(Path::to_owned)
+}
+
+/// Whether a run's file has this path in the run's directory.
+fn is_own(path: &str) -> bool {
+    // Some file systems do not tell capitals from small letters.
+    let path = path.to_lowercase();
+    let top = path.split(std::path::is_separator).next().unwrap_or_default();
+    let grid = || path.strip_prefix("samples").is_some_and(|name| name[1..].starts_with("step-"));
+    match top {
+        "checkpoints" | BEST | ".lock" | "config.toml" | "metrics.jsonl" => true,
+        "generator.safetensors" | "ema.safetensors" => true,
+        "samples" => path.len() > top.len() && grid(),
+        _ => false,
+    }
+}
+
+/// The path without links to directories. Parts that do not exist yet are taken as they are.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let existing = path.ancestors().find(|directory| directory.is_dir())?;
+    let mut resolved = existing.canonicalize().ok()?;
+    for part in path.strip_prefix(existing).ok()?.components() {
+        match part {
+            // No directory here exists yet, so none is a link.
+            Component::ParentDir => drop(resolved.pop()),
+            Component::Normal(name) => resolved.push(name),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => (),
+        }
+    }
+    Some(resolved)
 }
 
 fn is_run(path: &Path) -> bool {

@@ -18,21 +18,28 @@ pub(crate) struct Sample {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// The output. X.png is one grid. X.npy and X.safetensors contain f32 [N, C, H, W] in [-1, 1].
-    /// DIR/ gets one PNG per image.
-    #[arg(long, short, value_name = "PATH", default_value = "samples.png")]
-    pub(crate) out: PathBuf,
+    /// DIR/ gets one PNG per image. A grid has at most 1 GiB of pixels, a file 64 GiB of values, a
+    /// directory 1,000,000 images. [default: samples.png, with a number if it exists]
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// Delete the numbered PNG files (0.png, 01.png, ...) that DIR/ holds. Without this option, such
+    /// a directory is refused.
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Number of columns in the grid. [default: as square as possible]
     #[arg(long, value_name = "C")]
     pub(crate) columns: Option<NonZero<usize>>,
     /// Draw only images of this class. `all` draws one row of the grid per class, with --count
-    /// images in each row [default: 10].
-    #[arg(long, value_name = "CLASS", value_parser = parse_class, conflicts_with = "latents")]
+    /// images in each row [default: 10]. With --latents, each class gets every latent.
+    #[arg(long, value_name = "CLASS", value_parser = parse_class)]
     pub(crate) class: Option<Class>,
     /// The largest absolute value of a latent's elements. A small limit gives more typical and less
     /// varied images.
     #[arg(long, value_name = "LIMIT", value_parser = parse_truncation, conflicts_with = "latents")]
     pub(crate) truncation: Option<f64>,
-    /// A .npy file of latents, f32 [N, latent]. They replace the latents of the seed.
+    /// A .npy file of latents, floats [N, latent-dim] of any size and order, or a .npz file with one
+    /// array. They replace the latents of the seed. A generator with classes needs --class too, or
+    /// rows that end with a 1 for the class and zeros for the others.
     #[arg(long, value_name = "FILE")]
     pub(crate) latents: Option<PathBuf>,
     #[command(flatten)]

@@ -1,16 +1,17 @@
 //! `gan-cli sample`.
 
+mod files;
+mod output;
+
 use crate::args;
-use crate::draw::{self, Drawing, Labels};
+use crate::draw::{Drawing, Labels};
 use crate::exit::{End, usage};
+use crate::signals::Stop;
 use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
-use gan_data::{Grid, GridBuilder, save_image};
-use gan_files::AtomicFile;
 use gan_models::Generator;
-use npyz::WriterBuilder;
-use std::io::Write;
+use output::Output;
 use std::path::{Path, PathBuf};
 
 const DEFAULT_COUNT: usize = 64;
@@ -19,44 +20,36 @@ const DEFAULT_OF_EACH: usize = 10;
 
 pub(crate) fn run(args: &args::Sample) -> Result<End> {
     let device = device::open(&args.device.device)?;
+    let output = Output::choose(args.out.as_deref(), args.replace)?;
     let file = locate(&args.from)?;
-    if std::fs::canonicalize(&file)
-        .ok()
-        .is_some_and(|file| std::fs::canonicalize(&args.out).ok() == Some(file))
-    {
-        return Err(usage(format!("--out: {} is the generator itself", args.out.display())));
-    }
+    output.protect(&file, args.latents.as_deref())?;
     let (generator, _) = Generator::load(&file, &device)?;
-    let latents = args.latents.as_deref().map(|path| read_latents(path, &generator, &device)).transpose()?;
-    let chosen = args.class.map(|class| class.choose(args.count, &generator)).transpose()?;
-    let count = match (args.count.map(|count| count as usize), &latents, &chosen) {
-        (_, _, Some(chosen)) => chosen.count,
-        (None, None, _) => DEFAULT_COUNT,
-        (None, Some(latents), _) => latents.dim(0)?,
-        (Some(count), None, _) => count,
-        (Some(count), Some(latents), _) if latents.dim(0)? == count => count,
-        (Some(count), Some(latents), _) => {
-            return Err(usage(format!("--count {count}, but --latents holds {}", latents.dim(0)?)));
-        }
-    };
+    let latents = args
+        .latents
+        .as_deref()
+        .map(|path| read_latents(path, args.class, &generator, &device))
+        .transpose()?;
+    let count =
+        match (args.count.map(|count| count as usize), latents.as_ref().map(|z| z.dim(0)).transpose()?) {
+            (Some(count), Some(rows)) if rows != count => {
+                return Err(usage(format!("--count {count}, but --latents holds {rows}")));
+            }
+            (count, rows) => count.or(rows),
+        };
+    let chosen = args.class.map(|class| class.choose(count, &generator)).transpose()?;
     let mut images = match latents {
         Some(latents) => Drawing::of_latents(&generator, latents)?,
-        None => Drawing::seeded(&generator, args.seed, count),
+        None => Drawing::seeded(&generator, args.seed, count.unwrap_or(DEFAULT_COUNT)),
     };
     let mut columns = args.columns.map(std::num::NonZero::get);
     if let Some(chosen) = chosen {
-        images = images.of_classes(chosen.labels);
+        images = images.of_classes(chosen.labels, chosen.count);
         columns = columns.or(chosen.columns);
     }
     images = images.truncated(args.truncation)?;
-    let out = &args.out;
-    match kind(out)? {
-        Kind::Grid => grid(images, columns)?.save_png(out)?,
-        Kind::Npy => write_npy(images, out)?,
-        Kind::Safetensors => safetensors(images, out)?,
-        Kind::Directory => directory(images, out)?,
-    }
-    tracing::info!("{count} images in {}", out.display());
+    let count = images.count();
+    output.write(images, columns, &Stop::on_signals()?)?;
+    tracing::info!("{count} images in {}", output.path().display());
     Ok(End::Done)
 }
 
@@ -71,11 +64,10 @@ struct Chosen {
 impl args::Class {
     /// Selects `count` images of one class, or of each class. In the second case the grid has one
     /// row per class.
-    fn choose(self, count: Option<u32>, generator: &Generator) -> Result<Chosen> {
+    fn choose(self, count: Option<usize>, generator: &Generator) -> Result<Chosen> {
         let Some(classes) = generator.config().latents().classes() else {
             return Err(usage("--class: this generator was trained without classes (model.classes)"));
         };
-        let count = count.map(|count| count as usize);
         Ok(match self {
             Self::One(class) if usize::from(class) < classes => {
                 Chosen { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
@@ -106,97 +98,33 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-enum Kind {
-    Grid,
-    Npy,
-    Safetensors,
-    Directory,
-}
-
-fn kind(out: &Path) -> Result<Kind> {
-    if out.is_dir() || out.to_string_lossy().ends_with(std::path::is_separator) {
-        return Ok(Kind::Directory);
-    }
-    let extension = out.extension().map(|e| e.to_string_lossy().to_lowercase());
-    match extension.as_deref() {
-        Some("png") => Ok(Kind::Grid),
-        Some("npy") => Ok(Kind::Npy),
-        Some("safetensors") => Ok(Kind::Safetensors),
-        _ => Err(usage(format!(
-            "--out: expected X.png, X.npy, X.safetensors or DIR/, found {}",
-            out.display()
-        ))),
-    }
-}
-
-fn grid(images: Drawing<'_>, columns: Option<usize>) -> Result<Grid> {
-    let [count, channels, height, width] = images.shape();
-    let columns = columns.unwrap_or_else(|| draw::columns(count));
-    let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
-    for chunk in images.chunks() {
-        grid.push(&chunk?)?;
-    }
-    Ok(grid.finish())
-}
-
-fn write_npy(images: Drawing<'_>, out: &Path) -> Result<()> {
-    let shape = images.shape().map(|n| n as u64);
-    let at = || out.display().to_string();
-    let mut file = AtomicFile::create(out)?;
-    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
-    let mut writer = options.writer(&mut file).begin_nd().with_context(at)?;
-    for chunk in images.chunks() {
-        writer.extend(chunk?.flatten_all()?.to_vec1::<f32>()?).with_context(at)?;
-    }
-    writer.finish().with_context(at)?;
-    Ok(file.commit()?)
-}
-
-/// Writes the file without the library, whose writer needs the whole tensor at once. The format is
-/// a length, a JSON header padded with spaces to a multiple of 8, and the bytes.
-fn safetensors(images: Drawing<'_>, out: &Path) -> Result<()> {
-    let shape = images.shape();
-    // This cannot overflow: --count has 32 bits, the number of classes 8, and an image at most 18.
-    let bytes = shape.iter().map(|&n| n as u64).product::<u64>() * size_of::<f32>() as u64;
-    let header =
-        serde_json::json!({ "images": { "dtype": "F32", "shape": shape, "data_offsets": [0, bytes] } });
-    let mut header = header.to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let at = || out.display().to_string();
-    let mut file = AtomicFile::create(out)?;
-    file.write_all(&(header.len() as u64).to_le_bytes()).with_context(at)?;
-    file.write_all(&header).with_context(at)?;
-    for chunk in images.chunks() {
-        let values = chunk?.flatten_all()?.to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
-        file.write_all(&bytes).with_context(at)?;
-    }
-    Ok(file.commit()?)
-}
-
-fn directory(images: Drawing<'_>, out: &Path) -> Result<()> {
-    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    let digits = (images.count() - 1).to_string().len();
-    let mut index = 0;
-    for chunk in images.chunks() {
-        let chunk = chunk?;
-        for i in 0..chunk.dim(0)? {
-            save_image(out.join(format!("{index:0digits$}.png")), &chunk.get(i)?)?;
-            index += 1;
-        }
-    }
-    Ok(())
-}
-
-fn read_latents(path: &Path, generator: &Generator, device: &Device) -> Result<Tensor> {
+/// Reads rows for the generator. They contain their classes if the generator has classes and
+/// `--class` does not give them.
+fn read_latents(
+    path: &Path,
+    class: Option<args::Class>,
+    generator: &Generator,
+    device: &Device,
+) -> Result<Tensor> {
     let at = || format!("--latents {}", path.display());
-    let latents = generator.config().latents();
-    let width = latents.width();
-    let expected = match latents.classes() {
-        Some(classes) => format!("f32 [N, {width}], the last {classes} a 1 for the class and zeros,"),
-        None => format!("f32 [N, {width}]"),
+    let (latents, dim) = (generator.config().latents(), generator.config().latent_dim);
+    let (width, expected) = match (latents.classes(), class) {
+        (None, _) => (dim, format!("floats [N, {dim}]")),
+        (Some(_), Some(_)) => (dim, format!("floats [N, {dim}] with --class")),
+        (Some(classes), None) => {
+            let width = latents.width();
+            let and = format!("the last {classes} a 1 for the class and zeros, or [N, {dim}] with --class");
+            (width, format!("floats [N, {width}], {and}"))
+        }
     };
-    let fits = |shape: &[u64]| matches!(shape, [n, dim] if *n > 0 && *dim == width as u64);
-    let (shape, values) = npy::read_f32(path, &expected, fits).with_context(at)?;
-    Ok(Tensor::from_vec(values, shape, device)?)
+    let array = npy::read(path, |header| {
+        let fits = matches!(header.shape[..], [n, side] if n > 0 && side == width as u64);
+        if !fits || header.number.kind() != npy::Kind::Float {
+            bail!("expected {expected}, found {header}");
+        }
+        Ok(())
+    });
+    let values = array.with_context(at)?.values;
+    let rows = values.len() / width;
+    Ok(Tensor::from_vec(values, (rows, width), device)?)
 }

@@ -5,7 +5,7 @@ use crate::args;
 use crate::draw::Drawing;
 use crate::exit::usage;
 use crate::{device, npy};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use gan_data::{Dataset, Range, Source, evenly_spaced, folder};
 use gan_metrics::classifier::CHUNK;
@@ -150,32 +150,71 @@ fn files(path: &Path) -> Result<Origin> {
     Ok(Origin::Files(data))
 }
 
-/// Images of a `.npy` file: floats in the given range, or bytes. The shape is `[N, C, S, S]`, or
-/// `[N, S, S]` for gray images.
+/// Images of a `.npy` file: floats in the given range, integers or booleans. The shape is
+/// `[N, C, S, S]`, or `[N, S, S]` for gray images.
 fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     let at = || format!("--samples {}", path.display());
-    let npy::Array { shape, values, bytes } = npy::read_images(path).with_context(at)?;
-    let (low, high) = match (bytes, range) {
-        (true, None) => (0., 255.),
-        (true, Some(_)) => return Err(usage(format!("{}: bytes are in 0..=255, not in --range", at()))),
-        (false, Some(args::PixelRange::ZeroOne)) => (0., 1.),
-        (false, None | Some(args::PixelRange::MinusOneOne)) => (-1., 1.),
+    let array = npy::read(path, |header| match (image_shape(header), header.shape.last()) {
+        (Some(_), _) => Ok(()),
+        (None, Some(3)) => bail!("{EXPECTED}, found {header}; numpy.moveaxis(x, -1, 1) puts channels first"),
+        (None, _) => bail!("{EXPECTED}, found {header}"),
+    });
+    let npy::Array { header, values } = array.with_context(at)?;
+    let shape = image_shape(&header).unwrap_or_default();
+    let (low, high) = match (header.number.kind(), range) {
+        (npy::Kind::Bool, None) => (0., 1.),
+        (npy::Kind::Signed | npy::Kind::Unsigned, None) => (0., 255.),
+        (npy::Kind::Bool, Some(_)) => return Err(usage(format!("{}: booleans have no --range", at()))),
+        (npy::Kind::Signed | npy::Kind::Unsigned, Some(_)) => {
+            return Err(usage(format!("{}: bytes are in 0..=255, not in --range", at())));
+        }
+        (npy::Kind::Float, Some(args::PixelRange::ZeroOne)) => (0., 1.),
+        (npy::Kind::Float, None | Some(args::PixelRange::MinusOneOne)) => (-1., 1.),
     };
     // The last rounding of a generator may exceed the range slightly. A wrong range exceeds it by
     // far more.
-    let slack = (high - low) * 1e-3;
+    let slack = if header.number.kind() == npy::Kind::Float { (high - low) * 1e-3 } else { 0. };
     let (least, most) = values.iter().fold((f32::MAX, f32::MIN), |(l, m), &v| (l.min(v), m.max(v)));
     if least < low - slack || most > high + slack {
+        let which = if slack > 0. { " (--range says which)" } else { "" };
         return Err(usage(format!(
-            "{}: expected values in [{low}, {high}], found {least} to {most} (--range says which)",
+            "{}: expected values in [{low}, {high}], found {least} to {most}{which}",
             at()
         )));
     }
-    if !bytes && range.is_none() && least >= 0. {
-        tracing::warn!("{}: no value is below 0; if the images are in [0, 1], say --range zero-one", at());
+    if high > 1. && most <= 1. {
+        return Err(usage(format!(
+            "{}: the largest value is {most}: expected 0 to 255, where 0 is black (for 0 and 1, save booleans: \
+             x.astype(bool))",
+            at()
+        )));
+    }
+    match header.number.kind() {
+        npy::Kind::Bool => tracing::info!("{}: False is black, True is white", at()),
+        npy::Kind::Float if range.is_none() && least >= 0. => {
+            tracing::warn!(
+                "{}: no value is below 0; if the images are in [0, 1], say --range zero-one",
+                at()
+            );
+        }
+        npy::Kind::Float | npy::Kind::Signed | npy::Kind::Unsigned => (),
     }
     // Floats in the right range stay as they are. Bytes get exactly the same values as the bytes of
     // the data set.
-    let values = if low < 0. { values } else { values.iter().map(|v| v / (high / 2.) - 1.).collect() };
+    let values = if low < 0. { values } else { values.into_iter().map(|v| v / (high / 2.) - 1.).collect() };
     Ok(Tensor::from_vec(values, &shape[..], &Device::Cpu)?)
+}
+
+const EXPECTED: &str =
+    "expected floats, integers or booleans [N, C, S, S] or [N, S, S] with C 1 or 3 and N and S above 0";
+
+/// The shape `[N, C, S, S]` of an array of images. `None` if it has another shape.
+fn image_shape(header: &npy::Header) -> Option<[usize; 4]> {
+    let sides: Vec<usize> = header.shape.iter().map(|&side| side as usize).collect();
+    match sides[..] {
+        [n, height, width] if height == width => Some([n, 1, height, width]),
+        [n, channels @ (1 | 3), height, width] if height == width => Some([n, channels, height, width]),
+        _ => None,
+    }
+    .filter(|[n, _, side, _]| *n > 0 && *side > 0)
 }
