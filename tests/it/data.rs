@@ -109,3 +109,103 @@ fn colours_are_trained_on_and_judged_with_a_warning() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(stderr.contains("the features were learned on mnist"), "{stderr}");
 }
+
+/// Writes training files of MNIST's names: digits of this side with these labels.
+fn digits(directory: &Path, side: usize, label: fn(u8) -> u8) {
+    std::fs::create_dir_all(directory).unwrap();
+    let data = gan_data::mnist_5k().unwrap().spread(1000);
+    let labels = data.labels().unwrap().iter().map(|&digit| label(digit)).collect::<Vec<u8>>();
+    let data = data.resize(side).unwrap();
+    let pixels = (0..data.len()).flat_map(|i| data.image(i).into_owned()).collect();
+    let images = IdxImages { count: data.len(), rows: side, cols: side, pixels };
+    idx::write_images_gz(directory.join("train-images-idx3-ubyte.gz"), &images).unwrap();
+    idx::write_labels_gz(directory.join("train-labels-idx1-ubyte.gz"), &labels).unwrap();
+}
+
+/// The arguments of a run of a small conditional or unconditional network on these files.
+fn on_mnist<'a>(args: &'a [String], directory: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let data = ["--data-dir", directory, "--set", "train.health.every=0", "--set", "train.steps=2"];
+    small_with(args, &[&data[..], more].concat())
+}
+
+#[test]
+fn files_that_are_not_what_their_name_says_are_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    digits(&at.join("MNIST/raw"), 28, |digit| digit);
+    digits(&at.join("mixed"), 28, |digit| if digit < 2 { digit } else { digit % 8 + 2 });
+    let warning = |args: &[&str]| {
+        let output = run(at, args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr.lines().find(|line| line.contains("classifier of mnist is right")).map(str::to_owned)
+    };
+    let expected = "WARN the classifier of mnist is right on only 20% of the real images: are these files \
+                    really mnist (transposed, another set)?";
+    let evaluate = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=500"];
+    for (place, expected) in [(".", None), ("mixed", Some(expected))] {
+        let (out, other) = (format!("run-{}", place.len()), format!("x{}", place.len()));
+        let warned = warning(&on_mnist(&small(&out), place, &evaluate));
+        assert_eq!(warned.as_deref().map(str::trim), expected, "{place}");
+        let warned = warning(&["evaluate", &out, "--count", "500"]);
+        assert_eq!(warned.as_deref().map(str::trim), expected, "{place}");
+        // Without labels nothing is known.
+        let labels = if place == "." { "MNIST/raw" } else { place };
+        std::fs::remove_file(at.join(labels).join("train-labels-idx1-ubyte.gz")).unwrap();
+        assert_eq!(warning(&on_mnist(&small(&other), place, &evaluate)), None);
+    }
+}
+
+#[test]
+fn padded_digits_train_a_model_of_their_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    digits(&at.join("padded"), 32, |digit| digit);
+    let text = succeed(at, &["data", "info", "--data", "mnist", "--data-dir", "padded"]);
+    assert!(text.contains("mnist train: 1000 images, 32x32 gray"), "{text}");
+    let error = fail(at, &on_mnist(&small("run"), "padded", &[]), 2);
+    assert!(error.contains("model.image-size: expected 32, the size of these images of mnist ("), "{error}");
+    assert!(error.contains("padded/train-images-idx3-ubyte.gz), found 28"), "{error}");
+    succeed(at, &on_mnist(&small("run"), "padded", &["--set", "model.image-size=32"]));
+}
+
+#[test]
+fn labels_are_only_needed_for_classes() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    digits(&at.join("data"), 28, |digit| digit);
+    std::fs::remove_file(at.join("data/train-labels-idx1-ubyte.gz")).unwrap();
+    let output = run(at, &on_mnist(&small("run"), "data", &[]));
+    let log = String::from_utf8(output.stderr).unwrap();
+    let expected = "train-images-idx3-ubyte.gz (without labels: train-labels-idx1-ubyte is missing)";
+    assert!(output.status.success() && log.contains(expected), "{log}");
+    let text = succeed(at, &["data", "info", "--data", "mnist", "--data-dir", "data"]);
+    assert!(text.contains(expected) && !text.contains("classes "), "{text}");
+    let error = fail(at, &on_mnist(&small("other"), "data", &["--set", "model.classes=10"]), 2);
+    assert!(error.contains("train-labels-idx1-ubyte is missing"), "{error}");
+    assert!(error.contains("model.classes: expected none, as the images of mnist have no labels"), "{error}");
+}
+
+#[test]
+fn a_wrong_directory_is_said_to_come_from_where_it_was_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let with_variable = |args: &[&str]| {
+        let output = crate::program::gan_cli(at, args).env("GAN_DATA_DIR", "gone").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let expected = "ERROR GAN_DATA_DIR (--data-dir names another directory): gone: No such file";
+    assert!(with_variable(&["data", "info", "--data", "mnist"]).contains(expected));
+    let log = with_variable(&["train", "--config", "mlp-001", "--out", "run"]);
+    assert!(log.contains(expected), "{log}");
+    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--set", "data.dir=gone"], 1);
+    assert!(error.contains("data.dir (--data-dir names another directory): gone: No such file"), "{error}");
+    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "gone"], 1);
+    assert!(error.contains("--data-dir: gone: No such file"), "{error}");
+    let error = fail(at, &["data", "info", "--data", "mnist", "--data-dir", "gone"], 1);
+    assert!(error.contains("--data-dir: gone: No such file"), "{error}");
+    std::fs::create_dir(at.join("faces")).unwrap();
+    std::fs::write(at.join("faces/a.png"), "").unwrap();
+    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "faces"], 1);
+    assert!(error.contains("--config dcgan-64 trains on them (data.name = \"folder\")"), "{error}");
+}

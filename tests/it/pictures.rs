@@ -57,8 +57,8 @@ fn ink_on_a_transparent_ground_is_warned_of() {
         let ink = RgbaImage::from_fn(28, 28, |x, _| Rgba([0, 0, 0, if x == n { 255 } else { 0 }]));
         ink.save(at.join(format!("ink/{n}.png"))).unwrap();
     }
-    let expected = "all 20 images are one and the same colour (0): 20 of them have transparent parts, which become \
-                    black (flatten the pictures on a white ground first)";
+    let expected = "all 20 images are one and the same colour (0): 20 of them have transparent parts, which \
+                    become black (flatten the pictures on a white ground first)";
     let log = log(at, &training(&small("run"), "ink"));
     assert!(log.contains(&format!("WARN data: {expected}")), "{log}");
     let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "ink"]);

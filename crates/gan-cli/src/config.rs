@@ -127,20 +127,24 @@ impl Config {
     }
 }
 
+/// What names the directory that [`dir_from_environment`] returns.
+pub(crate) const ENVIRONMENT: &str = "GAN_DATA_DIR (--data-dir names another directory)";
+
 /// Sets the data's directory to that of `--data-dir`. Without the option it uses `GAN_DATA_DIR` if
 /// the data set reads a directory and has none.
 pub(crate) fn set_data_dir(data: &mut DataConfig, flag: Option<&Path>) -> Result<()> {
-    let dir = match (flag, &data.dir, dir_from_environment()) {
-        (Some(dir), ..) => dir.to_owned(),
-        (None, Some(dir), _) => dir.clone(),
-        (None, None, Some(dir)) if data.name.embedded_part_of().is_none() => dir,
-        _ => return Ok(()),
+    let (dir, named_by) = match (flag, &data.dir, dir_from_environment()) {
+        (Some(dir), ..) => (dir.to_owned(), "--data-dir"),
+        (None, Some(dir), _) => (dir.clone(), "data.dir (--data-dir names another directory)"),
+        (None, None, Some(dir)) if data.name.embedded_part_of().is_none() => (dir, ENVIRONMENT),
+        (None, None, _) => return Ok(()),
     };
     if let Some(whole) = data.name.embedded_part_of().filter(|_| flag.is_some()) {
         tracing::info!("reading {} from {} in place of the embedded digits", whole.title, dir.display());
         data.name = whole;
     }
-    data.dir = Some(absolute(&dir)?);
+    let absolute = std::fs::canonicalize(&dir);
+    data.dir = Some(absolute.with_context(|| format!("{named_by}: {}", dir.display()))?);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, Look, SIDE, at_side};
-use gan_metrics::{Classifier, Reference, Sample, TrainingImages};
+use gan_metrics::{Classifier, Evaluation, Reference, Sample, TrainingImages};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +18,14 @@ const LARGEST: usize = 64;
 
 /// Name of the classifier for data that no classifier inside the program was trained on.
 const OF_STRANGERS: &str = "mnist";
+
+/// A classifier that was right on more than this share of its own held-out images is right on most
+/// images of the same data set.
+const RELIABLE: f64 = 0.9;
+
+/// If a reliable classifier is right on less than this share of the real images, they are probably
+/// not what their name says.
+const DOUBTFUL: f64 = 0.8;
 
 /// The classifier in `file`, or the program's own classifier for this data set.
 pub(crate) fn classifier(file: Option<&Path>, data: Source) -> Result<Classifier> {
@@ -64,7 +72,9 @@ impl Judges {
         let real = real.for_judging(count);
         let reference = real.reference(&classifier, Pixels::Dropped)?;
         let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
-        let (data, floor) = (&classifier.record().data, reference.floor(count)?.frechet_distance);
+        let floor = reference.floor(count)?;
+        warn_of_errors(&classifier, config.data.name, &floor);
+        let (data, floor) = (&classifier.record().data, floor.frechet_distance);
         tracing::info!(
             "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} \
              s to prepare)"
@@ -83,6 +93,21 @@ pub(crate) fn warn_of_features(data: &str) {
         "the features were learned on {data}: on other images they say little (a classifier of your \
          own: cargo xtask train-classifier)"
     );
+}
+
+/// Warns that the classifier fails on the real images, although it knows their classes. `floor` is
+/// the evaluation of the real images.
+pub(crate) fn warn_of_errors(classifier: &Classifier, data: Source, floor: &Evaluation) {
+    let record = classifier.record();
+    let Some(accuracy) = &floor.accuracy else { return };
+    if accuracy.overall < DOUBTFUL && record.test_accuracy > RELIABLE {
+        tracing::warn!(
+            "the classifier of {} is right on only {:.0}% of the real images: are these files really {data} \
+             (transposed, another set)?",
+            record.data,
+            accuracy.overall * 100.
+        );
+    }
 }
 
 /// Whether the pixels of the images are kept. Without pixels, memorisation cannot be measured.
@@ -141,8 +166,12 @@ impl Real {
         let (reference, held_out, names) = match read(&all, Split::Test) {
             Ok(held_out) => (reference, held_out, ["training split", "test split"]),
             Err(error @ (DataError::NoSplit { .. } | DataError::MissingFile { .. })) => {
-                if matches!(error, DataError::MissingFile { .. }) {
-                    tracing::warn!("no test split ({error}): comparing with one half of the training images");
+                if let DataError::MissingFile { dir, tried, .. } = error {
+                    tracing::warn!(
+                        "no test split ({}: none of {}): comparing with one half of the training images",
+                        dir.display(),
+                        tried.join(", ")
+                    );
                 }
                 let [even, odd] = reference.halves();
                 (Arc::new(even), odd, ["half of the training images", "the other half"])

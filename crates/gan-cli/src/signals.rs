@@ -64,9 +64,11 @@ pub(crate) fn survive_size_limits() {
 #[cfg(not(unix))]
 pub(crate) fn survive_size_limits() {}
 
+/// Whether the process ignores the signal. `nohup` makes it ignore SIGHUP, and a handler would undo
+/// that.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "no safe function says how a signal is handled")]
-fn is_ignored(signal: i32) -> bool {
+pub(crate) fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: a null pointer changes nothing, and `action` has room for the answer.
     let known = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } == 0;

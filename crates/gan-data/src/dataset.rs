@@ -1,5 +1,7 @@
 //! Images in memory: bytes in NCHW order, labels if there are any, and the origin of the images.
 
+mod content;
+
 use std::borrow::Cow;
 
 use crate::stacked::Stacks;
@@ -156,30 +158,6 @@ impl Dataset {
         self.unusual_size
     }
 
-    /// A reason to doubt that these are the images that were meant: all pixels of all images are
-    /// the same. `None` if they are not.
-    #[must_use]
-    pub fn doubt(&self) -> Option<String> {
-        let area = self.size * self.size;
-        let first: Vec<u8> = self.image(0).iter().step_by(area).copied().collect();
-        let is_first = |image: Cow<'_, [u8]>| {
-            let mut planes = image.chunks_exact(area).zip(&first);
-            planes.all(|(plane, value)| plane.iter().all(|pixel| pixel == value))
-        };
-        if !(0..self.len()).all(|index| is_first(self.image(index))) {
-            return None;
-        }
-        let color: Vec<_> = first.iter().map(u8::to_string).collect();
-        let doubt = format!("all {} images are one and the same colour ({})", self.len(), color.join(", "));
-        Some(match self.transparent {
-            0 => doubt,
-            transparent => format!(
-                "{doubt}: {transparent} of them have transparent parts, which become black (flatten the \
-                 pictures on a white ground first)"
-            ),
-        })
-    }
-
     /// The pixels of image `index`, `[channels, size, size]`. They are stored, or composed now from
     /// a stack.
     ///
@@ -245,22 +223,6 @@ impl Dataset {
             Storage::Stacked(stacks) => Storage::Stacked(stacks.resize(self.size, size)?),
         };
         Ok(Self { images, size, ..self })
-    }
-
-    /// The same images with one channel, if they are RGB and all channels of each are equal. `None`
-    /// if they are not.
-    #[must_use]
-    pub fn gray(&self) -> Option<Self> {
-        let area = self.size * self.size;
-        let is_gray = |image: Cow<'_, [u8]>| {
-            image[..area] == image[area..2 * area] && image[..area] == image[2 * area..]
-        };
-        if self.channels != 3 || !(0..self.len()).all(|index| is_gray(self.image(index))) {
-            return None;
-        }
-        let pixels = (0..self.len()).flat_map(|index| self.image(index)[..area].to_vec()).collect();
-        let (name, source, labels) = (self.name.clone(), self.source.clone(), self.labels.clone());
-        Some(Self { name, source, images: Storage::Stored(pixels), channels: 1, labels, ..*self })
     }
 
     /// The images of these indices: f32 `[n, channels, size, size]` in `range`. A gray image fills

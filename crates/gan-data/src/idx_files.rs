@@ -53,17 +53,16 @@ impl IdxFiles {
         let [images_file, labels_file] = self.names_of(split);
         let images_path = spelling::require(dir, images_file, self.below)?;
         let labels_path = spelling::find(dir, labels_file, self.below);
-        // Both headers are checked before the images are read, because these can be large.
         let images = idx::open_images(&images_path)?;
         let [count, rows, cols] = images.dimensions();
         check_square(set, &images_path, (rows, cols))?;
-        let read_labels = |path| -> Result<_> {
-            let labels = idx::open_labels(path)?;
+        // The numbers are compared before the images are read, because these can be large.
+        let labels = labels_path.as_deref().map(|path| (idx::open_labels(path), path));
+        if let Some((Ok(labels), path)) = &labels {
             same_number((&images_path, count), (path, labels.count()))?;
-            Ok((labels.read()?, path))
-        };
-        let labels = labels_path.as_deref().map(read_labels).transpose()?;
+        }
         let mut images = images.read()?;
+        let labels = labels.map(|(labels, path)| Ok::<_, DataError>((labels?.read()?, path))).transpose()?;
         let sha256 = || {
             let header = idx::header(idx::IMAGES_MAGIC, &[count, rows, cols]).unwrap_or_default();
             gan_files::sha256(&[&header, &images.pixels])

@@ -3,7 +3,7 @@
 use crate::args::{self, DataCommand};
 use crate::config;
 use crate::exit::End;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gan_data::{DataConfig, DataError, Dataset, ImageShape, Range, Source, Split};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -25,6 +25,7 @@ pub(crate) fn run(args: &args::Data) -> Result<End> {
 }
 
 fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
+    let named_by = if dir.is_some() { "--data-dir" } else { config::ENVIRONMENT };
     let dir = dir.or_else(config::dir_from_environment);
     let source = match name {
         Some(name) => name,
@@ -32,6 +33,9 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
         None => Source::MNIST_5K,
     };
     let dir = dir.filter(|_| source.embedded_part_of().is_none());
+    if let Some(dir) = &dir {
+        std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;
+    }
     let config =
         DataConfig { name: source, batch_size: 1, dir: dir.clone(), range: Range::default(), limit: None };
     let ImageShape { channels, side } = source.shape.unwrap_or(FOLDER);
@@ -56,7 +60,8 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
 }
 
 fn describe(text: &mut String, split: Split, data: &Dataset, source: Source) -> Result<()> {
-    let (size, channels) = (data.size(), if data.channels() == 1 { "gray" } else { "RGB" });
+    let size = data.unusual_size().unwrap_or(data.size());
+    let channels = if data.channels() == 1 { "gray" } else { "RGB" };
     writeln!(text, "{} {}: {} images, {size}x{size} {channels}", data.name(), split.as_str(), data.len())?;
     writeln!(text, "  from     {}", data.source())?;
     if let Some(doubt) = data.doubt() {

@@ -78,6 +78,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         floor: reference.floor(generated.count())?,
         generated: reference.evaluate(&generated)?,
     };
+    judge::warn_of_errors(&classifier, data.name, &report.floor);
     if report.generated.accuracy.is_none() {
         // The accuracy of real images is useful only beside that of a generator with classes.
         report.floor.accuracy = None;

@@ -35,14 +35,17 @@ impl Config {
     }
 }
 
-/// Checks a model against its data, once these are loaded: classes need labels. Data of a single
-/// colour are only warned of.
+/// Checks a model against its data, once these are loaded: their size, and labels if the model has
+/// classes. Data of a single colour are only warned of.
 pub(crate) fn check_images(model: &ModelConfig, data: &Dataset) -> Result<()> {
     if let Some(doubt) = data.doubt() {
         tracing::warn!("data: {doubt}");
     }
+    check_size(model.image_size, data)?;
     let Some(classes) = model.classes else { return Ok(()) };
-    let Some(labels) = data.labels() else { return Err(without_labels(data.name())) };
+    let Some(labels) = data.labels() else {
+        return Err(without_labels(data.name()).context(data.source().to_owned()));
+    };
     // Images of a class that has no training images would still be drawn and evaluated.
     let mut found = [false; 256];
     for &label in labels {
@@ -56,6 +59,17 @@ pub(crate) fn check_images(model: &ModelConfig, data: &Dataset) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Images of the published size are resized to the model's. For others, such as padded ones,
+/// nobody knows whether that is meant.
+fn check_size(expected: usize, data: &Dataset) -> Result<()> {
+    let Some(found) = data.unusual_size().filter(|&found| found != expected) else { return Ok(()) };
+    Err(usage(format!(
+        "model.image-size: expected {found}, the size of these images of {} ({}), found {expected}",
+        data.name(),
+        data.source()
+    )))
 }
 
 /// What is known about a data set's classes before it is read.

@@ -76,6 +76,7 @@ fn end(message: &str) -> ! {
 /// Calls `react` in a separate thread for each signal.
 #[cfg(unix)]
 fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
+    use crate::signals::is_ignored;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     // `nohup` makes a process ignore SIGHUP. A handler would undo that.
     let signals =
@@ -84,18 +85,6 @@ fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
     let react = move || signals.forever().for_each(|_| react());
     std::thread::Builder::new().name("signals".to_owned()).spawn(react)?;
     Ok(())
-}
-
-#[cfg(unix)]
-fn is_ignored(signal: i32) -> bool {
-    let mut present = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action, the call only writes the present one to `present`.
-    #[expect(unsafe_code, reason = "no library asks for the present action")]
-    let known = unsafe { libc::sigaction(signal, std::ptr::null(), present.as_mut_ptr()) } == 0;
-    // SAFETY: the call succeeded, so it wrote all of `present`.
-    #[expect(unsafe_code, reason = "as above")]
-    let action = known.then(|| unsafe { present.assume_init() });
-    action.is_some_and(|action| action.sa_sigaction == libc::SIG_IGN)
 }
 
 /// Calls `react` in a separate thread for each Ctrl-C or Ctrl-Break. Other signals exist only on

@@ -1,0 +1,173 @@
+//! Tests that a picture is read right, or refused.
+
+use super::*;
+use image::DynamicImage;
+
+/// EXIF data that say nothing but the orientation.
+fn exif(orientation: u8) -> Vec<u8> {
+    let entry = [1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0];
+    [&b"II*\0\x08\0\0\0"[..], &entry].concat()
+}
+
+fn jpeg_with_exif(exif: &[u8]) -> Vec<u8> {
+    let plain = photograph("jpg");
+    let length = (2 + 6 + exif.len() as u16).to_be_bytes();
+    [&plain[..2], &[0xff, 0xe1], &length, b"Exif\0\0", exif, &plain[2..]].concat()
+}
+
+fn png_chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&kind);
+    checksum.update(content);
+    [&(content.len() as u32).to_be_bytes()[..], &kind, content, &checksum.sum().to_be_bytes()].concat()
+}
+
+/// EXIF data before the pixels, or after them.
+fn png_with_exif(exif: &[u8], before_pixels: bool) -> Vec<u8> {
+    let plain = photograph("png");
+    // The signature and the first chunk have 33 bytes, the last chunk has 12.
+    let at = if before_pixels { 33 } else { plain.len() - 12 };
+    [&plain[..at], &png_chunk(*b"eXIf", exif), &plain[at..]].concat()
+}
+
+fn webp_with_exif(exif: &[u8]) -> Vec<u8> {
+    let plain = photograph("webp");
+    let chunk = |kind: &[u8], content: &[u8]| {
+        [kind, &(content.len() as u32).to_le_bytes(), content, &[0][..content.len() % 2]].concat()
+    };
+    // The extended header: the flag of EXIF data, and width and height less 1.
+    let extended = chunk(b"VP8X", &[8, 0, 0, 0, 63, 0, 0, 63, 0, 0]);
+    let content = [b"WEBP", &extended[..], &plain[12..], &chunk(b"EXIF", exif)].concat();
+    [b"RIFF", &(content.len() as u32).to_le_bytes()[..], &content].concat()
+}
+
+#[test]
+fn the_centre_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let wide = GrayImage::from_fn(8, 4, |x, y| Luma([(x * 10 + y) as u8]));
+    wide.save(dir.path().join("wide.png")).unwrap();
+    let data = load(dir.path(), 4, 1).unwrap();
+    let expected: Vec<u8> = (0..16).map(|n| (n % 4 + 2) * 10 + n / 4).collect();
+    assert_eq!(data.image(0), expected);
+}
+
+#[test]
+fn images_of_16_bits_lose_the_lower_8() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = image::ImageBuffer::from_fn(4, 4, |x, y| Luma([(x * 4 + y) as u16 * 257]));
+    DynamicImage::ImageLuma16(deep).save(dir.path().join("a.png")).unwrap();
+    let expected: Vec<u8> = (0..16).map(|n| n % 4 * 4 + n / 4).collect();
+    assert_eq!(load(dir.path(), 4, 1).unwrap().image(0), expected);
+}
+
+#[test]
+fn files_that_are_cut_off_are_never_filled_up() {
+    for extension in ["jpg", "png", "webp"] {
+        let whole = photograph(extension);
+        for length in [1, 20, whole.len() / 4, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 1] {
+            let dir = folder(&[("a.jpg", &whole[..length])]);
+            let error = load_error(dir.path());
+            assert!(
+                error.contains("1 of 1 pictures cannot be used: a.jpg: "),
+                "{extension} {length}: {error}"
+            );
+            if length > 32 {
+                assert!(
+                    error.contains(&format!("it is cut off: the file ends after {length} bytes")),
+                    "{error}"
+                );
+            }
+        }
+        // Cameras and editors append their own data.
+        let dir = folder(&[("a.jpg", &whole), ("b.jpg", &[&whole[..], b"more", &[0; 99]].concat())]);
+        let data = load(dir.path(), 64, 3).unwrap();
+        assert_eq!(data.image(0), data.image(1), "{extension}");
+        assert_eq!(data.source(), format!("2 images in {}", dir.path().display()));
+    }
+}
+
+#[test]
+fn damage_inside_a_jpeg_is_not_painted_gray() {
+    let mut damaged = photograph("jpg");
+    // The last half of the file is compressed data, in which such a marker does not occur.
+    let at = damaged.len() * 3 / 4;
+    damaged[at..at + 2].copy_from_slice(&[0xff, 0xc5]);
+    let error = load_error(folder(&[("a.jpg", &damaged)]).path());
+    assert!(error.contains("a.jpg: "), "{error}");
+}
+
+#[test]
+fn pictures_are_turned_as_their_exif_data_say() {
+    let plain = load(folder(&[("a.png", &photograph("png"))]).path(), 64, 3).unwrap();
+    // Red is above. A turn by 180 degrees moves it below, one by 90 to the right.
+    let red = |data: &Dataset, x: usize, y: usize| data.image(0)[y * 64 + x] > 128;
+    assert!(red(&plain, 5, 20) && red(&plain, 60, 20) && !red(&plain, 5, 50));
+    for orientation in [1, 3, 6, 8] {
+        let exif = exif(orientation);
+        for (what, bytes) in [
+            ("jpeg", jpeg_with_exif(&exif)),
+            ("png", png_with_exif(&exif, true)),
+            ("late png", png_with_exif(&exif, false)),
+            ("webp", webp_with_exif(&exif)),
+        ] {
+            let data = load(folder(&[("a.webp", &bytes)]).path(), 64, 3).unwrap();
+            let corners = [red(&data, 5, 5), red(&data, 58, 5), red(&data, 5, 58), red(&data, 58, 58)];
+            let expected = match orientation {
+                3 => [false, false, true, true],
+                6 => [false, true, false, true],
+                8 => [true, false, true, false],
+                _ => [true, true, false, false],
+            };
+            assert_eq!(corners, expected, "{what} {orientation}");
+        }
+    }
+}
+
+#[test]
+fn the_content_decides_the_format() {
+    let (jpeg, webp) = (photograph("jpg"), photograph("webp"));
+    let dir = folder(&[("a.jfif", &jpeg), ("b.WEBP", &webp), ("c.png", &webp), ("d.jpeg", &jpeg)]);
+    let data = load(dir.path(), 64, 3).unwrap();
+    assert_eq!((data.len(), data.image(0) == data.image(3), data.image(1) == data.image(2)), (4, true, true));
+    let error = load_error(folder(&[("a.png", b"GIF89a...........")]).path());
+    assert!(error.contains("a.png: its format is Gif, not PNG, JPEG or WebP"), "{error}");
+    assert!(load_error(folder(&[("a.png", b"")]).path()).contains("a.png: it is empty"));
+}
+
+#[test]
+fn pictures_beyond_the_limits_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    // The header alone announces the size. No pixels are needed to refuse it.
+    let header = [&16_384_u32.to_be_bytes()[..], &16_384_u32.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    let chunks = [png_chunk(*b"IHDR", &header), png_chunk(*b"IDAT", &[0x78, 1]), png_chunk(*b"IEND", &[])];
+    std::fs::write(dir.path().join("a.png"), [&b"\x89PNG\r\n\x1a\n"[..], &chunks.concat()].concat()).unwrap();
+    let error = load_error(dir.path());
+    assert!(
+        error.ends_with("a.png: it announces 16384x16384 pixels; at most 67108864 (8192x8192)"),
+        "{error}"
+    );
+    // A file can be large without content.
+    let large = std::fs::File::create(dir.path().join("a.png")).unwrap();
+    large.set_len((512 << 20) + 1).unwrap();
+    let error = load_error(dir.path());
+    assert!(error.ends_with("a.png: it has 536870913 bytes; at most 536870912"), "{error}");
+
+    // The size of the data set is known before the first picture is read.
+    for n in 0..86 {
+        std::fs::write(dir.path().join(format!("{n}.png")), "").unwrap();
+    }
+    let error = load(dir.path(), 4096, 3).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "size: expected data of at most 4 GiB in memory, found 87 images of 3x4096x4096, 4.08 GiB"
+    );
+}
+
+#[test]
+fn decoding_takes_a_known_number_of_bytes() {
+    let dir = folder(&[("a.png", &photograph("png"))]);
+    let path = dir.path().join("a.png");
+    let length = std::fs::metadata(&path).unwrap().len();
+    let bytes = Picture::open(&path).unwrap().decoding_bytes(8);
+    assert_eq!(bytes, length + 64 * 64 * (3 + 8) + 64 * 8 * 16);
+}
