@@ -21,4 +21,5 @@ mod packages;
 mod parity;
 mod program;
 mod stacked;
+mod state_dicts;
 mod tutorial;
