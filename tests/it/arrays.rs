@@ -157,7 +157,7 @@ fn images_may_be_integers_booleans_and_floats() {
 
     npy(&at.join("ones.npy"), "|u1", "False", shape, &black);
     npy(&at.join("large.npy"), "<i4", "False", shape, &bytes(&images, |v| (i32::from(v) * 2).to_le_bytes()));
-    npy(&at.join("signed.npy"), "|i1", "False", shape, &[0xff; 70 * 784]);
+    npy(&at.join("signed.npy"), "|i1", "False", shape, &vec![0xff; 70 * 784]);
     npy(&at.join("last.npy"), "|u1", "False", "(70, 28, 28, 3)", &images.repeat(3));
     npy(&at.join("complex.npy"), "<c8", "False", "(1, 28, 28)", &[0; 784 * 8]);
     for (args, code, expected) in [

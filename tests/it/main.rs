@@ -26,4 +26,5 @@ mod parity;
 mod pictures;
 mod program;
 mod stacked;
+mod state_dicts;
 mod tutorial;

@@ -91,6 +91,10 @@ pub(crate) struct Evaluate {
     /// A generator.safetensors, or the directory of a run. A run is compared with its own data.
     #[arg(value_name = "FILE_OR_RUN", required_unless_present = "samples")]
     pub(crate) from: Option<PathBuf>,
+    /// The configuration of a generator that does not contain it, such as a PyTorch state dict: a
+    /// TOML file, or the name of a built-in configuration.
+    #[arg(long, value_name = "FILE", requires = "from", conflicts_with = "samples")]
+    pub(crate) config: Option<PathBuf>,
     /// Evaluate these images instead of a generator's: X.npy, or X.npz with one array, of [N, C, S, S]
     /// or [N, S, S]; or a directory of PNG, JPEG and WebP files. Floats have a --range, integers are
     /// from 0 to 255, and of booleans False is black. At most 2^30 values.
@@ -169,6 +173,10 @@ pub(crate) struct Inspect {
     /// configuration.
     #[arg(value_name = "FILE_OR_CONFIG")]
     pub(crate) from: PathBuf,
+    /// The configuration of a generator that does not contain it, such as a PyTorch state dict: a
+    /// TOML file, or the name of a built-in configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

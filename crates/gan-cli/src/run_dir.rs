@@ -272,23 +272,32 @@ fn numbered(name: &str) -> impl Iterator<Item = PathBuf> {
 pub(crate) fn run_of_file(path: &Path) -> Option<PathBuf> {
     let path = resolved(path)?;
     let run = path.ancestors().skip(1).find(|run| {
-        let own = path.strip_prefix(run).ok().and_then(|own| own.to_str());
-        is_run(run) && own.is_some_and(is_own)
+        let own = path.strip_prefix(run).map(Path::to_string_lossy);
+        is_run(run) && own.is_ok_and(|own| is_own(&own))
     });
     run.map(Path::to_owned)
 }
+
+/// Files and directories in a run's directory that the run or `--resume` reads.
+const OWN: [&str; 7] = [
+    "checkpoints",
+    BEST,
+    ".lock",
+    "config.toml",
+    "metrics.jsonl",
+    "generator.safetensors",
+    "ema.safetensors",
+];
 
 /// Whether a run's file has this path in the run's directory.
 fn is_own(path: &str) -> bool {
     // Some file systems do not tell capitals from small letters.
     let path = path.to_lowercase();
-    let top = path.split(std::path::is_separator).next().unwrap_or_default();
-    let grid = || path.strip_prefix("samples").is_some_and(|name| name[1..].starts_with("step-"));
-    match top {
-        "checkpoints" | BEST | ".lock" | "config.toml" | "metrics.jsonl" => true,
-        "generator.safetensors" | "ema.safetensors" => true,
-        "samples" => path.len() > top.len() && grid(),
-        _ => false,
+    let mut parts = path.split(std::path::is_separator);
+    match (parts.next(), parts.next()) {
+        (Some("samples"), Some(name)) => name.starts_with("step-"),
+        (Some(name), _) => OWN.contains(&name),
+        (None, _) => false,
     }
 }
 

@@ -30,6 +30,13 @@ pub enum ModelError {
         /// What was expected, and what was found.
         problem: String,
     },
+    /// A file of weights that does not say which model they belong to, such as a PyTorch state
+    /// dict.
+    #[error("{}: has no model description: expected a generator that was trained here", path.display())]
+    Undescribed {
+        /// The file.
+        path: PathBuf,
+    },
     /// Weights that do not fit the network.
     #[error("{0}")]
     Weights(String),

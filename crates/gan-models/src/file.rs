@@ -4,9 +4,10 @@
 use crate::config::ModelConfig;
 use crate::error::{ModelError, Result};
 use crate::generator::Generator;
+use crate::sequential::MODEL;
 use candle_core::{Device, Tensor, safetensors::Load};
 use gan_files::write_atomically;
-use safetensors::SafeTensors;
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
@@ -56,14 +57,46 @@ impl Generator {
     /// not fit the model in the description.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Provenance)> {
         let (tensors, json) = read_tensors(path)?;
-        let json = json.ok_or_else(|| {
-            ModelError::file(path, "has no model description: expected a generator that was trained here")
-        })?;
+        let json = json.ok_or_else(|| ModelError::Undescribed { path: path.to_owned() })?;
         let Description { model, trained } = serde_json::from_str(&json)
             .map_err(|e| ModelError::file(path, format!("has an unreadable model description: {e}")))?;
         let generator = Self::from_tensors(&model, tensors, device).map_err(|e| ModelError::file(path, e))?;
         Ok((generator, trained))
     }
+
+    /// Reads a PyTorch state dict of the model `config`. A description in the file is not used.
+    ///
+    /// The names may be those of an `nn.Sequential` alone (`0.weight`) or of one that is an
+    /// attribute `model` or `main`. `nn.DataParallel` and `torch.compile` put `module.` and
+    /// `_orig_mod.` in front of all names, which is taken off.
+    ///
+    /// # Errors
+    /// A file that is missing, truncated or not safetensors; tensors that do not fit the model.
+    pub fn load_state_dict(path: &Path, config: &ModelConfig, device: &Device) -> Result<Self> {
+        let tensors = renamed(read_tensors(path)?.0);
+        Self::from_tensors(config, tensors, device).map_err(|e| ModelError::file(path, e))
+    }
+}
+
+/// What PyTorch puts in front of every name.
+const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "main."];
+
+/// Gives the tensors of a state dict the names of this crate: `model.0.weight`.
+fn renamed(mut tensors: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
+    let is_layer = |name: &String| name.starts_with(|first: char| first.is_ascii_digit());
+    let all = |tensors: &HashMap<String, Tensor>, has: &dyn Fn(&String) -> bool| {
+        !tensors.is_empty() && tensors.keys().all(has)
+    };
+    while let Some(wrapper) =
+        WRAPPERS.iter().find(|wrapper| all(&tensors, &|name| name.starts_with(**wrapper)))
+    {
+        tensors =
+            tensors.into_iter().map(|(name, tensor)| (name[wrapper.len()..].to_owned(), tensor)).collect();
+    }
+    if all(&tensors, &is_layer) {
+        tensors = tensors.into_iter().map(|(name, tensor)| (format!("{MODEL}.{name}"), tensor)).collect();
+    }
+    tensors
 }
 
 /// Writes tensors and, if given, a description. After an error or a crash, the file is complete
@@ -90,13 +123,22 @@ pub fn read_tensors(path: &Path) -> Result<(HashMap<String, Tensor>, Option<Stri
 /// # Errors
 /// Bytes that are truncated or not safetensors.
 pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<(HashMap<String, Tensor>, Option<String>)> {
-    let not_safetensors = |e: safetensors::SafeTensorError| {
-        ModelError::file(path, format!("is truncated or not a safetensors file ({e})"))
+    let not_safetensors = |e: SafeTensorError| {
+        // If two tensors have the same place, the library names one of them at random.
+        let problem = match e {
+            SafeTensorError::InvalidOffset(_) => "tensors overlap or leave a gap".to_owned(),
+            other => other.to_string(),
+        };
+        ModelError::file(path, format!("is truncated or not a safetensors file ({problem})"))
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
     let description = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY).cloned());
+    let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
+    // The library's order changes with each run, and the first bad tensor is reported.
+    let mut views: Vec<_> = file.iter().collect();
+    views.sort_by_key(|(name, _)| *name);
     let mut tensors = HashMap::new();
-    for (name, view) in SafeTensors::deserialize(bytes).map_err(not_safetensors)?.iter() {
+    for (name, view) in views {
         let tensor = view.load(&Device::Cpu).map_err(|_| {
             ModelError::file(path, format!("tensor {name}: unsupported type {:?}", view.dtype()))
         })?;
@@ -131,6 +173,65 @@ mod tests {
         let first = std::fs::read(&path).unwrap();
         loaded.save(&path, &trained).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn a_state_dict_is_read_under_the_names_of_pytorch() {
+        let (_directory, path, generator) = saved();
+        let state = generator.params().state_dict();
+        let with = |change: &dyn Fn(&str) -> String| {
+            let tensors = state.iter().map(|(name, tensor)| (change(name), tensor.clone())).collect();
+            write_tensors(&path, tensors, None).unwrap();
+            Generator::load_state_dict(&path, generator.config(), &Device::Cpu).map_err(|e| e.to_string())
+        };
+        let bare = |name: &str| name.strip_prefix("model.").unwrap().to_owned();
+        for change in [
+            &(|name: &str| name.to_owned()) as &dyn Fn(&str) -> String,
+            &bare,
+            &|name| format!("module.{name}"),
+            &|name| format!("main.{}", bare(name)),
+            &|name| format!("_orig_mod.module.main.{}", bare(name)),
+        ] {
+            let loaded = with(change).unwrap();
+            for ((name, read), (_, written)) in loaded.params().state_dict().iter().zip(&state) {
+                let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert_eq!(values(read), values(written), "{name}");
+            }
+        }
+        // Only what is in front of all names is taken off.
+        let one = |name: &str| if name == "model.0.bias" { format!("main.{name}") } else { name.to_owned() };
+        assert!(with(&one).unwrap_err().ends_with("tensor model.0.bias of shape [128] is missing"));
+        write_tensors(&path, vec![], None).unwrap();
+        let empty = Generator::load_state_dict(&path, generator.config(), &Device::Cpu).unwrap_err();
+        assert!(empty.to_string().ends_with("tensor model.0.weight of shape [128, 4] is missing"), "{empty}");
+    }
+
+    #[test]
+    fn the_first_bad_tensor_is_the_same_in_every_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.safetensors");
+        let write = |tensors: &serde_json::Value, bytes: usize| {
+            let header = tensors.to_string();
+            let length = (header.len() as u64).to_le_bytes();
+            std::fs::write(&path, [&length, header.as_bytes(), &vec![0; bytes]].concat()).unwrap();
+            read_tensors(&path).unwrap_err().to_string()
+        };
+        let names: Vec<String> = (0..20).map(|i| format!("t{i:02}")).collect();
+        let unsupported = names.iter().enumerate().map(|(i, name)| {
+            let tensor = serde_json::json!({"dtype": "BOOL", "shape": [1], "data_offsets": [i, i + 1]});
+            (name.clone(), tensor)
+        });
+        let unsupported = serde_json::Value::Object(unsupported.collect());
+        let overlapping = names.iter().map(|name| {
+            (name.clone(), serde_json::json!({"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}))
+        });
+        let overlapping = serde_json::Value::Object(overlapping.collect());
+        for _ in 0..5 {
+            let error = write(&unsupported, 20);
+            assert!(error.ends_with("tensor t00: unsupported type BOOL"), "{error}");
+            let error = write(&overlapping, 4);
+            assert!(error.ends_with("(tensors overlap or leave a gap)"), "{error}");
+        }
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Sequential {
 }
 
 /// The name of a network's `nn.Sequential` in PyTorch's tutorials.
-const MODEL: &str = "model";
+pub(crate) const MODEL: &str = "model";
 
 #[cfg(test)]
 mod tests {

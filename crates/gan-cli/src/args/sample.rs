@@ -11,6 +11,10 @@ pub(crate) struct Sample {
     /// A generator.safetensors, or the directory of a run.
     #[arg(value_name = "FILE_OR_RUN")]
     pub(crate) from: PathBuf,
+    /// The configuration of a generator that does not contain it, such as a PyTorch state dict: a
+    /// TOML file, or the name of a built-in configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Number of images. [default: 64, or the number of --latents]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: Option<u32>,

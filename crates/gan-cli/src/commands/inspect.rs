@@ -1,12 +1,12 @@
 //! `gan-cli inspect`.
 
-use super::sample::locate;
+use super::sample::{load, locate};
 use crate::args;
 use crate::config::{Config, built_in};
-use crate::exit::End;
+use crate::exit::{End, usage};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use gan_models::{Generator, Layer, ModelConfig, Provenance};
+use gan_models::{Layer, ModelConfig, Provenance};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -14,12 +14,19 @@ use std::path::Path;
 pub(crate) fn run(args: &args::Inspect) -> Result<End> {
     let from = &args.from;
     let text = if is_config(from) {
+        if args.config.is_some() {
+            return Err(usage(format!(
+                "--config: expected a file of weights with it, found {}",
+                from.display()
+            )));
+        }
         let config = Config::load(from, &[])?;
         config.check().with_context(|| from.display().to_string())?;
         describe(&config.model)?
     } else {
-        let (generator, trained) = Generator::load(&locate(from)?, &Device::Cpu)?;
-        format!("{}\n{}", provenance(&trained), describe(generator.config())?)
+        let (generator, trained) = load(&locate(from)?, args.config.as_deref(), &Device::Cpu)?;
+        let origin = trained.as_ref().map(provenance).unwrap_or_default();
+        format!("{origin}{}", describe(generator.config())?)
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(End::Done)
@@ -31,7 +38,7 @@ fn is_config(from: &Path) -> bool {
 
 fn provenance(trained: &Provenance) -> String {
     let Provenance { data, step, images, seed, loss } = trained;
-    format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n")
+    format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n\n")
 }
 
 fn describe(model: &ModelConfig) -> Result<String> {

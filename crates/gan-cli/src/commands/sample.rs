@@ -4,13 +4,14 @@ mod files;
 mod output;
 
 use crate::args;
+use crate::config::Config;
 use crate::draw::{Drawing, Labels};
 use crate::exit::{End, usage};
 use crate::signals::Stop;
 use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
-use gan_models::Generator;
+use gan_models::{Generator, ModelError, Provenance};
 use output::Output;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     let output = Output::choose(args.out.as_deref(), args.replace)?;
     let file = locate(&args.from)?;
     output.protect(&file, args.latents.as_deref())?;
-    let (generator, _) = Generator::load(&file, &device)?;
+    let (generator, _) = load(&file, args.config.as_deref(), &device)?;
     let latents = args
         .latents
         .as_deref()
@@ -96,6 +97,26 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
         );
     }
     Ok(file)
+}
+
+/// The generator of `file`, and where its weights come from if the file says it. The configuration
+/// says which model it is. Without one, the file must say it.
+pub(super) fn load(
+    file: &Path,
+    config: Option<&Path>,
+    device: &Device,
+) -> Result<(Generator, Option<Provenance>)> {
+    if let Some(config) = config {
+        let model = Config::load(config, &[])?.model;
+        return Ok((Generator::load_state_dict(file, &model, device)?, None));
+    }
+    match Generator::load(file, device) {
+        Ok((generator, trained)) => Ok((generator, Some(trained))),
+        Err(error @ ModelError::Undescribed { .. }) => {
+            bail!("{error}; for a PyTorch state dict, --config says which model it is")
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads rows for the generator. They contain their classes if the generator has classes and

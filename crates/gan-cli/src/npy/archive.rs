@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::path::Path;
 use zip::ZipArchive;
 
 /// Number of arrays that an error names.
@@ -19,7 +20,7 @@ pub(super) fn read(file: File, read: impl FnOnce(&mut dyn Read, u64) -> Result<A
     if names.iter().any(|name| name.ends_with("/data.pkl")) {
         bail!("{}", foreign::PYTORCH);
     }
-    names.retain(|name| name.ends_with(".npy"));
+    names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "npy"));
     match &names[..] {
         [] => bail!("is a zip archive without a .npy file: expected numpy.savez's"),
         [name] => {

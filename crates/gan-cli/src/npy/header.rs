@@ -66,8 +66,8 @@ impl Header {
 
 /// The bytes in front of f32 values in C order, in the form that numpy writes.
 pub(crate) fn written(shape: &[usize]) -> Vec<u8> {
-    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
-    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", sides.trim_end());
+    let sides: Vec<String> = shape.iter().map(|side| format!("{side},")).collect();
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", sides.join(" "));
     // The values begin at a multiple of 64 bytes. The last byte before them ends the line.
     let length = (MAGIC.len() + 4 + text.len() + 1).next_multiple_of(64);
     let mut bytes =

@@ -1,6 +1,6 @@
 //! The images to evaluate: a generator's, or those of any other program.
 
-use super::super::sample::locate;
+use super::super::sample::{load, locate};
 use crate::args;
 use crate::draw::Drawing;
 use crate::exit::usage;
@@ -48,10 +48,14 @@ impl Subject {
             return Err(usage("expected a generator or a run to judge, or --samples"));
         };
         let file = locate(from)?;
-        let (generator, trained) = Generator::load(&file, &device::open(&args.device.device)?)?;
+        let device = device::open(&args.device.device)?;
+        let (generator, trained) = load(&file, args.config.as_deref(), &device)?;
         let (seed, truncation) = (args.seed, args.truncation);
-        let how = truncation.map_or_else(String::new, |limit| format!(", truncation {limit}"));
-        let name = format!("{} (step {}{how})", file.display(), trained.step);
+        let step = trained.map(|trained| format!("step {}", trained.step));
+        let limit = truncation.map(|limit| format!("truncation {limit}"));
+        let how: Vec<String> = step.into_iter().chain(limit).collect();
+        let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
+        let name = format!("{}{how}", file.display());
         Ok(Self { name, origin: Origin::Generator { generator: Box::new(generator), seed, truncation } })
     }
 
@@ -162,13 +166,12 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     let npy::Array { header, values } = array.with_context(at)?;
     let shape = image_shape(&header).unwrap_or_default();
     let (low, high) = match (header.number.kind(), range) {
-        (npy::Kind::Bool, None) => (0., 1.),
         (npy::Kind::Signed | npy::Kind::Unsigned, None) => (0., 255.),
         (npy::Kind::Bool, Some(_)) => return Err(usage(format!("{}: booleans have no --range", at()))),
         (npy::Kind::Signed | npy::Kind::Unsigned, Some(_)) => {
             return Err(usage(format!("{}: bytes are in 0..=255, not in --range", at())));
         }
-        (npy::Kind::Float, Some(args::PixelRange::ZeroOne)) => (0., 1.),
+        (npy::Kind::Bool, None) | (npy::Kind::Float, Some(args::PixelRange::ZeroOne)) => (0., 1.),
         (npy::Kind::Float, None | Some(args::PixelRange::MinusOneOne)) => (-1., 1.),
     };
     // The last rounding of a generator may exceed the range slightly. A wrong range exceeds it by
