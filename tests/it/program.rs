@@ -10,6 +10,16 @@ pub(crate) fn gan_cli(directory: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Whether programs that these tests start ignore SIGHUP, as under `nohup`. A handler would undo
+/// that, so they do not install one.
+#[cfg(unix)]
+pub(crate) fn ignores_hangups() -> bool {
+    const SIGHUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << (SIGHUP - 1)) != 0)
+}
+
 /// Runs the command to its end.
 pub(crate) fn run(directory: &Path, args: &[&str]) -> Output {
     gan_cli(directory, args).output().unwrap()
