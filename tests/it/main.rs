@@ -1,6 +1,9 @@
 //! The integration tests. They are one binary, so that the libraries are linked only once.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
+// The modules with `fused` test files, or take too long without the kernels. What they test does not
+// depend on the arithmetic, so once is enough.
+#[cfg(feature = "fused")]
 mod arrays;
 mod bad_input;
 mod bench;
@@ -9,7 +12,6 @@ mod cli;
 mod configs;
 mod data;
 mod evaluate;
-// The operations are the same without the kernels, so once is enough.
 #[cfg(feature = "fused")]
 mod faults;
 mod golden;
@@ -19,10 +21,13 @@ mod kill;
 mod layering;
 mod layers;
 mod networks;
+#[cfg(feature = "fused")]
 mod outputs;
+#[cfg(feature = "fused")]
 mod own_files;
 mod packages;
 mod parity;
+#[cfg(feature = "fused")]
 mod pictures;
 mod program;
 mod stacked;
