@@ -14,6 +14,7 @@ mod records;
 mod run;
 mod run_dir;
 mod signals;
+mod terminal;
 
 use clap::Parser;
 use std::num::NonZero;
