@@ -22,4 +22,5 @@ mod parity;
 mod program;
 mod stacked;
 mod state_dicts;
+mod terminal;
 mod tutorial;
