@@ -32,4 +32,5 @@ mod pictures;
 mod program;
 mod stacked;
 mod state_dicts;
+mod terminal;
 mod tutorial;

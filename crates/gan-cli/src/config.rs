@@ -17,6 +17,8 @@ use gan_models::ModelConfig;
 use gan_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A whole configuration file.
@@ -58,8 +60,8 @@ impl Config {
     /// Reads `file`, or the built-in configuration with that name. It applies the `KEY=VALUE`
     /// overrides before it checks anything, so that they get the same checks.
     pub(crate) fn load(file: &Path, sets: &[String]) -> Result<Self> {
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
+        let text = match read(file) {
+            Ok(bytes) => text(file, bytes)?,
             Err(error) => match built_in(file) {
                 Some(text) => text.to_owned(),
                 None => return Err(unreadable(file, &error)),
@@ -68,7 +70,8 @@ impl Config {
         let mut table: toml::Table = toml::from_str(&text)
             .map_err(|e| usage(format!("{}: {}", file.display(), e.to_string().trim_end())))?;
         for set in sets {
-            table::apply(&mut table, set).with_context(|| format!("--set {set}"))?;
+            let shown = || set.chars().take(SHOWN).collect::<String>();
+            table::apply(&mut table, set).with_context(|| format!("--set {}", shown()))?;
         }
         let config = Self::read(table).with_context(|| file.display().to_string())?;
         config.validate().with_context(|| file.display().to_string())?;
@@ -153,6 +156,38 @@ pub(crate) fn dir_from_environment() -> Option<PathBuf> {
     std::env::var_os("GAN_DATA_DIR").filter(|dir| !dir.is_empty()).map(Into::into)
 }
 
+/// The largest size of a configuration file. A device such as /dev/zero has no end.
+const MAX_BYTES: usize = 1 << 20;
+/// Number of characters of an argument that an error repeats.
+const SHOWN: usize = 200;
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    File::open(file)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text(file: &Path, bytes: Vec<u8>) -> Result<String> {
+    let problem = |problem: &str| Err(usage(format!("{}: {problem}", file.display())));
+    if bytes.len() > MAX_BYTES {
+        return problem("expected at most 1 MiB of TOML, found more");
+    }
+    // With or without a byte order mark, one of the first two bytes says it.
+    let is_utf_16 = bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+        || (bytes.len() > 1 && bytes[..2].contains(&0));
+    if is_utf_16 {
+        return problem("is UTF-16 text: save it as UTF-8");
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            problem(&format!("is not UTF-8 text (byte {at}): save it as UTF-8"))
+        }
+    }
+}
+
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).with_context(|| path.display().to_string())
 }
@@ -231,11 +266,21 @@ mod tests {
                 "train.evaluate.evry: unknown field `evry`, expected one of `every-kimg`",
             ),
             ("train.keep=0", "train.keep: expected at least 1, found 0"),
+            (
+                "seed=9223372036854775808",
+                "seed: expected a whole number from -9223372036854775808 to 9223372036854775807, found 9223372036854775808",
+            ),
+            ("seed=-9223372036854775809", "seed: expected a whole number from "),
             ("train=1", "train: invalid type: integer `1`, expected struct TrainConfig"),
         ] {
             let error = format!("{:#}", load("mlp-001", &[set]).unwrap_err());
             assert!(error.contains(expected), "{set}: {error}");
         }
+        let long = format!("{:#}", load("mlp-001", &[&format!("{}x=1", "x.".repeat(60_000))]).unwrap_err());
+        assert!(
+            long.contains("expected a key of at most 16 parts, found 60001") && long.len() < 500,
+            "{long}"
+        );
         let error = load("mlp-9", &[]).unwrap_err().to_string();
         assert!(error.contains("mlp-9: ") && error.contains("mlp-001"), "{error}");
     }

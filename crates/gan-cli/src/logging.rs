@@ -1,7 +1,8 @@
 //! Log lines on standard error that do not break the progress bar.
 
+use crate::terminal;
 use indicatif::MultiProgress;
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{Write, stderr};
 use std::sync::LazyLock;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -27,7 +28,7 @@ pub(crate) fn start(verbose: u8, quiet: u8) {
     let ours =
         ["gan_cli", "gan_data", "gan_metrics", "gan_models", "gan_train"].map(|target| (target, level));
     let layer = fmt::layer()
-        .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(terminal::has_colours())
         .with_writer(|| AboveBars)
         .event_format(fmt::format().without_time().with_target(verbose > 1).compact())
         .with_filter(Targets::new().with_default(others).with_targets(ours));
@@ -39,7 +40,9 @@ struct AboveBars;
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        BARS.suspend(|| stderr().write_all(bytes))?;
+        // The formatter has escaped what starts a sequence in a message. What is left starts a colour.
+        let line = terminal::escaped(&String::from_utf8_lossy(bytes), &['\n', '\t', '\u{1b}']);
+        BARS.suspend(|| stderr().write_all(line.as_bytes()))?;
         Ok(bytes.len())
     }
 

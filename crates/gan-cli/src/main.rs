@@ -14,6 +14,8 @@ mod records;
 mod run;
 mod run_dir;
 mod signals;
+mod terminal;
+mod threads;
 
 use clap::Parser;
 use std::num::NonZero;
@@ -21,13 +23,17 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    // SAFETY: only argument parsing has run before this point, so no other thread exists.
+    let threads = threads::available(args.threads.and_then(|threads| NonZero::new(threads.into())));
+    // SAFETY: the threads that were started before this point have ended.
     #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
     unsafe {
-        gan_ops::threads::settle(args.threads.and_then(|threads| NonZero::new(threads.into())));
+        gan_ops::threads::settle(threads.count);
     }
     signals::survive_size_limits();
     logging::start(args.verbose, args.quiet);
+    if threads.refused {
+        tracing::warn!("the system refuses to start threads: working on one (--threads N asks for fewer)");
+    }
     let result = match args.command {
         args::Command::Train(args) => commands::train::run(&args),
         args::Command::Sample(args) => commands::sample::run(&args),

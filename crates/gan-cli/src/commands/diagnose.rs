@@ -6,11 +6,11 @@ use crate::exit::{End, usage};
 use crate::journal;
 use crate::records::{self, Rollback};
 use crate::run_dir;
+use crate::terminal;
 use anyhow::Result;
 use gan_metrics::health::{Monitor, Verdict, Vitals};
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 #[derive(Debug, Serialize)]
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
     } else {
         describe(&args.run, &monitor, &report)?
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    terminal::print(&text)?;
     Ok(End::Done)
 }
 
@@ -111,7 +111,8 @@ fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<Strin
         for (label, content) in
             [("evidence", verdict.evidence.as_str()), ("usual cause", cause), ("try", advice)]
         {
-            writeln!(text, "  {label:12}{content}")?;
+            // A line break in the file could forge a line of the report.
+            writeln!(text, "  {label:12}{}", terminal::escaped(content, &[]))?;
         }
     }
     if let Some((step, vitals)) = monitor.history().last() {

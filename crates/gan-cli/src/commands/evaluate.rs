@@ -8,11 +8,11 @@ use crate::config::{self, Config, MIN_JUDGED};
 use crate::exit::{End, usage};
 use crate::judge::{self, Pixels, Real};
 use crate::run_dir;
+use crate::terminal;
 use anyhow::Result;
 use gan_data::{DataConfig, Range, Source};
 use gan_metrics::Evaluation;
 use serde::Serialize;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use subject::Subject;
 
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         report.floor.accuracy = None;
     }
     let text = if args.json { report.json()? } else { table::of(&report)? };
-    std::io::stdout().write_all(text.as_bytes())?;
+    terminal::print(&text)?;
     Ok(End::Done)
 }
 

@@ -4,11 +4,11 @@ use super::sample::{load, locate};
 use crate::args;
 use crate::config::{Config, built_in};
 use crate::exit::{End, usage};
+use crate::terminal;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use gan_models::{Layer, ModelConfig, Provenance};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 pub(crate) fn run(args: &args::Inspect) -> Result<End> {
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &args::Inspect) -> Result<End> {
         let origin = trained.as_ref().map(provenance).unwrap_or_default();
         format!("{origin}{}", describe(generator.config())?)
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    terminal::print(&text)?;
     Ok(End::Done)
 }
 
@@ -38,6 +38,8 @@ fn is_config(from: &Path) -> bool {
 
 fn provenance(trained: &Provenance) -> String {
     let Provenance { data, step, images, seed, loss } = trained;
+    // A line break could forge a line of the report.
+    let [data, loss] = [data, loss].map(|name| terminal::escaped(name, &[]));
     format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n\n")
 }
 

@@ -9,10 +9,24 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor, value::Erro
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
+/// The largest number of parts in a key. No key of a configuration has so many, and a table is
+/// dropped by recursion.
+const MAX_DEPTH: usize = 16;
+
 /// Sets `a.b.c=value` in a table. A value that is not TOML is used as a string.
 pub(super) fn apply(table: &mut Table, set: &str) -> Result<()> {
     let (key, value) = set.split_once('=').ok_or_else(|| usage("expected KEY=VALUE"))?;
     let (key, value) = (key.trim(), value.trim());
+    let depth = key.split('.').count();
+    if depth > MAX_DEPTH {
+        return Err(usage(format!("expected a key of at most {MAX_DEPTH} parts, found {depth}")));
+    }
+    let digits = value.trim_start_matches(['+', '-']);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_whole && value.parse::<i64>().is_err() {
+        let (least, most) = (i64::MIN, i64::MAX);
+        return Err(usage(format!("{key}: expected a whole number from {least} to {most}, found {value}")));
+    }
     let parsed = toml::from_str::<Table>(&format!("value = {value}"));
     let value = parsed
         .ok()

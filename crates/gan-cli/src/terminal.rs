@@ -1,0 +1,50 @@
+//! Text on the terminal. Names and files can contain control characters, which could move the
+//! cursor, change colours or hide text.
+
+use anyhow::Result;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _, stderr, stdout};
+
+/// Prints text with its line breaks. Other control characters are printed as `\u001b`, which JSON
+/// reads as the same character.
+pub(crate) fn print(text: &str) -> Result<()> {
+    Ok(stdout().write_all(escaped(text, &['\n']).as_bytes())?)
+}
+
+/// Writes the control characters of a text as `\u001b`, except the kept ones. These are the ASCII
+/// and Latin-1 control characters.
+pub(crate) fn escaped(text: &str, kept: &[char]) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && !kept.contains(&character) {
+            // Writing to a String cannot fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(character));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+/// Whether messages may be in colour. <https://no-color.org>
+pub(crate) fn has_colours() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_control_characters_are_escaped() {
+        assert_eq!(
+            escaped("a\tb\n\u{1b}[1m\u{7f}\u{9b}é\r", &['\n']),
+            "a\\u0009b\n\\u001b[1m\\u007f\\u009bé\\u000d"
+        );
+        let json = escaped("{\"x\":\"\u{7f}\u{9b}\"}\n", &['\n']);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["x"], "\u{7f}\u{9b}");
+    }
+}

@@ -1,0 +1,39 @@
+//! Threads, where the system gives too few.
+
+use std::num::NonZero;
+use std::sync::Mutex;
+
+/// The number of threads to use: `wanted`, or one if the system refuses to start so many. Then all
+/// work is done on the calling thread. Call it while there is no other thread.
+pub(crate) fn available(wanted: Option<NonZero<usize>>) -> Threads {
+    let from_environment = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok();
+    let cores = || std::thread::available_parallelism().ok();
+    let count = wanted.or_else(from_environment).or_else(cores).map_or(1, NonZero::get);
+    // rayon and the kernels each start so many.
+    if can_start(2 * count) {
+        return Threads { count: wanted, refused: false };
+    }
+    // Without this, rayon would try to start a thread at its first use, and panic.
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+    // It fails only if rayon has started already.
+    let _ = alone.build_global();
+    Threads { count: Some(NonZero::<usize>::MIN), refused: true }
+}
+
+pub(crate) struct Threads {
+    pub(crate) count: Option<NonZero<usize>>,
+    /// Whether the system refused to start threads.
+    pub(crate) refused: bool,
+}
+
+/// Whether `count` threads can run at the same time. They have ended when this returns.
+fn can_start(count: usize) -> bool {
+    let gate = Mutex::new(());
+    let closed = gate.lock();
+    std::thread::scope(|scope| {
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, || drop(gate.lock())).is_ok();
+        let all = (0..count).all(start);
+        drop(closed);
+        all
+    })
+}

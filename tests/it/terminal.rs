@@ -1,0 +1,92 @@
+//! Tests what reaches the terminal from files and arguments, and that a poor system gives errors
+//! and no panics.
+
+use crate::program::{fail, gan_cli, small, small_with, succeed};
+
+#[test]
+fn control_characters_of_files_and_names_are_escaped() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=2"]));
+    let mut bytes = std::fs::read(at.join("run/generator.safetensors")).unwrap();
+    // The description is JSON inside JSON. The new name has a control sequence, a backslash and k.
+    let place = bytes.windows(8).position(|name| name == b"mnist-5k").unwrap();
+    bytes[place..place + 8].copy_from_slice(b"\\\\u009bk");
+    std::fs::write(at.join("x.safetensors"), bytes).unwrap();
+    let text = succeed(at, &["inspect", "x.safetensors"]);
+    assert!(text.starts_with("trained on \\u009bk: 2 steps"), "{text}");
+    for name in ["\u{1b}[31mred", "car\rriage", "bell\u{7}", "c1\u{9b}1m"] {
+        let output = gan_cli(at, &["inspect", name]).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("ERROR") && !stderr.trim_end().contains(char::is_control), "{stderr:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_system_without_threads_is_enough() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=2"]));
+    let program = env!("CARGO_BIN_EXE_gan-cli");
+    // The stacks of so many threads do not fit the limit of the address space.
+    let command = format!(
+        "ulimit -v 1500000; export RAYON_NUM_THREADS=1000; \
+         {program} sample run --out x.png && {program} evaluate run --count 64 --json"
+    );
+    let output = std::process::Command::new("bash").args(["-c", &command]).current_dir(at).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("the system refuses to start threads: working on one"), "{stderr}");
+    assert!(at.join("x.png").exists());
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_called_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for (bytes, expected) in [
+        ([&b"\xff\xfe"[..], &wide("seed = 1")].concat(), "is UTF-16 text: save it as UTF-8"),
+        (wide("seed = 1"), "is UTF-16 text: save it as UTF-8"),
+        (b"seed = 1 # caf\xe9\n".to_vec(), "is not UTF-8 text (byte 14): save it as UTF-8"),
+        (vec![b' '; (1 << 20) + 1], "expected at most 1 MiB of TOML, found more"),
+    ] {
+        std::fs::write(at.join("x.toml"), bytes).unwrap();
+        let error = fail(at, &["inspect", "x.toml"], 2);
+        assert!(error.contains(&format!("x.toml: {expected}")), "{error}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_that_is_not_utf_8_works_and_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=2"]));
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    std::fs::rename(at.join("run"), at.join(name)).unwrap();
+    let out = std::ffi::OsStr::from_bytes(b"\xe9.png");
+    let output = gan_cli(at, &["sample", "--count", "1", "--out"]).arg(out).arg(name).output().unwrap();
+    assert!(output.status.success() && at.join(out).exists(), "{output:?}");
+    let output = gan_cli(at, &["sample"]).arg(std::ffi::OsStr::from_bytes(b"\xe9")).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("\u{fffd}: No such file"), "{stderr}");
+    // The names of a run's files are compared before the part that is not UTF-8.
+    let inside = std::ffi::OsStr::from_bytes(b"caf\xe9/checkpoints/\xe9.png");
+    let output = gan_cli(at, &["sample", "--out"]).arg(inside).arg(name).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_generator_is_a_regular_file() {
+    let directory = tempfile::tempdir().unwrap();
+    for command in ["sample", "inspect"] {
+        let error = fail(directory.path(), &[command, "/dev/zero"], 1);
+        assert!(error.contains("/dev/zero: is not a regular file"), "{error}");
+    }
+    let error = fail(directory.path(), &["train", "--config", "/dev/zero"], 2);
+    assert!(error.contains("/dev/zero: expected at most 1 MiB of TOML, found more"), "{error}");
+}
