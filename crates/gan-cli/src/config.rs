@@ -268,7 +268,8 @@ mod tests {
             ("train.keep=0", "train.keep: expected at least 1, found 0"),
             (
                 "seed=9223372036854775808",
-                "seed: expected a whole number from -9223372036854775808 to 9223372036854775807, found 9223372036854775808",
+                "seed: expected a whole number from -9223372036854775808 to 9223372036854775807, found \
+                 9223372036854775808",
             ),
             ("seed=-9223372036854775809", "seed: expected a whole number from "),
             ("train=1", "train: invalid type: integer `1`, expected struct TrainConfig"),
