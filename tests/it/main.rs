@@ -32,5 +32,6 @@ mod pictures;
 mod program;
 mod stacked;
 mod state_dicts;
+#[cfg(feature = "fused")]
 mod terminal;
 mod tutorial;
