@@ -71,10 +71,8 @@ pub(crate) fn run(shell: &Shell, kills: u64, seed: u64) -> Result<()> {
         }
         let found = results(&broken)?;
         if let Some(name) = differs(&expected, &found) {
-            bail!(
-                "seed {seed}, run {runs}: {name} differs from the unbroken run (kept in {})",
-                keep(&broken)?
-            );
+            keep(at)?;
+            bail!("seed {seed}, run {runs}: {name} differs from the unbroken run: see {KEPT}");
         }
         std::fs::remove_dir_all(&broken)?;
         runs += 1;
@@ -156,19 +154,24 @@ fn without_clock(journal: &str) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The first file that is not the same in both.
-fn differs(a: &BTreeMap<PathBuf, Vec<u8>>, b: &BTreeMap<PathBuf, Vec<u8>>) -> Option<String> {
-    let names = a.keys().chain(b.keys());
-    names.into_iter().find(|name| a.get(*name) != b.get(*name)).map(|name| name.display().to_string())
+/// The first file that is not as in the unbroken run. An interrupted run also has the grids that it
+/// drew at its interruptions.
+fn differs(unbroken: &BTreeMap<PathBuf, Vec<u8>>, found: &BTreeMap<PathBuf, Vec<u8>>) -> Option<String> {
+    let more = found.keys().filter(|name| !name.starts_with("samples"));
+    let name = unbroken.keys().chain(more).find(|name| unbroken.get(*name) != found.get(*name));
+    name.map(|name| name.display().to_string())
 }
 
-/// Moves a run out of the temporary directory, so that it can be examined.
-fn keep(run: &Path) -> Result<String> {
-    let kept = Path::new("target").join("soak-failure");
-    let _ = std::fs::remove_dir_all(&kept);
-    let status = Command::new("cp").arg("-r").arg(run).arg(&kept).status()?;
-    ensure!(status.success(), "cannot copy the run to {}", kept.display());
-    Ok(kept.display().to_string())
+/// Where the runs are after a failure.
+const KEPT: &str = "target/soak-failure";
+
+/// Copies the runs out of the temporary directory, so that they can be examined.
+fn keep(runs: &Path) -> Result<()> {
+    let _ = std::fs::remove_dir_all(KEPT);
+    std::fs::create_dir_all("target").context("target")?;
+    let status = Command::new("cp").arg("-r").args([runs, Path::new(KEPT)]).status()?;
+    ensure!(status.success(), "cannot copy the runs to {KEPT}");
+    Ok(())
 }
 
 fn report(line: &str) {
