@@ -66,8 +66,8 @@ impl Discriminator {
     /// spectral norm takes all rows together.
     ///
     /// # Errors
-    /// Those of [`Self::forward`]; a number of labels that is not the number of samples; a label
-    /// that is no class.
+    /// The errors of [`Self::forward`]; a number of labels that is not the number of samples; a
+    /// label that is no class.
     pub fn forward_of(&self, x: &Tensor, labels: &[u8], mode: Mode) -> candle_core::Result<Tensor> {
         let (results, classes) = (self.results(x, mode)?, self.config.classes.unwrap_or(0));
         check_labels(labels, results.dim(0)?, classes)?;
