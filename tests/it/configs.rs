@@ -72,6 +72,49 @@ fn what_the_guide_shows_is_a_configuration() {
     succeed(at, &[&["bench", "--config", "shown.toml"], &sets[..]].concat());
 }
 
+#[test]
+fn the_guide_names_the_required_keys() {
+    const REQUIRED: &str = "\
+seed = 0
+[data]
+name = \"mnist-5k\"
+batch-size = 4
+[model]
+arch = \"mlp\"
+latent-dim = 4
+channels = 1
+image-size = 28
+[model.generator]
+widths = [8]
+activation = \"relu\"
+[model.discriminator]
+widths = [8]
+activation = \"leaky-relu\"
+[train]
+steps = 1
+[train.generator]
+lr = 1e-3
+betas = [0.5, 0.9]
+[train.discriminator]
+lr = 1e-3
+betas = [0.5, 0.9]
+";
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let named = guide.split("**Required keys.**").nth(1).unwrap().split("\n\n").next().unwrap();
+    std::fs::write(at.join("all.toml"), REQUIRED).unwrap();
+    succeed(at, &["inspect", "all.toml"]);
+    for line in REQUIRED.lines().filter(|line| line.contains('=')) {
+        std::fs::write(at.join("less.toml"), REQUIRED.replacen(&format!("{line}\n"), "", 1)).unwrap();
+        let key = line.split(' ').next().unwrap();
+        let error = fail(at, &["inspect", "less.toml"], 2);
+        assert!(error.contains(&format!("`{key}`")) || error.contains("expected train.steps"), "{error}");
+        assert!(named.contains(&format!("{key}`")), "{key}: {named}");
+    }
+}
+
 /// Trains every configuration for two steps on a directory of IDX files, and then draws an image.
 #[test]
 fn each_trains_and_samples_from_a_directory_of_mnist() {

@@ -2,6 +2,7 @@
 //! seconds.
 
 mod bench;
+mod fuzz;
 mod gan_cli;
 mod parity;
 mod soak;
@@ -34,6 +35,9 @@ cargo xtask soak [--kills N] [--seed S]
                                interrupt runs N times (default: 300) with SIGKILL, SIGTERM, SIGHUP and
                                SIGSTOP at random moments, resume them, and compare them with a run
                                without interruption
+cargo xtask fuzz [--seconds N] [idx|gz|pictures|array|generator|classifier|checkpoint|config|journal ..]
+                               feed damaged files to everything that reads a file, N seconds (default:
+                               60) for each of these targets, or for all; it needs cargo-fuzz
 ";
 
 fn main() -> ExitCode {
@@ -54,7 +58,7 @@ fn run() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let shell = Shell::new()?;
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let asks_for_help = ["bench", "test", "parity", "soak"]
+    let asks_for_help = ["bench", "test", "parity", "soak", "fuzz"]
         .contains(&args.first().map_or("", String::as_str))
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
     match args.first().map(String::as_str).filter(|_| !asks_for_help) {
@@ -85,6 +89,19 @@ fn run() -> Result<ExitCode> {
                 }
             }
             soak::run(&shell, kills, seed)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("fuzz") => {
+            shell.change_dir(root);
+            let (mut seconds, mut targets) = (60, vec![]);
+            let mut rest = args[1..].iter();
+            while let Some(arg) = rest.next() {
+                match arg.as_str() {
+                    "--seconds" => seconds = number(arg, rest.next().map_or("nothing", String::as_str))?,
+                    target => targets.push(target),
+                }
+            }
+            fuzz::run(&shell, &targets, seconds)?;
             Ok(ExitCode::SUCCESS)
         }
         None | Some("help" | "--help" | "-h") => {

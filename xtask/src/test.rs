@@ -1,5 +1,6 @@
 //! All checks that CI runs.
 
+use crate::fuzz;
 use anyhow::Result;
 use xshell::{Cmd, Shell, cmd};
 
@@ -10,10 +11,11 @@ const FEATURES: &str = "gan-cli/embedded,gan-data/embedded";
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
+    cmd!(shell, "cargo fmt --manifest-path fuzz/Cargo.toml --check").run()?;
     // CI has its own job for advisories: they need the network, and a new advisory is not caused
     // by a change here.
     let deny = cmd!(shell, "cargo deny --locked check --hide-inclusion-graph bans licenses sources");
-    let skipped: Vec<&str> = [
+    let mut skipped: Vec<&str> = [
         run_where_installed(deny, cmd!(shell, "cargo deny --version"), NO_DENY)?,
         run_where_installed(cmd!(shell, "typos"), cmd!(shell, "typos --version"), NO_TYPOS)?,
     ]
@@ -27,6 +29,12 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo test --workspace --no-default-features --features {FEATURES} --locked").run()?;
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
     cmd!(shell, "cargo doc --workspace --no-deps --locked").run()?;
+    if fuzz::is_installed(shell) {
+        // About a minute in all.
+        fuzz::run(shell, &[], 60 / fuzz::TARGETS.len() as u64)?;
+    } else {
+        skipped.push(NO_FUZZ);
+    }
     report(&skipped);
     Ok(())
 }
@@ -34,6 +42,8 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
 const NO_DENY: &str =
     "SKIPPED: licences and sources of dependencies. To check them: cargo install --locked cargo-deny";
 const NO_TYPOS: &str = "SKIPPED: spelling. To check it: cargo install --locked typos-cli";
+
+const NO_FUZZ: &str = "SKIPPED: a minute of fuzzing. To do it: cargo install --locked cargo-fuzz";
 
 /// Runs `check`. If `version` says that the program of the check is not installed, returns
 /// `skipped` instead.

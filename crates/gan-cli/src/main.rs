@@ -1,47 +1,7 @@
-//! The `gan-cli` program. It combines the libraries and is the only crate that prints.
+//! The `gan-cli` program. The library of this crate holds all of it.
 
-mod args;
-mod commands;
-mod config;
-mod device;
-mod draw;
-mod exit;
-mod journal;
-mod judge;
-mod logging;
-mod npy;
-mod records;
-mod run;
-mod run_dir;
-mod signals;
-mod terminal;
-mod threads;
-
-use clap::Parser;
-use std::num::NonZero;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
-    let threads = threads::available(args.threads.and_then(|threads| NonZero::new(threads.into())));
-    // SAFETY: the threads that were started before this point have ended.
-    #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
-    unsafe {
-        gan_ops::threads::settle(threads.count);
-    }
-    signals::survive_size_limits();
-    logging::start(args.verbose, args.quiet);
-    if threads.refused {
-        tracing::warn!("the system refuses to start threads: working on one (--threads N asks for fewer)");
-    }
-    let result = match args.command {
-        args::Command::Train(args) => commands::train::run(&args),
-        args::Command::Sample(args) => commands::sample::run(&args),
-        args::Command::Evaluate(args) => commands::evaluate::run(&args),
-        args::Command::Diagnose(args) => commands::diagnose::run(&args),
-        args::Command::Inspect(args) => commands::inspect::run(&args),
-        args::Command::Data(args) => commands::data::run(&args),
-        args::Command::Bench(args) => commands::bench::run(&args),
-    };
-    exit::code(result)
+    gan_cli::main()
 }

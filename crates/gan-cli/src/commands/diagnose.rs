@@ -41,6 +41,12 @@ impl<'a> Entry<'a> {
 }
 
 pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
+    terminal::print(&report(args)?)?;
+    Ok(End::Done)
+}
+
+/// The text that the command prints.
+pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
     let path = run_dir::metrics(&args.run);
     if !path.exists() {
         return Err(usage(format!("{} holds no metrics.jsonl: not a run", args.run.display())));
@@ -73,13 +79,11 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
         verdicts: verdicts.collect(),
         last: last.map(|(_, vitals)| vitals),
     };
-    let text = if args.json {
-        format!("{}\n", serde_json::to_string(&report)?)
+    if args.json {
+        Ok(format!("{}\n", serde_json::to_string(&report)?))
     } else {
-        describe(&args.run, &monitor, &report)?
-    };
-    terminal::print(&text)?;
-    Ok(End::Done)
+        describe(&args.run, &monitor, &report)
+    }
 }
 
 fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {

@@ -13,8 +13,8 @@ use super::complete;
 use super::jpeg::StrictJpeg;
 
 /// Maximum number of pixels, 8192x8192. A small file can announce a huge picture, and no training
-/// image needs more.
-const MAX_PIXELS: u64 = 1 << 26;
+/// image needs more. A fuzzer would spend its time on decoding large pictures.
+const MAX_PIXELS: u64 = if cfg!(fuzzing) { 1 << 18 } else { 1 << 26 };
 /// Maximum length of a file, and of what a decoder keeps beside the picture.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Bytes for each pixel beside the decoded picture. A progressive JPEG keeps up to four

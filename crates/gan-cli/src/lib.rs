@@ -1,0 +1,52 @@
+//! The `gan-cli` program as a library. It combines the other crates, and it is the only one that
+//! prints. [`main`] is all that the program calls. The fuzz targets call parts of it.
+
+mod args;
+mod commands;
+mod config;
+mod device;
+mod draw;
+mod exit;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod journal;
+mod judge;
+mod logging;
+mod npy;
+mod records;
+mod run;
+mod run_dir;
+mod signals;
+mod terminal;
+mod threads;
+
+use clap::Parser;
+use std::num::NonZero;
+use std::process::ExitCode;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let threads = threads::available(args.threads.and_then(|threads| NonZero::new(threads.into())));
+    // SAFETY: the threads that were started before this point have ended.
+    #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]
+    unsafe {
+        gan_ops::threads::settle(threads.count);
+    }
+    signals::survive_size_limits();
+    logging::start(args.verbose, args.quiet);
+    if threads.refused {
+        tracing::warn!("the system refuses to start threads: working on one (--threads N asks for fewer)");
+    }
+    let result = match args.command {
+        args::Command::Train(args) => commands::train::run(&args),
+        args::Command::Sample(args) => commands::sample::run(&args),
+        args::Command::Evaluate(args) => commands::evaluate::run(&args),
+        args::Command::Diagnose(args) => commands::diagnose::run(&args),
+        args::Command::Inspect(args) => commands::inspect::run(&args),
+        args::Command::Data(args) => commands::data::run(&args),
+        args::Command::Bench(args) => commands::bench::run(&args),
+    };
+    exit::code(result)
+}

@@ -1,0 +1,19 @@
+//! The journal of a run, as a resume and `diagnose` read it. For even choices, every line gets a
+//! right checksum.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((choice, content)) = gan_fuzz::choice(input) else { return };
+    let content = if choice % 2 == 0 {
+        let lines = content.split(|byte| *byte == b'\n');
+        lines.flat_map(|line| [gan_files::seal(line), b"\n".to_vec()].concat()).collect()
+    } else {
+        content.to_vec()
+    };
+    gan_fuzz::file("metrics.jsonl", &content);
+    gan_fuzz::memory::limit(content.len(), 256, || {
+        let _ = gan_cli::fuzzing::journal(gan_fuzz::directory());
+    });
+});
