@@ -90,12 +90,16 @@ mod tests {
             other_set(&set, file, count, || hash.to_owned()).map(|other| other.name)
         };
         let [(train, hash), .., (_, labels)] = Source::MNIST.sha256.unwrap() else { panic!() };
+        let [(_, clothes), ..] = "fashion-mnist".parse::<Source>().unwrap().sha256.unwrap() else { panic!() };
+        for name in ["mnist", "kmnist"] {
+            assert_eq!(other(name, train, 60_000, clothes), Some("fashion-mnist"));
+        }
         for name in ["fashion-mnist", "kmnist"] {
             assert_eq!(other(name, train, 60_000, hash), Some("mnist"));
             assert_eq!(other(name, train, 60_000, labels), None);
             assert_eq!(other(name, "t10k-images-idx3-ubyte", 60_000, hash), None);
         }
-        // QMNIST's training images are MNIST's, under another name.
+        // The files of QMNIST have names of their own.
         assert_eq!(other("qmnist", "qmnist-train-images-idx3-ubyte", 60_000, hash), None);
         assert_eq!(other("mnist", train, 60_000, hash), None);
         let set: Source = "kmnist".parse().unwrap();

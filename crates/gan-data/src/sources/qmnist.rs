@@ -1,5 +1,5 @@
-//! QMNIST: MNIST's training digits and 60,000 digits to test with (Yadav and Bottou 2019, arXiv
-//! 1905.10498).
+//! QMNIST: MNIST's digits, made again from the same forms as closely as possible, with 60,000 digits
+//! to test with (Yadav and Bottou 2019, arXiv 1905.10498).
 
 use super::mnist::DIGITS;
 use super::{Descriptor, ImageShape};
@@ -9,7 +9,7 @@ use crate::idx_files::{IdxFiles, Written};
 pub(super) static SET: Descriptor = Descriptor {
     name: "qmnist",
     title: "QMNIST",
-    summary: "QMNIST's digits: MNIST's, and 60,000 to test with",
+    summary: "QMNIST's digits: MNIST made again, with 60,000 to test with",
     note: None,
     train: Some(60_000),
     test: Some(60_000),
