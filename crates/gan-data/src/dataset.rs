@@ -1,12 +1,14 @@
 //! Images in memory: bytes in NCHW order, labels if there are any, and the origin of the images.
 
 mod content;
+mod part;
+mod tensors;
 
 use std::borrow::Cow;
 
 use crate::stacked::Stacks;
-use crate::{DataError, Range, Result, normalize, resize};
-use candle_core::{Device, Tensor};
+use crate::{DataError, Result, resize};
+pub use part::evenly_spaced;
 
 /// A label is one byte.
 const MAX_CLASSES: usize = 256;
@@ -22,6 +24,8 @@ pub struct Dataset {
     labels: Option<Labelling>,
     /// Number of images that had transparent parts. These parts are black now.
     transparent: usize,
+    /// The largest value in the pictures of 16 bits, if there are any.
+    deepest: Option<u16>,
     /// The size before resizing, if the published images of this data set have another.
     unusual_size: Option<usize>,
 }
@@ -67,7 +71,8 @@ impl Dataset {
             });
         }
         let (name, source, images) = (name.into(), source.into(), Storage::Stored(pixels));
-        Ok(Self { name, source, images, channels, size, labels: None, transparent: 0, unusual_size: None })
+        let (labels, deepest, unusual_size) = (None, None, None);
+        Ok(Self { name, source, images, channels, size, labels, transparent: 0, deepest, unusual_size })
     }
 
     /// The same images with the class of each. There are `classes` classes.
@@ -225,64 +230,14 @@ impl Dataset {
         Ok(Self { images, size, ..self })
     }
 
-    /// The images of these indices: f32 `[n, channels, size, size]` in `range`. A gray image fills
-    /// all three channels with the same values.
-    ///
-    /// # Errors
-    ///
-    /// If `channels` is neither 1 nor 3, if it is 1 and the data are RGB, or if the tensor cannot
-    /// be created on the device.
-    ///
-    /// # Panics
-    ///
-    /// If an index is not below [`len`](Self::len).
-    pub fn tensor(&self, indices: &[u32], channels: usize, range: Range, device: &Device) -> Result<Tensor> {
-        check_channels("channels", channels)?;
-        self.check_fits("channels", channels)?;
-        let mut pixels = Vec::with_capacity(indices.len() * channels * self.size * self.size);
-        for &index in indices {
-            let image = self.image(index as usize);
-            for _ in 0..channels / self.channels {
-                pixels.extend_from_slice(&image);
-            }
-        }
-        normalize::to_tensor(&pixels, (indices.len(), channels, self.size, self.size), range, device)
-    }
-
-    /// `count` evenly spaced images in the order of the data, or all if there are fewer. They come
-    /// `chunk` at a time, in the form of [`tensor`](Self::tensor).
-    pub fn tensors(
-        &self,
-        count: usize,
-        chunk: usize,
-        channels: usize,
-        range: Range,
-        device: &Device,
-    ) -> impl Iterator<Item = Result<Tensor>> {
-        let indices: Vec<u32> = evenly_spaced(self.len(), count).map(|index| index as u32).collect();
-        let (count, chunk) = (indices.len(), chunk.max(1));
-        (0..count).step_by(chunk).map(move |start| {
-            self.tensor(&indices[start..(start + chunk).min(count)], channels, range, device)
-        })
-    }
-
-    /// Keeps `count` evenly spaced images, at least one. It keeps all if there are no more.
-    #[must_use]
-    pub fn spread(self, count: usize) -> Self {
-        if count >= self.len() { self } else { self.pick(evenly_spaced(self.len(), count.max(1))) }
-    }
-
-    /// Two halves of alternate images: those at even indices, and those at odd indices. A single
-    /// image is in both.
-    #[must_use]
-    pub fn halves(&self) -> [Self; 2] {
-        let all = self.len();
-        [0, 1.min(all - 1)].map(|first| self.pick((first..all).step_by(2)))
-    }
-
     /// The same data, of which so many images had transparent parts.
     pub(crate) fn with_transparent(self, transparent: usize) -> Self {
         Self { transparent, ..self }
+    }
+
+    /// The same data, whose pictures of 16 bits reach this value.
+    pub(crate) fn with_deepest(self, deepest: Option<u16>) -> Self {
+        Self { deepest, ..self }
     }
 
     /// The same data, whose images have another size than the published ones.
@@ -303,31 +258,9 @@ impl Dataset {
         Err(DataError::Value { field, expected, found: channels.to_string() })
     }
 
-    fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {
-        let labels = self.labels.as_ref().map(|Labelling { of_images, classes }| {
-            let of_images = indices.clone().map(|index| of_images[index]).collect();
-            Labelling { of_images, classes: *classes }
-        });
-        let images = match &self.images {
-            Storage::Stored(pixels) => {
-                let image = |index| &pixels[index * self.area()..][..self.area()];
-                Storage::Stored(indices.flat_map(image).copied().collect())
-            }
-            Storage::Stacked(stacks) => Storage::Stacked(stacks.pick(indices)),
-        };
-        Self { name: self.name.clone(), source: self.source.clone(), images, labels, ..*self }
-    }
-
     fn area(&self) -> usize {
         self.channels * self.size * self.size
     }
-}
-
-/// At most `count` numbers below `all`, evenly spaced from 0. Each part of sorted data gets the
-/// same share.
-pub fn evenly_spaced(all: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
-    let count = count.min(all);
-    (0..count).map(move |i| i * all / count)
 }
 
 pub(crate) fn check_channels(field: &'static str, channels: usize) -> Result<()> {

@@ -70,14 +70,17 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
     });
     let fitted = all(dir, &found, fitted.collect())?;
 
-    let transparent = fitted.iter().filter(|&&grounds| grounds == fit::Ground::Black).count();
+    let transparent = fitted.iter().filter(|fitted| fitted.ground == fit::Ground::Black).count();
+    let deepest = fitted.iter().filter_map(|fitted| fitted.deepest).max();
     let black = match transparent {
         0 => String::new(),
         some => format!(" ({some} with transparent parts, which are black)"),
     };
     let others = found.others().map_or_else(String::new, |others| format!("; {others}"));
     let source = format!("{count} images in {}{black}{others}", dir.display());
-    Ok(Dataset::new(NAME, source, pixels, channels, size)?.with_transparent(transparent))
+    Ok(Dataset::new(NAME, source, pixels, channels, size)?
+        .with_transparent(transparent)
+        .with_deepest(deepest))
 }
 
 /// The results of all pictures.

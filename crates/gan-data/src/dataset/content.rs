@@ -4,11 +4,25 @@ use std::borrow::Cow;
 
 use super::{Dataset, Storage};
 
+/// The largest value of 12 bits. Cameras and scanners write such values to files of 16 bits, where
+/// white would be 65535.
+const TWELVE_BITS: u16 = 4095;
+
 impl Dataset {
     /// A reason to doubt that these are the images that were meant: all pixels of all images are
-    /// the same. `None` if they are not.
+    /// the same, or pictures of 16 bits have only values of 12 bits. `None` if there is no reason.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
+        self.single_color().or_else(|| {
+            let deepest = self.deepest.filter(|&deepest| deepest <= TWELVE_BITS)?;
+            Some(format!(
+                "the values of the 16-bit pictures end at {deepest} of 65535, so they are nearly black (if \
+                 they have 12 bits, multiply them by 16 first)"
+            ))
+        })
+    }
+
+    fn single_color(&self) -> Option<String> {
         let area = self.size * self.size;
         let first: Vec<u8> = self.image(0).iter().step_by(area).copied().collect();
         let is_first = |image: Cow<'_, [u8]>| {

@@ -11,8 +11,16 @@ pub(super) enum Ground {
     Black,
 }
 
+/// What a picture was before it was fitted.
+pub(super) struct Fitted {
+    pub(super) ground: Ground,
+    /// The largest value of a picture of 16 bits.
+    pub(super) deepest: Option<u16>,
+}
+
 /// Fits the central square of `image` into `place: [channels, size, size]`.
-pub(super) fn fit(image: DynamicImage, size: usize, channels: usize, place: &mut [u8]) -> Ground {
+pub(super) fn fit(image: DynamicImage, size: usize, channels: usize, place: &mut [u8]) -> Fitted {
+    let deepest = deepest(&image);
     let (square, ground) = central_square(&image);
     // A large picture is not needed beside its copy.
     drop(image);
@@ -24,7 +32,21 @@ pub(super) fn fit(image: DynamicImage, size: usize, channels: usize, place: &mut
     for (index, &value) in fitted.as_bytes().iter().enumerate() {
         place[index % channels * size * size + index / channels] = value;
     }
-    ground
+    Fitted { ground, deepest }
+}
+
+/// The largest value of a picture of 16 bits, without that of its opacity.
+fn deepest(image: &DynamicImage) -> Option<u16> {
+    let colors = |values: &[u16], channels, colors| {
+        values.chunks_exact(channels).filter_map(|pixel| pixel[..colors].iter().copied().max()).max()
+    };
+    match image {
+        DynamicImage::ImageLuma16(image) => colors(image, 1, 1),
+        DynamicImage::ImageLumaA16(image) => colors(image, 2, 1),
+        DynamicImage::ImageRgb16(image) => colors(image, 3, 3),
+        DynamicImage::ImageRgba16(image) => colors(image, 4, 3),
+        _ => None,
+    }
 }
 
 /// The central square over black.

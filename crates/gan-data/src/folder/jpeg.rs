@@ -31,9 +31,19 @@ mod marker {
 /// APP1 starts with this if it contains EXIF data. XMP uses APP1 too.
 const EXIF: &[u8] = b"Exif\0\0";
 
+/// The end marker.
+const END: [u8; 2] = [0xff, marker::EOI];
+
+/// Compressed data of 48 bits, each of which is 1. No code consists of ones (ITU-T T.81, annex C),
+/// so a decoder that reads as far as these bits finds an error. The last value before them has at
+/// most 15 bits of a code and 16 bits of a number, and 16 bits are left for the error.
+const NO_CODE: [u8; 12] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
+
 /// A JPEG file that has all its parts.
 pub(super) struct StrictJpeg {
     file: BufReader<File>,
+    /// Place of the end marker.
+    end: u64,
     frame: Frame,
     exif: Option<Vec<u8>>,
 }
@@ -64,7 +74,7 @@ impl StrictJpeg {
             Err(error) => return Err(error.to_string()),
         };
         let frame = frame.ok_or("the JPEG file contains no picture")?;
-        Ok(Self { file, frame, exif })
+        Ok(Self { file, end: length - END.len() as u64, frame, exif })
     }
 
     fn color_space(&self) -> ColorSpace {
@@ -146,7 +156,10 @@ impl ImageDecoder for StrictJpeg {
     fn read_image(mut self, buf: &mut [u8]) -> ImageResult<()> {
         let mut bytes = vec![];
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.read_to_end(&mut bytes)?;
+        self.file.by_ref().take(self.end).read_to_end(&mut bytes)?;
+        // After an end marker the decoder reads zeros, and makes something gray of them. If a tool
+        // has put the marker behind a part of a file, it finds no code now.
+        bytes.extend(NO_CODE.into_iter().chain(END));
         // Headers are read leniently, because many writers put bytes between them. They must
         // announce the same picture as before. The compressed data are read strictly.
         let lenient = DecoderOptions::default()
@@ -162,7 +175,8 @@ impl ImageDecoder for StrictJpeg {
             return Err(broken("the file announces two different sizes"));
         }
         decoder.set_options(lenient.set_strict_mode(true));
-        decoder.decode_into(buf).map_err(broken)
+        let damaged = |error| broken(format!("the compressed data are cut off or damaged ({error})"));
+        decoder.decode_into(buf).map_err(damaged)
     }
 
     fn read_image_boxed(self: Box<Self>, buf: &mut [u8]) -> ImageResult<()> {

@@ -179,6 +179,23 @@ fn data_of_a_single_colour_are_doubted() {
 }
 
 #[test]
+fn values_of_12_bits_in_pictures_of_16_are_doubted() {
+    let dir = tempfile::tempdir().unwrap();
+    let save = |name: &str, most: u16| {
+        let deep = image::ImageBuffer::from_fn(8, 8, |x, _| Rgba([most, 0, x as u16, u16::MAX]));
+        image::DynamicImage::ImageRgba16(deep).save(dir.path().join(name)).unwrap();
+    };
+    save("a.png", 4095);
+    save("b.png", 9);
+    RgbImage::from_pixel(8, 8, Rgb([200, 0, 0])).save(dir.path().join("c.png")).unwrap();
+    let doubt = load(dir.path(), 4, 3).unwrap().doubt().unwrap();
+    assert!(doubt.starts_with("the values of the 16-bit pictures end at 4095 of 65535"), "{doubt}");
+    // One picture uses more bits, so the others are dark.
+    save("b.png", 4096);
+    assert_eq!(load(dir.path(), 4, 3).unwrap().doubt(), None);
+}
+
+#[test]
 fn a_survey_finds_the_most_common_shape() {
     let dir = tempfile::tempdir().unwrap();
     let gray = |name: &str, width, height| GrayImage::new(width, height).save(dir.path().join(name)).unwrap();

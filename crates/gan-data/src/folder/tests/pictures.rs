@@ -87,6 +87,27 @@ fn files_that_are_cut_off_are_never_filled_up() {
 }
 
 #[test]
+fn an_end_marker_behind_a_part_of_a_jpeg_does_not_make_it_whole() {
+    let whole = photograph("jpg");
+    assert_eq!(load(folder(&[("a.jpg", &whole)]).path(), 64, 3).unwrap().len(), 1);
+    // The compressed data begin behind the header of the scan. The last byte before the marker may
+    // hold nothing but bits that fill it.
+    let scan = whole.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap() + 14;
+    for length in (scan..whole.len() - 4).step_by(7) {
+        let part = &whole[..length];
+        // A part that ends between 0xff and its 0 would get another marker.
+        let part = part.strip_suffix(b"\xff").unwrap_or(part);
+        let error = load_error(folder(&[("a.jpg", &[part, &[0xff, 0xd9]].concat())]).path());
+        let expected = "1 of 1 pictures cannot be used: a.jpg: ";
+        assert!(
+            error.contains(expected) && error.contains("the compressed data are cut off or damaged ("),
+            "{length} of {}: {error}",
+            whole.len()
+        );
+    }
+}
+
+#[test]
 fn damage_inside_a_jpeg_is_not_painted_gray() {
     let mut damaged = photograph("jpg");
     // The last half of the file is compressed data, in which such a marker does not occur.

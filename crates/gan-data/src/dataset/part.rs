@@ -1,0 +1,41 @@
+//! Parts of a data set.
+
+use super::{Dataset, Labelling, Storage};
+
+impl Dataset {
+    /// Keeps `count` evenly spaced images, at least one. It keeps all if there are no more.
+    #[must_use]
+    pub fn spread(self, count: usize) -> Self {
+        if count >= self.len() { self } else { self.pick(evenly_spaced(self.len(), count.max(1))) }
+    }
+
+    /// Two halves of alternate images: those at even indices, and those at odd indices. A single
+    /// image is in both.
+    #[must_use]
+    pub fn halves(&self) -> [Self; 2] {
+        let all = self.len();
+        [0, 1.min(all - 1)].map(|first| self.pick((first..all).step_by(2)))
+    }
+
+    fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {
+        let labels = self.labels.as_ref().map(|Labelling { of_images, classes }| {
+            let of_images = indices.clone().map(|index| of_images[index]).collect();
+            Labelling { of_images, classes: *classes }
+        });
+        let images = match &self.images {
+            Storage::Stored(pixels) => {
+                let image = |index| &pixels[index * self.area()..][..self.area()];
+                Storage::Stored(indices.flat_map(image).copied().collect())
+            }
+            Storage::Stacked(stacks) => Storage::Stacked(stacks.pick(indices)),
+        };
+        Self { name: self.name.clone(), source: self.source.clone(), images, labels, ..*self }
+    }
+}
+
+/// At most `count` numbers below `all`, evenly spaced from 0. Each part of sorted data gets the
+/// same share.
+pub fn evenly_spaced(all: usize, count: usize) -> impl Iterator<Item = usize> + Clone {
+    let count = count.min(all);
+    (0..count).map(move |i| i * all / count)
+}
