@@ -9,6 +9,7 @@ mod exit;
 mod journal;
 mod judge;
 mod logging;
+mod memory;
 mod npy;
 mod records;
 mod run;
@@ -34,14 +35,15 @@ fn main() -> ExitCode {
     if threads.refused {
         tracing::warn!("the system refuses to start threads: working on one (--threads N asks for fewer)");
     }
+    let budget = args.memory.unwrap_or_default();
     let result = match args.command {
-        args::Command::Train(args) => commands::train::run(&args),
-        args::Command::Sample(args) => commands::sample::run(&args),
+        args::Command::Train(args) => commands::train::run(&args, budget),
+        args::Command::Sample(args) => commands::sample::run(&args, budget),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
         args::Command::Diagnose(args) => commands::diagnose::run(&args),
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Data(args) => commands::data::run(&args),
-        args::Command::Bench(args) => commands::bench::run(&args),
+        args::Command::Bench(args) => commands::bench::run(&args, budget),
     };
     exit::code(result)
 }
