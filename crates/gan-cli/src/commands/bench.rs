@@ -9,11 +9,11 @@ use crate::config::Config;
 use crate::device;
 use crate::exit::{End, usage};
 use crate::memory::{Budget, Need};
+use crate::terminal;
 use anyhow::{Context, Result};
 use gan_ops::rng::Stream;
 use gan_train::{Examples, Trainer};
 use report::{Report, round};
-use std::io::Write as _;
 
 /// A larger batch could fill the memory before any kernel reports an error.
 const MAX_BATCH: usize = 1 << 16;
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &args::Bench, budget: Budget) -> Result<End> {
         g_loss: steps.last.g_loss,
     };
     let text = if args.json { serde_json::to_string(&report)? + "\n" } else { report.to_string() };
-    std::io::stdout().write_all(text.as_bytes())?;
+    terminal::print(&text)?;
     Ok(End::Done)
 }
 
