@@ -84,6 +84,41 @@ fn a_dumb_terminal_gets_lines() {
     assert!(!clever.contains("step 10/40  "), "{clever:?}");
 }
 
+/// A stack that is larger than any memory: then no thread can start.
+#[cfg(target_os = "linux")]
+const NO_THREAD: (&str, &str) = ("RUST_MIN_STACK", "100000000000000000");
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_system_without_any_thread_trains_evaluates_and_hears_signals() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("run");
+    let sets = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=64"];
+    let (name, stack) = NO_THREAD;
+    let output = gan_cli(at, &small_with(&args, &sets)).env(name, stack).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.contains("the system refuses to start threads"), "{stderr}");
+    assert!(at.join("run/best/generator.safetensors").exists());
+
+    let args = small("endless");
+    let sets = ["--set", "train.steps=1000000", "--set", "train.checkpoint-every=0"];
+    let mut child = gan_cli(at, &small_with(&args, &sets))
+        .env(name, stack)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let metrics = at.join("endless/metrics.jsonl");
+    while !std::fs::read_to_string(&metrics).is_ok_and(|text| text.contains("d_loss")) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first line");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let args = ["-TERM".to_owned(), child.id().to_string()];
+    assert!(std::process::Command::new("kill").args(args).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(at.join("endless/generator.safetensors").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_system_without_threads_is_enough() {

@@ -1,6 +1,7 @@
 //! The `gan-cli` program. It combines the libraries and is the only crate that prints.
 
 mod args;
+mod aside;
 mod commands;
 mod config;
 mod device;
