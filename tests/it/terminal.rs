@@ -189,4 +189,15 @@ fn a_generator_is_a_regular_file() {
     }
     let error = fail(directory.path(), &["train", "--config", "/dev/zero"], 2);
     assert!(error.contains("/dev/zero: expected at most 1 MiB of TOML, found more"), "{error}");
+    // A shell's `<(...)` is a pipe.
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/mlp-001.toml");
+    let program = env!("CARGO_BIN_EXE_gan-cli");
+    let command = format!(
+        "{program} train --config <(cat {config}) --set train.generator.lr=-1; \
+         cat {config} | {program} train --config /dev/stdin --set train.generator.lr=-1"
+    );
+    let output = std::process::Command::new("bash").args(["-c", &command]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let expected = ": train.generator.lr: expected a positive number, found -1";
+    assert_eq!(stderr.matches(expected).count(), 2, "{stderr}");
 }
