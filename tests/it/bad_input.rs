@@ -54,6 +54,41 @@ fn configurations() {
 }
 
 #[test]
+fn what_needs_too_much_memory_is_refused_before_it_is_allocated() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let wide = ["--set", "model.generator.widths=[16384, 16384, 16384, 16384]"];
+    for command in [&["train", "--out", "run"][..], &["bench"]] {
+        let error = fail(at, &[command, &["--config", "mlp-001"][..], &wide].concat(), 2);
+        let expected = "mlp-001: expected a need of at most 4 GiB of memory, estimated ";
+        assert!(error.contains(expected) && error.contains("the generator's weights "), "{error}");
+    }
+    assert!(std::fs::read_dir(at).unwrap().next().is_none(), "nothing was written");
+
+    let args = small("run");
+    let error = fail(at, &small_with(&args, &["--memory", "0.05"]), 2);
+    assert!(error.ends_with("; --memory 1 allows it"), "{error}");
+    succeed(at, &small_with(&args, &["--memory", "1", "--set", "train.steps=2"]));
+    let error = fail(
+        at,
+        &["train", "--out", "run", "--resume", "--set", "train.sample-count=4096", "--memory", "0.1"],
+        2,
+    );
+    assert!(error.contains("expected a need of at most 0.1 GiB of memory"), "{error}");
+    let sample = ["sample", "run", "--count", "200000", "--out", "grid.png"];
+    let error = fail(at, &[&sample[..], &["--memory", "0.3"]].concat(), 2);
+    assert!(
+        error.contains("--count: expected a need of at most 0.3 GiB") && error.contains("picture"),
+        "{error}"
+    );
+    assert!(!at.join("grid.png").exists());
+    // The images of an array are written chunk by chunk.
+    succeed(at, &["sample", "run", "--count", "2000", "--out", "grid.npy", "--memory", "0.3"]);
+    let text = succeed(at, &["inspect", "mlp-001"]);
+    assert!(text.contains("\nmemory for training: about ") && text.ends_with(" MiB)\n"), "{text}");
+}
+
+#[test]
 fn generators() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();

@@ -1,7 +1,7 @@
 //! Makes every file operation of a run fail, or ends the process there. Afterwards the run must
 //! continue and end as the unbroken one.
 
-use crate::program::{gan_cli, small, small_with};
+use crate::program::{gan_cli, small, small_with, without_clock};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
             if path.is_dir() {
                 unread.push(path);
             } else if name == "metrics.jsonl" {
-                files.push((name, without_clock(&std::fs::read_to_string(&path).unwrap()).into_bytes()));
+                files.push((name, format!("{:?}", without_clock(run)).into_bytes()));
             } else if !name.ends_with("state.json") {
                 files.push((name, std::fs::read(&path).unwrap()));
             }
@@ -44,17 +44,6 @@ fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
     }
     files.sort();
     files
-}
-
-fn without_clock(journal: &str) -> String {
-    let line = |line: &str| {
-        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
-        for key in ["seconds", "images_per_s", "crc32"] {
-            line.as_object_mut().unwrap().remove(key);
-        }
-        format!("{line}\n")
-    };
-    journal.lines().map(line).collect()
 }
 
 /// The file operations of a run, in order.

@@ -78,6 +78,30 @@ fn the_seed_program_with_wrong_pixels_is_found_out_at_once() {
 }
 
 #[test]
+fn dark_photographs_do_not_stop_a_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::create_dir(at.join("night")).unwrap();
+    for n in 0..20u8 {
+        let night = image::GrayImage::from_fn(28, 28, |x, y| image::Luma([((x * 3 + y * u32::from(n)) % 61) as u8]));
+        night.save(at.join(format!("night/{n}.png"))).unwrap();
+    }
+    let args = small("run");
+    let sets = [
+        "--set",
+        "data.name=folder",
+        "--set",
+        "train.steps=2",
+        "--set",
+        "train.health.on-failure=stop",
+        "--data-dir",
+        "night",
+    ];
+    succeed(at, &small_with(&args, &sets));
+    assert!(at.join("run/checkpoints/step-00000002").exists());
+}
+
+#[test]
 fn a_stopped_run_exits_with_3_and_its_verdict() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();

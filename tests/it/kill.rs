@@ -1,6 +1,6 @@
 //! Tests that an interrupted run continues as if it had not been interrupted.
 
-use crate::program::{fail, gan_cli, ignores_hangups, run, small, small_with, succeed};
+use crate::program::{fail, gan_cli, ignores_hangups, run, small, small_with, succeed, without_clock};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,26 +9,13 @@ fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The lines of `metrics.jsonl` without the values that depend on the clock.
-fn metrics(run: &Path) -> Vec<serde_json::Value> {
-    let text = String::from_utf8(read(&run.join("metrics.jsonl"))).unwrap();
-    let mut lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    for line in &mut lines {
-        let line = line.as_object_mut().unwrap();
-        assert!(line.remove("crc32").is_some());
-        // Lines about health have neither of the two.
-        assert_eq!(line.remove("seconds").is_some(), line.remove("images_per_s").is_some());
-    }
-    lines
-}
-
 fn equal(a: &Path, b: &Path) {
     assert!(read(&a.join("generator.safetensors")) == read(&b.join("generator.safetensors")));
     for file in ["discriminator", "optimizer"] {
         let path = format!("checkpoints/step-00000040/{file}.safetensors");
         assert!(read(&a.join(&path)) == read(&b.join(&path)), "{file}");
     }
-    assert_eq!(metrics(a), metrics(b));
+    assert_eq!(without_clock(a), without_clock(b));
     assert!(read(&a.join("samples/step-00000040.png")) == read(&b.join("samples/step-00000040.png")));
 }
 
@@ -41,7 +28,7 @@ fn a_run_killed_at_any_moment_ends_as_the_unbroken_one() {
     succeed(at, &small_with(&args, &[]));
     let whole = start.elapsed();
     // There are 4 lines of losses, one about the data and two checks.
-    assert_eq!(metrics(&at.join("unbroken")).len(), 4 + if cfg!(feature = "fused") { 3 } else { 0 });
+    assert_eq!(without_clock(&at.join("unbroken")).len(), 4 + if cfg!(feature = "fused") { 3 } else { 0 });
 
     let args = small("broken");
     let args = small_with(&args, &["--resume"]);

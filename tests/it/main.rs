@@ -7,6 +7,8 @@
 mod arrays;
 mod bad_input;
 mod bench;
+#[cfg(all(target_os = "linux", feature = "fused"))]
+mod bombs;
 mod classes;
 mod cli;
 mod configs;

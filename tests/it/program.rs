@@ -43,6 +43,21 @@ pub(crate) fn fail(directory: &Path, args: &[&str], code: i32) -> String {
     errors[0].trim().to_owned()
 }
 
+/// The lines of a run's `metrics.jsonl` without the values that depend on the clock.
+pub(crate) fn without_clock(run: &Path) -> Vec<serde_json::Value> {
+    let path = run.join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let line = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let fields = line.as_object_mut().unwrap();
+        assert!(fields.remove("crc32").is_some());
+        // Lines about health have neither of the two.
+        assert_eq!(fields.remove("seconds").is_some(), fields.remove("images_per_s").is_some());
+        line
+    };
+    text.lines().map(line).collect()
+}
+
 /// A run that takes seconds: a small MLP on the embedded digits. Returns the arguments that start
 /// with `train`.
 pub(crate) fn small(out: &str) -> Vec<String> {

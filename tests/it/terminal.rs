@@ -22,6 +22,103 @@ fn control_characters_of_files_and_names_are_escaped() {
     }
 }
 
+#[test]
+fn results_are_escaped_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let name = "\u{1b}[31mred";
+    std::fs::create_dir(at.join(name)).unwrap();
+    image::GrayImage::new(4, 4).save(at.join(name).join("a.png")).unwrap();
+    let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", name]);
+    assert!(text.contains("images in \\u001b[31mred"), "{text:?}");
+    std::fs::copy(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/mlp-001.toml"),
+        at.join(name).join("x"),
+    )
+    .unwrap();
+    let config = format!("{name}/x");
+    for json in [&[][..], &["--json"]] {
+        let args = ["bench", "--config", &config, "--batch", "2", "--steps", "1", "--no-sampling"];
+        let text = succeed(at, &[&args[..], json].concat());
+        assert!(text.contains("\\u001b[31mred/x"), "{text:?}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+}
+
+/// What the program writes to standard error if that is a terminal of this kind.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(at: &std::path::Path, args: &[&str], kind: &str) -> String {
+    use std::io::Read;
+    use std::os::fd::FromRawFd;
+    let (mut ours, mut theirs) = (0, 0);
+    let (name, size) = (std::ptr::null_mut(), std::ptr::null());
+    #[expect(unsafe_code, reason = "no safe function opens a terminal")]
+    // SAFETY: the two numbers are written, and null asks for no name and no settings.
+    let opened = unsafe { libc::openpty(&raw mut ours, &raw mut theirs, name, std::ptr::null(), size) };
+    assert_eq!(opened, 0);
+    #[expect(unsafe_code, reason = "as above")]
+    // SAFETY: nobody else owns the two files.
+    let [mut ours, theirs] = [ours, theirs].map(|file| unsafe { std::fs::File::from_raw_fd(file) });
+    let mut command = gan_cli(at, args);
+    command.env("TERM", kind).env_remove("NO_COLOR").stdout(std::process::Stdio::null()).stderr(theirs);
+    let mut child = command.spawn().unwrap();
+    // The last holder of the other end is the program.
+    drop(command);
+    let mut text = vec![];
+    // The end of the program is an error of this end.
+    let _ = ours.read_to_end(&mut text);
+    assert!(child.wait().unwrap().success());
+    String::from_utf8(text).unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dumb_terminal_gets_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let dumb = on_a_terminal(at, &small_with(&small("dumb"), &[]), "dumb");
+    assert!(!dumb.contains('\u{1b}') && !dumb.trim_end().replace("\r\n", "\n").contains('\r'), "{dumb:?}");
+    assert!(dumb.contains("step 10/40  "), "{dumb:?}");
+    let clever = on_a_terminal(at, &small_with(&small("clever"), &[]), "xterm");
+    assert!(clever.contains('\u{1b}') && clever.contains("40/40"), "{clever:?}");
+    assert!(!clever.contains("step 10/40  "), "{clever:?}");
+}
+
+/// A stack that is larger than any memory: then no thread can start.
+#[cfg(target_os = "linux")]
+const NO_THREAD: (&str, &str) = ("RUST_MIN_STACK", "100000000000000000");
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_system_without_any_thread_trains_evaluates_and_hears_signals() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = small("run");
+    let sets = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=64"];
+    let (name, stack) = NO_THREAD;
+    let output = gan_cli(at, &small_with(&args, &sets)).env(name, stack).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.contains("the system refuses to start threads"), "{stderr}");
+    assert!(at.join("run/best/generator.safetensors").exists());
+
+    let args = small("endless");
+    let sets = ["--set", "train.steps=1000000", "--set", "train.checkpoint-every=0"];
+    let mut child = gan_cli(at, &small_with(&args, &sets))
+        .env(name, stack)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let metrics = at.join("endless/metrics.jsonl");
+    while !std::fs::read_to_string(&metrics).is_ok_and(|text| text.contains("d_loss")) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first line");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let args = ["-TERM".to_owned(), child.id().to_string()];
+    assert!(std::process::Command::new("kill").args(args).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(at.join("endless/generator.safetensors").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_system_without_threads_is_enough() {
@@ -92,4 +189,15 @@ fn a_generator_is_a_regular_file() {
     }
     let error = fail(directory.path(), &["train", "--config", "/dev/zero"], 2);
     assert!(error.contains("/dev/zero: expected at most 1 MiB of TOML, found more"), "{error}");
+    // A shell's `<(...)` is a pipe.
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/mlp-001.toml");
+    let program = env!("CARGO_BIN_EXE_gan-cli");
+    let command = format!(
+        "{program} train --config <(cat {config}) --set train.generator.lr=-1; \
+         cat {config} | {program} train --config /dev/stdin --set train.generator.lr=-1"
+    );
+    let output = std::process::Command::new("bash").args(["-c", &command]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let expected = ": train.generator.lr: expected a positive number, found -1";
+    assert_eq!(stderr.matches(expected).count(), 2, "{stderr}");
 }

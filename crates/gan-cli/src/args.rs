@@ -4,6 +4,7 @@ mod sample;
 
 pub(crate) use sample::{Class, Sample};
 
+use crate::memory::{self, Budget};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use gan_data::Source;
@@ -24,6 +25,10 @@ pub(crate) struct Args {
     /// Number of CPU threads. The default is all cores.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// The most memory that training or drawing may need, in GiB. A larger need is refused before
+    /// anything is read or written. [default: 4]
+    #[arg(long, global = true, value_name = "GIB", value_parser = memory::parse)]
+    pub(crate) memory: Option<Budget>,
 }
 
 const EXIT_CODES: &str = "\

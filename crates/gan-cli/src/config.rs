@@ -13,12 +13,12 @@ pub(crate) use reporting::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure, 
 use crate::exit::usage;
 use anyhow::{Context, Result};
 use gan_data::DataConfig;
+use gan_files::{FileError, read_at_most};
 use gan_models::ModelConfig;
 use gan_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A whole configuration file.
@@ -60,12 +60,10 @@ impl Config {
     /// Reads `file`, or the built-in configuration with that name. It applies the `KEY=VALUE`
     /// overrides before it checks anything, so that they get the same checks.
     pub(crate) fn load(file: &Path, sets: &[String]) -> Result<Self> {
-        let text = match read(file) {
-            Ok(bytes) => text(file, bytes)?,
-            Err(error) => match built_in(file) {
-                Some(text) => text.to_owned(),
-                None => return Err(unreadable(file, &error)),
-            },
+        // A directory may have the name of a configuration, as those of runs do.
+        let text = match built_in(file).filter(|_| !file.is_file()) {
+            Some(text) => text.to_owned(),
+            None => text(file, read_at_most(file, MAX_BYTES as u64 + 1).map_err(unreadable)?)?,
         };
         let mut table: toml::Table = toml::from_str(&text)
             .map_err(|e| usage(format!("{}: {}", file.display(), e.to_string().trim_end())))?;
@@ -161,12 +159,6 @@ const MAX_BYTES: usize = 1 << 20;
 /// Number of characters of an argument that an error repeats.
 const SHOWN: usize = 200;
 
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = vec![];
-    File::open(file)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 fn text(file: &Path, bytes: Vec<u8>) -> Result<String> {
     let problem = |problem: &str| Err(usage(format!("{}: {problem}", file.display())));
     if bytes.len() > MAX_BYTES {
@@ -197,9 +189,15 @@ pub(crate) fn built_in(name: &Path) -> Option<&'static str> {
     BUILT_IN.iter().find(|(n, _)| name == Path::new(n)).map(|(_, text)| *text)
 }
 
-fn unreadable(file: &Path, error: &std::io::Error) -> anyhow::Error {
-    let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-    usage(format!("{}: {error}; the built-in configurations are {}", file.display(), names.join(", ")))
+fn unreadable(error: FileError) -> anyhow::Error {
+    match error.source.kind() {
+        ErrorKind::NotFound | ErrorKind::IsADirectory => {
+            let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            let (path, why) = (error.path.display(), &error.source);
+            usage(format!("{path}: {why}; the built-in configurations are {}", names.join(", ")))
+        }
+        _ => error.into(),
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use candle_core::Tensor;
-use gan_models::{Generator, Latents};
+use gan_models::{Generator, Latents, ModelConfig};
 use gan_ops::rng::Stream;
 
 /// Number of images drawn at once. It is large enough to keep the cores busy and small enough to
 /// limit the memory.
-const CHUNK: usize = 64;
+pub(crate) const CHUNK: usize = 64;
 
 /// Number of columns that makes a grid of `count` images as square as possible.
 pub(crate) fn columns(count: usize) -> usize {
@@ -87,6 +87,11 @@ impl<'a> Drawing<'a> {
 
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// The generator's model.
+    pub(crate) fn model(&self) -> &'a ModelConfig {
+        self.generator.config()
     }
 
     /// The requested class of each image, if the generator has classes and the latents come from a

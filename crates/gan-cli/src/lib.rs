@@ -2,6 +2,7 @@
 //! prints. [`main`] is all that the program calls. The fuzz targets call parts of it.
 
 mod args;
+mod aside;
 mod commands;
 mod config;
 mod device;
@@ -12,6 +13,7 @@ pub mod fuzzing;
 mod journal;
 mod judge;
 mod logging;
+mod memory;
 mod npy;
 mod records;
 mod run;
@@ -39,14 +41,15 @@ pub fn main() -> ExitCode {
     if threads.refused {
         tracing::warn!("the system refuses to start threads: working on one (--threads N asks for fewer)");
     }
+    let budget = args.memory.unwrap_or_default();
     let result = match args.command {
-        args::Command::Train(args) => commands::train::run(&args),
-        args::Command::Sample(args) => commands::sample::run(&args),
+        args::Command::Train(args) => commands::train::run(&args, budget),
+        args::Command::Sample(args) => commands::sample::run(&args, budget),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
         args::Command::Diagnose(args) => commands::diagnose::run(&args),
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Data(args) => commands::data::run(&args),
-        args::Command::Bench(args) => commands::bench::run(&args),
+        args::Command::Bench(args) => commands::bench::run(&args, budget),
     };
     exit::code(result)
 }

@@ -1,11 +1,11 @@
 //! The directory of a run: how it is chosen, and where its files are.
 
 use crate::exit::usage;
-use anyhow::{Context, Result};
-use gan_files::{check_own, create_directory, entries, is_sealed, remove_file, sha256, sweep};
+use anyhow::Result;
+use gan_files::{check_own, create_directory, entries, is_sealed, open_lock, remove_file, sha256, sweep};
 use gan_train::checkpoint;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Component, Path, PathBuf};
 
 /// A run's directory. Only this process may write to it.
@@ -50,8 +50,7 @@ impl RunDir {
         create_directory(path)?;
         let file = path.join(".lock");
         check_own(&file).map_err(not_own)?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-        let lock = lock.with_context(|| file.display().to_string())?;
+        let lock = open_lock(&file)?;
         Ok(match lock.try_lock() {
             Err(TryLockError::WouldBlock) => None,
             // Training is still possible on a file system without locks.

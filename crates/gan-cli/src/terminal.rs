@@ -28,9 +28,13 @@ pub(crate) fn escaped(text: &str, kept: &[char]) -> String {
 
 /// Whether messages may be in colour. <https://no-color.org>
 pub(crate) fn has_colours() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+    can_move_the_cursor() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether standard error is a terminal that obeys control sequences. A dumb terminal shows them as
+/// text.
+pub(crate) fn can_move_the_cursor() -> bool {
+    stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 #[cfg(test)]

@@ -2,6 +2,10 @@
 
 use std::num::NonZero;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether all work is done on the main thread. rayon's only thread is then the main thread too.
+static ALONE: AtomicBool = AtomicBool::new(false);
 
 /// The number of threads to use: `wanted`, or one if the system refuses to start so many. Then all
 /// work is done on the calling thread. Call it while there is no other thread.
@@ -17,6 +21,7 @@ pub(crate) fn available(wanted: Option<NonZero<usize>>) -> Threads {
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
     // It fails only if rayon has started already.
     let _ = alone.build_global();
+    ALONE.store(true, Ordering::Relaxed);
     Threads { count: Some(NonZero::<usize>::MIN), refused: true }
 }
 
@@ -24,6 +29,12 @@ pub(crate) struct Threads {
     pub(crate) count: Option<NonZero<usize>>,
     /// Whether the system refused to start threads.
     pub(crate) refused: bool,
+}
+
+/// Whether work may be given to another thread. If rayon has only the main thread, the other thread
+/// would wait for it, and the main thread for the other.
+pub(crate) fn may_start() -> bool {
+    !ALONE.load(Ordering::Relaxed)
 }
 
 /// Whether `count` threads can run at the same time. They have ended when this returns.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::Tensor;
-use gan_files::{AtomicFile, FileError};
+use gan_files::write_atomically;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
@@ -55,13 +55,23 @@ impl Grid {
         &self.picture.pixels
     }
 
+    /// The bytes of an 8-bit gray or RGB PNG. A second copy of the picture is in memory meanwhile,
+    /// and a gigabyte takes some seconds.
+    ///
+    /// # Errors
+    ///
+    /// None in practice.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        self.picture.to_png()
+    }
+
     /// Writes an 8-bit gray or RGB PNG, atomically.
     ///
     /// # Errors
     ///
     /// If the file cannot be written.
     pub fn save_png(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.picture.save_png(path.as_ref())
+        Ok(write_atomically(path.as_ref(), &self.to_png()?)?)
     }
 }
 
@@ -157,7 +167,7 @@ pub fn save_image(path: impl AsRef<Path>, image: &Tensor) -> Result<()> {
         .filter(|_| !pixels.is_empty())
         .ok_or_else(|| unexpected("[C, H, W] that a PNG can hold", image))?;
     picture.draw(&pixels, (0, 0), (height, width));
-    picture.save_png(path.as_ref())
+    Ok(write_atomically(path.as_ref(), &picture.to_png()?)?)
 }
 
 /// Bytes in the order of a PNG: `[height, width, channels]`.
@@ -189,14 +199,14 @@ impl Picture {
         }
     }
 
-    fn save_png(&self, path: &Path) -> Result<()> {
+    fn to_png(&self) -> Result<Vec<u8>> {
         let color = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-        let mut file = AtomicFile::create(path)?;
+        let mut bytes = vec![];
         // `black` has checked that the sides fit 31 bits.
-        PngEncoder::new(&mut file)
+        PngEncoder::new(&mut bytes)
             .write_image(&self.pixels, self.width as u32, self.height as u32, color)
-            .map_err(|e| FileError::new(path, std::io::Error::other(e)))?;
-        Ok(file.commit()?)
+            .map_err(candle_core::Error::wrap)?;
+        Ok(bytes)
     }
 }
 

@@ -18,6 +18,12 @@ pub enum Range {
 }
 
 impl Range {
+    /// Its smallest and its largest value.
+    #[must_use]
+    pub fn ends(self) -> [f32; 2] {
+        [u8::MIN, u8::MAX].map(|byte| self.map(byte))
+    }
+
     fn map(self, byte: u8) -> f32 {
         match self {
             Self::MinusOneOne => to_unit(byte),

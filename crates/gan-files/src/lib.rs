@@ -16,6 +16,6 @@ pub use directory::{
     sync_directory,
 };
 pub use error::{FileError, Result};
-pub use read::{check_own, read};
+pub use read::{check_own, open_lock, read, read_at_most};
 pub use seal::{is_sealed, seal};
 pub use sha256::{Sha256, sha256};

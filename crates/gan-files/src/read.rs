@@ -2,8 +2,8 @@
 
 use crate::error::{FileError, Result};
 use crate::fault::{Operation, point};
-use std::fs::Metadata;
-use std::io;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Reads a whole file. It may be behind a symbolic link.
@@ -17,6 +17,31 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         .and_then(|found| if found.is_file() { Ok(()) } else { Err(not_regular(&found)) })
         .and_then(|()| std::fs::read(path));
     bytes.map_err(|e| FileError::new(path, e))
+}
+
+/// Reads a regular file, a pipe or a device up to `most` bytes. It is for text that a user hands
+/// over, which may come from a shell's `<(...)`.
+///
+/// # Errors
+/// A path that cannot be read.
+pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = vec![];
+    let read = point(Operation::Read, path)
+        .and_then(|()| File::open(path))
+        .and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|e| FileError::new(path, e))?;
+    Ok(bytes)
+}
+
+/// Opens the file of a lock, and creates it if it is missing. The caller locks it.
+///
+/// # Errors
+/// A path that cannot be opened; a path that [`check_own`] refuses.
+pub fn open_lock(path: &Path) -> Result<File> {
+    check_own(path)?;
+    let file = point(Operation::Create, path)
+        .and_then(|()| OpenOptions::new().create(true).truncate(false).write(true).open(path));
+    file.map_err(|e| FileError::new(path, e))
 }
 
 /// Checks a path that a program is about to write: there is nothing, or a regular file. A link
@@ -74,5 +99,7 @@ mod tests {
         assert!(check_own(&link).unwrap_err().to_string().ends_with("found a symbolic link"));
         let problem = read(Path::new("/dev/zero")).unwrap_err().to_string();
         assert!(problem.ends_with("found a pipe, a socket or a device"), "{problem}");
+        assert_eq!(read_at_most(Path::new("/dev/zero"), 9).unwrap(), [0; 9]);
+        assert!(open_lock(&link).is_err());
     }
 }

@@ -8,16 +8,17 @@ use crate::args;
 use crate::config::Config;
 use crate::device;
 use crate::exit::{End, usage};
+use crate::memory::{Budget, Need};
+use crate::terminal;
 use anyhow::{Context, Result};
 use gan_ops::rng::Stream;
 use gan_train::{Examples, Trainer};
 use report::{Report, round};
-use std::io::Write as _;
 
 /// A larger batch could fill the memory before any kernel reports an error.
 const MAX_BATCH: usize = 1 << 16;
 
-pub(crate) fn run(args: &args::Bench) -> Result<End> {
+pub(crate) fn run(args: &args::Bench, budget: Budget) -> Result<End> {
     let device = device::open(&args.device.device)?;
     let mut config = Config::load(&args.config, &args.set)?;
     let name = args.config.display().to_string();
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
     config.data.batch_size = batch;
     config.check().with_context(|| name.clone())?;
     let images = checked(&format!("{name}: images in a step"), config.train.images_per_step(batch))?;
+    budget.check(&Need::of_training(&config)).with_context(|| name.clone())?;
     let threads = candle_core::utils::get_num_threads();
     tracing::info!("timing {} steps of {name}, batch {batch}, threads {threads}", args.steps);
 
@@ -67,7 +69,7 @@ pub(crate) fn run(args: &args::Bench) -> Result<End> {
         g_loss: steps.last.g_loss,
     };
     let text = if args.json { serde_json::to_string(&report)? + "\n" } else { report.to_string() };
-    std::io::stdout().write_all(text.as_bytes())?;
+    terminal::print(&text)?;
     Ok(End::Done)
 }
 

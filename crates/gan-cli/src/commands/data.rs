@@ -3,10 +3,10 @@
 use crate::args::{self, DataCommand};
 use crate::config;
 use crate::exit::End;
+use crate::terminal;
 use anyhow::{Context, Result};
 use gan_data::{DataConfig, DataError, Dataset, ImageShape, Range, Source, Split};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Shape at which a folder is read to count its images. Nothing is trained at this size.
@@ -56,7 +56,7 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
     if let Some(dir) = &dir {
         text.push_str(&canonical(source, dir)?);
     }
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    terminal::print(&text)
 }
 
 fn describe(text: &mut String, split: Split, data: &Dataset, source: Source) -> Result<()> {

@@ -4,6 +4,7 @@ use super::sample::{load, locate};
 use crate::args;
 use crate::config::{Config, built_in};
 use crate::exit::{End, usage};
+use crate::memory::Need;
 use crate::terminal;
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &args::Inspect) -> Result<End> {
         }
         let config = Config::load(from, &[])?;
         config.check().with_context(|| from.display().to_string())?;
-        describe(&config.model)?
+        format!("{}\nmemory for training: about {}\n", describe(&config.model)?, Need::of_training(&config))
     } else {
         let (generator, trained) = load(&locate(from)?, args.config.as_deref(), &Device::Cpu)?;
         let origin = trained.as_ref().map(provenance).unwrap_or_default();

@@ -7,6 +7,7 @@ use crate::args;
 use crate::config::Config;
 use crate::draw::{Drawing, Labels};
 use crate::exit::{End, usage};
+use crate::memory::Budget;
 use crate::signals::Stop;
 use crate::{device, npy, run_dir};
 use anyhow::{Context, Result, bail};
@@ -19,7 +20,7 @@ const DEFAULT_COUNT: usize = 64;
 /// Number of images in each row with `--class all`.
 const DEFAULT_OF_EACH: usize = 10;
 
-pub(crate) fn run(args: &args::Sample) -> Result<End> {
+pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     let device = device::open(&args.device.device)?;
     let output = Output::choose(args.out.as_deref(), args.replace)?;
     let file = locate(&args.from)?;
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &args::Sample) -> Result<End> {
     }
     images = images.truncated(args.truncation)?;
     let count = images.count();
-    output.write(images, columns, &Stop::on_signals()?)?;
+    output.write(images, columns, budget, &Stop::on_signals()?)?;
     tracing::info!("{count} images in {}", output.path().display());
     Ok(End::Done)
 }

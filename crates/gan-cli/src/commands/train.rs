@@ -5,6 +5,7 @@ use crate::args;
 use crate::config::{Config, check_images};
 use crate::exit::{End, usage};
 use crate::judge::Judges;
+use crate::memory::{Budget, Need};
 use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
 use crate::run_dir::{self, RunDir};
 use crate::{device, journal};
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 const DEFAULT_CONFIG: &str = "mnist-5k";
 
-pub(crate) fn run(args: &args::Train) -> Result<End> {
+pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
     let interrupt = Interrupt::install()?;
     let device = device::open(&args.device.device)?;
     let (place, file) = locate(args)?;
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &args::Train) -> Result<End> {
         Place::Of(_) | Place::Numbered(_) => None,
     };
     let newest = held.as_ref().map(state_to_continue).transpose()?.flatten();
-    let config = configuration(args, &file)?;
+    let config = configuration(args, &file, budget)?;
     if let Some(run) = &held {
         rollback::check(run, &config)?;
     }
@@ -103,11 +104,12 @@ fn check_data(checkpoint: &Path, fingerprint: &str, batches: &Batches) -> Result
 }
 
 /// The experiment, after all checks that do not need the data.
-fn configuration(args: &args::Train, file: &Path) -> Result<Config> {
+fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Config> {
     let mut config = Config::load(file, &args.set)?;
     config.find_files(args.data_dir.as_deref())?;
     config.data.validate().with_context(|| file.display().to_string())?;
     config.check().with_context(|| file.display().to_string())?;
+    budget.check(&Need::of_training(&config)).with_context(|| file.display().to_string())?;
     Ok(config)
 }
 

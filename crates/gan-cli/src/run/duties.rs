@@ -4,7 +4,7 @@ use super::checkpoints::{Checkpoints, Notes};
 use super::evaluation::{Evaluation, Judged};
 use super::health::Health;
 use super::losses::Losses;
-use super::samples::Samples;
+use super::samples::{Drawn, Samples};
 use super::{Begun, Clock, Event, Plan, Resumable, Sinks, Snapshot, State};
 use crate::records::VerdictLine;
 use anyhow::Result;
@@ -18,6 +18,8 @@ pub(super) struct Duties<'a> {
     sinks: &'a mut Sinks,
     losses: Losses<'a>,
     samples: Samples,
+    /// Whether a signal ended the drawing of images that were due.
+    owes_images: bool,
     pub(super) health: Health,
     evaluation: Option<Evaluation<'a>>,
     /// Whether a signal ended the last evaluation.
@@ -32,6 +34,7 @@ impl<'a> Duties<'a> {
         Ok(Self {
             losses: Losses::open(plan, trainer.steps_done(), clock),
             samples: Samples::open(plan, trainer)?,
+            owes_images: std::mem::take(&mut state.rest.owes_images),
             health: Health::open(plan, trainer, std::mem::take(&mut state.rest.window))?,
             evaluation: Evaluation::open(plan),
             owes_evaluation: std::mem::take(&mut state.rest.owes_evaluation),
@@ -47,6 +50,10 @@ impl<'a> Duties<'a> {
         let (steps, images_per_step) = (self.plan.horizon.steps, self.plan.config.images_per_step());
         self.sinks.hear(&Event::Begun(&Begun { step, steps, images_per_step }))?;
         self.health.begin(step, self.sinks)?;
+        if self.owes_images {
+            let drawn = self.samples.draw(&mut Snapshot::of(trainer), self.sinks)?;
+            self.owes_images = drawn == Drawn::GivenUp;
+        }
         if let Some(evaluation) = self.evaluation.as_mut().filter(|_| self.owes_evaluation) {
             self.owes_evaluation =
                 evaluation.judge(&mut Snapshot::of(trainer), self.sinks)? == Judged::Interrupted;
@@ -75,7 +82,7 @@ impl<'a> Duties<'a> {
             self.sinks.hear(&Event::Losses(&line))?;
         }
         if self.samples.is_due(step) {
-            self.samples.draw(&mut now, self.sinks)?;
+            self.owes_images = self.samples.draw(&mut now, self.sinks)? == Drawn::GivenUp;
         }
         if self.health.is_due(step) {
             self.health.check(&mut now, self.sinks)?;
@@ -100,7 +107,8 @@ impl<'a> Duties<'a> {
     /// Draws and saves the final state of the run, unless this has been done.
     fn finish(&mut self, now: &mut Snapshot<'_>) -> Result<()> {
         if !self.samples.has_drawn(now.step()) {
-            self.samples.draw(now, self.sinks)?;
+            // The images of an interruption are not due. A resume draws those of the last step again.
+            let _ = self.samples.draw(now, self.sinks)?;
         }
         if !self.checkpoints.has_saved(now.step()) {
             self.save(now)?;
@@ -109,7 +117,8 @@ impl<'a> Duties<'a> {
     }
 
     fn save(&mut self, now: &mut Snapshot<'_>) -> Result<()> {
-        let state = Resumable { window: self.health.window().clone(), owes_evaluation: self.owes_evaluation };
+        let (owes_images, owes_evaluation) = (self.owes_images, self.owes_evaluation);
+        let state = Resumable { window: self.health.window().clone(), owes_images, owes_evaluation };
         let notes = Notes { state: &state, ways_back: self.health.ways_back() };
         self.checkpoints.save(now, notes, self.sinks)
     }

@@ -1,18 +1,17 @@
 //! Evaluates the generator at intervals, and keeps the best one.
 
 use super::{Event, Plan, Sinks, Snapshot};
+use crate::aside;
 use crate::config::{EvaluateConfig, Every};
 use crate::draw::Drawing;
 use crate::judge::{self, Judges, Pixels};
 use crate::records::{self, EvaluationLine};
 use crate::run_dir::{self, Best};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use gan_files::{create_directory, read, seal, sha256, write_atomically};
 use gan_metrics::Evaluation as Numbers;
 use gan_models::{Generator, Provenance};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
 
 /// Writes the directory `best/`.
 pub(super) struct Evaluation<'a> {
@@ -61,20 +60,9 @@ impl<'a> Evaluation<'a> {
     /// `None` if a signal came. An evaluation takes many seconds and saves nothing, so the run does
     /// not wait for its end then.
     fn evaluate(&self, sampler: &Generator, seed: u64) -> Result<Option<Numbers>> {
-        let (sender, receiver) = mpsc::channel();
         let (judges, sampler) = (Arc::clone(self.judges), sampler.clone());
-        std::thread::Builder::new().name("evaluation".to_owned()).spawn(move || {
-            // Without a receiver the result is not needed any more.
-            let _ = sender.send(numbers(&judges, &sampler, seed));
-        })?;
-        loop {
-            match receiver.recv_timeout(PATIENCE) {
-                Ok(numbers) => return numbers.map(Some),
-                Err(RecvTimeoutError::Timeout) if self.plan.interrupt.has_come() => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => (),
-                Err(RecvTimeoutError::Disconnected) => bail!("the evaluation's thread has ended"),
-            }
-        }
+        let numbers = move || numbers(&judges, &sampler, seed);
+        aside::compute(numbers, || self.plan.interrupt.has_come())?.transpose()
     }
 
     fn keep(&self, sampler: &Generator, provenance: &Provenance, distance: f64) -> Result<Best> {
@@ -102,9 +90,6 @@ pub(super) enum Judged {
     /// A signal came. The run has to repeat the evaluation when it continues.
     Interrupted,
 }
-
-/// How long the run waits for the evaluation before it looks for a signal.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 fn numbers(judges: &Judges, sampler: &Generator, seed: u64) -> Result<Numbers> {
     let Judges { classifier, reference, channels, tells_classes, count } = judges;

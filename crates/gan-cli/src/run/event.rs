@@ -1,7 +1,6 @@
 //! The events of a run, for the sinks that record or show them.
 
 use crate::records::{BaselineLine, EvaluationLine, HealthLine, LossesLine, RollbackLine, VerdictLine};
-use candle_core::Tensor;
 use gan_metrics::health::{Monitor, Verdict};
 use gan_train::{Outcome, StepReport};
 use std::path::Path;
@@ -22,8 +21,8 @@ pub(crate) enum Event<'a> {
     Step(&'a StepReport),
     /// The losses and rates of a step, every `log-every` steps.
     Losses(&'a LossesLine),
-    /// The generator drew `images: [N, C, H, W]` in [-1, 1] from the fixed latents.
-    Drawn { step: u64, images: &'a Tensor },
+    /// The generator drew images from the fixed latents. `png` is the file of their grid.
+    Drawn { step: u64, png: &'a [u8] },
     /// The run's health was checked.
     Checked { line: &'a HealthLine, took: Duration },
     /// Something is wrong with the run.

@@ -151,6 +151,7 @@ impl Watch {
         let probe = Probe::new(
             judge::classifier(None, plan.config.data.name)?,
             batches.spread(REAL, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?)),
+            plan.config.data.range.ends().map(f64::from),
             plan.config.reporting.health.samples,
         )?;
         let known = records::replay(&plan.run.metrics(), step)?;

@@ -16,12 +16,18 @@ const SAME: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupt(Arc<Flags>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flags {
     /// A signal has come.
-    raised: AtomicBool,
-    /// The run saves after a signal.
-    saves: AtomicBool,
+    raised: Arc<AtomicBool>,
+    /// A signal ends the process at once, because the run would save nothing after it.
+    ends: Arc<AtomicBool>,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { raised: Arc::default(), ends: Arc::new(AtomicBool::new(true)) }
+    }
 }
 
 /// While it lives, the run saves after a signal.
@@ -29,7 +35,7 @@ pub(super) struct Saves<'a>(&'a Interrupt);
 
 impl Drop for Saves<'_> {
     fn drop(&mut self) {
-        self.0.0.saves.store(false, Ordering::SeqCst);
+        self.0.0.ends.store(true, Ordering::SeqCst);
     }
 }
 
@@ -39,8 +45,8 @@ impl Interrupt {
         let interrupt = Self::default();
         let handled = interrupt.clone();
         let mut first: Option<Instant> = None;
-        on_signal(move || match first {
-            None if !handled.0.saves.load(Ordering::SeqCst) => end("interrupted: nothing was lost"),
+        let react = move || match first {
+            None if handled.0.ends.load(Ordering::SeqCst) => end("interrupted: nothing was lost"),
             None => {
                 first = Some(Instant::now());
                 handled.raise();
@@ -48,13 +54,14 @@ impl Interrupt {
             }
             Some(first) if first.elapsed() > SAME => end("interrupted again"),
             Some(_) => (),
-        })?;
+        };
+        on_signal(react, &interrupt.0)?;
         Ok(interrupt)
     }
 
     /// From now on the run saves after a signal, until the result is dropped.
     pub(super) fn saves(&self) -> Saves<'_> {
-        self.0.saves.store(true, Ordering::SeqCst);
+        self.0.ends.store(false, Ordering::SeqCst);
         Saves(self)
     }
 
@@ -73,23 +80,30 @@ fn end(message: &str) -> ! {
     std::process::exit(INTERRUPTED.into())
 }
 
-/// Calls `react` in a separate thread for each signal.
+/// Calls `react` in a separate thread for each signal. If the system gives no thread, the signals
+/// set the flags, or end the process, in silence.
 #[cfg(unix)]
-fn on_signal(mut react: impl FnMut() + Send + 'static) -> Result<()> {
+fn on_signal(mut react: impl FnMut() + Send + 'static, flags: &Flags) -> Result<()> {
     use crate::signals::is_ignored;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::flag::{register, register_conditional_default};
     // `nohup` makes a process ignore SIGHUP. A handler would undo that.
-    let signals =
-        [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
-    let mut signals = signal_hook::iterator::Signals::new(signals)?;
-    let react = move || signals.forever().for_each(|_| react());
-    std::thread::Builder::new().name("signals".to_owned()).spawn(react)?;
+    let mut signals = vec![SIGINT, SIGTERM, SIGHUP];
+    signals.retain(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
+    let mut waiting = signal_hook::iterator::Signals::new(&signals)?;
+    let react = move || waiting.forever().for_each(|_| react());
+    if std::thread::Builder::new().name("signals".to_owned()).spawn(react).is_err() {
+        for signal in signals {
+            register_conditional_default(signal, flags.ends.clone())?;
+            register(signal, flags.raised.clone())?;
+        }
+    }
     Ok(())
 }
 
 /// Calls `react` in a separate thread for each Ctrl-C or Ctrl-Break. Other signals exist only on
 /// Unix.
 #[cfg(not(unix))]
-fn on_signal(react: impl FnMut() + Send + 'static) -> Result<()> {
+fn on_signal(react: impl FnMut() + Send + 'static, _: &Flags) -> Result<()> {
     Ok(ctrlc::set_handler(react)?)
 }

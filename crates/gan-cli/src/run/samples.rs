@@ -1,17 +1,25 @@
 //! Draws images from fixed latents, so that one can watch them develop.
 
-use super::{Event, Plan, Sinks, Snapshot};
+use super::{Event, Interrupt, Plan, Sinks, Snapshot};
+use crate::aside;
 use crate::config::Every;
 use crate::draw;
 use anyhow::Result;
 use candle_core::Tensor;
+use gan_data::Grid;
+use gan_models::Generator;
 use gan_ops::rng::Stream;
 use gan_train::Trainer;
+
+/// After a signal, the run waits a second for its images before it gives them up: twenty times
+/// [`aside::PATIENCE`].
+const AFTER_A_SIGNAL: u32 = 20;
 
 /// Draws from the same latents at intervals, and at the end.
 pub(super) struct Samples {
     every: Every,
     latents: Tensor,
+    interrupt: Interrupt,
     /// The step at which the last images were drawn.
     drawn: Option<u64>,
 }
@@ -31,21 +39,47 @@ impl Samples {
             }
             None => latents.draw(&mut stream, count, device)?,
         };
-        Ok(Self { every: plan.config.reporting.sample_every, latents, drawn: None })
+        let (every, interrupt) = (plan.config.reporting.sample_every, plan.interrupt.clone());
+        Ok(Self { every, latents, interrupt, drawn: None })
     }
 
     pub(super) fn is_due(&self, step: u64) -> bool {
         self.every.falls_on(step)
     }
 
+    /// Whether the images of this step have been drawn, or given up.
     pub(super) fn has_drawn(&self, step: u64) -> bool {
         self.drawn == Some(step)
     }
 
-    pub(super) fn draw(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<()> {
-        let (step, images) = (now.step(), now.sampler()?.generate(&self.latents)?);
-        sinks.hear(&Event::Drawn { step, images: &images })?;
+    /// Draws the images, unless this takes long and a signal comes.
+    pub(super) fn draw(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<Drawn> {
+        let (step, sampler, latents) = (now.step(), Generator::clone(now.sampler()?), self.latents.clone());
+        let picture = move || -> Result<_> {
+            let images = sampler.generate(&latents)?;
+            Ok(Grid::new(&images, draw::columns(images.dim(0)?))?.to_png()?)
+        };
         self.drawn = Some(step);
-        Ok(())
+        let mut patience = AFTER_A_SIGNAL;
+        let gives_up = || {
+            let asked = self.interrupt.has_come();
+            patience = patience.saturating_sub(u32::from(asked));
+            asked && patience == 0
+        };
+        match aside::compute(picture, gives_up)?.transpose()? {
+            Some(png) => {
+                sinks.hear(&Event::Drawn { step, png: &png })?;
+                Ok(Drawn::Whole)
+            }
+            None => Ok(Drawn::GivenUp),
+        }
     }
+}
+
+/// What became of the images of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drawn {
+    Whole,
+    /// A signal came. The run has to draw them when it continues, if they were due.
+    GivenUp,
 }

@@ -33,6 +33,9 @@ pub(crate) struct State {
 pub(super) struct Resumable {
     /// The steps since the last check of the run's health.
     pub(super) window: Window,
+    /// Whether the images after the last step are still to be drawn, because a signal came.
+    #[serde(default)]
+    pub(super) owes_images: bool,
     /// Whether the evaluation after the last step is still to be done, because a signal ended it.
     pub(super) owes_evaluation: bool,
 }

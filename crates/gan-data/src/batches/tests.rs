@@ -1,3 +1,5 @@
+//! Tests the order of the images, the batches and their labels.
+
 use super::*;
 use crate::rng::below;
 use rand_chacha::ChaCha8Rng;

@@ -20,6 +20,8 @@ const BLOCK: usize = 2;
 pub struct Probe {
     classifier: Classifier,
     real: Traits,
+    /// Smallest and largest value that a pixel of the data can have.
+    range: [f64; 2],
     moments: Moments,
     /// Distance of each real image to the nearest other real image.
     between: Vec<f64>,
@@ -42,23 +44,25 @@ struct Traits {
 
 impl Probe {
     /// Takes training images as the discriminator sees them: items `[N, C, H, W]` of some hundred
-    /// images each. Each check draws `samples` images. `classifier` classifies the images.
+    /// images each. `range` is the smallest and the largest value that their pixels can have. Each
+    /// check draws `samples` images. `classifier` classifies the images.
     ///
     /// # Errors
     /// Errors of the items; fewer than three images; another shape.
     pub fn new<E: From<MetricsError>>(
         classifier: Classifier,
         real: impl Iterator<Item = std::result::Result<Tensor, E>>,
+        range: [f64; 2],
         samples: usize,
     ) -> std::result::Result<Self, E> {
         let mut looks = Looks::default();
         for images in real {
             looks.add(&classifier, &images?)?;
         }
-        Ok(Self::of(classifier, looks.finish()?, samples)?)
+        Ok(Self::of(classifier, looks.finish()?, range, samples)?)
     }
 
-    fn of(classifier: Classifier, real: Traits, samples: usize) -> Result<Self> {
+    fn of(classifier: Classifier, real: Traits, range: [f64; 2], samples: usize) -> Result<Self> {
         let count = real.count;
         if count < 3 {
             return Err(MetricsError::input("real images", "at least 3", count));
@@ -68,7 +72,7 @@ impl Probe {
         let some = Tensor::new(evenly_spaced(count, samples.clamp(2, count - 1)), &Device::Cpu)?;
         let some = real.features.index_select(&some, 0)?;
         let floor = frechet_distance(&Moments::of(&some)?, &moments)?;
-        Ok(Self { classifier, real, moments, between, floor })
+        Ok(Self { classifier, real, range, moments, between, floor })
     }
 
     /// Returns the measurements of the data that [`super::Monitor`] needs. `weights` are the norms
@@ -77,7 +81,7 @@ impl Probe {
     pub fn baseline(&self, weights: [f64; 2]) -> Baseline {
         Baseline {
             count: self.real.count,
-            range: self.real.range,
+            range: self.range,
             reach: TANH,
             shares: self.real.shares.clone(),
             distance: self.floor / self.scatter(),

@@ -78,7 +78,8 @@ pub struct ImageVitals {
 pub struct Baseline {
     /// Number of real images that were measured.
     pub count: usize,
-    /// Smallest and largest pixel, as the discriminator sees them.
+    /// Smallest and largest value that a pixel can have, as the discriminator sees it. The images
+    /// need not reach them: photographs may be dark.
     pub range: [f64; 2],
     /// Smallest and largest pixel that the generator can output.
     pub reach: [f64; 2],

@@ -1,3 +1,5 @@
+//! Tests precision, recall, density and coverage.
+
 use super::*;
 use candle_core::Device;
 use gan_ops::rng::Stream;

@@ -1,3 +1,5 @@
+//! Tests that nearest neighbours are exact.
+
 use super::*;
 use candle_core::Device;
 use gan_ops::rng::Stream;

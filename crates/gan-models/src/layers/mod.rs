@@ -184,6 +184,16 @@ impl Layer {
         kind.output_shape(input).map_or(vec![], |output| kind.multiplications(input, &output))
     }
 
+    /// Number of elements that the layer computes for one sample of shape `input`: those of its
+    /// output, and for a residual block those of each output inside it. 0 if the layer cannot take
+    /// that input.
+    #[must_use]
+    pub fn elements(&self, input: &[usize]) -> usize {
+        let own = self.output_shape(input).map_or(0, |output| output.iter().product());
+        let Self::Residual { body, shortcut } = self else { return own };
+        own + elements(body, input) + elements(shortcut, input)
+    }
+
     /// Whether a sample's output depends on the other samples in training, as with batch norm.
     #[must_use]
     pub fn couples_samples(&self) -> bool {
@@ -204,6 +214,17 @@ impl Layer {
 /// Shape of one sample's output after all the layers in turn.
 pub(crate) fn output_shape(layers: &[Layer], input: &[usize]) -> Option<Vec<usize>> {
     layers.iter().try_fold(input.to_vec(), |shape, layer| layer.output_shape(&shape))
+}
+
+/// Sum of [`Layer::elements`] over all the layers in turn.
+fn elements(layers: &[Layer], input: &[usize]) -> usize {
+    let mut shape = input.to_vec();
+    let of = |layer: &Layer| {
+        let elements = layer.elements(&shape);
+        shape = layer.output_shape(&shape).unwrap_or_default();
+        elements
+    };
+    layers.iter().map(of).sum()
 }
 
 /// Writes the layer as PyTorch's `repr` does, without default values.

@@ -250,3 +250,11 @@ fn weights_keep_their_names_in_a_state_dict() {
         assert_eq!(y, expected, "{}", layers[0]);
     }
 }
+
+#[test]
+fn elements_are_those_of_every_output() {
+    assert_eq!(Layer::Linear { inputs: 2, outputs: 5 }.elements(&[2]), 5);
+    assert_eq!(Layer::Linear { inputs: 2, outputs: 5 }.elements(&[3]), 0);
+    let block = Layer::Residual { body: vec![Layer::Relu, Layer::Tanh], shortcut: vec![Layer::PixelNorm] };
+    assert_eq!(block.elements(&[3, 4, 4]), 4 * 48);
+}

@@ -12,6 +12,9 @@ use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
 use std::path::Path;
 
+/// Number of values of a tensor of images. It is 64 MiB.
+const VALUES: usize = 1 << 24;
+
 /// The images to evaluate, and their name.
 pub(super) struct Subject {
     name: String,
@@ -92,6 +95,12 @@ impl Subject {
         }
     }
 
+    /// Number of images that become a tensor at once: some hundred, and fewer if they are large.
+    fn at_once(&self) -> usize {
+        let (channels, side) = self.shape();
+        CHUNK.min(VALUES / (channels * side * side)).max(1)
+    }
+
     /// `count` images, some hundred at a time. If there are more, it takes evenly spaced ones.
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
         Ok(match &self.origin {
@@ -101,14 +110,16 @@ impl Subject {
             Origin::Tensor(images) => {
                 let indices: Vec<u32> = evenly_spaced(images.dim(0)?, count).map(|i| i as u32).collect();
                 let indices = Tensor::new(indices, &Device::Cpu)?;
+                let at_once = self.at_once();
                 let chunk = move |start: usize| {
-                    let indices = indices.narrow(0, start, CHUNK.min(indices.elem_count() - start))?;
+                    let indices = indices.narrow(0, start, at_once.min(indices.elem_count() - start))?;
                     Ok(images.index_select(&indices, 0)?)
                 };
-                Box::new((0..count).step_by(CHUNK).map(chunk))
+                Box::new((0..count).step_by(at_once).map(chunk))
             }
             Origin::Files(data) => {
-                let chunks = data.tensors(count, CHUNK, data.channels(), Range::MinusOneOne, &Device::Cpu);
+                let (at_once, range) = (self.at_once(), Range::MinusOneOne);
+                let chunks = data.tensors(count, at_once, data.channels(), range, &Device::Cpu);
                 Box::new(chunks.map(|images| Ok(images?)))
             }
         })

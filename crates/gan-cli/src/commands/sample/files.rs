@@ -1,8 +1,9 @@
 //! The files of images that `gan-cli sample` writes.
 
+use crate::aside;
 use crate::draw::Drawing;
 use crate::npy;
-use crate::signals::Stop;
+use crate::signals::{Interrupted, Stop};
 use anyhow::{Context, Result};
 use candle_core::Tensor;
 use gan_data::{GridBuilder, save_image};
@@ -10,14 +11,27 @@ use gan_files::{AtomicFile, sync_directory};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+/// Number of bytes between two looks for a signal.
+const PIECE: usize = 1 << 24;
+
 pub(super) fn grid(images: Drawing<'_>, columns: usize, out: &Path, stop: &Stop) -> Result<()> {
     let [count, channels, height, width] = images.shape();
     let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
     for chunk in until(stop, images) {
         grid.push(&chunk?)?;
     }
+    let grid = grid.finish();
+    let Some(png) = aside::compute(move || grid.to_png(), || stop.check().is_err())?.transpose()? else {
+        return Err(Interrupted.into());
+    };
+    let at = || out.display().to_string();
+    let mut file = AtomicFile::create(out)?;
+    for piece in png.chunks(PIECE) {
+        stop.check()?;
+        file.write_all(piece).with_context(at)?;
+    }
     stop.check()?;
-    Ok(grid.finish().save_png(out)?)
+    Ok(file.commit()?)
 }
 
 pub(super) fn npy(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::files;
 use crate::draw::Drawing;
 use crate::exit::usage;
+use crate::memory::{Budget, Need};
 use crate::run_dir;
 use crate::signals::Stop;
 use anyhow::{Context, Result};
@@ -69,10 +70,18 @@ impl Output {
     }
 
     /// Writes the images. After an error or a signal, the old files are as they were.
-    pub(super) fn write(&self, images: Drawing<'_>, columns: Option<usize>, stop: &Stop) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        images: Drawing<'_>,
+        columns: Option<usize>,
+        budget: Budget,
+        stop: &Stop,
+    ) -> Result<()> {
         let Self { path, kind, .. } = self;
         let columns = columns.unwrap_or_else(|| crate::draw::columns(images.count()));
-        budget(*kind, images.shape(), columns)?;
+        let bytes = size(*kind, images.shape(), columns)?;
+        let in_memory = if *kind == Kind::Grid { bytes } else { 0 };
+        budget.check(&Need::of_drawing(images.model(), crate::draw::CHUNK, in_memory)).context("--count")?;
         match kind {
             Kind::Directory => return files::directory(images, path, stop),
             Kind::Grid | Kind::Npy | Kind::Safetensors => (),
@@ -118,8 +127,9 @@ const MAX_FILE: u128 = 64 << 30;
 /// The largest number of single images.
 const MAX_PICTURES: u128 = 1_000_000;
 
-/// Refuses a number of images that is surely a mistake, before any is drawn.
-fn budget(kind: Kind, shape: [usize; 4], columns: usize) -> Result<()> {
+/// The size of the output: bytes, or the number of single images. Refuses a number of images that
+/// is surely a mistake, before any is drawn.
+fn size(kind: Kind, shape: [usize; 4], columns: usize) -> Result<u128> {
     let [count, channels, height, width] = shape.map(|side| side as u128);
     let columns = (columns as u128).min(count);
     let (size, most, what) = match kind {
@@ -135,5 +145,5 @@ fn budget(kind: Kind, shape: [usize; 4], columns: usize) -> Result<()> {
             "--count: expected at most {most} {what}, found {size} for {count} images"
         )));
     }
-    Ok(())
+    Ok(size)
 }

@@ -1,10 +1,9 @@
 //! The sink for `samples/step-*.png`: the drawn images in a grid.
 
 use super::{Event, Sink};
-use crate::draw;
 use crate::run_dir::{self, RunDir};
 use anyhow::Result;
-use gan_data::Grid;
+use gan_files::write_atomically;
 use std::path::PathBuf;
 
 /// Writes a PNG whenever images are drawn.
@@ -20,9 +19,8 @@ impl Grids {
 
 impl Sink for Grids {
     fn hear(&mut self, event: &Event<'_>) -> Result<()> {
-        if let Event::Drawn { step, images } = event {
-            let grid = Grid::new(images, draw::columns(images.dim(0)?))?;
-            grid.save_png(run_dir::samples(&self.run, *step))?;
+        if let Event::Drawn { step, png } = event {
+            write_atomically(&run_dir::samples(&self.run, *step), png)?;
         }
         Ok(())
     }

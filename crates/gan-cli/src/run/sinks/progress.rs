@@ -1,13 +1,13 @@
-//! The sink for progress: a bar on a terminal, and log lines elsewhere.
+//! The sink for progress: a bar on a terminal that can show one, and log lines elsewhere.
 
 use super::{Event, Sink};
 use crate::logging::BARS;
 use crate::records::LossesLine;
 use crate::run::event::{Begun, Ending};
+use crate::terminal;
 use anyhow::Result;
 use gan_train::StepReport;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
 use std::time::Instant;
 
 /// Shows both losses, `D(x)`, `D(G(z))`, the rate and the time left.
@@ -48,7 +48,7 @@ impl Sink for Progress {
 
 impl Shown {
     fn new(begun: Begun) -> Self {
-        let is_shown = std::io::stderr().is_terminal() && tracing::enabled!(tracing::Level::INFO);
+        let is_shown = terminal::can_move_the_cursor() && tracing::enabled!(tracing::Level::INFO);
         let bar = is_shown.then(|| {
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {eta} left  {msg}");
             let bar = ProgressBar::new(begun.steps).with_position(begun.step);
