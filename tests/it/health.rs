@@ -83,7 +83,8 @@ fn dark_photographs_do_not_stop_a_run() {
     let at = directory.path();
     std::fs::create_dir(at.join("night")).unwrap();
     for n in 0..20u8 {
-        let night = image::GrayImage::from_fn(28, 28, |x, y| image::Luma([((x * 3 + y * u32::from(n)) % 61) as u8]));
+        let night =
+            image::GrayImage::from_fn(28, 28, |x, y| image::Luma([((x * 3 + y * u32::from(n)) % 61) as u8]));
         night.save(at.join(format!("night/{n}.png"))).unwrap();
     }
     let args = small("run");
