@@ -4,16 +4,24 @@
 //! pool puts its threads to sleep after each loop, it spends more time on waking them than on
 //! work. But threads that never sleep take the core away from other programs. So the threads of
 //! this pool spin for [`PATIENCE`] after their last task, and then they sleep.
+//!
+//! loom, a model checker, checks this file with the tests in `model.rs`.
+
+#[cfg(all(test, loom))]
+mod model;
+mod sync;
 
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
+use sync::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, UnsafeCell};
+use sync::{Patience, SPINS, spin_loop, yield_now};
 
 /// Time for which an idle thread spins before it sleeps. It is longer than the gaps within a
 /// training step.
+#[cfg_attr(all(test, loom), expect(dead_code, reason = "loom has no clock"))]
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Runs `task(0)`, ..., `task(tasks - 1)`, each once, in any order, on all threads of the
@@ -21,14 +29,7 @@ const PATIENCE: Duration = Duration::from_micros(100);
 /// have the pool. A loop that starts meanwhile, in one of its tasks or in another thread, runs its
 /// tasks one after the other.
 pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
-    let pool = Pool::get();
-    let busy =
-        if tasks > 1 && pool.workers > 0 { pool.busy.try_lock() } else { Err(TryLockError::WouldBlock) };
-    match busy {
-        Ok(turn) => pool.run(turn, tasks, &task),
-        Err(TryLockError::Poisoned(turn)) => pool.run(turn.into_inner(), tasks, &task),
-        Err(TryLockError::WouldBlock) => (0..tasks).for_each(task),
-    }
+    Pool::get().for_each(tasks, task);
 }
 
 type Task<'a> = dyn Fn(usize) + Sync + 'a;
@@ -40,13 +41,14 @@ struct Pool {
     /// Whether workers may join the loop, how many have joined, and the loop's number. See
     /// [`OPEN`] and [`LOOP`].
     state: AtomicU64,
-    /// The loop's body. Only the holder of `busy` writes it, while no worker has joined.
+    /// The loop's body. Only the holder of `busy` writes it, while no worker has joined. A worker
+    /// that finds none ends.
     task: UnsafeCell<Option<*const Task<'static>>>,
     tasks: AtomicUsize,
     next: AtomicUsize,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    sleepers: AtomicUsize,
-    sleep: Mutex<()>,
+    /// The number of workers that sleep.
+    sleepers: Mutex<usize>,
     wake: Condvar,
 }
 
@@ -67,18 +69,8 @@ impl Pool {
     fn get() -> &'static Self {
         static POOL: OnceLock<&'static Pool> = OnceLock::new();
         POOL.get_or_init(|| {
-            let pool: &'static Self = Box::leak(Box::new(Self {
-                workers: candle_core::utils::get_num_threads().max(1) - 1,
-                busy: Mutex::new(()),
-                state: AtomicU64::new(0),
-                task: UnsafeCell::new(None),
-                tasks: AtomicUsize::new(0),
-                next: AtomicUsize::new(0),
-                panic: Mutex::new(None),
-                sleepers: AtomicUsize::new(0),
-                sleep: Mutex::new(()),
-                wake: Condvar::new(),
-            }));
+            let workers = candle_core::utils::get_num_threads().max(1) - 1;
+            let pool: &'static Self = Box::leak(Box::new(Self::new(workers)));
             for _ in 0..pool.workers {
                 // If the system refuses a thread, the other threads do its work.
                 let _ = std::thread::Builder::new().name("gan-ops".into()).spawn(move || pool.work());
@@ -87,30 +79,62 @@ impl Pool {
         })
     }
 
-    fn run(&self, _turn: MutexGuard<'_, ()>, tasks: usize, task: &Task<'_>) {
+    /// A pool for `workers` threads, which call [`Pool::work`].
+    fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            busy: Mutex::new(()),
+            state: AtomicU64::new(0),
+            task: UnsafeCell::new(None),
+            tasks: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+            panic: Mutex::new(None),
+            sleepers: Mutex::new(0),
+            wake: Condvar::new(),
+        }
+    }
+
+    fn for_each(&self, tasks: usize, task: impl Fn(usize) + Sync) {
+        let busy =
+            if tasks > 1 && self.workers > 0 { self.busy.try_lock() } else { Err(TryLockError::WouldBlock) };
+        match busy {
+            Ok(turn) => self.run(turn, tasks, &task),
+            Err(TryLockError::Poisoned(turn)) => self.run(turn.into_inner(), tasks, &task),
+            Err(TryLockError::WouldBlock) => (0..tasks).for_each(task),
+        }
+    }
+
+    fn run(&self, turn: MutexGuard<'_, ()>, tasks: usize, task: &Task<'_>) {
         // SAFETY: only the lifetime changes, and no use outlives this call (see its end).
         let for_ever = unsafe { std::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
-        // SAFETY: this thread holds `busy`, and the workers of the last loop have left.
-        unsafe { *self.task.get() = Some(for_ever) };
+        self.open(tasks, Some(for_ever));
+        let mine = catch_unwind(AssertUnwindSafe(|| self.take_tasks(task)));
+        self.state.fetch_sub(OPEN, SeqCst);
+        let patience = Patience::start();
+        while self.state.load(SeqCst) & (OPEN - 1) > 0 {
+            // A worker that lost its core to another program needs the core to finish.
+            if patience.lasts() { spin_loop() } else { yield_now() }
+        }
+        let theirs = lock(&self.panic).take();
+        // Before the panic goes on, so that it does not poison the lock.
+        drop(turn);
+        if let Some(panic) = theirs.or(mine.err()) {
+            resume_unwind(panic)
+        }
+    }
+
+    /// Opens a loop, and wakes the workers that sleep. The caller holds `busy`, and the workers of
+    /// the last loop have left.
+    fn open(&self, tasks: usize, task: Option<*const Task<'static>>) {
+        // SAFETY: as said above, no other thread uses `task`.
+        self.task.with_mut(|place| unsafe { *place = task });
         self.tasks.store(tasks, SeqCst);
         self.next.store(0, SeqCst);
         self.state.fetch_add(LOOP | OPEN, SeqCst);
-        if self.sleepers.load(SeqCst) > 0 {
-            let _awake = lock(&self.sleep);
+        // A worker counts itself and looks at `state` once more under this lock. So it either is
+        // counted here, or it sees the loop.
+        if *lock(&self.sleepers) > 0 {
             self.wake.notify_all();
-        }
-        let mine = catch_unwind(AssertUnwindSafe(|| self.take_tasks(task)));
-        self.state.fetch_sub(OPEN, SeqCst);
-        let start = Instant::now();
-        while self.state.load(SeqCst) & (OPEN - 1) > 0 {
-            // A worker that lost its core to another program needs the core to finish.
-            if start.elapsed() > PATIENCE { std::thread::yield_now() } else { std::hint::spin_loop() }
-        }
-        if let Some(panic) = lock(&self.panic).take() {
-            resume_unwind(panic)
-        }
-        if let Err(panic) = mine {
-            resume_unwind(panic)
         }
     }
 
@@ -137,10 +161,10 @@ impl Pool {
             }
             // SAFETY: this worker has joined an open loop, whose task stays until this worker
             // leaves.
-            let task = unsafe { (*self.task.get()).map(|task| &*task) };
-            if let Some(Err(panic)) =
-                task.map(|task| catch_unwind(AssertUnwindSafe(|| self.take_tasks(task))))
-            {
+            let Some(task) = self.task.with(|task| unsafe { (*task).map(|task| &*task) }) else {
+                return;
+            };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_tasks(task))) {
                 *lock(&self.panic) = Some(panic);
             }
             self.state.fetch_sub(1, SeqCst);
@@ -153,24 +177,24 @@ impl Pool {
             let state = self.state.load(SeqCst);
             (state & OPEN > 0 && state / LOOP != last).then_some(state)
         };
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            for _ in 0..32 {
+        let patience = Patience::start();
+        while patience.lasts() {
+            for _ in 0..SPINS {
                 if let Some(state) = ready() {
                     return state;
                 }
-                std::hint::spin_loop();
+                spin_loop();
             }
         }
-        let mut asleep = lock(&self.sleep);
-        self.sleepers.fetch_add(1, SeqCst);
+        let mut sleepers = lock(&self.sleepers);
+        *sleepers += 1;
         let state = loop {
             match ready() {
                 Some(state) => break state,
-                None => asleep = self.wake.wait(asleep).unwrap_or_else(PoisonError::into_inner),
+                None => sleepers = self.wake.wait(sleepers).unwrap_or_else(PoisonError::into_inner),
             }
         };
-        self.sleepers.fetch_sub(1, SeqCst);
+        *sleepers -= 1;
         state
     }
 }
@@ -180,7 +204,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
