@@ -1,5 +1,8 @@
 //! Memory that is reused. The reason is that clearing fresh pages takes longer than many of the
 //! kernels that fill them.
+//!
+//! With the feature `fresh-buffers`, no memory is reused. Then a tool that watches memory sees the
+//! end of each buffer, and a new buffer is full of NaN, which shows in any result that it reaches.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +25,9 @@ impl Buffer {
     /// Returns `len` floats with arbitrary values.
     pub(crate) fn new(len: usize) -> Self {
         let lines = len.div_ceil(16);
+        if cfg!(feature = "fresh-buffers") {
+            return Self { lines: vec![Line([f32::NAN; 16]); lines], len };
+        }
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         let at = free.partition_point(|lines_of| lines_of.len() < lines);
         // A buffer that would be more than half empty is left for a request that fits it better.
@@ -43,7 +49,7 @@ impl Clone for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.lines.is_empty() {
+        if self.lines.is_empty() || cfg!(feature = "fresh-buffers") {
             return;
         }
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
