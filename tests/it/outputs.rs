@@ -119,7 +119,7 @@ fn a_number_of_images_beyond_the_budget_is_refused_before_any_is_drawn() {
 #[cfg(unix)]
 mod signals {
     use super::{names, trained};
-    use crate::program::{gan_cli, ignores_hangups};
+    use crate::program::{gan_cli, ignores};
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
@@ -134,7 +134,7 @@ mod signals {
     }
 
     fn send(signal: &str, child: &Child) {
-        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
@@ -145,12 +145,12 @@ mod signals {
         trained(at);
         std::fs::create_dir(at.join("out")).unwrap();
         for (signal, out) in [
-            ("-INT", "out/x.npy"),
-            ("-TERM", "out/x.safetensors"),
-            ("-HUP", "out/x.npy"),
-            ("-TERM", "out/pictures/"),
+            ("INT", "out/x.npy"),
+            ("TERM", "out/x.safetensors"),
+            ("HUP", "out/x.npy"),
+            ("TERM", "out/pictures/"),
         ] {
-            if signal == "-HUP" && ignores_hangups() {
+            if ignores(signal) {
                 continue;
             }
             let args = ["sample", "run", "--count", "900000", "--out", out];
@@ -181,7 +181,7 @@ mod signals {
             .spawn()
             .unwrap();
         wait_for_unfinished(&at.join("out"));
-        send("-HUP", &child);
+        send("HUP", &child);
         assert!(child.wait().unwrap().success());
         assert_eq!(names(&at.join("out")), ["x.npy"]);
     }

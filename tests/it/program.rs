@@ -10,14 +10,19 @@ pub(crate) fn gan_cli(directory: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Whether programs that these tests start ignore SIGHUP, as under `nohup`. A handler would undo
-/// that, so they do not install one.
+/// Whether programs that these tests start ignore a signal, such as `HUP` under `nohup`, or `INT` in
+/// the background of a script. A handler would undo that, so they do not install one.
 #[cfg(unix)]
-pub(crate) fn ignores_hangups() -> bool {
-    const SIGHUP: u64 = 1;
+pub(crate) fn ignores(signal: &str) -> bool {
+    let number = match signal {
+        "HUP" => 1,
+        "INT" => 2,
+        "TERM" => 15,
+        other => panic!("no number of {other}"),
+    };
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << (SIGHUP - 1)) != 0)
+    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & (1 << (number - 1)) != 0)
 }
 
 /// Runs the command to its end.

@@ -87,9 +87,10 @@ fn on_signal(mut react: impl FnMut() + Send + 'static, flags: &Flags) -> Result<
     use crate::signals::is_ignored;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::flag::{register, register_conditional_default};
-    // `nohup` makes a process ignore SIGHUP. A handler would undo that.
+    // `nohup` makes a process ignore SIGHUP, and the background of a script SIGINT. A handler would
+    // undo that.
     let mut signals = vec![SIGINT, SIGTERM, SIGHUP];
-    signals.retain(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
+    signals.retain(|signal| !is_ignored(*signal));
     let mut waiting = signal_hook::iterator::Signals::new(&signals)?;
     let react = move || waiting.forever().for_each(|_| react());
     if std::thread::Builder::new().name("signals".to_owned()).spawn(react).is_err() {
