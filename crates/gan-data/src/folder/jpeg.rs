@@ -1,6 +1,8 @@
 //! Decodes JPEG files strictly. The decoder of the crate `image` is lenient: it fills what is
 //! missing or damaged with gray.
 
+mod scans;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -13,11 +15,14 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::complete::cut_off;
 use super::picture::Attempt;
+use scans::Scans;
 
 /// The bytes after 0xff that start each part of a file.
 mod marker {
     pub(super) const TEM: u8 = 0x01;
     pub(super) const SOF0: u8 = 0xc0;
+    /// Progressive frames, with Huffman's or arithmetic codes.
+    pub(super) const PROGRESSIVE: [u8; 2] = [0xc2, 0xca];
     pub(super) const SOF15: u8 = 0xcf;
     /// Three markers among the frames' that start no frame.
     pub(super) const NO_FRAME: [u8; 3] = [0xc4, 0xc8, 0xcc];
@@ -25,6 +30,7 @@ mod marker {
     pub(super) const RST7: u8 = 0xd7;
     pub(super) const SOI: u8 = 0xd8;
     pub(super) const EOI: u8 = 0xd9;
+    pub(super) const SOS: u8 = 0xda;
     pub(super) const APP1: u8 = 0xe1;
 }
 
@@ -84,10 +90,13 @@ impl StrictJpeg {
 
 /// The frame and the EXIF data of a file that is complete.
 fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>)> {
-    let (mut frame, mut exif) = (None, None);
+    let (mut frame, mut exif, mut scans) = (None, None, None::<Scans>);
     loop {
         let marker = next_marker(file)?;
         if marker == marker::EOI {
+            if scans.is_some_and(|scans| !scans.are_all()) {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
             return Ok((frame, exif));
         }
         if matches!(marker, marker::TEM | marker::SOI | marker::RST0..=marker::RST7) {
@@ -98,19 +107,20 @@ fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<V
         let length = u16::from_be_bytes(length).saturating_sub(2);
         let is_frame =
             (marker::SOF0..=marker::SOF15).contains(&marker) && !marker::NO_FRAME.contains(&marker);
-        if !is_frame && marker != marker::APP1 {
+        if !is_frame && ![marker::APP1, marker::SOS].contains(&marker) {
             file.seek_relative(i64::from(length))?;
             continue;
         }
         let mut content = vec![0; length.into()];
         file.read_exact(&mut content)?;
-        match (is_frame, &content[..]) {
-            (true, &[_, top, bottom, left, right, components, ..]) if frame.is_none() => {
-                let [height, width] = [[top, bottom], [left, right]].map(u16::from_be_bytes);
-                frame = Some(Frame { width, height, components });
-            }
-            (false, content) if exif.is_none() => exif = content.strip_prefix(EXIF).map(<[u8]>::to_vec),
-            (true | false, _) => {}
+        if marker == marker::SOS {
+            scans.iter_mut().for_each(|scans| scans.add(&content));
+        } else if marker == marker::APP1 {
+            exif = exif.or_else(|| content.strip_prefix(EXIF).map(<[u8]>::to_vec));
+        } else if let (None, &[_, top, bottom, left, right, components, ..]) = (frame, &content[..]) {
+            let [height, width] = [[top, bottom], [left, right]].map(u16::from_be_bytes);
+            frame = Some(Frame { width, height, components });
+            scans = marker::PROGRESSIVE.contains(&marker).then(|| Scans::none(&content));
         }
     }
 }

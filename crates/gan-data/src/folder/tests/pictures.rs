@@ -108,6 +108,22 @@ fn an_end_marker_behind_a_part_of_a_jpeg_does_not_make_it_whole() {
 }
 
 #[test]
+fn a_progressive_jpeg_without_its_last_scans_is_cut_off() {
+    // 16x16 RGB in ten scans, written by Pillow.
+    let whole = include_bytes!("progressive.jpg");
+    assert_eq!(load(folder(&[("a.jpg", whole)]).path(), 16, 3).unwrap().len(), 1);
+    let scans = whole.windows(2).enumerate().filter(|(_, marker)| *marker == [0xff, 0xda]);
+    let scans: Vec<usize> = scans.map(|(place, _)| place).collect();
+    assert_eq!(scans.len(), 10);
+    // The last scan only brings the lowest bits.
+    for length in scans[0] + 14..=scans[9] {
+        let part = whole[..length].strip_suffix(b"\xff").unwrap_or(&whole[..length]);
+        let error = load_error(folder(&[("a.jpg", &[part, &[0xff, 0xd9]].concat())]).path());
+        assert!(error.contains("a.jpg: it is cut off: the file ends after "), "{length}: {error}");
+    }
+}
+
+#[test]
 fn damage_inside_a_jpeg_is_not_painted_gray() {
     let mut damaged = photograph("jpg");
     // The last half of the file is compressed data, in which such a marker does not occur.
