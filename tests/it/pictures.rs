@@ -49,6 +49,27 @@ fn what_is_passed_over_is_said() {
 }
 
 #[test]
+fn the_grids_of_runs_are_not_trained_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    write(&at.join("faces"), &[28; 20]);
+    // The directory of the pictures is where people are when they start.
+    succeed(at, &training(&small("faces/runs/a"), "faces"));
+    succeed(at, &[&training(&small("faces/runs/a"), "faces")[..], &["--resume"]].concat());
+    let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "faces"]);
+    assert!(text.contains("from     20 images in faces; a run of gan-cli passed over\n"), "{text}");
+    for out in ["faces", "faces/runs"] {
+        let error = fail(at, &training(&small(out), "faces"), 2);
+        let expected =
+            format!("--out {out} is a directory of the pictures to train on, which the run's grids");
+        assert!(error.contains(&expected), "{error}");
+    }
+    succeed(at, &training(&small("faces/b"), "faces"));
+    let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "faces"]);
+    assert!(text.contains("20 images in faces; 2 runs of gan-cli passed over\n"), "{text}");
+}
+
+#[test]
 fn ink_on_a_transparent_ground_is_warned_of() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();

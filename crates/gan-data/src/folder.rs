@@ -3,6 +3,7 @@
 
 mod budget;
 mod complete;
+mod exif;
 mod find;
 mod fit;
 mod jpeg;
@@ -43,7 +44,8 @@ pub struct BrokenPicture {
 /// Reads all PNG, JPEG and WebP files in `dir` and below, sorted by path, without labels. It finds
 /// them by extension (`png`, `jpg`, `jpeg`, `jfif`, `webp`), in upper or lower case. Directories
 /// behind symbolic links are searched too, each directory once. Files and directories whose name
-/// starts with a dot, and `__MACOSX`, are passed over. Each picture is turned as its EXIF data say,
+/// starts with a dot, `__MACOSX`, and runs of gan-cli (directories with a `config.toml` and a
+/// `metrics.jsonl`) are passed over. Each picture is turned as its EXIF data say,
 /// cut to its central square, resized to `size` x `size` with a triangle filter, and converted to
 /// `channels` (1 or 3). Transparent parts become black. [`Dataset::source`] says how many pictures
 /// have transparent parts, and how many other files were passed over.

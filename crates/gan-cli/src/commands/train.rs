@@ -37,6 +37,9 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
         // data are missing too.
         checkpoint::check(newest, &config.settings()?)?;
     }
+    if let (None, Place::Of(path)) = (&held, &place) {
+        check_apart(path, &config)?;
+    }
     let batches = batches(&config, &file)?;
     let fingerprint = fingerprint(batches.dataset());
     if let Some(newest) = &newest {
@@ -80,6 +83,22 @@ fn state_to_continue(run: &RunDir) -> Result<Option<PathBuf>> {
         )));
     }
     Ok(newest)
+}
+
+/// Checks that a new run will not be among the pictures that it trains on. A run in a directory of
+/// its own may be below them, because a search for pictures passes over runs.
+fn check_apart(path: &Path, config: &Config) -> Result<()> {
+    let is_folder = config.data.name.shape.is_none();
+    let (Some(data), Ok(place)) = (&config.data.dir, path.canonicalize()) else { return Ok(()) };
+    let is_empty = || place.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    if is_folder && place.starts_with(data) && !is_empty() {
+        return Err(usage(format!(
+            "--out {} is a directory of the pictures to train on, which the run's grids would join: choose a \
+             new one",
+            quoted(path)
+        )));
+    }
+    Ok(())
 }
 
 /// Identifies the data of a run in its checkpoints.

@@ -8,18 +8,45 @@ use super::{Dataset, Storage};
 /// white would be 65535.
 const TWELVE_BITS: u16 = 4095;
 
+/// No photograph or drawing is so dark that no value is larger than this. Masks and labels are.
+const FEW: u8 = 15;
+
 impl Dataset {
-    /// A reason to doubt that these are the images that were meant: all pixels of all images are
-    /// the same, or pictures of 16 bits have only values of 12 bits. `None` if there is no reason.
+    /// A reason to doubt that these are the images that were meant: all images are the same, or they
+    /// are nearly black, because their values need fewer bits than their files have. `None` if there
+    /// is no reason.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
-        self.single_color().or_else(|| {
-            let deepest = self.deepest.filter(|&deepest| deepest <= TWELVE_BITS)?;
-            Some(format!(
-                "the values of the 16-bit pictures end at {deepest} of 65535, so they are nearly black (if \
-                 they have 12 bits, multiply them by 16 first)"
-            ))
-        })
+        let same = self.single_color().or_else(|| self.single_image());
+        same.or_else(|| self.twelve_bits()).or_else(|| self.few_values())
+    }
+
+    fn twelve_bits(&self) -> Option<String> {
+        let deepest = self.deepest.filter(|&deepest| deepest <= TWELVE_BITS)?;
+        Some(format!(
+            "the values of the 16-bit pictures end at {deepest} of 65535, so they are nearly black (if they have \
+             12 bits, multiply them by 16 first)"
+        ))
+    }
+
+    fn single_image(&self) -> Option<String> {
+        let first = self.image(0);
+        let are_all = self.len() > 1 && (1..self.len()).all(|index| self.image(index) == first);
+        are_all.then(|| format!("all {} images are the same", self.len()))
+    }
+
+    fn few_values(&self) -> Option<String> {
+        let mut largest = 0;
+        for index in 0..self.len() {
+            largest = self.image(index).iter().copied().fold(largest, u8::max);
+            if largest > FEW {
+                return None;
+            }
+        }
+        Some(format!(
+            "the largest value is {largest} of 255, so the images are nearly black (masks and labels have such \
+             values; spread them over 0 to 255 first)"
+        ))
     }
 
     fn single_color(&self) -> Option<String> {

@@ -56,10 +56,15 @@ fn images_of_a_single_colour_are_doubted() {
         |pixels: &[u8], channels| Dataset::new("test", "nowhere", pixels.to_vec(), channels, 2).unwrap();
     let doubt = |pixels: &[u8], channels| data(pixels, channels).doubt();
     assert_eq!(doubt(&[7; 8], 1).unwrap(), "all 2 images are one and the same colour (7)");
-    let color = [[1; 4], [2; 4], [3; 4]].concat();
-    assert_eq!(doubt(&color, 3).unwrap(), "all 1 images are one and the same colour (1, 2, 3)");
+    let color = [[1; 4], [2; 4], [33; 4]].concat();
+    assert_eq!(doubt(&color, 3).unwrap(), "all 1 images are one and the same colour (1, 2, 33)");
     assert_eq!(doubt(&color, 1), None);
-    assert_eq!(doubt(&[[7; 4], [7, 7, 7, 8]].concat(), 1), None);
+    assert_eq!(doubt(&[[77; 4], [77, 77, 77, 78]].concat(), 1), None);
+    assert_eq!(doubt(&[[7, 7, 7, 80]; 2].concat(), 1).unwrap(), "all 2 images are the same");
+    assert_eq!(doubt(&[7, 7, 7, 80], 1), None);
+    let dark = doubt(&[[0, 1, 2, 15], [0, 1, 2, 3]].concat(), 1).unwrap();
+    assert!(dark.starts_with("the largest value is 15 of 255, so the images are nearly black"), "{dark}");
+    assert_eq!(doubt(&[[0, 1, 2, 16], [0, 1, 2, 3]].concat(), 1), None);
     assert!(data(&[7; 8], 1).stacked(0, 5).unwrap().doubt().is_some());
 }
 

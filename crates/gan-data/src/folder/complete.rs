@@ -3,10 +3,8 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use super::exif;
 use super::picture::Attempt;
-
-/// EXIF data of more bytes than this are not read. A JPEG file cannot have more.
-const MAX_EXIF: u64 = 1 << 16;
 
 /// Checks that a PNG file has all its chunks, up to the last (`IEND`). Returns its EXIF data, if it
 /// has any.
@@ -15,7 +13,7 @@ const MAX_EXIF: u64 = 1 << 16;
 ///
 /// If the file ends before that.
 pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<Option<Vec<u8>>> {
-    let mut exif = None;
+    let mut found = None;
     let mut at = 8;
     loop {
         let mut header = [0; 8];
@@ -29,11 +27,14 @@ pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<Option<
             return Err(cut_off(length));
         }
         match &kind {
-            b"IEND" => return Ok(exif),
-            b"eXIf" if bytes <= MAX_EXIF => {
+            b"IEND" => return Ok(found),
+            b"eXIf" | b"zTXt" | b"tEXt" if bytes <= exif::MAX_BYTES => {
                 let mut content = vec![0; bytes as usize];
                 file.read_exact(&mut content).map_err(|_| cut_off(length))?;
-                exif = Some(content);
+                found = match &kind {
+                    b"eXIf" => Some(content),
+                    _ => found.or_else(|| exif::profile(&kind == b"zTXt", &content)),
+                };
             }
             _ => {}
         }

@@ -14,6 +14,9 @@ const KINDS: usize = 6;
 /// picture's extension.
 const METADATA: &str = "__MACOSX";
 
+/// A directory with these files is a run of the program. Its pictures are generated ones.
+const RUN: [&str; 2] = ["config.toml", "metrics.jsonl"];
+
 /// The files of a directory and of all directories below it.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -21,6 +24,8 @@ pub(super) struct Found {
     pub(super) pictures: Vec<PathBuf>,
     /// Number of other files by extension.
     others: BTreeMap<String, usize>,
+    /// Number of runs below the directory, which are not searched.
+    runs: usize,
 }
 
 /// Whether the name of a file ends like a picture's that can be read, in upper or lower case.
@@ -46,7 +51,7 @@ pub(crate) fn has_pictures(dir: &Path) -> bool {
 /// If a directory cannot be read, `dir` is not one, or no file has a picture's extension.
 pub(super) fn pictures(dir: &Path) -> Result<Found> {
     crate::spelling::require_dir(dir)?;
-    let mut found = Found { pictures: vec![], others: BTreeMap::new() };
+    let mut found = Found { pictures: vec![], others: BTreeMap::new(), runs: 0 };
     search(dir, &mut BTreeSet::new(), &mut found)?;
     if found.pictures.is_empty() {
         let others = found.others().map_or_else(String::new, |others| format!(" ({others})"));
@@ -72,6 +77,10 @@ fn search(dir: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result
         // when it is opened.
         let kind = std::fs::metadata(&path).ok();
         if kind.as_ref().is_some_and(Metadata::is_dir) {
+            if RUN.iter().all(|file| path.join(file).is_file()) {
+                found.runs += 1;
+                continue;
+            }
             search(&path, seen, found)?;
         } else if is_picture(&path) && kind.is_none_or(|kind| kind.is_file()) {
             found.pictures.push(path);
@@ -83,8 +92,18 @@ fn search(dir: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result
 }
 
 impl Found {
-    /// How many other files were passed over, and of which kinds. `None` if there are none.
+    /// How many runs and other files were passed over, and of which kinds. `None` if there are none.
     pub(super) fn others(&self) -> Option<String> {
+        let runs = match self.runs {
+            0 => None,
+            1 => Some("a run of gan-cli passed over".to_owned()),
+            runs => Some(format!("{runs} runs of gan-cli passed over")),
+        };
+        let parts: Vec<_> = self.other_files().into_iter().chain(runs).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    fn other_files(&self) -> Option<String> {
         let all: usize = self.others.values().sum();
         let mut kinds: Vec<_> = self.others.iter().collect();
         kinds.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));

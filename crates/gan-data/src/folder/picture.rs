@@ -9,8 +9,8 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
 
-use super::complete;
 use super::jpeg::StrictJpeg;
+use super::{complete, exif};
 
 /// Maximum number of pixels, 8192x8192. A small file can announce a huge picture, and no training
 /// image needs more. A fuzzer would spend its time on decoding large pictures.
@@ -98,7 +98,7 @@ impl Picture {
 type Opened = (Box<dyn ImageDecoder>, Orientation);
 
 fn open(mut file: BufReader<File>, length: u64, format: Option<ImageFormat>) -> Attempt<Opened> {
-    let exif = match format {
+    let data = match format {
         Some(ImageFormat::Png) => complete::png(&mut file, length)?,
         Some(ImageFormat::WebP) => complete::webp(&mut file, length).map(|()| None)?,
         _ => None,
@@ -117,11 +117,11 @@ fn open(mut file: BufReader<File>, length: u64, format: Option<ImageFormat>) -> 
         None => return Err("its format is not PNG, JPEG or WebP".to_owned()),
     };
     // PNG's EXIF data may follow the pixels, where the decoder does not look before it decodes.
-    let exif = match exif {
-        Some(exif) => Some(exif),
+    let data = match data {
+        Some(data) => Some(data),
         // Damaged metadata do not damage the picture.
         None => decoder.exif_metadata().ok().flatten(),
     };
-    let orientation = exif.and_then(|exif| Orientation::from_exif_chunk(&exif));
+    let orientation = data.and_then(|data| exif::orientation(&data));
     Ok((decoder, orientation.unwrap_or(Orientation::NoTransforms)))
 }
