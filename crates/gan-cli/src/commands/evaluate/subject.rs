@@ -52,7 +52,7 @@ impl Subject {
         };
         let file = locate(from)?;
         let device = device::open(&args.device.device)?;
-        let (generator, trained) = load(&file, args.config.as_deref(), &device)?;
+        let (generator, trained) = load(from, &file, args.config.as_deref(), &device)?;
         let (seed, truncation) = (args.seed, args.truncation);
         let step = trained.map(|trained| format!("step {}", trained.step));
         let limit = truncation.map(|limit| format!("truncation {limit}"));
