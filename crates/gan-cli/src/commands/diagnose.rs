@@ -52,14 +52,17 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
         return Err(usage(format!("{} holds no metrics.jsonl: not a run", args.run.display())));
     }
     let damaged = journal::damaged(&path)?;
-    if damaged > 0 {
-        tracing::warn!("{}: passing over {damaged} damaged lines", path.display());
+    match damaged[..] {
+        [] => (),
+        [line] => tracing::warn!("{}: passing over line {line}, which is damaged", path.display()),
+        _ => tracing::warn!("{}: passing over {} damaged lines", path.display(), damaged.len()),
     }
     let Some(monitor) = records::replay(&path, u64::MAX)? else {
-        return Err(usage(format!(
-            "{} holds no word of the run's health: train.health.every was 0, or the file is damaged",
-            path.display()
-        )));
+        let cause = match damaged.first() {
+            Some(line) => format!("line {line} is damaged"),
+            None => "train.health.every was 0".to_owned(),
+        };
+        return Err(usage(format!("{} holds no word of the run's health: {cause}", path.display())));
     };
     // A loss or weight that was not finite was found between two checks and ended the run. Its
     // verdict is in the file. All other verdicts come from the checks, by the rules of this
