@@ -318,6 +318,8 @@ fn a_run_that_leaves_the_numbers_is_diagnosed() {
     let args = small("short");
     succeed(at, &small_with(&args, &["--set", "train.steps=5"]));
     assert!(succeed(at, &["diagnose", "short"]).contains("not looked at yet"));
+    succeed(at, &small_with(&small("one"), &["--set", "train.steps=20"]));
+    assert!(succeed(at, &["diagnose", "one"]).contains("no verdict in 1 check up to step 20"));
     // After two checks a run is not called healthy, and damaged lines are reported.
     let args = small("two");
     succeed(at, &small_with(&args, &[]));
