@@ -85,8 +85,8 @@ fn latents_have_classes_in_their_rows_or_from_the_command_line() {
         npy(&at.join("bad.npy"), "<f4", "False", "(2, 18)", &bytes(&rows, f32::to_le_bytes));
         let error = sample("bad.npy", &[], 2);
         let expected = format!(
-            "--latents bad.npy: row 1 (from 0): expected a single 1 and zeros in the last 10 values, {found} (the \
-             latent comes first, then the class; [N, 8] with --class is simpler)"
+            "--latents bad.npy: row 1 (from 0): expected a single 1 and zeros in the last 10 values, {found} (\
+             the latent comes first, then the class; [N, 8] with --class is simpler)"
         );
         assert!(error.ends_with(&expected), "{error}");
     }

@@ -81,8 +81,8 @@ fn a_run_draws_only_from_its_own_model() {
         for command in ["sample", "inspect", "evaluate"] {
             let error = fail(at, &[command, "run"], 2);
             let expected = format!(
-                "run/{name}: model.generator.widths: expected [16] as in run/config.toml, found [24]: the file \
-                 does not belong to this run"
+                "run/{name}: model.generator.widths: expected [16] as in run/config.toml, found [24]: the \
+                 file does not belong to this run"
             );
             assert!(error.ends_with(&expected), "{error}");
         }

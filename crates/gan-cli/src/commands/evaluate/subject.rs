@@ -207,8 +207,8 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
         npy::Kind::Bool => tracing::info!("{}: False is black, True is white", at()),
         npy::Kind::Float if range.is_none() && least > DOUBTFUL_BLACK => {
             tracing::warn!(
-                "{}: values in [{least}, {most}] are judged as [-1, 1], where black is -1: if the images are in \
-                 [0, 1], say --range zero-one; scale those of another range",
+                "{}: values in [{least}, {most}] are judged as [-1, 1], where black is -1: if the images are \
+                 in [0, 1], say --range zero-one; scale those of another range",
                 at()
             );
         }

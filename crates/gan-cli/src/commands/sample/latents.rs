@@ -55,8 +55,8 @@ fn check_class(class: &[f32], dim: usize) -> Result<()> {
         (None, ones) => format!("{ones} ones"),
     };
     Err(usage(format!(
-        "expected a single 1 and zeros in the last {} values, found {found} (the latent comes first, then the \
-         class; [N, {dim}] with --class is simpler)",
+        "expected a single 1 and zeros in the last {} values, found {found} (the latent comes first, then \
+         the class; [N, {dim}] with --class is simpler)",
         class.len()
     )))
 }
