@@ -1,7 +1,7 @@
 //! Tests numpy arrays that people give to the program: latents for `sample`, images for
 //! `evaluate`.
 
-use crate::program::{fail, small, small_with, succeed};
+use crate::program::{fail, run, small, small_with, succeed};
 use half::f16;
 use std::fmt::Display;
 use std::path::Path;
@@ -71,6 +71,25 @@ fn latents_have_classes_in_their_rows_or_from_the_command_line() {
     let sample = |latents: &str, more: &[&str], code| {
         fail(at, &[&["sample", "run", "--latents", latents, "--out", "a.npy"][..], more].concat(), code)
     };
+    let turned = |row: &[f32]| [&row[8..], &row[..8]].concat();
+    let two: Vec<f32> = (0..10).map(|i| if i < 2 { 1. } else { 0. }).collect();
+    let soft: Vec<f32> = (0..10).map(|i| if i < 2 { 0.5 } else { 0. }).collect();
+    let first = with_class(7)[..18].to_vec();
+    for (second, found) in [
+        (turned(&first), "found -1"),
+        ([&first[..8], &two].concat(), "found 2 ones"),
+        ([&first[..8], &soft].concat(), "found 0.5"),
+        ([&first[..8], &[0.; 10]].concat(), "found zeros only"),
+    ] {
+        let rows = [&first[..], &second].concat();
+        npy(&at.join("bad.npy"), "<f4", "False", "(2, 18)", &bytes(&rows, f32::to_le_bytes));
+        let error = sample("bad.npy", &[], 2);
+        let expected = format!(
+            "--latents bad.npy: row 1 (from 0): expected a single 1 and zeros in the last 10 values, {found} (\
+             the latent comes first, then the class; [N, 8] with --class is simpler)"
+        );
+        assert!(error.ends_with(&expected), "{error}");
+    }
     let error = sample("z.npy", &[], 1);
     let expected = "expected floats [N, 18], the last 10 a 1 for the class and zeros, or [N, 8] with --class, \
                     found f32 [2, 8]";
@@ -171,6 +190,41 @@ fn images_may_be_integers_booleans_and_floats() {
     ] {
         let error = fail(at, &[&["evaluate", "--samples"][..], args].concat(), code);
         assert!(error.contains(args[0]) && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn images_in_a_doubtful_range_are_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let data = gan_data::mnist_5k().unwrap();
+    let images: Vec<u8> = (0..70).flat_map(|i| data.image(i * 50).into_owned()).collect();
+    let shape = "(70, 28, 28)";
+    let write = |name: &str, of: &dyn Fn(f32) -> f32| {
+        let values = bytes(&images, |v| of(f32::from(v) / 255.).to_le_bytes());
+        npy(&at.join(name), "<f4", "False", shape, &values);
+    };
+    write("noise.npy", &|v| if v == 0. { -1e-3 } else { v });
+    write("half.npy", &|v| v - 0.5);
+    write("right.npy", &|v| v * 2. - 1.);
+    npy(&at.join("levels.npy"), "|u1", "False", shape, &bytes(&images, |v| [v / 85]));
+    npy(&at.join("u8.npy"), "|u1", "False", shape, &images);
+    let warnings = |path: &str, more: &[&str]| {
+        let output = run(at, &[&["-q", "evaluate", "--samples", path][..], more].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr
+    };
+    let range = "are judged as [-1, 1], where black is -1: if the images are in [0, 1], say --range zero-one";
+    for (path, found) in [("noise.npy", "[-0.001, 1]"), ("half.npy", "[-0.5, 0.5]")] {
+        let said = warnings(path, &[]);
+        assert!(said.contains(&format!("--samples {path}: values in {found} {range}")), "{said}");
+    }
+    let said = warnings("levels.npy", &[]);
+    assert!(said.contains("values in [0, 3] are judged as [0, 255]: all images are nearly black"), "{said}");
+    for (path, more) in [("right.npy", &[][..]), ("u8.npy", &[]), ("half.npy", &["--range", "minus-one-one"])]
+    {
+        assert_eq!(warnings(path, more), "", "{path}");
     }
 }
 

@@ -101,7 +101,20 @@ fn generators() {
     assert!(
         sample(&good[..good.len() - 1]).contains("bad.safetensors: is truncated or not a safetensors file")
     );
-    assert!(sample(b"PK\x03\x04 a zip").contains("not a safetensors file"));
+    let error = sample(b"PK\x03\x04 a zip");
+    let advice = "bad.safetensors: is a file of PyTorch, not a safetensors file; in Python, convert it: \
+                  safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"x.safetensors\")";
+    assert!(error.ends_with(advice), "{error}");
+    let file = safetensors::SafeTensors::deserialize(&good).unwrap();
+    let doubles: Vec<u8> = [1e300f64; 784].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let tensors = file.tensors().into_iter().map(|(name, tensor)| {
+        let double = safetensors::tensor::TensorView::new(safetensors::Dtype::F64, vec![784], &doubles);
+        let is_last_bias = tensor.shape() == [784];
+        (name, if is_last_bias { double.unwrap() } else { tensor })
+    });
+    let (_, header) = safetensors::SafeTensors::read_metadata(&good).unwrap();
+    let error = sample(&safetensors::serialize(tensors, header.metadata().clone()).unwrap());
+    assert!(error.ends_with(".bias holds 1e300, which is too large for f32"), "{error}");
     let mut nan = good.clone();
     let end = nan.len();
     nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());

@@ -137,8 +137,12 @@ fn latents_replace_the_seed() {
     let (shape, images) = npy(&at.join("a.npy"));
     assert_eq!(shape, [3, 1, 28, 28]);
     write_npy(&at.join("last.npy"), &[1, 8], &z[16..]);
-    succeed(at, &["sample", "run", "--latents", "last.npy", "--seed", "3", "--count", "1", "--out", "b.npy"]);
+    succeed(at, &["sample", "run", "--latents", "last.npy", "--count", "1", "--out", "b.npy"]);
     assert!(furthest(&npy(&at.join("b.npy")).1, &images[2 * 784..]) < 1e-6);
+
+    let both = run(at, &["sample", "run", "--latents", "last.npy", "--seed", "0", "--out", "c.npy"]);
+    let problem = String::from_utf8_lossy(&both.stderr).into_owned();
+    assert!(both.status.code() == Some(2) && problem.contains("cannot be used with"), "{problem}");
 
     write_npy(&at.join("short.npy"), &[4, 6], &z);
     let error = fail(at, &["sample", "run", "--latents", "short.npy", "--out", "a.npy"], 1);

@@ -318,17 +318,27 @@ fn a_run_that_leaves_the_numbers_is_diagnosed() {
     let args = small("short");
     succeed(at, &small_with(&args, &["--set", "train.steps=5"]));
     assert!(succeed(at, &["diagnose", "short"]).contains("not looked at yet"));
+    succeed(at, &small_with(&small("one"), &["--set", "train.steps=20"]));
+    assert!(succeed(at, &["diagnose", "one"]).contains("no verdict in 1 check up to step 20"));
     // After two checks a run is not called healthy, and damaged lines are reported.
     let args = small("two");
     succeed(at, &small_with(&args, &[]));
     let metrics = at.join("two/metrics.jsonl");
     let text = std::fs::read_to_string(&metrics).unwrap();
-    std::fs::write(&metrics, text + "garbage\n").unwrap();
+    std::fs::write(&metrics, text.clone() + "garbage\n").unwrap();
     let output = run(at, &["diagnose", "two"]);
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("no verdict in 2 checks up to step 40 (some verdicts need 16"), "{shown}");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("passing over 1 damaged lines"));
+    let log = String::from_utf8(output.stderr).unwrap();
+    let last = text.lines().count() + 1;
+    assert!(log.contains(&format!("passing over line {last}, which is damaged")), "{log}");
     let json: Value = serde_json::from_str(&succeed(at, &["-q", "diagnose", "two", "--json"])).unwrap();
+    // Without the measurements of the data, the checks after them mean nothing.
+    let baseline = text.lines().position(|line| line.contains("\"baseline\"")).unwrap() + 1;
+    std::fs::write(&metrics, text.replace("\"baseline\"", "\"bazeline\"")).unwrap();
+    let error = fail(at, &["diagnose", "two"], 2);
+    let expected = format!("holds no word of the run's health: line {baseline} is damaged");
+    assert!(error.contains(&expected), "{error}");
     assert!(json["last"]["images"]["distance"].is_f64() && json["verdicts"] == Value::Array(vec![]));
     // Two images are too few for health checks, but enough for training.
     let args = small("few");

@@ -233,3 +233,13 @@ fn two_runs_at_once_get_two_numbers() {
         assert!(at.join("runs").join(name).join("generator.safetensors").exists(), "{name}");
     }
 }
+
+#[test]
+fn a_resume_where_nothing_is_says_that_it_starts_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let args = small("typo");
+    let output = run(directory.path(), &small_with(&args, &["--set", "train.steps=2", "--resume"]));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{log}");
+    assert!(log.contains("WARN no checkpoint in typo to resume from: starting with step 1"), "{log}");
+}

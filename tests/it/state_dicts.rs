@@ -45,6 +45,49 @@ fn weights_without_a_description_are_drawn_from_with_their_configuration() {
     }
     let error = fail(at, &["sample", "plain.safetensors", "--config", "mlp-002"], 1);
     assert!(error.contains("tensor model.0.weight: expected shape [256, 100], found [16, 8]"), "{error}");
+    // The file's own description decides, so another configuration would be a mistake.
+    let other = std::fs::read_to_string(at.join("run/config.toml")).unwrap();
+    let slope = "negative-slope = 0.2";
+    assert!(other.contains(slope), "{other}");
+    std::fs::write(at.join("other.toml"), other.replacen(slope, "negative-slope = 0.9", 1)).unwrap();
+    for command in ["sample", "inspect", "evaluate"] {
+        let error = fail(at, &[command, "run/generator.safetensors", "--config", "other.toml"], 2);
+        let expected = "run/generator.safetensors: model.generator.negative-slope: expected 0.9 as in \
+                        other.toml, found 0.2: leave --config out, because the file contains its model";
+        assert!(error.ends_with(expected), "{error}");
+    }
+    std::fs::write(at.join("other.toml"), other.replace("latent-dim", "latent = \"uniform\"\nlatent-dim"))
+        .unwrap();
+    let error = fail(at, &["sample", "run/generator.safetensors", "--config", "other.toml"], 2);
+    assert!(
+        error.contains("model.latent: expected \"uniform\" as in other.toml, found the default"),
+        "{error}"
+    );
+    let text = succeed(at, &[&["inspect", "run/generator.safetensors"][..], &config].concat());
+    assert_eq!(text, of_run);
     let error = fail(at, &["inspect", "mlp-002", "--config", "mlp-002"], 2);
     assert!(error.contains("--config: expected a file of weights with it, found mlp-002"), "{error}");
+}
+
+#[test]
+fn a_run_draws_only_from_its_own_model() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=2"]));
+    let wide = ["--set", "train.steps=2", "--set", "model.generator.widths=[24]"];
+    succeed(at, &small_with(&small("other"), &wide));
+    for name in ["generator.safetensors", "ema.safetensors"] {
+        std::fs::copy(at.join("other/generator.safetensors"), at.join("run").join(name)).unwrap();
+        for command in ["sample", "inspect", "evaluate"] {
+            let error = fail(at, &[command, "run"], 2);
+            let expected = format!(
+                "run/{name}: model.generator.widths: expected [16] as in run/config.toml, found [24]: the \
+                 file does not belong to this run"
+            );
+            assert!(error.ends_with(&expected), "{error}");
+        }
+    }
+    // Without a configuration, a directory of weights is no run that they could not belong to.
+    std::fs::remove_file(at.join("run/config.toml")).unwrap();
+    succeed(at, &["sample", "run", "--count", "2", "--out", "x.npy"]);
 }

@@ -97,7 +97,8 @@ pub(crate) struct Evaluate {
     #[arg(value_name = "FILE_OR_RUN", required_unless_present = "samples")]
     pub(crate) from: Option<PathBuf>,
     /// The configuration of a generator that does not contain it, such as a PyTorch state dict: a
-    /// TOML file, or the name of a built-in configuration.
+    /// TOML file, or the name of a built-in configuration. A file that contains its model must have
+    /// the same one.
     #[arg(long, value_name = "FILE", requires = "from", conflicts_with = "samples")]
     pub(crate) config: Option<PathBuf>,
     /// Evaluate these images instead of a generator's: X.npy, or X.npz with one array, of [N, C, S, S]
@@ -179,7 +180,8 @@ pub(crate) struct Inspect {
     #[arg(value_name = "FILE_OR_CONFIG")]
     pub(crate) from: PathBuf,
     /// The configuration of a generator that does not contain it, such as a PyTorch state dict: a
-    /// TOML file, or the name of a built-in configuration.
+    /// TOML file, or the name of a built-in configuration. A file that contains its model must have
+    /// the same one.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -17,7 +17,7 @@ use gan_files::{FileError, read_at_most};
 use gan_models::ModelConfig;
 use gan_train::TrainConfig;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -126,6 +126,28 @@ impl Config {
         (fixed.data.dir, fixed.train.steps, fixed.train.epochs) = (None, None, None);
         Ok(table::flatten(&toml::Table::try_from(&fixed)?))
     }
+}
+
+/// The first key in which two models differ, and its two values.
+pub(crate) struct Difference {
+    pub(crate) key: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+/// The first difference of two models. Keys are in alphabetical order.
+pub(crate) fn difference(expected: &ModelConfig, found: &ModelConfig) -> Result<Option<Difference>> {
+    let values = |model| Ok::<_, anyhow::Error>(table::flatten(&toml::Table::try_from(model)?));
+    let (expected, found) = (values(expected)?, values(found)?);
+    let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    let differs = keys.into_iter().find(|key| expected.get(*key) != found.get(*key));
+    // A file leaves out the keys that have their default.
+    let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "the default".to_owned());
+    Ok(differs.map(|key| Difference {
+        key: format!("model.{key}"),
+        expected: shown(expected.get(key)),
+        found: shown(found.get(key)),
+    }))
 }
 
 /// What names the directory that [`dir_from_environment`] returns.

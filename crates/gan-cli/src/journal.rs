@@ -60,9 +60,10 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     }
 }
 
-/// Number of damaged lines.
-pub(crate) fn damaged(path: &Path) -> Result<usize> {
-    Ok(lines(&bytes(path)?).filter(|line| !is_sealed(line)).count())
+/// The numbers of the damaged lines. The first line is 1.
+pub(crate) fn damaged(path: &Path) -> Result<Vec<usize>> {
+    let bytes = bytes(path)?;
+    Ok(lines(&bytes).zip(1..).filter(|(line, _)| !is_sealed(line)).map(|(_, number)| number).collect())
 }
 
 fn to_text(line: &impl Serialize) -> Result<Vec<u8>> {
@@ -143,7 +144,7 @@ mod tests {
         bytes.extend(b"{\"x\":4}\n{\"st");
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(read::<X>(&path).unwrap(), [X { x: 1 }, X { x: 3 }]);
-        assert_eq!(damaged(&path).unwrap(), 2);
+        assert_eq!(damaged(&path).unwrap(), [4, 5]);
     }
 
     #[test]

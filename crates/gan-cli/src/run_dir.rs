@@ -93,7 +93,7 @@ impl RunDir {
     }
 
     pub(crate) fn config(&self) -> PathBuf {
-        self.path.join("config.toml")
+        config(&self.path)
     }
 
     pub(crate) fn metrics(&self) -> PathBuf {
@@ -231,6 +231,11 @@ pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
         None if ema(path).exists() => ema(path),
         None => generator(path),
     }
+}
+
+/// The configuration of the run at `path`.
+pub(crate) fn config(path: &Path) -> PathBuf {
+    path.join("config.toml")
 }
 
 /// The metrics file of the run at `path`.

@@ -64,7 +64,8 @@ impl Generator {
         Ok((generator, trained))
     }
 
-    /// Reads a PyTorch state dict of the model `config`. A description in the file is not used.
+    /// Reads a PyTorch state dict of the model `config`. A description in the file is not used. Try
+    /// [`Self::load`] first if the file may have one.
     ///
     /// The names may be those of an `nn.Sequential` alone (`0.weight`) or of one that is an
     /// attribute `model` or `main`. `nn.DataParallel` and `torch.compile` put `module.` and
@@ -124,6 +125,9 @@ pub fn read_tensors(path: &Path) -> Result<(HashMap<String, Tensor>, Option<Stri
 /// Bytes that are truncated or not safetensors.
 pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<(HashMap<String, Tensor>, Option<String>)> {
     let not_safetensors = |e: SafeTensorError| {
+        if let Some(what) = foreign(bytes) {
+            return ModelError::file(path, what);
+        }
         // If two tensors have the same place, the library names one of them at random.
         let problem = match e {
             SafeTensorError::InvalidOffset(_) => "tensors overlap or leave a gap".to_owned(),
@@ -146,6 +150,30 @@ pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<(HashMap<String, Tenso
     }
     Ok((tensors, description))
 }
+
+/// What a file is that is often given in place of safetensors, and what to do. Its first bytes say
+/// it.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    let known = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, what)| *what);
+    let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    // The first bytes of safetensors are a length with zeros at its end.
+    let start = &bytes[..bytes.len().min(512)];
+    let text = "is text, not a safetensors file (--config takes a configuration)";
+    known.or_else(|| (start.len() > 8 && start.iter().all(is_text)).then_some(text))
+}
+
+const PYTORCH: &str = "is a file of PyTorch, not a safetensors file; in Python, convert it: \
+                       safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"x.safetensors\")";
+
+const FOREIGN: [(&[u8], &str); 6] = [
+    // torch.save writes a ZIP archive, or a pickle in older versions.
+    (b"PK\x03\x04", PYTORCH),
+    (b"\x80\x02", PYTORCH),
+    (b"\x89PNG", "is a PNG picture, not a safetensors file"),
+    (b"\xff\xd8\xff", "is a JPEG picture, not a safetensors file"),
+    (b"\x93NUMPY", "is a .npy file, not a safetensors file"),
+    (b"\x1f\x8b", "is gzipped, not a safetensors file: unpack it first"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -241,6 +269,18 @@ mod tests {
         for length in [0, 7, 100, bytes.len() - 1] {
             std::fs::write(&path, &bytes[..length]).unwrap();
             assert!(error(&path).contains("generator.safetensors: is truncated or not a safetensors file"));
+        }
+        for (bytes, what) in [
+            (
+                &b"PK\x03\x04 and more"[..],
+                "is a file of PyTorch, not a safetensors file; in Python, convert it",
+            ),
+            (b"\x80\x02\x8a\nl\xfc", "is a file of PyTorch"),
+            (b"\x89PNG\r\n\x1a\n", "is a PNG picture"),
+            (b"seed = 1\n[model]\n", "is text, not a safetensors file"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            assert!(error(&path).contains(what), "{}", error(&path));
         }
         std::fs::write(&path, b"\xff\xff\xff\xff\xff\xff\xff\x7fhello").unwrap();
         assert!(error(&path).contains("not a safetensors file"));

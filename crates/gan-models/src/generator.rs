@@ -194,6 +194,10 @@ mod tests {
         nan.insert("model.2.bias".into(), Tensor::new(&[f32::NAN; 256], &Device::Cpu).unwrap());
         assert_eq!(error(nan), "tensor model.2.bias holds NaN or infinity");
 
+        let mut large = tensors();
+        large.insert("model.2.bias".into(), Tensor::new(&[1e300; 256], &Device::Cpu).unwrap());
+        assert_eq!(error(large), "tensor model.2.bias holds 1e300, which is too large for f32");
+
         let mut whole = tensors();
         whole.insert("model.2.bias".into(), Tensor::new(&[1u32; 256], &Device::Cpu).unwrap());
         assert_eq!(error(whole), "tensor model.2.bias: expected floats, found u32");

@@ -266,7 +266,12 @@ fn check(name: &str, shape: &[usize], tensor: &Tensor) -> Result<()> {
         return refuse(format!(": expected floats, found {}", tensor.dtype().as_str()));
     }
     if !is_finite(tensor)? {
-        return refuse(" holds NaN or infinity".to_owned());
+        let doubles = tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+        let large = doubles.iter().find(|value| value.is_finite() && !(**value as f32).is_finite());
+        return refuse(match large.filter(|_| doubles.iter().all(|value| value.is_finite())) {
+            Some(large) => format!(" holds {large:e}, which is too large for f32"),
+            None => " holds NaN or infinity".to_owned(),
+        });
     }
     let smallest = || tensor.to_dtype(DType::F32)?.min_all()?.to_scalar::<f32>();
     if name.ends_with("running_var") && smallest()? < 0. {

@@ -12,14 +12,15 @@ pub(crate) struct Sample {
     #[arg(value_name = "FILE_OR_RUN")]
     pub(crate) from: PathBuf,
     /// The configuration of a generator that does not contain it, such as a PyTorch state dict: a
-    /// TOML file, or the name of a built-in configuration.
+    /// TOML file, or the name of a built-in configuration. A file that contains its model must have
+    /// the same one.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Number of images. [default: 64, or the number of --latents]
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: Option<u32>,
     /// The seed of the latents.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "latents")]
     pub(crate) seed: u64,
     /// The output. X.png is one grid. X.npy and X.safetensors contain f32 [N, C, H, W] in [-1, 1].
     /// DIR/ gets one PNG per image. A grid has at most 1 GiB of pixels, a file 64 GiB of values, a
@@ -43,7 +44,7 @@ pub(crate) struct Sample {
     pub(crate) truncation: Option<f64>,
     /// A .npy file of latents, floats [N, latent-dim] of any size and order, or a .npz file with one
     /// array. They replace the latents of the seed. A generator with classes needs --class too, or
-    /// rows that end with a 1 for the class and zeros for the others.
+    /// rows that end with exactly one 1 for the class and zeros for the others.
     #[arg(long, value_name = "FILE")]
     pub(crate) latents: Option<PathBuf>,
     #[command(flatten)]

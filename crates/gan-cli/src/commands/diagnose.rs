@@ -52,14 +52,17 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
         return Err(usage(format!("{} holds no metrics.jsonl: not a run", args.run.display())));
     }
     let damaged = journal::damaged(&path)?;
-    if damaged > 0 {
-        tracing::warn!("{}: passing over {damaged} damaged lines", path.display());
+    match damaged[..] {
+        [] => (),
+        [line] => tracing::warn!("{}: passing over line {line}, which is damaged", path.display()),
+        _ => tracing::warn!("{}: passing over {} damaged lines", path.display(), damaged.len()),
     }
     let Some(monitor) = records::replay(&path, u64::MAX)? else {
-        return Err(usage(format!(
-            "{} holds no word of the run's health: train.health.every was 0, or the file is damaged",
-            path.display()
-        )));
+        let cause = match damaged.first() {
+            Some(line) => format!("line {line} is damaged"),
+            None => "train.health.every was 0".to_owned(),
+        };
+        return Err(usage(format!("{} holds no word of the run's health: {cause}", path.display())));
     };
     // A loss or weight that was not finite was found between two checks and ended the run. Its
     // verdict is in the file. All other verdicts come from the checks, by the rules of this
@@ -88,7 +91,7 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
 
 fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
     let mut text = String::new();
-    let (run, checks) = (path.display(), report.checks);
+    let (run, checks) = (path.display(), records::checks(report.checks));
     if let Some(Rollback { from, verdict, lr_g, lr_d }) = &report.rollback {
         writeln!(
             text,
@@ -97,16 +100,16 @@ fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<Strin
         )?;
     }
     match report.verdicts.len() {
-        0 if checks == 0 => {
+        0 if report.checks == 0 => {
             writeln!(text, "{run}: not looked at yet; train.health.every says after how many steps")?;
         }
         0 => {
             let patience = records::patience(monitor);
-            writeln!(text, "{run}: no verdict in {checks} checks up to step {}{patience}", report.step)?;
+            writeln!(text, "{run}: no verdict in {checks} up to step {}{patience}", report.step)?;
             writeln!(text, "how good it is: {} evaluate {}", program(), quoted(path))?;
         }
-        1 => writeln!(text, "{run}: 1 verdict in {checks} checks up to step {}", report.step)?,
-        n => writeln!(text, "{run}: {n} verdicts in {checks} checks up to step {}", report.step)?,
+        1 => writeln!(text, "{run}: 1 verdict in {checks} up to step {}", report.step)?,
+        n => writeln!(text, "{run}: {n} verdicts in {checks} up to step {}", report.step)?,
     }
     for Entry { verdict, standing, cause, advice } in &report.verdicts {
         let until = if *standing { "" } else { ", gone by the last check" };

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &args::Inspect) -> Result<End> {
         config.check().with_context(|| from.display().to_string())?;
         format!("{}\nmemory for training: about {}\n", describe(&config.model)?, Need::of_training(&config))
     } else {
-        let (generator, trained) = load(&locate(from)?, args.config.as_deref(), &Device::Cpu)?;
+        let (generator, trained) = load(from, &locate(from)?, args.config.as_deref(), &Device::Cpu)?;
         let origin = trained.as_ref().map(provenance).unwrap_or_default();
         format!("{origin}{}", describe(generator.config())?)
     };

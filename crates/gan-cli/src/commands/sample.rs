@@ -1,18 +1,19 @@
 //! `gan-cli sample`.
 
 mod files;
+mod latents;
 mod output;
 
 use crate::args;
-use crate::config::Config;
+use crate::config::{self, Config, Difference};
 use crate::draw::{Drawing, Labels};
 use crate::exit::{End, usage};
 use crate::memory::Budget;
 use crate::signals::Stop;
-use crate::{device, npy, run_dir};
-use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
-use gan_models::{Generator, ModelError, Provenance};
+use crate::{device, run_dir};
+use anyhow::{Result, bail};
+use candle_core::Device;
+use gan_models::{Generator, ModelConfig, ModelError, Provenance};
 use output::Output;
 use std::path::{Path, PathBuf};
 
@@ -25,11 +26,11 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     let output = Output::choose(args.out.as_deref(), args.replace)?;
     let file = locate(&args.from)?;
     output.protect(&file, args.latents.as_deref())?;
-    let (generator, _) = load(&file, args.config.as_deref(), &device)?;
+    let (generator, _) = load(&args.from, &file, args.config.as_deref(), &device)?;
     let latents = args
         .latents
         .as_deref()
-        .map(|path| read_latents(path, args.class, &generator, &device))
+        .map(|path| latents::read(path, args.class, &generator, &device))
         .transpose()?;
     let count =
         match (args.count.map(|count| count as usize), latents.as_ref().map(|z| z.dim(0)).transpose()?) {
@@ -100,53 +101,48 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The generator of `file`, and where its weights come from if the file says it. The configuration
-/// says which model it is. Without one, the file must say it.
+/// The generator of `file`, which [`locate`] found for `from`, and where its weights come from if
+/// the file says it. The file says which model it is, or the configuration does. If both say it, or
+/// if `from` is a run with a configuration, they must agree.
 pub(super) fn load(
+    from: &Path,
     file: &Path,
     config: Option<&Path>,
     device: &Device,
 ) -> Result<(Generator, Option<Provenance>)> {
-    if let Some(config) = config {
-        let model = Config::load(config, &[])?.model;
-        return Ok((Generator::load_state_dict(file, &model, device)?, None));
-    }
-    match Generator::load(file, device) {
-        Ok((generator, trained)) => Ok((generator, Some(trained))),
-        Err(error @ ModelError::Undescribed { .. }) => {
+    let model = config.map(|config| Ok::<_, anyhow::Error>(Config::load(config, &[])?.model)).transpose()?;
+    let (generator, trained) = match (Generator::load(file, device), &model) {
+        (Err(ModelError::Undescribed { .. }), Some(model)) => {
+            return Ok((Generator::load_state_dict(file, model, device)?, None));
+        }
+        (Err(error @ ModelError::Undescribed { .. }), None) => {
             bail!("{error}; for a PyTorch state dict, --config says which model it is")
         }
-        Err(error) => Err(error.into()),
+        (loaded, _) => loaded?,
+    };
+    if let (Some(model), Some(config)) = (&model, config) {
+        let advice = "leave --config out, because the file contains its model";
+        agree(file, generator.config(), config, model, advice)?;
     }
+    // A foreign file in the directory of a run would be drawn in place of the run's own.
+    let of_run = run_dir::config(from);
+    if let Ok(run) = Config::load(&of_run, &[]) {
+        agree(file, generator.config(), &of_run, &run.model, "the file does not belong to this run")?;
+    }
+    Ok((generator, Some(trained)))
 }
 
-/// Reads rows for the generator. They contain their classes if the generator has classes and
-/// `--class` does not give them.
-fn read_latents(
-    path: &Path,
-    class: Option<args::Class>,
-    generator: &Generator,
-    device: &Device,
-) -> Result<Tensor> {
-    let at = || format!("--latents {}", path.display());
-    let (latents, dim) = (generator.config().latents(), generator.config().latent_dim);
-    let (width, expected) = match (latents.classes(), class) {
-        (None, _) => (dim, format!("floats [N, {dim}]")),
-        (Some(_), Some(_)) => (dim, format!("floats [N, {dim}] with --class")),
-        (Some(classes), None) => {
-            let width = latents.width();
-            let and = format!("the last {classes} a 1 for the class and zeros, or [N, {dim}] with --class");
-            (width, format!("floats [N, {width}], {and}"))
-        }
+/// Checks that the model in a file of weights is that of a configuration.
+fn agree(
+    file: &Path,
+    found: &ModelConfig,
+    config: &Path,
+    expected: &ModelConfig,
+    advice: &str,
+) -> Result<()> {
+    let Some(Difference { key, expected, found }) = config::difference(expected, found)? else {
+        return Ok(());
     };
-    let array = npy::read(path, |header| {
-        let fits = matches!(header.shape[..], [n, side] if n > 0 && side == width as u64);
-        if !fits || header.number.kind() != npy::Kind::Float {
-            bail!("expected {expected}, found {header}");
-        }
-        Ok(())
-    });
-    let values = array.with_context(at)?.values;
-    let rows = values.len() / width;
-    Ok(Tensor::from_vec(values, (rows, width), device)?)
+    let (file, config) = (file.display(), config.display());
+    Err(usage(format!("{file}: {key}: expected {expected} as in {config}, found {found}: {advice}")))
 }

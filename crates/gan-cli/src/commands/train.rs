@@ -193,7 +193,7 @@ fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
     );
     match (resume, done) {
         (false, _) => tracing::info!("training {steps} steps into {path}"),
-        (true, 0) => tracing::info!("no checkpoint in {path} yet: starting with step 1"),
+        (true, 0) => tracing::warn!("no checkpoint in {path} to resume from: starting with step 1"),
         (true, _) if done >= steps => tracing::info!("{path} has its {done} steps already"),
         (true, _) => tracing::info!("going on after step {done} of {steps} in {path}"),
     }

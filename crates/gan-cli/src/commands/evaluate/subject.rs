@@ -52,7 +52,7 @@ impl Subject {
         };
         let file = locate(from)?;
         let device = device::open(&args.device.device)?;
-        let (generator, trained) = load(&file, args.config.as_deref(), &device)?;
+        let (generator, trained) = load(from, &file, args.config.as_deref(), &device)?;
         let (seed, truncation) = (args.seed, args.truncation);
         let step = trained.map(|trained| format!("step {}", trained.step));
         let limit = truncation.map(|limit| format!("truncation {limit}"));
@@ -205,9 +205,16 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     }
     match header.number.kind() {
         npy::Kind::Bool => tracing::info!("{}: False is black, True is white", at()),
-        npy::Kind::Float if range.is_none() && least >= 0. => {
+        npy::Kind::Float if range.is_none() && least > DOUBTFUL_BLACK => {
             tracing::warn!(
-                "{}: no value is below 0; if the images are in [0, 1], say --range zero-one",
+                "{}: values in [{least}, {most}] are judged as [-1, 1], where black is -1: if the images are \
+                 in [0, 1], say --range zero-one; scale those of another range",
+                at()
+            );
+        }
+        npy::Kind::Signed | npy::Kind::Unsigned if most < DOUBTFUL_WHITE => {
+            tracing::warn!(
+                "{}: values in [{least}, {most}] are judged as [0, 255]: all images are nearly black",
                 at()
             );
         }
@@ -218,6 +225,12 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     let values = if low < 0. { values } else { values.into_iter().map(|v| v / (high / 2.) - 1.).collect() };
     Ok(Tensor::from_vec(values, &shape[..], &Device::Cpu)?)
 }
+
+/// If no float in [-1, 1] is below this one, the images are probably in another range.
+const DOUBTFUL_BLACK: f32 = -0.75;
+
+/// If no whole number reaches this one, the values are probably classes or other levels.
+const DOUBTFUL_WHITE: f32 = 16.;
 
 const EXPECTED: &str =
     "expected floats, integers or booleans [N, C, S, S] or [N, S, S] with C 1 or 3 and N and S above 0";

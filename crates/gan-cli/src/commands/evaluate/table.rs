@@ -15,7 +15,8 @@ pub(super) fn of(report: &Report) -> Result<String> {
     writeln!(text, "compared with {} ({} images)", reference.name, reference.count)?;
     writeln!(text, "the floor: {} of {} ({})", floor.count, held_out.name, held_out.count)?;
     if generated.memorisation.is_some() {
-        writeln!(text, "copies: searched among {} training images of {}", trained.count, trained.name)?;
+        let images = if trained.count == 1 { "image" } else { "images" };
+        writeln!(text, "copies: searched among {} training {images} of {}", trained.count, trained.name)?;
     }
     writeln!(text)?;
 

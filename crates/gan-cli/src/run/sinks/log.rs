@@ -73,7 +73,7 @@ fn conclude(monitor: &Monitor) {
         tracing::warn!("verdict ({now}): {verdict}");
     }
     if verdicts.is_empty() && !monitor.history().is_empty() {
-        let checks = monitor.history().len();
-        tracing::info!("no verdict in {checks} checks{}", records::patience(monitor));
+        let checks = records::checks(monitor.history().len());
+        tracing::info!("no verdict in {checks}{}", records::patience(monitor));
     }
 }
