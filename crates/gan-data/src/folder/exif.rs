@@ -104,7 +104,7 @@ mod tests {
     fn profiles_of_imagemagick_are_read() {
         use std::io::Write;
         let exif = [PREFIX, &tiff(false, SHORT, 6)].concat();
-        let digits: String = exif.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = exif.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let text = format!("\nexif\n {:7}\n{}\n{}\n", exif.len(), &digits[..20], &digits[20..]);
         let mut packed = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::best());
         packed.write_all(text.as_bytes()).unwrap();

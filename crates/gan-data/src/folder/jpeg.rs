@@ -114,7 +114,9 @@ fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<V
         let mut content = vec![0; length.into()];
         file.read_exact(&mut content)?;
         if marker == marker::SOS {
-            scans.iter_mut().for_each(|scans| scans.add(&content));
+            if let Some(scans) = &mut scans {
+                scans.add(&content);
+            }
         } else if marker == marker::APP1 {
             exif = exif.or_else(|| content.strip_prefix(EXIF).map(<[u8]>::to_vec));
         } else if let (None, &[_, top, bottom, left, right, components, ..]) = (frame, &content[..]) {
