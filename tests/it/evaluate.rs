@@ -189,7 +189,7 @@ fn what_cannot_be_judged_is_said() {
         (
             vec!["evaluate", "--samples", "one.npy", "--features", "flat.npy"],
             1,
-            "flat.npy: is truncated or not",
+            "flat.npy: is a .npy file, not a safetensors file",
         ),
         (
             vec!["evaluate", "--samples", "one.npy", "--data", "mnist-5k", "--data-dir", "empty"],
