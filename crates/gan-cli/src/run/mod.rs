@@ -32,5 +32,6 @@ use session::{Resumable, State};
 use snapshot::Snapshot;
 
 // What they test does not depend on the arithmetic, and takes too long without the kernels.
-#[cfg(all(test, feature = "fused"))]
+#[cfg(test)]
+#[cfg(feature = "fused")]
 mod tests;
