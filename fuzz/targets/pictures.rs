@@ -9,7 +9,7 @@ fuzz_target!(|input: &[u8]| {
     let channels = if choice % 2 == 0 { 1 } else { 3 };
     gan_fuzz::file("a.png", picture);
     let directory = gan_fuzz::directory();
-    // 32 bytes for each pixel that a picture may have. WebP's decoder takes 16 MiB at most that a
+    // 8 MiB for a picture of 512x512 pixels. WebP's decoder takes 16 MiB at most that a
     // damaged file announces (the length of a partition has 24 bits), whatever the file has.
     let fixed = (32 << 18) + (16 << 20);
     gan_fuzz::memory::limit(picture.len() + fixed, 1, || {
