@@ -14,7 +14,7 @@ fuzz_target!(|input: &[u8]| {
     let fixed = (32 << 18) + (16 << 20);
     gan_fuzz::memory::limit(picture.len() + fixed, 1, || {
         let survey = folder::survey(directory);
-        if let Ok(data) = folder::load(directory, 8, channels) {
+        if let Ok(data) = folder::load(directory, &folder::Options::new(8, channels)) {
             assert_eq!((data.len(), data.size(), data.channels()), (1, 8, channels));
             assert!(survey.is_ok_and(|survey| survey.side() > 0));
         }

@@ -25,6 +25,7 @@ import layers
 import metrics
 import networks as other_networks
 import objectives
+import pillow
 from seed_models import LATENT, PRESETS
 
 HERE = pathlib.Path(__file__).parent
@@ -209,6 +210,7 @@ def main():
         "networks": (lambda: other_networks.golden(fill, kept, set_weights, stay_away_from_kinks), torch_version),
         "layers": (lambda: layers.golden(fill, kept, set_weights, stay_away_from_kinks), torch_version),
         "metrics": (lambda: metrics.golden(fill), metrics.VERSIONS),
+        "pillow": (lambda: pillow.golden(fill), pillow.VERSIONS),
     }
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")

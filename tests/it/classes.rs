@@ -43,8 +43,8 @@ fn a_conditional_run_is_drawn_and_judged_by_class() {
     assert!(table.contains("class accuracy") && table.contains("accuracy of class"), "{table}");
 
     for (args, expected) in [
-        (vec!["--class", "10"], "--class 10: the generator knows 0 to 9"),
-        (vec!["--class", "seven"], "expected a class from 0 on, or `all`"),
+        (vec!["--class", "10"], "--class 10: expected a class from 0 to 9, or `all`"),
+        (vec!["--class", "seven"], "--class seven: expected a class from 0 to 9, or `all`"),
         (vec!["--truncation", "0"], "expected a number from 0.01 to 100"),
     ] {
         let output = run(at, &[&["sample", "run"][..], &args].concat());

@@ -114,7 +114,7 @@ fn colours_are_trained_on_and_judged_with_a_warning() {
 fn digits(directory: &Path, side: usize, label: fn(u8) -> u8) {
     std::fs::create_dir_all(directory).unwrap();
     let data = gan_data::mnist_5k().unwrap().spread(1000);
-    let labels = data.labels().unwrap().iter().map(|&digit| label(digit)).collect::<Vec<u8>>();
+    let labels = data.labels().unwrap().iter().map(|&digit| label(digit as u8)).collect::<Vec<u8>>();
     let data = data.resize(side).unwrap();
     let pixels = (0..data.len()).flat_map(|i| data.image(i).into_owned()).collect();
     let images = IdxImages { count: data.len(), rows: side, cols: side, pixels };

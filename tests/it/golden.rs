@@ -122,6 +122,12 @@ impl Golden {
         }
     }
 
+    /// The stored values of a tensor, for comparisons of another kind.
+    pub(crate) fn values(&self, name: &str) -> &[f32] {
+        self.compared.borrow_mut().insert(name.to_owned());
+        self.tensors.get(name).unwrap_or_else(|| panic!("no golden {name}"))
+    }
+
     pub(crate) fn compare_values(&self, name: &str, found: &[f32]) {
         let expected = self.tensors.get(name).unwrap_or_else(|| panic!("no golden {name}"));
         assert_eq!(expected.len(), found.len(), "{name}");

@@ -8,7 +8,7 @@ use gan_models::{
 use gan_train::penalty::zero_centered;
 use gan_train::{Loss, OptimizerConfig, TrainConfig, Trainer};
 
-const LABELS: [u8; 4] = [0, 1, 2, 3];
+const LABELS: [u16; 4] = [0, 1, 2, 3];
 
 fn config(name: &str) -> ModelConfig {
     let mut config = ModelConfig { latent_dim: 20, ..preset::dcgan_28() };

@@ -1,5 +1,6 @@
 //! Tests folders of people's pictures: what a run, `data info` and `evaluate` say about them.
 
+use crate::golden::{Golden, fill};
 use crate::program::{fail, run, small, small_with, succeed};
 use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use std::path::Path;
@@ -146,4 +147,100 @@ fn samples_of_mixed_sizes_are_judged_at_the_most_common_one() {
     assert!(text.contains("10 of side 32, 70 gray and 1 RGB: all are judged as 28x28 RGB"), "{text}");
     let report: serde_json::Value = serde_json::from_str(&succeed(at, &evaluate)).unwrap();
     assert_eq!((&report["channels"], &report["generated"]["count"]), (&3.into(), &71.into()));
+}
+
+/// Colour pictures in class folders: red ones in `apple`, blue ones in `sky blue`.
+fn classes(directory: &Path) {
+    for (n, (name, color)) in [("sky blue", [20, 40, 230]), ("apple", [220, 30, 20])].into_iter().enumerate()
+    {
+        let class = directory.join(name);
+        std::fs::create_dir_all(&class).unwrap();
+        for i in 0..20 {
+            let shade = |x: u32, y: u32| ((x * 3 + y * 5 + i * 7 + n as u32) % 23) as u8;
+            let image = RgbImage::from_fn(30, 40, |x, y| Rgb(color.map(|c| c + shade(x, y))));
+            image.save(class.join(format!("{i}.png"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn folders_of_classes_train_and_are_drawn_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    classes(&at.join("things"));
+    let text =
+        succeed(at, &["data", "info", "--name", "folder", "--data-dir", "things", "--out", "grid.png"]);
+    for part in [
+        "sizes    40 of 30x40\n",
+        "stored   40 RGB\n",
+        "classes  0 apple: 20  1 sky blue: 20\n",
+        "grid     40 of them, evenly spaced, in grid.png\n",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let grid = image::open(at.join("grid.png")).unwrap().into_rgb8();
+    assert_eq!(grid.dimensions(), (7 * 66 + 2, 6 * 66 + 2));
+    assert!(grid.get_pixel(30, 30).0[0] > 200 && grid.get_pixel(30 + 66 * 4, 30 + 66 * 5).0[2] > 200);
+
+    let log = log(at, &["data", "prepare", "things", "--size", "28", "--out", "things.zip"]);
+    assert!(log.contains("40 pictures of 2 classes in things.zip"), "{log}");
+    let again = fail(at, &["data", "prepare", "things", "--size", "28", "--out", "things.zip"], 2);
+    assert!(again.contains("--out things.zip: exists already"), "{again}");
+
+    let conditional = ["--set", "model.classes=2", "--set", "model.channels=3", "--set", "data.flip=true"];
+    succeed(at, &[&training(&small("a"), "things")[..], &conditional].concat());
+    succeed(at, &[&training(&small("b"), "things.zip")[..], &conditional].concat());
+    let weights = |run: &str| std::fs::read(at.join(run).join("generator.safetensors")).unwrap();
+    assert!(weights("a") == weights("b"));
+    assert!(succeed(at, &["inspect", "a"]).contains("\nclasses, from 0: apple, sky blue\n"));
+    for (class, file) in
+        [("sky blue", "name.npy"), ("1", "number.npy"), ("Sky Blue", "case.npy"), ("apple", "other.npy")]
+    {
+        succeed(at, &["sample", "a", "--class", class, "--count", "4", "--out", file]);
+    }
+    let bytes = |name: &str| std::fs::read(at.join(name)).unwrap();
+    assert!(bytes("name.npy") == bytes("number.npy") && bytes("name.npy") == bytes("case.npy"));
+    assert!(bytes("name.npy") != bytes("other.npy"));
+    let error = fail(at, &["sample", "a", "--class", "pear"], 2);
+    assert!(error.contains("--class pear: expected apple, sky blue, 0 to 1, or `all`"), "{error}");
+    let unequal = ["--set", "model.classes=3", "--set", "model.channels=3"];
+    let error = fail(at, &[&training(&small("c"), "things")[..], &unequal].concat(), 2);
+    assert!(error.contains("model.classes: expected 2, the classes of folder, found 3"), "{error}");
+}
+
+#[test]
+fn only_folders_have_crops_and_backgrounds() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for set in ["data.crop=20", "data.background=white"] {
+        let key = set.split('=').next().unwrap();
+        let error = fail(at, &small_with(&small("a"), &["--set", set]), 2);
+        assert!(error.contains(&format!("{key}: expected no such key for mnist-5k")), "{error}");
+    }
+    write(&at.join("faces"), &[28; 20]);
+    let error =
+        fail(at, &[&training(&small("a"), "faces")[..], &["--set", "data.background=red"]].concat(), 2);
+    assert!(
+        error.contains("expected \"black\", \"white\", \"mean\" or a colour such as \"#ff8000\""),
+        "{error}"
+    );
+    let error = fail(at, &[&training(&small("a"), "faces")[..], &["--set", "data.crop=29"]].concat(), 1);
+    assert!(
+        error.contains("20 of 20 pictures cannot be used: 000.png: data.crop is not within its 28x28 pixels")
+    );
+}
+
+#[test]
+fn images_are_reduced_as_pillow_does() {
+    let golden = Golden::open("pillow");
+    for (side, to) in [(53, 16), (64, 28), (37, 64)] {
+        let values = fill(&format!("pillow.{side}"), &[side * side], 1., 0.).to_vec1::<f32>().unwrap();
+        let pixels = values.into_iter().map(gan_data::normalize::from_unit).collect();
+        let data = gan_data::Dataset::new("test", "", pixels, 1, side).unwrap().resize(to).unwrap();
+        let expected = golden.values(&format!("{side}.{to}"));
+        let image = data.image(0);
+        assert_eq!(expected.len(), image.len() + 1);
+        let most = image.iter().zip(expected).map(|(a, b)| (f32::from(*a) - b).abs()).fold(0., f32::max);
+        assert!(most <= 1., "{side} to {to}: {most}");
+    }
 }

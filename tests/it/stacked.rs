@@ -13,7 +13,7 @@ fn digits(directory: &Path) {
         let chosen: Vec<usize> = (first..data.len()).step_by(step).collect();
         let pixels = chosen.iter().flat_map(|&i| data.image(i).into_owned()).collect();
         let images = IdxImages { count: chosen.len(), rows: 28, cols: 28, pixels };
-        let labels: Vec<u8> = chosen.iter().map(|&i| data.labels().unwrap()[i]).collect();
+        let labels: Vec<u8> = chosen.iter().map(|&i| data.labels().unwrap()[i] as u8).collect();
         idx::write_images_gz(directory.join(format!("{prefix}-images-idx3-ubyte.gz")), &images).unwrap();
         idx::write_labels_gz(directory.join(format!("{prefix}-labels-idx1-ubyte.gz")), &labels).unwrap();
     }

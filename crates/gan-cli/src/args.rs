@@ -1,7 +1,9 @@
 //! The command line.
 
+mod data;
 mod sample;
 
+pub(crate) use data::{Data, DataCommand, DataInfo, PictureLook};
 pub(crate) use sample::{Class, Sample};
 
 use crate::memory::{self, Budget};
@@ -184,47 +186,6 @@ pub(crate) struct Inspect {
     /// the same one.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Data {
-    #[command(subcommand)]
-    pub(crate) command: DataCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DataCommand {
-    /// Show a data set's images and classes, and whether its files are the published ones.
-    #[command(after_help = "\
-Examples:
-  gan-cli data info
-  gan-cli data info --data-dir ~/mnist
-  gan-cli data info --data stacked-mnist --data-dir ~/mnist
-  gan-cli data info --data folder --data-dir ~/faces")]
-    Info {
-        /// The data set. [default: mnist with --data-dir, else mnist-5k]
-        #[arg(long, alias = "name", value_parser = data_set(|_| true), value_name = "NAME")]
-        data: Option<Source>,
-        /// The directory of its files.
-        #[arg(long, value_name = "DIR")]
-        data_dir: Option<PathBuf>,
-    },
-    /// Download a data set from the Hugging Face hub as gzipped IDX files.
-    #[command(after_help = "Example:\n  gan-cli data download --data fashion-mnist --out ~/fashion")]
-    Download {
-        /// The data set.
-        #[arg(
-            long,
-            alias = "name",
-            value_parser = data_set(|source| source.is_on_hub()),
-            value_name = "NAME",
-            default_value = Source::MNIST.name
-        )]
-        data: Source,
-        /// The directory for the four files.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -32,17 +32,17 @@ pub(crate) enum Labels {
     /// This number of classes, in turn: 0, 1, 2, ...
     InTurn(usize),
     /// This class for every image.
-    One(u8),
+    One(u16),
     /// This number of images of class 0, then as many of class 1, and so on.
     Rows(usize),
 }
 
 impl Labels {
-    fn of(self, index: usize) -> u8 {
+    fn of(self, index: usize) -> u16 {
         match self {
-            Self::InTurn(classes) => (index % classes) as u8,
+            Self::InTurn(classes) => (index % classes) as u16,
             Self::One(class) => class,
-            Self::Rows(each) => (index / each) as u8,
+            Self::Rows(each) => (index / each) as u16,
         }
     }
 }
@@ -96,7 +96,7 @@ impl<'a> Drawing<'a> {
 
     /// The requested class of each image, if the generator has classes and the latents come from a
     /// seed.
-    pub(crate) fn labels(&self) -> Option<Vec<u8>> {
+    pub(crate) fn labels(&self) -> Option<Vec<u16>> {
         self.labels.map(|labels| (0..self.count).map(|index| labels.of(index)).collect())
     }
 
@@ -131,7 +131,7 @@ impl<'a> Drawing<'a> {
     fn next(&mut self, start: usize, n: usize) -> Result<Tensor> {
         let device = self.generator.device();
         let indices = start..start + n;
-        let labels: Option<Vec<u8>> =
+        let labels: Option<Vec<u16>> =
             self.labels.map(|labels| indices.clone().map(|index| labels.of(index)).collect());
         Ok(match (&mut self.inputs, labels) {
             (Inputs::Given(latents), labels) => {

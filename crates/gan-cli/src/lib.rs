@@ -12,6 +12,7 @@ mod exit;
 pub mod fuzzing;
 mod journal;
 mod judge;
+mod loading;
 mod logging;
 mod memory;
 mod npy;

@@ -9,6 +9,8 @@ use candle_core::{Device, Tensor};
 
 /// Makes the shuffles independent of all other streams from the same seed.
 const PURPOSE: u64 = u64::from_le_bytes(*b"shuffle\0");
+/// The same for the choice of mirrored images.
+const FLIP: u64 = u64::from_le_bytes(*b"flip\0\0\0\0");
 
 /// How a data set is divided into batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct BatchesConfig {
     pub channels: usize,
     /// What happens to an epoch's last images if they are too few for a batch.
     pub keep_last: LastBatch,
+    /// Whether half of the images, chosen at random for each batch, are mirrored (left and right).
+    pub flip: bool,
 }
 
 /// What happens to an epoch's last images if they are too few for a batch.
@@ -103,9 +107,16 @@ impl Batches {
 
     /// The classes of the images in the batch of `step`, if they are known.
     #[must_use]
-    pub fn labels(&self, step: u64) -> Option<Vec<u8>> {
+    pub fn labels(&self, step: u64) -> Option<Vec<u16>> {
         let labels = self.dataset.labels()?;
         Some(self.indices(step).into_iter().map(|index| labels[index as usize]).collect())
+    }
+
+    /// Which images of the batch of `step` are mirrored, a pure function of seed and step. `None` if
+    /// none are.
+    fn mirrored(&self, step: u64, images: usize) -> Option<Vec<bool>> {
+        let mut rng = rng::stream(self.config.seed, FLIP, step);
+        self.config.flip.then(|| (0..images).map(|_| rng::below(2, &mut rng) == 1).collect())
     }
 
     /// The batch of `step`: f32 `[B, channels, size, size]` in the configured range.
@@ -114,8 +125,11 @@ impl Batches {
     ///
     /// If the tensor cannot be created on the device.
     pub fn batch(&self, step: u64, device: &Device) -> Result<Tensor> {
-        let BatchesConfig { channels, range, .. } = self.config;
-        self.dataset.tensor(&self.indices(step), channels, range, device)
+        let (BatchesConfig { channels, range, .. }, indices) = (self.config, self.indices(step));
+        match self.mirrored(step, indices.len()) {
+            Some(mirrored) => self.dataset.mirrored_tensor(&indices, &mirrored, channels, range, device),
+            None => self.dataset.tensor(&indices, channels, range, device),
+        }
     }
 
     /// `count` evenly spaced images in the order of the data, or all if there are fewer. They come

@@ -51,7 +51,7 @@ impl CifarFiles {
             [first, .., last] => format!("{} to {}", first.display(), last.display()),
             paths => paths.iter().map(|path| path.display().to_string()).collect(),
         };
-        Dataset::new(set.name, origin, pixels, CHANNELS, SIDE)?.with_labels(labels, set.classes.len())
+        set.label(Dataset::new(set.name, origin, pixels, CHANNELS, SIDE)?, labels)
     }
 
     /// Appends the images of a file. It accepts at most `most` images.
@@ -60,7 +60,7 @@ impl CifarFiles {
         mut content: Content<'_>,
         most: usize,
         pixels: &mut Vec<u8>,
-        classes: &mut Vec<u8>,
+        classes: &mut Vec<u16>,
     ) -> Result<()> {
         let path = content.path();
         let record = self.labels.len() + AREA;
@@ -85,7 +85,7 @@ impl CifarFiles {
                 }
             }
             pixels.extend_from_slice(image);
-            classes.extend(labels.last());
+            classes.extend(labels.last().copied().map(u16::from));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::folder::{Background, Crop, Options, Transform};
 use crate::{DataError, Dataset, Range, Result, Source, Split};
 
 /// The training data.
@@ -14,7 +15,7 @@ pub struct DataConfig {
     pub name: Source,
     /// Number of images in a batch.
     pub batch_size: usize,
-    /// The directory of its files. Without it, `mnist`, `fashion-mnist` and the digits of
+    /// The directory of its files, or a zip archive of pictures. Without it, `mnist`, `fashion-mnist` and the digits of
     /// `stacked-mnist` come from the hub.
     #[serde(default, skip_serializing_if = "is_unwritable")]
     pub dir: Option<PathBuf>,
@@ -24,6 +25,20 @@ pub struct DataConfig {
     /// Maximum number of training images. Evenly spaced images are used. If it is absent, all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// The part of each picture of a folder that is kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub crop: Crop,
+    /// The colour behind transparent parts of a folder's pictures.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub background: Background,
+    /// Whether half of the images in the batches are mirrored (left and right).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub flip: bool,
+}
+
+/// Whether a value can be left out of a configuration, because it is the default.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Whether a path cannot be written to a configuration. TOML is Unicode, and a path need not be. A
@@ -34,6 +49,21 @@ fn is_unwritable(dir: &Option<PathBuf>) -> bool {
 }
 
 impl DataConfig {
+    /// A data set with the defaults of all other keys.
+    #[must_use]
+    pub fn new(name: Source, batch_size: usize) -> Self {
+        Self {
+            name,
+            batch_size,
+            dir: None,
+            range: Range::default(),
+            limit: None,
+            crop: Crop::default(),
+            background: Background::default(),
+            flip: false,
+        }
+    }
+
     /// Checks all values that can be checked before data are read.
     ///
     /// # Errors
@@ -54,6 +84,13 @@ impl DataConfig {
                 expected: "at least 1".to_owned(),
                 found: "0".to_owned(),
             });
+        }
+        self.crop.validate()?;
+        let of_folders =
+            [("data.crop", !is_default(&self.crop)), ("data.background", !is_default(&self.background))];
+        if let Some((field, _)) = of_folders.iter().find(|(_, is_set)| *is_set && !self.name.is_folder()) {
+            let (expected, found) = (format!("no such key for {}", self.name), "one".to_owned());
+            return Err(DataError::Value { field, expected, found });
         }
         match (self.name.embedded_part_of(), &self.dir) {
             // Without this error the directory would be ignored, and the run would train on data
@@ -80,8 +117,26 @@ impl DataConfig {
     /// is 1, or the split does not exist. The embedded digits and a folder of images have only
     /// training data.
     pub fn load(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
+        self.load_watched(split, size, channels, &|_, _| ())
+    }
+
+    /// [`load`](Self::load), which calls `progress` from several threads while it decodes a
+    /// folder's pictures: with the number of pictures that are done, and of all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load).
+    pub fn load_watched(
+        &self,
+        split: Split,
+        size: usize,
+        channels: usize,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Dataset> {
         self.validate()?;
-        let data = self.name.read(self.dir.as_deref(), split, size, channels)?;
+        let transform = Transform { crop: self.crop, background: self.background };
+        let data =
+            self.name.read(self.dir.as_deref(), split, &Options { size, channels, transform, progress })?;
         data.check_fits("channels", channels)?;
         Ok(match self.limit.filter(|_| split == Split::Train) {
             Some(limit) => data.spread(limit),
@@ -96,13 +151,7 @@ mod tests {
     use crate::idx::{self, IdxImages};
 
     fn config(name: &str, dir: Option<&Path>) -> DataConfig {
-        DataConfig {
-            name: name.parse().unwrap(),
-            batch_size: 64,
-            dir: dir.map(Path::to_owned),
-            range: Range::default(),
-            limit: None,
-        }
+        DataConfig { dir: dir.map(Path::to_owned), ..DataConfig::new(name.parse().unwrap(), 64) }
     }
 
     #[test]

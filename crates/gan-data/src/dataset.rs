@@ -5,13 +5,14 @@ mod part;
 mod tensors;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::stacked::Stacks;
 use crate::{DataError, Result, resize};
 pub use part::evenly_spaced;
 
-/// A label is one byte.
-const MAX_CLASSES: usize = 256;
+/// Largest number of classes.
+const MAX_CLASSES: usize = 1000;
 
 /// Square images of one size, as bytes in `[channels, size, size]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,10 @@ enum Storage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Labelling {
     /// One label for each image. All are below `classes`.
-    of_images: Vec<u8>,
+    of_images: Vec<u16>,
     classes: usize,
+    /// A name for each class. Empty if the classes have no names.
+    names: Vec<String>,
 }
 
 impl Dataset {
@@ -79,9 +82,9 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// If there are no classes or more than 256, if there is not one label for each image, or if a
+    /// If there are no classes or more than 1000, if there is not one label for each image, or if a
     /// label is not below `classes`.
-    pub fn with_labels(self, labels: Vec<u8>, classes: usize) -> Result<Self> {
+    pub fn with_labels(self, labels: Vec<u16>, classes: usize) -> Result<Self> {
         let wrong = |field, expected, found| Err(DataError::Value { field, expected, found });
         if !(1..=MAX_CLASSES).contains(&classes) {
             return wrong("classes", format!("1..={MAX_CLASSES}"), classes.to_string());
@@ -93,7 +96,30 @@ impl Dataset {
         if let Some(stranger) = labels.iter().find(|&&label| usize::from(label) >= classes) {
             return wrong("labels", expected, format!("a label {stranger}"));
         }
-        Ok(Self { labels: Some(Labelling { of_images: labels, classes }), ..self })
+        let labels = Labelling { of_images: labels, classes, names: vec![] };
+        Ok(Self { labels: Some(labels), ..self })
+    }
+
+    /// The same images, whose classes have these names, in the order of their labels.
+    ///
+    /// # Errors
+    ///
+    /// If there are no labels, there is not one name for each class, or two classes have the same
+    /// name.
+    pub fn with_class_names(mut self, names: Vec<String>) -> Result<Self> {
+        let wrong = |expected, found| Err(DataError::Value { field: "class names", expected, found });
+        let Some(labels) = &mut self.labels else {
+            return wrong("none, as there are no labels".to_owned(), names.len().to_string());
+        };
+        if names.len() != labels.classes {
+            return wrong(format!("{}, one for each class", labels.classes), names.len().to_string());
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return wrong("different names".to_owned(), format!("{twice} twice"));
+        }
+        labels.names = names;
+        Ok(self)
     }
 
     /// Makes `count` RGB images. Each has three of these gray images as red, green and blue. For
@@ -179,8 +205,15 @@ impl Dataset {
 
     /// The class of each image, if classes are known.
     #[must_use]
-    pub fn labels(&self) -> Option<&[u8]> {
+    pub fn labels(&self) -> Option<&[u16]> {
         self.labels.as_ref().map(|labels| &labels.of_images[..])
+    }
+
+    /// The name of each class, in the order of their labels. Empty if the classes have no names, or
+    /// are not known.
+    #[must_use]
+    pub fn class_names(&self) -> &[String] {
+        self.labels.as_ref().map_or(&[], |labels| &labels.names)
     }
 
     /// Number of images in each class, if classes are known.
@@ -210,7 +243,8 @@ impl Dataset {
         match &self.images {
             // The shape determines where the pixels end, so only labels can follow.
             Storage::Stored(pixels) => {
-                gan_files::sha256(&[shape.as_flattened(), pixels, self.labels().unwrap_or_default()])
+                let labels = label_bytes(self.labels().unwrap_or_default());
+                gan_files::sha256(&[shape.as_flattened(), pixels, &labels])
             }
             Storage::Stacked(stacks) => stacks.fingerprint(shape.as_flattened()),
         }
@@ -261,6 +295,12 @@ impl Dataset {
     fn area(&self) -> usize {
         self.channels * self.size * self.size
     }
+}
+
+/// Labels as bytes: one for each label if it is enough for all of them, else two.
+fn label_bytes(labels: &[u16]) -> Vec<u8> {
+    let bytes: std::result::Result<Vec<u8>, _> = labels.iter().map(|&label| u8::try_from(label)).collect();
+    bytes.unwrap_or_else(|_| labels.iter().flat_map(|label| label.to_le_bytes()).collect())
 }
 
 pub(crate) fn check_channels(field: &'static str, channels: usize) -> Result<()> {

@@ -184,6 +184,22 @@ pub enum DataError {
         /// The other files there, in parentheses. Empty if there are none.
         others: String,
     },
+    /// A zip archive cannot be read.
+    #[error("{path}: is no zip archive, or a damaged one ({problem})")]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file of labels does not fit the pictures.
+    #[error("{path}: {problem}")]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Pictures of a folder cannot be used.
     #[error("{dir}: {} of {of} pictures cannot be used: {}", .broken.len(), first_of(.dir, .broken))]
     Pictures {

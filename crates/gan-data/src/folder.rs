@@ -1,16 +1,22 @@
-//! Reads a directory of pictures (PNG, JPEG, WebP) as a data set. `find` finds the files, `picture`
-//! decodes one, and `fit` brings it to the size and channels of the data set.
+//! Reads a directory or a zip archive of pictures (PNG, JPEG, WebP) as a data set. `find` finds the
+//! files, `labels` their classes, `picture` decodes one, and `fit` brings it to the size and
+//! channels of the data set.
 
+mod archive;
 mod budget;
 mod complete;
 mod exif;
 mod find;
 mod fit;
 mod jpeg;
+mod labels;
 mod picture;
+mod prepare;
 mod survey;
+mod transform;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -20,8 +26,10 @@ use budget::Budget;
 use find::Found;
 pub(crate) use find::has_pictures;
 pub use find::is_picture;
-use picture::{Attempt, Picture};
+use picture::Attempt;
+pub use prepare::{Prepared, prepare};
 pub use survey::{Survey, survey};
+pub use transform::{Background, Crop, Transform};
 
 /// The name of data from a directory, because nothing says what the images show.
 const NAME: &str = "folder";
@@ -41,48 +49,125 @@ pub struct BrokenPicture {
     pub problem: String,
 }
 
-/// Reads all PNG, JPEG and WebP files in `dir` and below, sorted by path, without labels. It finds
-/// them by extension (`png`, `jpg`, `jpeg`, `jfif`, `webp`), in upper or lower case. Directories
-/// behind symbolic links are searched too, each directory once. Files and directories whose name
-/// starts with a dot, `__MACOSX`, and runs of gan-cli (directories with a `config.toml` and a
-/// `metrics.jsonl`) are passed over. Each picture is turned as its EXIF data say,
-/// cut to its central square, resized to `size` x `size` with a triangle filter, and converted to
-/// `channels` (1 or 3). Transparent parts become black. [`Dataset::source`] says how many pictures
-/// have transparent parts, and how many other files were passed over.
+/// How the pictures of a folder become the images of a data set.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Height and width of the images.
+    pub size: usize,
+    /// 1 (gray) or 3 (RGB).
+    pub channels: usize,
+    /// What happens before the resizing.
+    pub transform: Transform,
+    /// Is called from several threads with the number of pictures that are done, and of all.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+impl Options<'_> {
+    /// The central square over black, without a report of progress.
+    #[must_use]
+    pub fn new(size: usize, channels: usize) -> Self {
+        Self { size, channels, transform: Transform::default(), progress: &|_, _| () }
+    }
+}
+
+/// Reads all PNG, JPEG and WebP files in `path` and below, sorted by path. `path` is a directory,
+/// or a zip archive with the extension `.zip`. Files are found by extension (`png`, `jpg`, `jpeg`,
+/// `jfif`, `webp`), in upper or lower case. Directories behind symbolic links are searched too,
+/// each directory once. Files and directories whose name starts with a dot, `__MACOSX`, and runs of
+/// gan-cli (directories with a `config.toml` and a `metrics.jsonl`) are passed over.
+///
+/// Each picture is turned as its EXIF data say. A square is cut out and put on a background. It is
+/// converted to `channels` and resized to `size` x `size` with a triangle filter, as Pillow's
+/// `BILINEAR` does. [`Dataset::source`] says how many pictures have transparent parts, and how many
+/// other files were passed over.
+///
+/// If there is a `dataset.json` in the form of `StyleGAN2-ADA`'s `dataset_tool.py`, it says the
+/// classes. Otherwise each directory is a class, as for torchvision's `ImageFolder`. There are no
+/// classes if pictures are outside these directories, or if there is only one directory or more
+/// than 1000.
 ///
 /// # Errors
 ///
-/// If `size` or `channels` is out of range, the directory cannot be read or contains no pictures,
-/// or the images need more than 4 GiB. If pictures are cut off, damaged, unreadable, or larger than
-/// 67,108,864 pixels or 512 MiB: the error counts them and names the first ten.
-pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Dataset> {
-    let dir = dir.as_ref();
+/// If `size` or `channels` is out of range, the directory or archive cannot be read or contains no
+/// pictures, or the images need more than 4 GiB. If labels do not fit the pictures. If pictures are
+/// cut off, damaged, unreadable, smaller than the crop, or larger than 67,108,864 pixels or 512 MiB
+/// (256 MiB in an archive): the error counts them and names the first ten.
+pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
+    let (path, Options { size, channels, .. }) = (path.as_ref(), *options);
     resize::check_size(size)?;
     check_channels("channels", channels)?;
-    let found = find::pictures(dir)?;
+    options.transform.crop.validate()?;
+    let found = find::pictures(path)?;
     let count = found.pictures.len();
-    let area = channels * size * size;
     let mut pixels = vec![0; resize::length(count, channels, size)?];
-    let budget = Budget::new(DECODING_BYTES);
-    let places = pixels.par_chunks_exact_mut(area).zip(&found.pictures);
-    let fitted = places.map(|(place, path)| {
-        let picture = Picture::open(path)?;
-        let _share = budget.take(picture.decoding_bytes(size));
-        Ok(fit::fit(picture.decode()?, size, channels, place))
-    });
-    let fitted = all(dir, &found, fitted.collect())?;
-
-    let transparent = fitted.iter().filter(|fitted| fitted.ground == fit::Ground::Black).count();
-    let deepest = fitted.iter().filter_map(|fitted| fitted.deepest).max();
-    let black = match transparent {
-        0 => String::new(),
-        some => format!(" ({some} with transparent parts, which are black)"),
+    let behind = match options.transform.background {
+        Background::Color(color) => color,
+        Background::Mean => mean_color(path, &found)?,
     };
-    let others = found.others().map_or_else(String::new, |others| format!("; {others}"));
-    let source = format!("{count} images in {}{black}{others}", dir.display());
-    Ok(Dataset::new(NAME, source, pixels, channels, size)?
-        .with_transparent(transparent)
-        .with_deepest(deepest))
+    let fitted = fit_all(path, &found, options, behind, &mut pixels)?;
+    let transparent = fitted.iter().filter(|fitted| fitted.is_transparent).count();
+    let deepest = fitted.iter().filter_map(|fitted| fitted.deepest).max();
+    let source = describe(path, &found, transparent, behind);
+    let data = Dataset::new(NAME, source, pixels, channels, size)?
+        .with_transparent(if behind == [0; 3] { transparent } else { 0 })
+        .with_deepest(deepest);
+    found.labels.put_on(data)
+}
+
+/// Decodes all pictures and fits them into `pixels`.
+fn fit_all(
+    path: &Path,
+    found: &Found,
+    options: &Options<'_>,
+    behind: [u8; 3],
+    pixels: &mut [u8],
+) -> Result<Vec<fit::Fitted>> {
+    let Options { size, channels, transform, progress } = *options;
+    let budget = Budget::new(DECODING_BYTES);
+    let (done, count) = (AtomicUsize::new(0), found.pictures.len());
+    let places = pixels.par_chunks_exact_mut(channels * size * size).zip(&found.pictures);
+    let fitted = places.map(|(place, path)| {
+        let picture = found.open(path)?;
+        let _share = budget.take(picture.decoding_bytes(size));
+        let fitted = fit::fit(picture.decode()?, (transform.crop, behind), (channels, size), place);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, count);
+        fitted
+    });
+    all(path, found, fitted.collect())
+}
+
+/// The mean colour of all opaque pixels. Black if there are none.
+fn mean_color(path: &Path, found: &Found) -> Result<[u8; 3]> {
+    let budget = Budget::new(DECODING_BYTES);
+    let sums = found.pictures.par_iter().map(|path| {
+        let picture = found.open(path)?;
+        let _share = budget.take(picture.decoding_bytes(1));
+        Ok(fit::opaque_sums(&picture.decode()?))
+    });
+    // The order of the sum does not depend on the threads.
+    let sums = all(path, found, sums.collect())?;
+    let mut total = [0.; 4];
+    for sums in sums {
+        total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+    }
+    let [red, green, blue, opacity] = total;
+    Ok([red, green, blue].map(|sum| (sum / opacity.max(f64::MIN_POSITIVE)).round() as u8))
+}
+
+/// Where the images come from, in words.
+fn describe(path: &Path, found: &Found, transparent: usize, behind: [u8; 3]) -> String {
+    let count = found.pictures.len();
+    let transparent = match transparent {
+        0 => String::new(),
+        some => {
+            let color = Background::Color(behind);
+            format!(" ({some} with transparent parts, which are {color})")
+        }
+    };
+    let parts = [found.labels.doubt().map(str::to_owned), found.others()];
+    let parts: Vec<_> = parts.into_iter().flatten().map(|part| format!("; {part}")).collect();
+    let images = if count == 1 { "image" } else { "images" };
+    format!("{count} {images} in {}{transparent}{}", path.display(), parts.concat())
 }
 
 /// The results of all pictures.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cifar::CifarFiles;
+use crate::folder::Options;
 use crate::idx_files::IdxFiles;
 use crate::sources::Composed;
 use crate::{DataError, Dataset, Result, Source, Split, folder, spelling};
@@ -57,27 +58,27 @@ impl Source {
         }
     }
 
-    /// Reads a split at `size` x `size`, from `dir` or without files. The images of a folder are
-    /// converted to `channels`. All others keep their own.
+    /// Reads a split at the size of `options`, from `dir` or without files. The images of a folder
+    /// are converted to its channels. All others keep their own.
     ///
     /// # Errors
     ///
     /// If the split does not exist, `dir` is no directory, or the files that the format needs are
     /// missing or broken.
-    pub(crate) fn read(
-        self,
-        dir: Option<&Path>,
-        split: Split,
-        size: usize,
-        channels: usize,
-    ) -> Result<Dataset> {
+    pub(crate) fn read(self, dir: Option<&Path>, split: Split, options: &Options<'_>) -> Result<Dataset> {
+        if let (&Format::Folder { or_files_of }, Some(dir)) = (&self.format, dir) {
+            return self.read_folder(dir, split, options, or_files_of);
+        }
         if let Some(dir) = dir {
             spelling::require_dir(dir)?;
         }
-        if let (&Format::Folder { or_files_of }, Some(dir)) = (&self.format, dir) {
-            return self.read_folder(dir, split, size, channels, or_files_of);
-        }
-        self.read_as_published(dir, split)?.resize(size)
+        self.read_as_published(dir, split)?.resize(options.size)
+    }
+
+    /// Whether the data set consists of any pictures.
+    #[must_use]
+    pub fn is_folder(self) -> bool {
+        matches!(self.format, Format::Folder { .. })
     }
 
     /// Reads a split whose images have a fixed size.
@@ -99,23 +100,16 @@ impl Source {
     }
 
     /// Reads the pictures of a directory. If there are none, it reads the files of `other`.
-    fn read_folder(
-        self,
-        dir: &Path,
-        split: Split,
-        size: usize,
-        channels: usize,
-        other: Source,
-    ) -> Result<Dataset> {
+    fn read_folder(self, dir: &Path, split: Split, options: &Options<'_>, other: Source) -> Result<Dataset> {
         let pictures = match split {
-            Split::Train => folder::load(dir, size, channels),
+            Split::Train => folder::load(dir, options),
             Split::Test => Err(DataError::NoSplit { name: dir.display().to_string() }),
         };
         match (pictures, other.format.idx_files()) {
             (Err(DataError::NoImages { .. } | DataError::NoSplit { .. }), Some(files))
                 if files.are_in(dir, split) =>
             {
-                files.read(&other, dir, split)?.named(self.name).resize(size)
+                files.read(&other, dir, split)?.named(self.name).resize(options.size)
             }
             (pictures, _) => pictures,
         }

@@ -135,7 +135,9 @@ impl Source {
         let images = IdxImages { count: data.len(), rows: data.size(), cols: data.size(), pixels };
         let [images_file, labels_file] = files.names_of(split).map(|file| dir.join(format!("{file}.gz")));
         idx::write_images_gz(images_file, &images)?;
-        idx::write_labels_gz(labels_file, data.labels().unwrap_or_default())?;
+        // The data sets on the hub have ten classes.
+        let labels: Vec<u8> = data.labels().unwrap_or_default().iter().map(|&label| label as u8).collect();
+        idx::write_labels_gz(labels_file, &labels)?;
         Ok(data)
     }
 }
@@ -157,7 +159,7 @@ pub(crate) fn combine(
     let data = Dataset::new(set.name, origin, images.pixels, 1, images.rows)?;
     let unusual = set.shape.is_some_and(|shape| shape.side != images.rows);
     let data = if unusual { data.with_unusual_size() } else { data };
-    let Some((mut labels, labels_path)) = labels else { return Ok(data) };
+    let Some((labels, labels_path)) = labels else { return Ok(data) };
     same_number((images_path, images.count), (labels_path, labels.len()))?;
     let (first, classes) = (usize::from(first_label), set.classes.len());
     let expected = first..=first + classes - 1;
@@ -167,10 +169,8 @@ pub(crate) fn combine(
         let path = labels_path.to_owned();
         return Err(DataError::Label { path, what: "label", index, expected, found });
     }
-    for label in &mut labels {
-        *label -= first_label;
-    }
-    data.with_labels(labels, classes)
+    let labels = labels.into_iter().map(|label| u16::from(label - first_label)).collect();
+    set.label(data, labels)
 }
 
 /// Images of another size than the published ones are accepted if they are square, because people

@@ -24,19 +24,28 @@ pub(crate) fn planes(pixels: Vec<u8>, from: usize, to: usize) -> Result<Vec<u8>>
     let count = pixels.len() / (from * from);
     let mut resized = vec![0; length(count, 1, to)?];
     let sources = pixels.par_chunks_exact(from * from);
-    sources.zip(resized.par_chunks_exact_mut(to * to)).try_for_each(|(source, target)| {
+    sources.zip(resized.par_chunks_exact_mut(to * to)).for_each(|(source, target)| {
         if (from, to) == (28, 32) {
             pad(source, from, target, to);
-            return Ok::<_, DataError>(());
+            return;
         }
-        // The sides are at most 4096. This function and `Dataset::new` have checked that.
-        let source: Option<ImageBuffer<Luma<u8>, &[u8]>> =
-            ImageBuffer::from_raw(from as u32, from as u32, source);
-        let source = source.ok_or_else(|| too_large(count, 1, to))?;
-        target.copy_from_slice(&imageops::resize(&source, to as u32, to as u32, FilterType::Triangle));
-        Ok(())
-    })?;
+        plane(source, from, target, to);
+    });
     Ok(resized)
+}
+
+/// Resizes `source: [from, from]` into `target: [to, to]` with a triangle filter that is as wide as
+/// the reduction. It gives the values of Pillow's `BILINEAR` or those beside them.
+pub(crate) fn plane(source: &[u8], from: usize, target: &mut [u8], to: usize) {
+    let buffer: Option<ImageBuffer<Luma<u8>, &[u8]>> =
+        ImageBuffer::from_raw(from as u32, from as u32, source);
+    match buffer.filter(|_| from != to) {
+        Some(buffer) => {
+            target.copy_from_slice(&imageops::resize(&buffer, to as u32, to as u32, FilterType::Triangle));
+        }
+        // A copy: `source` has the size of `target`.
+        None => target.copy_from_slice(source),
+    }
 }
 
 /// Refuses a size that no model here has.

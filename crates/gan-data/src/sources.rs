@@ -22,8 +22,8 @@ use std::str::FromStr;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use crate::DataError;
 use crate::format::Format;
+use crate::{DataError, Dataset};
 #[cfg(feature = "embedded")]
 pub use mnist_5k::mnist_5k;
 
@@ -175,6 +175,12 @@ impl Source {
 }
 
 impl Descriptor {
+    /// The same images with their classes, which have the names of this data set.
+    pub(crate) fn label(&self, data: Dataset, labels: Vec<u16>) -> crate::Result<Dataset> {
+        let names = self.classes.iter().map(ToString::to_string).collect();
+        data.with_labels(labels, self.classes.len())?.with_class_names(names)
+    }
+
     /// Number of images in a split, if the split exists and the number is known.
     pub(crate) fn count(&self, split: Split) -> Option<usize> {
         match split {

@@ -29,13 +29,7 @@ const LR: f64 = 2e-3;
 fn main() -> Result<()> {
     let Some(options) = Options::parse()? else { return Ok(()) };
     let device = Device::Cpu;
-    let data = DataConfig {
-        name: options.name,
-        batch_size: BATCH,
-        dir: Some(options.data_dir.clone()),
-        range: Range::default(),
-        limit: None,
-    };
+    let data = DataConfig { dir: Some(options.data_dir.clone()), ..DataConfig::new(options.name, BATCH) };
     let load = |split| data.load(split, SIDE, 1);
     let (train, test) = (load(Split::Train)?, load(Split::Test)?);
     let classes = train.class_counts().context("training needs labels")?.len();
@@ -73,6 +67,7 @@ fn fit(
             range: Range::MinusOneOne,
             channels: 1,
             keep_last: LastBatch::Drop,
+            flip: false,
         },
     )?;
     let mut gradients = classifier.gradients();
@@ -84,7 +79,7 @@ fn fit(
     for step in 0..steps {
         let progress = step as f64 / steps as f64;
         let lr = LR * 0.5 * (1. + (std::f64::consts::PI * progress).cos());
-        let targets: Vec<u8> = batches.indices(step).iter().map(|&i| labels[i as usize]).collect();
+        let targets: Vec<u32> = batches.indices(step).iter().map(|&i| labels[i as usize].into()).collect();
         let images = Augment::new(options.seed, step).apply(&batches.batch(step, device)?)?;
         let prepared = classifier.prepare()?;
         let pass = prepared.forward(&Batch::new(&images)?, Draws::default())?;

@@ -84,7 +84,7 @@ pub struct Accuracy {
 impl Accuracy {
     /// Takes checked rows of probabilities, with the same number of rows for each of `labels`. The
     /// recognized class of an image has the largest sum over the image's rows.
-    pub(crate) fn of(probabilities: &Rows, labels: &[u8]) -> Self {
+    pub(crate) fn of(probabilities: &Rows, labels: &[u16]) -> Self {
         let width = probabilities.width();
         let mut counts = vec![(0u64, 0u64); width];
         let at_once = probabilities.values().len() / labels.len();

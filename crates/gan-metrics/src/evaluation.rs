@@ -191,8 +191,8 @@ mod tests {
         let digits = vec![[1, 2, 3]; 50];
         assert_eq!(reference.evaluate(&bare.clone().with_digits(digits)?)?.modes.unwrap().covered, 1);
 
-        let seen: Vec<u8> =
-            probabilities.argmax(1)?.to_vec1::<u32>()?.into_iter().map(|class| class as u8).collect();
+        let seen: Vec<u16> =
+            probabilities.argmax(1)?.to_vec1::<u32>()?.into_iter().map(|class| class as u16).collect();
         let mut labels = seen.clone();
         labels[7] = (seen[7] + 1) % 10;
         let accuracy = reference.evaluate(&bare.clone().with_labels(labels)?)?.accuracy.unwrap();

@@ -13,7 +13,7 @@ pub struct Sample {
     pub(crate) probabilities: Rows,
     pub(crate) images: Option<Rows>,
     pub(crate) digits: Option<Vec<[u8; 3]>>,
-    pub(crate) labels: Option<Vec<u8>>,
+    pub(crate) labels: Option<Vec<u16>>,
 }
 
 impl Sample {
@@ -77,7 +77,7 @@ impl Sample {
     ///
     /// # Errors
     /// If the number of images is different, or the classifier does not have such a class.
-    pub fn with_labels(self, labels: Vec<u8>) -> Result<Self> {
+    pub fn with_labels(self, labels: Vec<u16>) -> Result<Self> {
         self.check_count("labels", labels.len())?;
         let classes = self.probabilities.width();
         if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {

@@ -10,14 +10,14 @@ const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist-classifie
 
 /// Returns some of the embedded digits `[n, channels, size, size]` in the range of a generator,
 /// and their labels. They are evenly spaced.
-fn digits(n: usize, channels: usize, size: usize) -> (Tensor, Vec<u8>) {
+fn digits(n: usize, channels: usize, size: usize) -> (Tensor, Vec<u16>) {
     let data = mnist_5k().unwrap().resize(size).unwrap().spread(n);
     let labels = data.labels().unwrap().to_vec();
     let all: Vec<u32> = (0..n as u32).collect();
     (data.tensor(&all, channels, Range::MinusOneOne, &Device::Cpu).unwrap(), labels)
 }
 
-fn accuracy(probabilities: &Tensor, labels: &[u8]) -> f64 {
+fn accuracy(probabilities: &Tensor, labels: &[u16]) -> f64 {
     let named = probabilities.argmax(1).unwrap().to_vec1::<u32>().unwrap();
     assert_eq!(named.len(), labels.len());
     let hits = named.iter().zip(labels).filter(|(named, label)| **named == u32::from(**label)).count();

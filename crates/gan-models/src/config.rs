@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// A larger width in a file is a mistake or an attack. It would only exhaust the memory.
 const MAX_WIDTH: usize = 16_384;
-/// Labels are bytes, so there can be no more classes.
-const MAX_CLASSES: usize = 256;
+/// Largest number of classes. An image of each class has a row in the last layer of D.
+const MAX_CLASSES: usize = 1000;
 
 /// A generator and its discriminator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,7 +180,8 @@ mod tests {
         assert!(problem(|c| c.discriminator.minibatch_std = Some(1)).contains("from 2 to 1024, found 1"));
         assert!(problem(|c| c.generator.blocks = 2).contains("which has no residual blocks, found 2"));
         assert!(
-            problem(|c| c.classes = Some(1)).contains("model.classes: expected a whole number from 2 to 256")
+            problem(|c| c.classes = Some(1))
+                .contains("model.classes: expected a whole number from 2 to 1000")
         );
         assert!(problem(|c| (c.classes, c.discriminator.pack) = (Some(10), 2)).contains("expected 1"));
         let mut packed = preset::dcgan_28();

@@ -68,7 +68,7 @@ impl Discriminator {
     /// # Errors
     /// The errors of [`Self::forward`]; a number of labels that is not the number of samples; a
     /// label that is no class.
-    pub fn forward_of(&self, x: &Tensor, labels: &[u8], mode: Mode) -> candle_core::Result<Tensor> {
+    pub fn forward_of(&self, x: &Tensor, labels: &[u16], mode: Mode) -> candle_core::Result<Tensor> {
         let (results, classes) = (self.results(x, mode)?, self.config.classes.unwrap_or(0));
         check_labels(labels, results.dim(0)?, classes)?;
         let places: Vec<u32> = labels.iter().map(|&label| 1 + u32::from(label)).collect();

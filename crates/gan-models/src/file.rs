@@ -30,6 +30,10 @@ pub struct Provenance {
     pub seed: u64,
     /// The objective's name.
     pub loss: String,
+    /// Names of the classes, in the order of their labels. Empty if the model has no classes, or
+    /// these have no names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,6 +64,11 @@ impl Generator {
         let json = json.ok_or_else(|| ModelError::Undescribed { path: path.to_owned() })?;
         let Description { model, trained } = serde_json::from_str(&json)
             .map_err(|e| ModelError::file(path, format!("has an unreadable model description: {e}")))?;
+        let (names, classes) = (trained.class_names.len(), model.classes.unwrap_or(0));
+        if names > 0 && names != classes {
+            let problem = format!("has names of {names} classes, and its model has {classes} classes");
+            return Err(ModelError::file(path, problem));
+        }
         let generator = Self::from_tensors(&model, tensors, device).map_err(|e| ModelError::file(path, e))?;
         Ok((generator, trained))
     }
@@ -190,6 +199,20 @@ mod tests {
 
     fn error(path: &Path) -> String {
         Generator::load(path, &Device::Cpu).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_of_classes_are_kept() {
+        let (_directory, path, _) = saved();
+        let config = ModelConfig { classes: Some(2), ..preset::mlp_002() };
+        let generator = Generator::new(&config, 1, &Device::Cpu).unwrap();
+        let mut trained =
+            Provenance { class_names: vec!["cat".into(), "dog \u{1f415}".into()], ..Provenance::default() };
+        generator.save(&path, &trained).unwrap();
+        assert_eq!(Generator::load(&path, &Device::Cpu).unwrap().1, trained);
+        trained.class_names.pop();
+        generator.save(&path, &trained).unwrap();
+        assert!(error(&path).contains("has names of 1 classes, and its model has 2 classes"));
     }
 
     #[test]

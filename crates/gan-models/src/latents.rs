@@ -100,7 +100,7 @@ impl Latents {
     ///
     /// # Errors
     /// A model without classes; a label that is no class.
-    pub fn draw_of(&self, stream: &mut Stream, labels: &[u8], device: &Device) -> Result<Tensor> {
+    pub fn draw_of(&self, stream: &mut Stream, labels: &[u16], device: &Device) -> Result<Tensor> {
         let z = self.draw_z(stream, labels.len(), device)?;
         self.with_labels(&z, labels)
     }
@@ -109,7 +109,7 @@ impl Latents {
     ///
     /// # Errors
     /// A model without classes; a label that is no class; a number of labels that is not `B`.
-    pub fn with_labels(&self, z: &Tensor, labels: &[u8]) -> Result<Tensor> {
+    pub fn with_labels(&self, z: &Tensor, labels: &[u16]) -> Result<Tensor> {
         let Some(classes) = self.classes else { candle_core::bail!("labels for a model without classes") };
         check_labels(labels, z.dim(0)?, classes)?;
         let mut rows = vec![];
@@ -141,7 +141,7 @@ impl Latents {
 }
 
 /// Refuses a number of labels that is not the number of samples, and a label that is no class.
-pub(crate) fn check_labels(labels: &[u8], samples: usize, classes: usize) -> Result<()> {
+pub(crate) fn check_labels(labels: &[u16], samples: usize, classes: usize) -> Result<()> {
     if labels.len() != samples {
         candle_core::bail!("expected {samples} labels, found {}", labels.len())
     }

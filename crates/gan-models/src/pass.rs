@@ -30,7 +30,7 @@ pub struct Pass<'a> {
     pub(crate) prepared: &'a Prepared<'a>,
     pub(crate) output: Batch,
     pub(crate) back: Back<'a>,
-    pub(crate) labels: Option<Vec<u8>>,
+    pub(crate) labels: Option<Vec<u16>>,
 }
 
 /// What the backward pass needs.
@@ -121,7 +121,7 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// A number of labels that is not the number of samples; a label that is no class.
-    pub fn of_classes(self, labels: &[u8]) -> Result<Self> {
+    pub fn of_classes(self, labels: &[u16]) -> Result<Self> {
         let classes = self.prepared.output.iter().product::<usize>() - 1;
         check_labels(labels, self.output.samples()?, classes)?;
         Ok(Self { labels: Some(labels.to_vec()), ..self })

@@ -105,7 +105,7 @@ fn a_discriminators_pass_is_that_of_the_tape() {
         discriminator.iterate_power().unwrap();
         let [c, h, w] = config.image_shape();
         let x = Var::from_tensor(&normal("x", &[SAMPLES, c, h, w])).unwrap();
-        let labels: Vec<u8> = (0..SAMPLES as u8).map(|i| i % 4).collect();
+        let labels: Vec<u16> = (0..SAMPLES as u16).map(|i| i % 4).collect();
         let logits = match config.classes {
             Some(_) => discriminator.forward_of(&x, &labels, Mode::Train(DRAWS)),
             None => discriminator.forward(&x, Mode::Train(DRAWS)),
@@ -167,7 +167,7 @@ fn the_gradient_of_a_penalty_is_that_of_finite_differences() {
         shake(discriminator.params());
         let [c, h, w] = config.image_shape();
         let x = Batch::new(&normal("x", &[SAMPLES, c, h, w])).unwrap();
-        let labels: Vec<u8> = (0..SAMPLES as u8).map(|i| i % 4).collect();
+        let labels: Vec<u16> = (0..SAMPLES as u16).map(|i| i % 4).collect();
         // Half the sum of the squares of each sample's gradient.
         let penalty = || {
             let prepared = discriminator.prepare().unwrap();

@@ -24,6 +24,7 @@ fn main() -> Result<()> {
         range: Range::MinusOneOne,
         channels: 1,
         keep_last: LastBatch::Drop,
+        flip: false,
     };
     let digits = Batches::new(mnist_5k()?, config)?;
     let real = |step| digits.batch(step, &device).map_err(TrainError::observer);

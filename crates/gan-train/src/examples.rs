@@ -9,7 +9,7 @@ pub struct Examples {
     /// `[N, C, H, W]` in [-1, 1].
     pub images: Tensor,
     /// The N classes of the images.
-    pub labels: Option<Vec<u8>>,
+    pub labels: Option<Vec<u16>>,
 }
 
 /// Images without labels.
@@ -47,7 +47,7 @@ impl Examples {
     }
 
     /// The labels of part number `i` of the images, if each part has `batch` images.
-    pub(crate) fn labels_of(&self, i: usize, batch: usize) -> Option<&[u8]> {
+    pub(crate) fn labels_of(&self, i: usize, batch: usize) -> Option<&[u16]> {
         self.labels.as_ref().map(|labels| &labels[i * batch..][..batch])
     }
 }

@@ -124,7 +124,7 @@ impl Trainer {
         let (generator, discriminator) = (&self.generator, &self.discriminator);
         let config = &self.config;
         let views = Views { config, seed: self.seed, shape: generator.config().image_shape(), images };
-        let latents = |z: &Tensor, labels: Option<&[u8]>| match labels {
+        let latents = |z: &Tensor, labels: Option<&[u16]>| match labels {
             Some(labels) => generator.latents(&generator.config().latents().with_labels(z, labels)?),
             None => generator.latents(z),
         };

@@ -34,7 +34,7 @@ pub(crate) struct Sample {
     /// Number of columns in the grid. [default: as square as possible]
     #[arg(long, value_name = "C")]
     pub(crate) columns: Option<NonZero<usize>>,
-    /// Draw only images of this class. `all` draws one row of the grid per class, with --count
+    /// Draw only images of this class: its name, or its number from 0 on. `all` draws one row of the grid per class, with --count
     /// images in each row [default: 10]. With --latents, each class gets every latent.
     #[arg(long, value_name = "CLASS", value_parser = parse_class)]
     pub(crate) class: Option<Class>,
@@ -52,17 +52,15 @@ pub(crate) struct Sample {
 }
 
 /// The value of `--class`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Class {
-    One(u8),
+    /// A name, or a number from 0 on.
+    One(String),
     All,
 }
 
-fn parse_class(text: &str) -> Result<Class, String> {
-    match text {
-        "all" => Ok(Class::All),
-        text => text.parse().map(Class::One).map_err(|_| "expected a class from 0 on, or `all`".to_owned()),
-    }
+fn parse_class(text: &str) -> Result<Class, std::convert::Infallible> {
+    Ok(if text == "all" { Class::All } else { Class::One(text.to_owned()) })
 }
 
 pub(super) fn parse_truncation(text: &str) -> Result<f64, String> {
@@ -79,4 +77,5 @@ Examples:
   gan-cli sample runs/mnist-5k --count 10000 --seed 1 --out digits.npy
   gan-cli sample generator.safetensors --latents z.npy --columns 8 --out grid.png
   gan-cli sample runs/mnist-conditional --class all     a row of each digit
+  gan-cli sample runs/fashion --class Sandal
   gan-cli sample runs/mnist-5k --count 100 --out digits/";

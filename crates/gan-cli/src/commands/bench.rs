@@ -36,7 +36,7 @@ pub(crate) fn run(args: &args::Bench, budget: Budget) -> Result<End> {
     let [channels, height, width] = config.model.image_shape();
     let real =
         Stream::new(config.seed, "bench", 0).uniform(-1., 1., (images, channels, height, width), &device)?;
-    let labels = config.model.classes.map(|classes| (0..images).map(|i| (i % classes) as u8).collect());
+    let labels = config.model.classes.map(|classes| (0..images).map(|i| (i % classes) as u16).collect());
     let real = Examples { images: real, labels };
     let mut trainer = Trainer::new(&config.model, &config.train, config.seed, &device)?;
     let steps = timing::steps(&mut trainer, &real, args.steps)?;

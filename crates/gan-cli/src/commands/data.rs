@@ -1,33 +1,41 @@
 //! `gan-cli data`.
 
-use crate::args::{self, DataCommand};
+use crate::args::{self, DataCommand, DataInfo, PictureLook};
 use crate::config;
-use crate::exit::End;
+use crate::draw;
+use crate::exit::{End, usage};
+use crate::loading;
+use crate::signals::Stop;
 use crate::terminal;
 use anyhow::{Context, Result};
-use gan_data::{DataConfig, DataError, Dataset, ImageShape, Range, Source, Split};
+use candle_core::Device;
+use gan_data::folder::{self, Options, Transform};
+use gan_data::{DataConfig, DataError, Dataset, GridBuilder, Range, Source, Split};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Shape at which a folder is read to count its images. Nothing is trained at this size.
-const FOLDER: ImageShape = ImageShape { channels: 3, side: 64 };
 /// Maximum number of columns for a list of classes.
 const WIDTH: usize = 100;
 /// Width of the column in front of a split's description.
 const INDENT: usize = "  classes  ".len();
+/// Number of images in the grid of `--out`.
+const DRAWN: usize = 64;
 
 pub(crate) fn run(args: &args::Data) -> Result<End> {
     match &args.command {
-        DataCommand::Info { data, data_dir } => info(*data, data_dir.clone())?,
+        DataCommand::Info(info) => self::info(info)?,
+        DataCommand::Prepare { from, look, out } => prepare(from, look, out)?,
         DataCommand::Download { data, out } => download(*data, out)?,
     }
     Ok(End::Done)
 }
 
-fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
-    let named_by = if dir.is_some() { "--data-dir" } else { config::ENVIRONMENT };
-    let dir = dir.or_else(config::dir_from_environment);
-    let source = match name {
+fn info(args: &DataInfo) -> Result<()> {
+    let (dir, named_by) = match &args.data_dir {
+        Some(dir) => (Some(dir.clone()), "--data-dir"),
+        None => (config::dir_from_environment(), config::ENVIRONMENT),
+    };
+    let source = match args.data {
         Some(name) => name,
         None if dir.is_some() => Source::MNIST,
         None => Source::MNIST_5K,
@@ -36,18 +44,32 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
     if let Some(dir) = &dir {
         std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;
     }
-    let config =
-        DataConfig { name: source, batch_size: 1, dir: dir.clone(), range: Range::default(), limit: None };
-    let ImageShape { channels, side } = source.shape.unwrap_or(FOLDER);
+    let mut config = DataConfig { dir: dir.clone(), ..DataConfig::new(source, 1) };
+    let (mut side, mut channels) = (args.look.size.into(), args.look.channels());
+    if let Some(shape) = source.shape {
+        (side, channels) = (shape.side, shape.channels);
+    } else {
+        (config.crop, config.background) = (args.look.crop, args.look.background);
+    }
 
     let mut text = String::new();
     for &split in source.splits() {
-        match config.load(split, side, channels) {
+        match loading::load(&config, split, side, channels) {
             // Training needs no test split, so its absence is not an error.
             Err(DataError::MissingFile { dir, .. }) if split == Split::Test => {
                 writeln!(text, "test: no files in {}", dir.display())?;
             }
-            data => describe(&mut text, split, &data?, source)?,
+            data => {
+                let data = data?;
+                let survey =
+                    dir.as_deref().filter(|_| source.is_folder()).and_then(|dir| folder::survey(dir).ok());
+                describe(&mut text, split, &data, survey.as_ref())?;
+                if let Some(out) = args.out.as_deref().filter(|_| split == Split::Train) {
+                    draw_grid(&data, out)?;
+                    let drawn = data.len().min(DRAWN);
+                    writeln!(text, "  grid     {drawn} of them, evenly spaced, in {}", out.display())?;
+                }
+            }
         }
     }
     if let Some(note) = source.note {
@@ -59,24 +81,43 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
     terminal::print(&text)
 }
 
-fn describe(text: &mut String, split: Split, data: &Dataset, source: Source) -> Result<()> {
+fn describe(text: &mut String, split: Split, data: &Dataset, survey: Option<&folder::Survey>) -> Result<()> {
     let size = data.unusual_size().unwrap_or(data.size());
     let channels = if data.channels() == 1 { "gray" } else { "RGB" };
-    writeln!(text, "{} {}: {} images, {size}x{size} {channels}", data.name(), split.as_str(), data.len())?;
+    let images = if data.len() == 1 { "image" } else { "images" };
+    writeln!(text, "{} {}: {} {images}, {size}x{size} {channels}", data.name(), split.as_str(), data.len())?;
     writeln!(text, "  from     {}", data.source())?;
+    if let Some(survey) = survey {
+        writeln!(text, "  sizes    {}", survey.sizes())?;
+        writeln!(text, "  stored   {}", survey.modes())?;
+    }
     if let Some(doubt) = data.doubt() {
         writeln!(text, "  WARNING  {doubt}")?;
     }
     if let Some(counts) = data.class_counts() {
-        let counts = counts.iter().enumerate().map(|(class, n)| format!("{}: {n}", label(class, source)));
+        let counts = counts.iter().enumerate();
+        let counts = counts.map(|(class, n)| format!("{}: {n}", label(class, data.class_names())));
         writeln!(text, "  classes  {}", lines(counts))?;
     }
     Ok(())
 }
 
+/// Draws evenly spaced images as they are trained on.
+fn draw_grid(data: &Dataset, out: &Path) -> Result<()> {
+    if out.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
+        return Err(usage(format!("--out {}: expected a .png file", out.display())));
+    }
+    let (count, side) = (data.len().min(DRAWN), data.size());
+    let mut grid = GridBuilder::new(count, draw::columns(count), data.channels(), side, side)?;
+    for images in data.tensors(count, DRAWN, data.channels(), Range::MinusOneOne, &Device::Cpu) {
+        grid.push(&images?)?;
+    }
+    Ok(grid.finish().save_png(out)?)
+}
+
 /// A class's number, followed by its name if the name adds something.
-fn label(class: usize, source: Source) -> String {
-    match source.classes.get(class) {
+fn label(class: usize, names: &[String]) -> String {
+    match names.get(class) {
         Some(name) if *name != class.to_string() => format!("{class} {name}"),
         Some(_) | None => class.to_string(),
     }
@@ -97,8 +138,9 @@ fn lines(words: impl Iterator<Item = String>) -> String {
 /// Whether the files are the published ones, if their hashes are known.
 fn canonical(source: Source, dir: &Path) -> Result<String> {
     let title = source.made_of().title;
-    let Some(checks) = source.check_files(dir)? else {
-        // A folder's pictures were never published as this data set.
+    // A folder's pictures were never published as this data set.
+    let checks = if source.is_folder() { None } else { source.check_files(dir)? };
+    let Some(checks) = checks else {
         let is_published = source.shape.is_some();
         return Ok(if is_published {
             format!("No SHA-256 of {title}'s files is known.\n")
@@ -115,6 +157,32 @@ fn canonical(source: Source, dir: &Path) -> Result<String> {
     let all = checks.iter().all(|check| check.canonical);
     writeln!(text, "This is {}the canonical {title}.", if all { "" } else { "not " })?;
     Ok(text)
+}
+
+impl PictureLook {
+    fn channels(&self) -> usize {
+        if self.gray { 1 } else { 3 }
+    }
+}
+
+fn prepare(from: &Path, look: &PictureLook, out: &Path) -> Result<()> {
+    let at = || format!("--out {}", out.display());
+    if out.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("zip")) {
+        return Err(usage(format!("{}: expected a .zip file", at())));
+    }
+    if out.symlink_metadata().is_ok() {
+        return Err(usage(format!("{}: exists already", at())));
+    }
+    let stop = Stop::on_signals()?;
+    let prepared = loading::watched(|progress| {
+        let transform = Transform { crop: look.crop, background: look.background };
+        let options = Options { size: look.size.into(), channels: look.channels(), transform, progress };
+        folder::prepare(from, &options, out, || stop.check())
+    })?;
+    let classes = prepared.classes.map(|classes| format!(" of {classes} classes")).unwrap_or_default();
+    let passed_over = prepared.passed_over.map(|others| format!("; {others}")).unwrap_or_default();
+    tracing::info!("{} pictures{classes} in {}{passed_over}", prepared.count, out.display());
+    Ok(())
 }
 
 fn download(source: Source, out: &Path) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::judge::{self, Pixels, Real};
 use crate::run_dir;
 use crate::terminal;
 use anyhow::Result;
-use gan_data::{DataConfig, Range, Source};
+use gan_data::{DataConfig, Source};
 use gan_metrics::Evaluation;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -140,7 +140,7 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
         (_, named) => {
             let is_elsewhere = args.data_dir.is_some() || config::dir_from_environment().is_some();
             let name = named.unwrap_or(if is_elsewhere { Source::MNIST } else { Source::MNIST_5K });
-            DataConfig { name, batch_size: 1, dir: None, range: Range::default(), limit: None }
+            DataConfig::new(name, 1)
         }
     };
     let own = data.name;

@@ -38,10 +38,13 @@ fn is_config(from: &Path) -> bool {
 }
 
 fn provenance(trained: &Provenance) -> String {
-    let Provenance { data, step, images, seed, loss } = trained;
+    let Provenance { data, step, images, seed, loss, class_names } = trained;
     // A line break could forge a line of the report.
     let [data, loss] = [data, loss].map(|name| terminal::escaped(name, &[]));
-    format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n\n")
+    let names = class_names.iter().map(|name| terminal::escaped(name, &[])).collect::<Vec<_>>();
+    let classes =
+        if names.is_empty() { String::new() } else { format!("classes, from 0: {}\n", names.join(", ")) };
+    format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n{classes}\n")
 }
 
 fn describe(model: &ModelConfig) -> Result<String> {

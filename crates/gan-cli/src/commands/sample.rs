@@ -20,17 +20,19 @@ use std::path::{Path, PathBuf};
 const DEFAULT_COUNT: usize = 64;
 /// Number of images in each row with `--class all`.
 const DEFAULT_OF_EACH: usize = 10;
+/// Number of classes that an error names.
+const NAMED: usize = 20;
 
 pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     let device = device::open(&args.device.device)?;
     let output = Output::choose(args.out.as_deref(), args.replace)?;
     let file = locate(&args.from)?;
     output.protect(&file, args.latents.as_deref())?;
-    let (generator, _) = load(&args.from, &file, args.config.as_deref(), &device)?;
+    let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &device)?;
     let latents = args
         .latents
         .as_deref()
-        .map(|path| latents::read(path, args.class, &generator, &device))
+        .map(|path| latents::read(path, args.class.is_some(), &generator, &device))
         .transpose()?;
     let count =
         match (args.count.map(|count| count as usize), latents.as_ref().map(|z| z.dim(0)).transpose()?) {
@@ -39,7 +41,8 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
             }
             (count, rows) => count.or(rows),
         };
-    let chosen = args.class.map(|class| class.choose(count, &generator)).transpose()?;
+    let names = trained.map(|trained| trained.class_names).unwrap_or_default();
+    let chosen = args.class.as_ref().map(|class| class.choose(count, &generator, &names)).transpose()?;
     let mut images = match latents {
         Some(latents) => Drawing::of_latents(&generator, latents)?,
         None => Drawing::seeded(&generator, args.seed, count.unwrap_or(DEFAULT_COUNT)),
@@ -67,22 +70,42 @@ struct Chosen {
 impl args::Class {
     /// Selects `count` images of one class, or of each class. In the second case the grid has one
     /// row per class.
-    fn choose(self, count: Option<usize>, generator: &Generator) -> Result<Chosen> {
+    fn choose(&self, count: Option<usize>, generator: &Generator, names: &[String]) -> Result<Chosen> {
         let Some(classes) = generator.config().latents().classes() else {
             return Err(usage("--class: this generator was trained without classes (model.classes)"));
         };
         Ok(match self {
-            Self::One(class) if usize::from(class) < classes => {
-                Chosen { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
-            }
             Self::One(class) => {
-                return Err(usage(format!("--class {class}: the generator knows 0 to {}", classes - 1)));
+                let class = label(class, classes, names)?;
+                Chosen { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
             }
             Self::All => {
                 let each = count.unwrap_or(DEFAULT_OF_EACH);
                 Chosen { labels: Labels::Rows(each), count: classes * each, columns: Some(each) }
             }
         })
+    }
+}
+
+/// The label of a class by its name, or by its number if no class has this name.
+fn label(class: &str, classes: usize, names: &[String]) -> Result<u16> {
+    let by_name = names.iter().position(|name| name == class);
+    let ignoring_case = || {
+        let mut same = (0..names.len()).filter(|&label| names[label].eq_ignore_ascii_case(class));
+        same.next().filter(|_| same.next().is_none())
+    };
+    let number = || class.parse().ok().filter(|&number: &usize| number < classes);
+    match by_name.or_else(ignoring_case).or_else(number) {
+        Some(label) => Ok(label as u16),
+        None if names.iter().enumerate().all(|(label, name)| *name == label.to_string()) => {
+            Err(usage(format!("--class {class}: expected a class from 0 to {}, or `all`", classes - 1)))
+        }
+        None => {
+            let known: Vec<_> = names.iter().take(NAMED).map(String::as_str).collect();
+            let more = if names.len() > NAMED { ", ..." } else { "" };
+            let (known, last) = (known.join(", "), classes - 1);
+            Err(usage(format!("--class {class}: expected {known}{more}, 0 to {last}, or `all`")))
+        }
     }
 }
 

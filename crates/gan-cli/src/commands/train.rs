@@ -5,6 +5,7 @@ use crate::args;
 use crate::config::{Config, check_images};
 use crate::exit::{End, usage};
 use crate::judge::Judges;
+use crate::loading;
 use crate::memory::{Budget, Need};
 use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
 use crate::run_dir::{self, RunDir};
@@ -135,7 +136,7 @@ fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Conf
 /// Loads the training data.
 fn batches(config: &Config, file: &Path) -> Result<Batches> {
     let Config { seed, data, model, .. } = config;
-    let images = data.load(Split::Train, model.image_size, model.channels)?;
+    let images = loading::load(data, Split::Train, model.image_size, model.channels)?;
     check_images(model, &images).with_context(|| file.display().to_string())?;
     let config = BatchesConfig {
         batch_size: data.batch_size,
@@ -143,6 +144,7 @@ fn batches(config: &Config, file: &Path) -> Result<Batches> {
         range: data.range,
         channels: model.channels,
         keep_last: LastBatch::Drop,
+        flip: data.flip,
     };
     Batches::new(images, config).with_context(|| file.display().to_string())
 }

@@ -58,13 +58,15 @@ impl Plan {
 
     /// The origin of the generator's weights, for its file.
     pub(super) fn provenance(&self, trainer: &Trainer) -> Provenance {
-        let step = trainer.steps_done();
+        let (step, names) = (trainer.steps_done(), self.batches.dataset().class_names());
         Provenance {
             data: self.batches.dataset().name().to_owned(),
             step,
             images: step * self.config.images_per_step() as u64,
             seed: trainer.seed(),
             loss: trainer.loss().to_string(),
+            // The data may have more classes than the model, if the last ones have no images.
+            class_names: names.iter().take(self.config.model.classes.unwrap_or(0)).cloned().collect(),
         }
     }
 }

@@ -34,7 +34,7 @@ impl Samples {
             Some(classes) => {
                 let columns = draw::columns(count);
                 let in_turn = if columns < classes { count } else { columns };
-                let labels: Vec<u8> = (0..count).map(|i| (i % in_turn % classes) as u8).collect();
+                let labels: Vec<u16> = (0..count).map(|i| (i % in_turn % classes) as u16).collect();
                 latents.draw_of(&mut stream, &labels, device)?
             }
             None => latents.draw(&mut stream, count, device)?,

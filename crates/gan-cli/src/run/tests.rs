@@ -85,6 +85,7 @@ fn plan(directory: &Path, sets: &[&str]) -> Plan {
         range: Range::MinusOneOne,
         channels: 1,
         keep_last: LastBatch::Drop,
+        flip: false,
     };
     let batches = Batches::new(data, batches).unwrap();
     Plan {

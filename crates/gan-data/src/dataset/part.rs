@@ -18,9 +18,9 @@ impl Dataset {
     }
 
     fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {
-        let labels = self.labels.as_ref().map(|Labelling { of_images, classes }| {
+        let labels = self.labels.as_ref().map(|Labelling { of_images, classes, names }| {
             let of_images = indices.clone().map(|index| of_images[index]).collect();
-            Labelling { of_images, classes: *classes }
+            Labelling { of_images, classes: *classes, names: names.clone() }
         });
         let images = match &self.images {
             Storage::Stored(pixels) => {

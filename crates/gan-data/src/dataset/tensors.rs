@@ -17,11 +17,27 @@ impl Dataset {
     ///
     /// If an index is not below [`len`](Self::len).
     pub fn tensor(&self, indices: &[u32], channels: usize, range: Range, device: &Device) -> Result<Tensor> {
+        self.mirrored_tensor(indices, &[], channels, range, device)
+    }
+
+    /// [`tensor`](Self::tensor), in which the images with `true` in `mirrored` have left and right
+    /// exchanged. Images beyond its end are not mirrored.
+    pub(crate) fn mirrored_tensor(
+        &self,
+        indices: &[u32],
+        mirrored: &[bool],
+        channels: usize,
+        range: Range,
+        device: &Device,
+    ) -> Result<Tensor> {
         check_channels("channels", channels)?;
         self.check_fits("channels", channels)?;
         let mut pixels = Vec::with_capacity(indices.len() * channels * self.size * self.size);
-        for &index in indices {
-            let image = self.image(index as usize);
+        for (n, &index) in indices.iter().enumerate() {
+            let mut image = self.image(index as usize);
+            if mirrored.get(n) == Some(&true) {
+                image.to_mut().chunks_exact_mut(self.size).for_each(<[u8]>::reverse);
+            }
             for _ in 0..channels / self.channels {
                 pixels.extend_from_slice(&image);
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn dataset(labels: Vec<u8>, classes: usize) -> Result<Dataset> {
+fn dataset(labels: Vec<u16>, classes: usize) -> Result<Dataset> {
     Dataset::new("test", "nowhere", (0..24).collect(), 3, 2)?.with_labels(labels, classes)
 }
 
@@ -15,14 +15,27 @@ fn images_are_found_by_index() {
 }
 
 #[test]
-fn there_are_as_many_classes_as_a_byte_can_tell() {
-    let counts = dataset(vec![255, 46], 256).unwrap().class_counts().unwrap();
-    assert_eq!((counts.len(), counts[46], counts[255], counts.iter().sum::<usize>()), (256, 1, 1, 2));
+fn there_are_up_to_a_thousand_classes() {
+    let counts = dataset(vec![999, 46], 1000).unwrap().class_counts().unwrap();
+    assert_eq!((counts.len(), counts[46], counts[999], counts.iter().sum::<usize>()), (1000, 1, 1, 2));
     assert_eq!(dataset(vec![46, 46], 47).unwrap().spread(1).class_counts().unwrap()[46], 1);
-    for classes in [0, 257] {
+    for classes in [0, 1001] {
         let error = dataset(vec![0, 0], classes).unwrap_err().to_string();
-        assert_eq!(error, format!("classes: expected 1..=256, found {classes}"));
+        assert_eq!(error, format!("classes: expected 1..=1000, found {classes}"));
     }
+}
+
+#[test]
+fn classes_have_one_name_each() {
+    let names = |names: &[&str]| {
+        let names = names.iter().map(ToString::to_string).collect();
+        dataset(vec![0, 1], 2).unwrap().with_class_names(names).map_err(|error| error.to_string())
+    };
+    assert_eq!(names(&["cat", "dog"]).unwrap().spread(1).class_names(), ["cat", "dog"]);
+    assert_eq!(names(&["cat"]).unwrap_err(), "class names: expected 2, one for each class, found 1");
+    assert_eq!(names(&["cat", "cat"]).unwrap_err(), "class names: expected different names, found cat twice");
+    let unlabelled = Dataset::new("test", "nowhere", vec![0; 12], 3, 2).unwrap();
+    assert!(unlabelled.class_names().is_empty() && unlabelled.with_class_names(vec![]).is_err());
 }
 
 #[test]
@@ -91,6 +104,10 @@ fn the_fingerprint_covers_pixels_shape_and_labels_only() {
     let labelled = |classes| data(vec![0; 12], 3, 2).with_labels(vec![0], classes).unwrap().fingerprint();
     assert_ne!(base, labelled(10));
     assert_eq!(labelled(10), labelled(11));
+    // Labels that fit into a byte take one, as they always did.
+    let pair = |labels| data(vec![0; 24], 3, 2).with_labels(labels, 1000).unwrap().fingerprint();
+    assert_ne!(pair(vec![1, 0]), pair(vec![0, 1]));
+    assert_ne!(pair(vec![1, 0]), pair(vec![257, 0]));
     let renamed = Dataset::new("x", "y", vec![0; 12], 3, 2).unwrap();
     assert_eq!(base, renamed.fingerprint());
 }

@@ -6,6 +6,9 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::EXTENSIONS;
+use super::archive::{self, Archive};
+use super::labels::{self, Labels};
+use super::picture::{Attempt, Picture};
 use crate::{DataError, Result};
 
 /// Number of kinds of other files that are named.
@@ -17,11 +20,15 @@ const METADATA: &str = "__MACOSX";
 /// A directory with these files is a run of the program. Its pictures are generated ones.
 const RUN: [&str; 2] = ["config.toml", "metrics.jsonl"];
 
-/// The files of a directory and of all directories below it.
-#[derive(Debug)]
+/// The files of a directory and of all directories below it, or those of a zip archive.
 pub(super) struct Found {
-    /// Files with a picture's extension, at least one, sorted.
+    /// Paths of the files with a picture's extension, at least one, sorted.
     pub(super) pictures: Vec<PathBuf>,
+    /// The classes of the pictures.
+    pub(super) labels: Labels,
+    /// The archive that the pictures are in.
+    archive: Option<Archive>,
+    root: PathBuf,
     /// Number of other files by extension.
     others: BTreeMap<String, usize>,
     /// Number of runs below the directory, which are not searched.
@@ -44,20 +51,38 @@ pub(crate) fn has_pictures(dir: &Path) -> bool {
     entries(dir).any(|path| is_picture(&path) || entries(&path).any(|path| is_picture(&path)))
 }
 
-/// Finds all files in `dir` and below.
+/// Finds all files in `root`, which is a directory or a zip archive, and below. It also finds the
+/// classes of the pictures.
 ///
 /// # Errors
 ///
-/// If a directory cannot be read, `dir` is not one, or no file has a picture's extension.
-pub(super) fn pictures(dir: &Path) -> Result<Found> {
-    crate::spelling::require_dir(dir)?;
-    let mut found = Found { pictures: vec![], others: BTreeMap::new(), runs: 0 };
-    search(dir, &mut BTreeSet::new(), &mut found)?;
+/// If a directory or the archive cannot be read, `root` is neither, or no file has a picture's
+/// extension. If there is a `dataset.json` whose labels do not fit the pictures.
+pub(super) fn pictures(root: &Path) -> Result<Found> {
+    let mut found = Found {
+        pictures: vec![],
+        labels: Labels::Unknown(None),
+        archive: None,
+        root: root.to_owned(),
+        others: BTreeMap::new(),
+        runs: 0,
+    };
+    if archive::is_archive(root) {
+        let archive = Archive::open(root)?;
+        for name in archive.names() {
+            found.add_entry(&name);
+        }
+        found.archive = Some(archive);
+    } else {
+        crate::spelling::require_dir(root)?;
+        search(root, &mut BTreeSet::new(), &mut found)?;
+    }
     if found.pictures.is_empty() {
         let others = found.others().map_or_else(String::new, |others| format!(" ({others})"));
-        return Err(DataError::NoImages { dir: dir.to_owned(), extensions: EXTENSIONS.join(", "), others });
+        return Err(DataError::NoImages { dir: root.to_owned(), extensions: EXTENSIONS.join(", "), others });
     }
     found.pictures.sort();
+    found.label()?;
     Ok(found)
 }
 
@@ -92,6 +117,53 @@ fn search(dir: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result
 }
 
 impl Found {
+    fn add_entry(&mut self, name: &str) {
+        let path = Path::new(name);
+        if path.iter().any(|part| is_hidden(Path::new(part))) {
+        } else if is_picture(path) {
+            self.pictures.push(self.root.join(path));
+        } else {
+            *self.others.entry(extension(path)).or_default() += 1;
+        }
+    }
+
+    /// Opens a picture.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Picture::open`].
+    pub(super) fn open(&self, path: &Path) -> Attempt<Picture> {
+        match &self.archive {
+            Some(archive) => Picture::of_bytes(archive.read(&name_below(&self.root, path))?),
+            None => Picture::open(path),
+        }
+    }
+
+    /// Finds the classes of the pictures, in `dataset.json` or in the names of directories.
+    fn label(&mut self) -> Result<()> {
+        let file = self.root.join(labels::FILE);
+        let text = match &self.archive {
+            Some(archive) => archive.names().contains(&labels::FILE.to_owned()).then(|| {
+                let broken = |problem| DataError::Labels { path: file.clone(), problem };
+                archive.read(labels::FILE).map_err(broken)
+            }),
+            None => file.is_file().then(|| {
+                let unreadable = |e: gan_files::FileError| DataError::Read { path: e.path, source: e.source };
+                gan_files::read(&file).map_err(unreadable)
+            }),
+        };
+        let names: Vec<String> = self.pictures.iter().map(|path| name_below(&self.root, path)).collect();
+        let of_json = text.map(|text| Labels::of_json(&file, &text?, &names)).transpose()?.flatten();
+        if of_json.is_some() {
+            // It is not passed over.
+            let json = self.others.entry("json".to_owned()).or_default();
+            *json = json.saturating_sub(1);
+        }
+        self.labels = of_json.unwrap_or_else(|| Labels::of_directories(names.iter().map(Path::new)));
+        self.others.retain(|_, count| *count > 0);
+        Ok(())
+    }
+
     /// How many runs and other files were passed over, and of which kinds. `None` if there are none.
     pub(super) fn others(&self) -> Option<String> {
         let runs = match self.runs {
@@ -116,6 +188,13 @@ impl Found {
         let files = if all == 1 { "file" } else { "files" };
         (all > 0).then(|| format!("{all} other {files} passed over ({})", named.join(", ")))
     }
+}
+
+/// The path of a picture below the root, with `/` between its parts.
+fn name_below(root: &Path, picture: &Path) -> String {
+    let below = picture.strip_prefix(root).unwrap_or(picture);
+    let parts: Vec<_> = below.iter().map(OsStr::to_string_lossy).collect();
+    parts.join("/")
 }
 
 fn is_hidden(path: &Path) -> bool {

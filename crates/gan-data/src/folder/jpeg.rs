@@ -3,8 +3,7 @@
 
 mod scans;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 
 use image::error::{DecodingError, ImageError, ImageFormatHint, ImageResult};
 use image::{ColorType, ImageDecoder, ImageFormat};
@@ -14,7 +13,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::complete::cut_off;
-use super::picture::Attempt;
+use super::picture::{Attempt, Bytes};
 use scans::Scans;
 
 /// The bytes after 0xff that start each part of a file.
@@ -47,7 +46,7 @@ const NO_CODE: [u8; 12] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0]
 
 /// A JPEG file that has all its parts.
 pub(super) struct StrictJpeg {
-    file: BufReader<File>,
+    file: Box<dyn Bytes>,
     /// Place of the end marker.
     end: u64,
     frame: Frame,
@@ -68,8 +67,8 @@ impl StrictJpeg {
     /// # Errors
     ///
     /// If the file cannot be read, is no JPEG file, or ends before the marker.
-    pub(super) fn open(mut file: BufReader<File>) -> Attempt<Self> {
-        let parts = parts(&mut file);
+    pub(super) fn open(mut file: Box<dyn Bytes>) -> Attempt<Self> {
+        let parts = parts(&mut *file);
         let length = file.stream_position().unwrap_or_default();
         let (frame, exif) = match parts {
             Ok(parts) => parts,
@@ -89,7 +88,7 @@ impl StrictJpeg {
 }
 
 /// The frame and the EXIF data of a file that is complete.
-fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>)> {
+fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>)> {
     let (mut frame, mut exif, mut scans) = (None, None, None::<Scans>);
     loop {
         let marker = next_marker(file)?;
@@ -128,7 +127,7 @@ fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<V
 }
 
 /// Skips compressed data up to the next marker, and reads the marker.
-fn next_marker(file: &mut BufReader<File>) -> std::io::Result<u8> {
+fn next_marker(file: &mut dyn Bytes) -> std::io::Result<u8> {
     loop {
         let buffer = file.fill_buf()?;
         if buffer.is_empty() {

@@ -1,7 +1,7 @@
 //! One picture file. Everything that its header says is checked before it is decoded.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use image::codecs::png::PngDecoder;
@@ -21,6 +21,11 @@ const MAX_FILE_BYTES: u64 = 512 << 20;
 /// coefficients of two bytes. WebP's decoder keeps a copy of four bytes. The cut square has three.
 const WORKING_BYTES: u64 = 8;
 
+/// The bytes of a picture: a file, or an entry of an archive.
+pub(super) trait Bytes: BufRead + Seek {}
+
+impl<T: BufRead + Seek> Bytes for T {}
+
 /// A result whose error says what is wrong with a picture. It does not name the file.
 pub(super) type Attempt<T> = Result<T, String>;
 
@@ -39,7 +44,6 @@ impl Picture {
     /// If the file cannot be read, is too large, is no picture, is cut off, or announces too many
     /// pixels.
     pub(super) fn open(path: &Path) -> Attempt<Self> {
-        let unreadable = |error: std::io::Error| format!("cannot read it ({error})");
         // Opening a pipe could wait forever, so the kind of the file comes first.
         let metadata = std::fs::metadata(path).map_err(unreadable)?;
         if !metadata.is_file() {
@@ -49,7 +53,20 @@ impl Picture {
         if file_bytes > MAX_FILE_BYTES {
             return Err(format!("it has {file_bytes} bytes; at most {MAX_FILE_BYTES}"));
         }
-        let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+        Self::new(Box::new(BufReader::new(File::open(path).map_err(unreadable)?)), file_bytes)
+    }
+
+    /// Reads the header of a picture that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`].
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Attempt<Self> {
+        let length = bytes.len() as u64;
+        Self::new(Box::new(Cursor::new(bytes)), length)
+    }
+
+    fn new(mut file: Box<dyn Bytes>, file_bytes: u64) -> Attempt<Self> {
         let mut start = vec![];
         file.by_ref().take(16).read_to_end(&mut start).map_err(unreadable)?;
         file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
@@ -68,6 +85,23 @@ impl Picture {
     pub(super) fn side(&self) -> usize {
         let (width, height) = self.decoder.dimensions();
         width.min(height) as usize
+    }
+
+    /// Width and height. EXIF data may exchange them when the picture is decoded.
+    pub(super) fn dimensions(&self) -> (u32, u32) {
+        self.decoder.dimensions()
+    }
+
+    /// How the picture is stored, for people: `RGB`, `gray with transparency`, ...
+    pub(super) fn mode(&self) -> String {
+        let color = self.decoder.color_type();
+        let base = if color.has_color() { "RGB" } else { "gray" };
+        let alpha = if color.has_alpha() { " with transparency" } else { "" };
+        let depth = match color.bits_per_pixel() / u16::from(color.channel_count()) {
+            8 => String::new(),
+            bits => format!(" of {bits} bits"),
+        };
+        format!("{base}{alpha}{depth}")
     }
 
     /// Whether the picture is stored with colours, whatever its pixels are.
@@ -95,9 +129,13 @@ impl Picture {
     }
 }
 
+fn unreadable(error: std::io::Error) -> String {
+    format!("cannot read it ({error})")
+}
+
 type Opened = (Box<dyn ImageDecoder>, Orientation);
 
-fn open(mut file: BufReader<File>, length: u64, format: Option<ImageFormat>) -> Attempt<Opened> {
+fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> Attempt<Opened> {
     let data = match format {
         Some(ImageFormat::Png) => complete::png(&mut file, length)?,
         Some(ImageFormat::WebP) => complete::webp(&mut file, length).map(|()| None)?,

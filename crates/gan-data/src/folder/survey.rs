@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{Picture, all, find};
+use super::{all, find};
 use crate::Result;
 
 /// Number of sizes that [`Survey::mixture`] names.
@@ -17,6 +17,10 @@ const SIZES: usize = 4;
 pub struct Survey {
     /// Number of pictures for each length of the shorter side.
     sides: BTreeMap<usize, usize>,
+    /// Number of pictures for each width and height.
+    sizes: BTreeMap<(u32, u32), usize>,
+    /// Number of pictures for each way to store colours.
+    modes: BTreeMap<String, usize>,
     gray: usize,
     colored: usize,
 }
@@ -30,11 +34,22 @@ pub struct Survey {
 pub fn survey(dir: impl AsRef<Path>) -> Result<Survey> {
     let dir = dir.as_ref();
     let found = find::pictures(dir)?;
-    let shape = |path| Picture::open(path).map(|picture| (picture.side(), picture.has_color()));
+    let shape = |path: &Path| {
+        let picture = found.open(path)?;
+        Ok((picture.side(), picture.dimensions(), picture.mode(), picture.has_color()))
+    };
     let shapes = all(dir, &found, found.pictures.par_iter().map(|path| shape(path)).collect())?;
-    let mut survey = Survey { sides: BTreeMap::new(), gray: 0, colored: 0 };
-    for (side, has_color) in shapes {
+    let mut survey = Survey {
+        sides: BTreeMap::new(),
+        sizes: BTreeMap::new(),
+        modes: BTreeMap::new(),
+        gray: 0,
+        colored: 0,
+    };
+    for (side, size, mode, has_color) in shapes {
         *survey.sides.entry(side).or_default() += 1;
+        *survey.sizes.entry(size).or_default() += 1;
+        *survey.modes.entry(mode).or_default() += 1;
         *if has_color { &mut survey.colored } else { &mut survey.gray } += 1;
     }
     Ok(survey)
@@ -71,6 +86,30 @@ impl Survey {
             mixed.push(format!("{} gray and {} RGB", self.gray, self.colored));
         }
         (!mixed.is_empty()).then(|| mixed.join(", "))
+    }
+
+    /// The most common sizes with counts: `12 of 64x64, 3 of 100x80, 5 of 4 other sizes`.
+    #[must_use]
+    pub fn sizes(&self) -> String {
+        let mut sizes: Vec<_> = self.sizes.iter().collect();
+        sizes.sort_by_key(|&(&size, &count)| (Reverse(count), size));
+        let shown =
+            sizes.iter().take(SIZES).map(|((width, height), count)| format!("{count} of {width}x{height}"));
+        let mut shown: Vec<_> = shown.collect();
+        let rest: usize = sizes.iter().skip(SIZES).map(|(_, count)| **count).sum();
+        if rest > 0 {
+            shown.push(format!("{rest} of {} other sizes", sizes.len() - SIZES));
+        }
+        shown.join(", ")
+    }
+
+    /// How the pictures are stored, with counts: `12 RGB, 3 gray with transparency`.
+    #[must_use]
+    pub fn modes(&self) -> String {
+        let mut modes: Vec<_> = self.modes.iter().collect();
+        modes.sort_by_key(|&(mode, &count)| (Reverse(count), mode));
+        let shown: Vec<_> = modes.iter().map(|(mode, count)| format!("{count} {mode}")).collect();
+        shown.join(", ")
     }
 
     fn by_frequency(&self) -> Vec<(usize, usize)> {

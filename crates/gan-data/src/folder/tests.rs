@@ -1,9 +1,15 @@
 //! Tests which files of a folder are read, and what is said about them.
 
+mod labels;
 mod pictures;
+mod transforms;
 
 use super::*;
 use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+
+fn load(path: impl AsRef<Path>, size: usize, channels: usize) -> Result<Dataset> {
+    super::load(path, &Options::new(size, channels))
+}
 
 fn load_error(dir: &Path) -> String {
     load(dir, 4, 1).unwrap_err().to_string()
@@ -212,6 +218,15 @@ fn a_survey_finds_the_most_common_shape() {
     let found = survey(dir.path()).unwrap();
     assert_eq!((found.channels(), found.side()), (3, 8));
     assert_eq!(found.mixture().unwrap(), "3 of side 8, 1 of side 5, 3 gray and 1 RGB");
+    assert_eq!(found.sizes(), "1 of 8x8, 1 of 8x12, 1 of 8x20, 1 of 9x5");
+    assert_eq!(found.modes(), "3 gray, 1 RGB");
+    RgbaImage::new(9, 5).save(dir.path().join("e.png")).unwrap();
+    image::DynamicImage::new_luma_a16(30, 20).save(dir.path().join("f.png")).unwrap();
+    let deep = survey(dir.path()).unwrap();
+    assert_eq!(deep.sizes(), "2 of 9x5, 1 of 8x8, 1 of 8x12, 1 of 8x20, 1 of 1 other sizes");
+    assert_eq!(deep.modes(), "3 gray, 1 RGB, 1 RGB with transparency, 1 gray with transparency of 16 bits");
+    std::fs::remove_file(dir.path().join("e.png")).unwrap();
+    std::fs::remove_file(dir.path().join("f.png")).unwrap();
     std::fs::remove_file(dir.path().join("a.png")).unwrap();
     std::fs::remove_file(dir.path().join("d.jpg")).unwrap();
     assert_eq!(survey(dir.path()).unwrap().mixture(), None);

@@ -37,9 +37,10 @@ pub(crate) fn load(set: &Descriptor, repository: Repository, split: Split) -> Re
         return Err(hub_error(set, &found));
     }
     let pixels = bytes(&images).map_err(failed)?;
-    let labels = labels.to_dtype(DType::U8).and_then(|labels| labels.to_vec1()).map_err(failed)?;
+    let labels = labels.to_dtype(DType::U8).and_then(|labels| labels.to_vec1::<u8>()).map_err(failed)?;
     let origin = format!("Hugging Face hub, {} split", split.as_str());
-    Dataset::new(set.name, origin, pixels, 1, side)?.with_labels(labels, set.classes.len())
+    let labels = labels.into_iter().map(u16::from).collect();
+    set.label(Dataset::new(set.name, origin, pixels, 1, side)?, labels)
 }
 
 /// `candle-datasets` panics at an image that it cannot decode. A damaged download contains such

@@ -1,7 +1,7 @@
 //! Tests directories in every spelling, errors in them, transposed images, and the embedded digits.
 
 use super::*;
-use crate::{DataConfig, Range};
+use crate::DataConfig;
 
 fn digits(count: usize) -> IdxImages {
     IdxImages { count, rows: 28, cols: 28, pixels: (0..count * 784).map(|n| n as u8).collect() }
@@ -18,7 +18,7 @@ fn directory(images: &IdxImages, labels: &[u8]) -> tempfile::TempDir {
 fn read(name: &str, dir: &Path, split: Split) -> Result<Dataset> {
     let source: Source = name.parse().unwrap();
     let dir = Some(dir.to_owned());
-    let config = DataConfig { name: source, batch_size: 1, dir, range: Range::default(), limit: None };
+    let config = DataConfig { dir, ..DataConfig::new(source, 1) };
     config.load(split, 28, 1)
 }
 
@@ -150,7 +150,7 @@ fn each_set_has_its_files_and_classes() {
         }
         for split in [Split::Train, Split::Test] {
             let data = read(name, dir.path(), split).unwrap();
-            assert_eq!((data.name(), data.labels()), (name, Some(&[0, largest][..])));
+            assert_eq!((data.name(), data.labels()), (name, Some(&[0, largest.into()][..])));
             assert_eq!(data.class_counts().unwrap().len(), usize::from(largest) + 1);
         }
         let labels = dir.path().join(format!("{prefix}train-labels-idx1-ubyte.gz"));

@@ -126,6 +126,7 @@ fn tensors_hold_the_images() {
         range: Range::MinusOneOne,
         channels: 3,
         keep_last: LastBatch::Drop,
+        flip: false,
     };
     let batches = Batches::new(data, config).unwrap();
     assert_eq!(batches.batch(3, &Device::Cpu).unwrap().dims(), [4, 3, 28, 28]);

@@ -22,7 +22,7 @@ pub(super) struct Game<'a> {
 /// Real images for D, with their classes if the model has classes.
 pub(super) struct Seen<'a> {
     pub(super) images: Batch,
-    pub(super) labels: Option<&'a [u8]>,
+    pub(super) labels: Option<&'a [u16]>,
 }
 
 /// What one update of one player uses.
@@ -154,7 +154,7 @@ impl Game<'_> {
 fn forward<'a>(
     discriminator: &'a Prepared<'a>,
     images: &Batch,
-    labels: Option<&[u8]>,
+    labels: Option<&[u16]>,
     draws: Draws,
 ) -> candle_core::Result<Pass<'a>> {
     let pass = discriminator.forward(images, draws)?;

@@ -131,7 +131,7 @@ fn classes_spectral_norm_and_coupled_samples_go_on_bit_for_bit() {
         assert!(bits(&unbroken) == bits(&second));
     }
 
-    let problem = |labels: Option<Vec<u8>>, model: &ModelConfig| {
+    let problem = |labels: Option<Vec<u16>>, model: &ModelConfig| {
         let mut trainer = Trainer::new(model, &train, 3, &Device::Cpu).unwrap();
         trainer.step(Examples { images: batch(0).unwrap(), labels }).unwrap_err().to_string()
     };

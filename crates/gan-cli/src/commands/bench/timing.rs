@@ -118,6 +118,7 @@ pub(super) fn batch_assembly_ms(config: &Config, batch: usize) -> Result<f64> {
             range: config.data.range,
             channels,
             keep_last: LastBatch::Drop,
+            flip: false,
         },
     )?;
     let mut times = vec![];

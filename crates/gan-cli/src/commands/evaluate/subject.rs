@@ -88,7 +88,7 @@ impl Subject {
     }
 
     /// The requested class of each of `count` images, if the generator has classes.
-    pub(super) fn labels(&self, count: usize) -> Option<Vec<u8>> {
+    pub(super) fn labels(&self, count: usize) -> Option<Vec<u16>> {
         match &self.origin {
             Origin::Generator { generator, seed, .. } => Drawing::seeded(generator, *seed, count).labels(),
             Origin::Tensor(_) | Origin::Files(_) => None,
@@ -157,7 +157,7 @@ fn files(path: &Path) -> Result<Origin> {
             path.display()
         );
     }
-    let data = folder::load(path, size, channels)?;
+    let data = folder::load(path, &folder::Options::new(size, channels))?;
     tracing::info!("--samples: {}", data.source());
     if let Some(doubt) = data.doubt() {
         tracing::warn!("--samples {}: {doubt}", path.display());

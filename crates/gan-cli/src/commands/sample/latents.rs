@@ -1,7 +1,7 @@
 //! The file of `--latents`.
 
 use crate::exit::usage;
-use crate::{args, npy};
+use crate::npy;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use gan_models::Generator;
@@ -9,18 +9,13 @@ use std::path::Path;
 
 /// Reads rows for the generator. They contain their classes if the generator has classes and
 /// `--class` does not give them.
-pub(super) fn read(
-    path: &Path,
-    class: Option<args::Class>,
-    generator: &Generator,
-    device: &Device,
-) -> Result<Tensor> {
+pub(super) fn read(path: &Path, has_class: bool, generator: &Generator, device: &Device) -> Result<Tensor> {
     let at = || format!("--latents {}", path.display());
     let (latents, dim) = (generator.config().latents(), generator.config().latent_dim);
-    let (width, expected) = match (latents.classes(), class) {
+    let (width, expected) = match (latents.classes(), has_class) {
         (None, _) => (dim, format!("floats [N, {dim}]")),
-        (Some(_), Some(_)) => (dim, format!("floats [N, {dim}] with --class")),
-        (Some(classes), None) => {
+        (Some(_), true) => (dim, format!("floats [N, {dim}] with --class")),
+        (Some(classes), false) => {
             let width = latents.width();
             let and = format!("the last {classes} a 1 for the class and zeros, or [N, {dim}] with --class");
             (width, format!("floats [N, {width}], {and}"))

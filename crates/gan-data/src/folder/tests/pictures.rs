@@ -1,6 +1,7 @@
 //! Tests that a picture is read right, or refused.
 
 use super::*;
+use crate::folder::picture::Picture;
 use image::DynamicImage;
 
 /// EXIF data that say nothing but the orientation.

@@ -1,0 +1,115 @@
+//! A zip archive of pictures, such as `StyleGAN`'s `dataset_tool.py` and `gan-cli data prepare`
+//! write.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zip::ZipArchive;
+
+use super::picture::Attempt;
+use crate::{DataError, Result};
+
+/// Largest length of an entry. It is read into memory before it is decoded.
+const MAX_ENTRY_BYTES: u64 = 256 << 20;
+
+/// An open archive. Threads read from it at the same time.
+pub(super) struct Archive(ZipArchive<Shared>);
+
+/// Number of bytes that are read at once. The list of entries is read in small parts.
+const BUFFER: usize = 1 << 14;
+
+/// A file that several readers share. Each has its own position and buffer.
+#[derive(Clone)]
+struct Shared {
+    file: Arc<Mutex<File>>,
+    at: u64,
+    /// Bytes of the file from the place `start` on.
+    buffer: Vec<u8>,
+    start: u64,
+}
+
+impl Archive {
+    /// Opens an archive and reads its list of entries.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is no zip archive.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+        let shared = Shared { file: Arc::new(Mutex::new(file)), at: 0, buffer: vec![], start: 0 };
+        let archive = ZipArchive::new(shared)
+            .map_err(|error| DataError::Archive { path: path.to_owned(), problem: error.to_string() })?;
+        Ok(Self(archive))
+    }
+
+    /// The paths of all files in the archive, with `/` between their parts.
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = (0..self.0.len()).filter_map(|index| self.0.name_for_index(index)?.ok());
+        names.filter(|name| !name.ends_with('/')).map(|name| name.replace('\\', "/")).collect()
+    }
+
+    /// The bytes of an entry.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such entry, it is damaged, or it is longer than 256 MiB.
+    pub(super) fn read(&self, name: &str) -> Attempt<Vec<u8>> {
+        let unreadable = |error: &dyn std::fmt::Display| format!("cannot read it ({error})");
+        // A copy shares the list of entries and the file.
+        let mut archive = ZipArchive::clone(&self.0);
+        // Windows writes other separators.
+        let index = archive.index_for_name(name).or_else(|| archive.index_for_name(&name.replace('/', "\\")));
+        let index = index.ok_or_else(|| unreadable(&"it is not in the archive"))?;
+        let entry = archive.by_index(index).map_err(|error| unreadable(&error))?;
+        let mut bytes = vec![];
+        // An entry may be longer than the archive says.
+        entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        if bytes.len() as u64 > MAX_ENTRY_BYTES {
+            return Err(format!("it has more than {MAX_ENTRY_BYTES} bytes"));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Whether a path names a zip archive.
+pub(super) fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) && path.is_file()
+}
+
+impl Read for Shared {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut offset = self.at.wrapping_sub(self.start);
+        if offset >= self.buffer.len() as u64 {
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(self.at))?;
+            if buf.len() >= BUFFER {
+                let read = file.read(buf)?;
+                self.at += read as u64;
+                return Ok(read);
+            }
+            self.buffer.resize(BUFFER, 0);
+            let read = file.read(&mut self.buffer)?;
+            self.buffer.truncate(read);
+            (self.start, offset) = (self.at, 0);
+        }
+        let read = (&self.buffer[offset as usize..]).read(buf)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Shared {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        self.at = match to {
+            SeekFrom::Current(by) => {
+                let to = self.at.checked_add_signed(by);
+                to.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?
+            }
+            other => file.seek(other)?,
+        };
+        Ok(self.at)
+    }
+}

@@ -1,0 +1,146 @@
+//! The classes of pictures: from `StyleGAN`'s `dataset.json`, or from the directories that the
+//! pictures are in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
+
+use serde::Deserialize;
+
+use crate::{DataError, Dataset, Result};
+
+/// The file with the labels, in the form of `StyleGAN2-ADA`'s `dataset_tool.py`.
+pub(super) const FILE: &str = "dataset.json";
+/// Largest number of classes.
+const MAX_CLASSES: usize = 1000;
+/// Names of directories that hold the parts of a data set, and not its classes.
+const SPLITS: [&str; 6] = ["train", "training", "val", "validation", "valid", "test"];
+
+/// The classes of some pictures.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Labels {
+    Known {
+        /// The label of each picture.
+        of_pictures: Vec<u16>,
+        classes: usize,
+        /// Names of the classes. Empty if they have no names.
+        names: Vec<String>,
+    },
+    /// The classes are not known. The text says why, if people could expect classes.
+    Unknown(Option<String>),
+}
+
+#[derive(Deserialize)]
+struct File {
+    labels: Option<Vec<(String, serde_json::Value)>>,
+    /// `gan-cli data prepare` adds the names. `StyleGAN` does not read them.
+    #[serde(default)]
+    classes: Vec<String>,
+}
+
+impl Labels {
+    /// Reads the content of `path`, a `dataset.json`, for pictures with these paths. `None` if it
+    /// has another form, because other programs write files of this name too.
+    ///
+    /// # Errors
+    ///
+    /// If a picture has no label, a label is no whole number below 1000, or names are missing.
+    pub(super) fn of_json(path: &Path, text: &[u8], pictures: &[String]) -> Result<Option<Self>> {
+        let wrong = |problem: String| DataError::Labels { path: path.to_owned(), problem };
+        let content: serde_json::Value =
+            serde_json::from_slice(text).map_err(|error| wrong(format!("is not JSON ({error})")))?;
+        if content.get("labels").is_none() {
+            return Ok(None);
+        }
+        let File { labels, classes: names } = serde_json::from_value(content).map_err(|error| {
+            wrong(format!("expected {{\"labels\": [[\"00000/img.png\", 6], ...]}}, found {error}"))
+        })?;
+        let Some(labels) = labels else { return Ok(Some(Self::Unknown(None))) };
+        let labels: BTreeMap<String, serde_json::Value> =
+            labels.into_iter().map(|(name, label)| (name.replace('\\', "/"), label)).collect();
+        let missing = pictures.iter().filter(|picture| !labels.contains_key(*picture));
+        if let Some(first) = missing.clone().next() {
+            let count = missing.count();
+            return Err(wrong(format!("{count} of {} pictures have no label: {first}", pictures.len())));
+        }
+        let label = |picture: &String| {
+            let value = &labels[picture];
+            let number = value.as_u64().and_then(|label| u16::try_from(label).ok());
+            number.filter(|&label| usize::from(label) < MAX_CLASSES).ok_or_else(|| {
+                let found: String = value.to_string().chars().take(40).collect();
+                wrong(format!("{picture}: expected a label from 0 to {}, found {found}", MAX_CLASSES - 1))
+            })
+        };
+        let of_pictures = pictures.iter().map(label).collect::<Result<Vec<u16>>>()?;
+        let classes = of_pictures.iter().max().map_or(0, |&largest| usize::from(largest) + 1);
+        if !names.is_empty() && !(classes..=MAX_CLASSES).contains(&names.len()) {
+            return Err(wrong(format!("expected {classes} names of classes, found {}", names.len())));
+        }
+        let classes = classes.max(names.len());
+        Ok(Some(Self::Known { of_pictures, classes, names }))
+    }
+
+    /// Takes the directories at the top as classes, in the order of their names, as torchvision's
+    /// `ImageFolder` does. If there is only one directory and nothing beside it, the directories in
+    /// it are at the top. `pictures` are paths below the root.
+    pub(super) fn of_directories<'a>(pictures: impl Iterator<Item = &'a Path>) -> Self {
+        let paths: Vec<Vec<String>> = pictures.map(directories).collect();
+        let depth = shared_depth(&paths);
+        let tops: Option<Vec<&String>> = paths.iter().map(|path| path.get(depth)).collect();
+        let Some(tops) = tops else { return Self::Unknown(None) };
+        let names: BTreeSet<&String> = tops.iter().copied().collect();
+        if names.len() < 2 {
+            return Self::Unknown(None);
+        }
+        if names.iter().all(|name| SPLITS.iter().any(|split| name.eq_ignore_ascii_case(split))) {
+            let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+            let names = names.join(" and ");
+            return Self::Unknown(Some(format!("{names} are no classes (name one of them as the folder)")));
+        }
+        if names.len() > MAX_CLASSES {
+            let count = names.len();
+            return Self::Unknown(Some(format!("{count} directories are more than {MAX_CLASSES} classes")));
+        }
+        let numbers: BTreeMap<&String, u16> = (0..).zip(&names).map(|(label, name)| (*name, label)).collect();
+        let of_pictures = tops.iter().map(|top| numbers[top]).collect();
+        let names: Vec<String> = names.into_iter().cloned().collect();
+        Self::Known { of_pictures, classes: names.len(), names }
+    }
+
+    /// Why the classes are not known, if people could expect some.
+    pub(super) fn doubt(&self) -> Option<&str> {
+        match self {
+            Self::Known { .. } => None,
+            Self::Unknown(why) => why.as_deref(),
+        }
+    }
+
+    /// The same images with these classes.
+    pub(super) fn put_on(self, data: Dataset) -> Result<Dataset> {
+        match self {
+            Self::Known { of_pictures, classes, names } if names.is_empty() => {
+                data.with_labels(of_pictures, classes)
+            }
+            Self::Known { of_pictures, classes, names } => {
+                data.with_labels(of_pictures, classes)?.with_class_names(names)
+            }
+            Self::Unknown(_) => Ok(data),
+        }
+    }
+}
+
+/// The directories of a file.
+fn directories(file: &Path) -> Vec<String> {
+    let parents = file.parent().into_iter().flat_map(Path::components);
+    let names = parents.filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Number of directories at the start that are the same for all files.
+fn shared_depth(paths: &[Vec<String>]) -> usize {
+    let Some((first, others)) = paths.split_first() else { return 0 };
+    let same = |path: &Vec<String>| first.iter().zip(path).take_while(|(a, b)| a == b).count();
+    others.iter().map(same).min().unwrap_or(0)
+}

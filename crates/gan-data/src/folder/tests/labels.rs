@@ -1,0 +1,156 @@
+//! Tests which classes pictures get, from directories, `dataset.json` and archives.
+
+use super::*;
+use crate::folder::labels::Labels;
+use std::io::Write as _;
+
+/// A directory with a picture at each of these paths. The pictures are gray: 0, 10, 20, ...
+fn tree(paths: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, path) in paths.iter().enumerate() {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        GrayImage::from_pixel(4, 4, Luma([n as u8 * 10])).save(path).unwrap();
+    }
+    dir
+}
+
+/// The directory in a zip archive, and the archive's path.
+fn zipped(dir: &Path) -> (tempfile::TempDir, std::path::PathBuf) {
+    fn add(zip: &mut zip::ZipWriter<std::fs::File>, dir: &Path, prefix: &str) {
+        let mut entries: Vec<_> =
+            std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        for path in entries {
+            let name = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
+            if path.is_dir() {
+                add(zip, &path, &format!("{name}/"));
+            } else {
+                let stored = zip::write::SimpleFileOptions::default()
+                    .compression_method(zip::CompressionMethod::Stored);
+                zip.start_file(name, stored).unwrap();
+                zip.write_all(&std::fs::read(path).unwrap()).unwrap();
+            }
+        }
+    }
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("set.ZIP");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    add(&mut zip, dir, "");
+    zip.finish().unwrap();
+    (home, path)
+}
+
+/// Labels and names of classes.
+fn classes(path: &Path) -> (Option<Vec<u16>>, Vec<String>) {
+    let data = load(path, 4, 1).unwrap();
+    (data.labels().map(<[u16]>::to_vec), data.class_names().to_vec())
+}
+
+#[test]
+fn directories_are_classes_in_the_order_of_their_names() {
+    let dir = tree(&["dog/b.png", "cat/z.png", "dog/sub/a.png", "Bird/1.png"]);
+    std::fs::create_dir(dir.path().join("empty")).unwrap();
+    let expected = (Some(vec![0, 1, 2, 2]), vec!["Bird".to_owned(), "cat".into(), "dog".into()]);
+    assert_eq!(classes(dir.path()), expected);
+    let (_home, archive) = zipped(dir.path());
+    assert_eq!(classes(&archive), expected);
+    let [of_dir, of_archive] = [dir.path(), &archive].map(|path| load(path, 4, 1).unwrap());
+    assert_eq!(of_dir.fingerprint(), of_archive.fingerprint());
+    // A single directory around the classes changes nothing. Archives of a folder have one.
+    let outer = tree(&["all/dog/b.png", "all/cat/z.png", "__MACOSX/all/._b.png", ".git/c/x.png"]);
+    let (_home, archive) = zipped(outer.path());
+    for path in [outer.path(), &archive] {
+        assert_eq!(classes(path), (Some(vec![0, 1]), vec!["cat".to_owned(), "dog".into()]));
+    }
+}
+
+#[test]
+fn other_directories_are_no_classes() {
+    for paths in [&["a.png", "cat/b.png", "dog/c.png"][..], &["cat/a.png", "cat/x/b.png"], &["a.png"]] {
+        assert_eq!(classes(tree(paths).path()), (None, vec![]), "{paths:?}");
+    }
+    let splits = tree(&["train/cat/a.png", "Test/cat/b.png"]);
+    let data = load(splits.path(), 4, 1).unwrap();
+    assert_eq!(data.labels(), None);
+    assert!(data.source().ends_with("; Test and train are no classes (name one of them as the folder)"));
+    let many: Vec<_> = (0..1001).map(|n| format!("{n}/a.png")).collect();
+    let labels = Labels::of_directories(many.iter().map(Path::new));
+    assert_eq!(labels.doubt(), Some("1001 directories are more than 1000 classes"));
+    let most = Labels::of_directories(many[1..].iter().map(Path::new));
+    assert!(matches!(most, Labels::Known { classes: 1000, .. }));
+}
+
+#[test]
+fn dataset_json_says_the_classes() {
+    // Written as StyleGAN's dataset_tool.py does. There directories mean nothing.
+    let dir = tree(&["00000/img00000000.png", "00000/img00000001.png", "00001/img00001000.png"]);
+    let json = dir.path().join("dataset.json");
+    let write = |text: &str| std::fs::write(&json, text).unwrap();
+    write(
+        r#"{"labels": [["00001/img00001000.png", 6], ["00000/img00000000.png", 2], ["00000/img00000001.png", 0]]}"#,
+    );
+    let (_home, archive) = zipped(dir.path());
+    for path in [dir.path(), &archive] {
+        assert_eq!(classes(path), (Some(vec![2, 0, 6]), vec![]));
+        let data = load(path, 4, 1).unwrap();
+        assert_eq!(data.class_counts(), Some(vec![1, 0, 1, 0, 0, 0, 1]));
+        assert!(data.source().ends_with(&path.display().to_string()), "{}", data.source());
+    }
+    write(r#"{"labels": null}"#);
+    assert_eq!(classes(dir.path()), (None, vec![]));
+    // Not StyleGAN's file.
+    write(r#"{"images": 3}"#);
+    assert_eq!(classes(dir.path()).1, ["00000", "00001"]);
+    let labels = |labels: [&str; 3]| {
+        let [a, b, c] = labels;
+        format!(
+            r#""labels": [["00000/img00000000.png", {a}], ["00000\\img00000001.png", {b}], ["00001/img00001000.png", {c}], ["gone.png", "x"]]"#
+        )
+    };
+    write(&format!("{{{}, \"classes\": [\"cat\", \"dog\", \"owl\"]}}", labels(["0", "1", "1"])));
+    assert_eq!(classes(dir.path()), (Some(vec![0, 1, 1]), ["cat", "dog", "owl"].map(Into::into).to_vec()));
+    for (text, expected) in [
+        ("{", "dataset.json: is not JSON (EOF".to_owned()),
+        (r#"{"labels": {"a": 1}}"#, "expected {\"labels\": [[\"00000/img.png\", 6], ...]}, found ".into()),
+        (r#"{"labels": []}"#, "3 of 3 pictures have no label: 00000/img00000000.png".into()),
+        (
+            &format!("{{{}}}", labels(["0", "-1", "1"])),
+            "img00000001.png: expected a label from 0 to 999, found -1".into(),
+        ),
+        (&format!("{{{}}}", labels(["0", "[0.5, 1]", "1"])), "found [0.5,1]".into()),
+        (&format!("{{{}}}", labels(["0", "1000", "1"])), "found 1000".into()),
+        (
+            &format!("{{{}, \"classes\": [\"cat\"]}}", labels(["0", "1", "1"])),
+            "expected 2 names of classes, found 1".into(),
+        ),
+    ] {
+        write(text);
+        let error = load(dir.path(), 4, 1).unwrap_err().to_string();
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn damaged_archives_are_named() {
+    let dir = tree(&["a.png"]);
+    let (_home, archive) = zipped(dir.path());
+    let whole = std::fs::read(&archive).unwrap();
+    std::fs::write(&archive, &whole[..whole.len() / 2]).unwrap();
+    let error = load(&archive, 4, 1).unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("{}: is no zip archive, or a damaged one", archive.display())),
+        "{error}"
+    );
+    // One byte of the picture is changed.
+    let at = whole.windows(4).position(|bytes| bytes == b"IDAT").unwrap() + 10;
+    let damaged: Vec<u8> = whole.iter().enumerate().map(|(i, byte)| byte ^ u8::from(i == at)).collect();
+    std::fs::write(&archive, damaged).unwrap();
+    let error = load(&archive, 4, 1).unwrap_err().to_string();
+    assert!(error.contains("1 of 1 pictures cannot be used: a.png: cannot read it ("), "{error}");
+    std::fs::write(&archive, "").unwrap();
+    assert!(load(&archive, 4, 1).unwrap_err().to_string().contains("is no zip archive"));
+    let empty = tempfile::tempdir().unwrap();
+    let (_home, archive) = zipped(empty.path());
+    assert!(matches!(load(&archive, 4, 1), Err(DataError::NoImages { .. })));
+}
