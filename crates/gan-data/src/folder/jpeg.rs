@@ -2,6 +2,7 @@
 //! missing or damaged with gray.
 
 mod scans;
+mod unreadable;
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -15,6 +16,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::complete::cut_off;
 use super::picture::{Attempt, Bytes};
 use scans::Scans;
+use unreadable::Features;
 
 /// The bytes after 0xff that start each part of a file.
 mod marker {
@@ -30,7 +32,9 @@ mod marker {
     pub(super) const SOI: u8 = 0xd8;
     pub(super) const EOI: u8 = 0xd9;
     pub(super) const SOS: u8 = 0xda;
+    pub(super) const APP0: u8 = 0xe0;
     pub(super) const APP1: u8 = 0xe1;
+    pub(super) const APP14: u8 = 0xee;
 }
 
 /// APP1 starts with this if it contains EXIF data. XMP uses APP1 too.
@@ -70,7 +74,7 @@ impl StrictJpeg {
     pub(super) fn open(mut file: Box<dyn Bytes>) -> Attempt<Self> {
         let parts = parts(&mut *file);
         let length = file.stream_position().unwrap_or_default();
-        let (frame, exif) = match parts {
+        let (frame, exif, features) = match parts {
             Ok(parts) => parts,
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 let end = file.seek(SeekFrom::End(0)).unwrap_or(length);
@@ -79,6 +83,9 @@ impl StrictJpeg {
             Err(error) => return Err(error.to_string()),
         };
         let frame = frame.ok_or("the JPEG file contains no picture")?;
+        if let Some(problem) = features.problem() {
+            return Err(format!("this kind of JPEG cannot be read: {problem} (save it again)"));
+        }
         Ok(Self { file, end: length - END.len() as u64, frame, exif })
     }
 
@@ -87,16 +94,17 @@ impl StrictJpeg {
     }
 }
 
-/// The frame and the EXIF data of a file that is complete.
-fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>)> {
+/// The frame, the EXIF data and the features of a file that is complete.
+fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>, Features)> {
     let (mut frame, mut exif, mut scans) = (None, None, None::<Scans>);
+    let mut features = Features::default();
     loop {
         let marker = next_marker(file)?;
         if marker == marker::EOI {
             if scans.is_some_and(|scans| !scans.are_all()) {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
-            return Ok((frame, exif));
+            return Ok((frame, exif, features));
         }
         if matches!(marker, marker::TEM | marker::SOI | marker::RST0..=marker::RST7) {
             continue;
@@ -106,13 +114,17 @@ fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>
         let length = u16::from_be_bytes(length).saturating_sub(2);
         let is_frame =
             (marker::SOF0..=marker::SOF15).contains(&marker) && !marker::NO_FRAME.contains(&marker);
-        if !is_frame && ![marker::APP1, marker::SOS].contains(&marker) {
+        let is_read = [marker::APP0, marker::APP1, marker::APP14, marker::SOS].contains(&marker);
+        if !is_frame && !is_read {
             file.seek_relative(i64::from(length))?;
             continue;
         }
         let mut content = vec![0; length.into()];
         file.read_exact(&mut content)?;
-        if marker == marker::SOS {
+        if [marker::APP0, marker::APP14].contains(&marker) {
+            features.add_application(&content);
+        } else if marker == marker::SOS {
+            features.add_scan();
             if let Some(scans) = &mut scans {
                 scans.add(&content);
             }
@@ -121,7 +133,9 @@ fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>
         } else if let (None, &[_, top, bottom, left, right, components, ..]) = (frame, &content[..]) {
             let [height, width] = [[top, bottom], [left, right]].map(u16::from_be_bytes);
             frame = Some(Frame { width, height, components });
-            scans = marker::PROGRESSIVE.contains(&marker).then(|| Scans::none(&content));
+            let is_progressive = marker::PROGRESSIVE.contains(&marker);
+            scans = Some(Scans::none(&content, is_progressive));
+            features.add_frame(&content, is_progressive);
         }
     }
 }

@@ -125,6 +125,31 @@ fn a_progressive_jpeg_without_its_last_scans_is_cut_off() {
 }
 
 #[test]
+fn jpegs_that_the_decoder_reads_as_other_pictures_are_refused() {
+    // 16x16, written for this test. The decoder reads all of them without an error.
+    let kind = "this kind of JPEG cannot be read: ";
+    let cut_off = "it is cut off: the file ends after ";
+    for (bytes, problem) in [
+        (&include_bytes!("jpeg/interleaved.jpg")[..], None),
+        (include_bytes!("jpeg/separate-scans.jpg"), Some([kind, "its components are in separate scans"])),
+        (include_bytes!("jpeg/finer-colours.jpg"), Some([kind, "its colours are sampled more finely"])),
+        (include_bytes!("jpeg/jfif-and-rgb.jpg"), Some([kind, "its markers contradict each other"])),
+        (include_bytes!("jpeg/four-of-three.jpg"), Some([kind, "its markers contradict each other"])),
+        (include_bytes!("jpeg/one-of-three-scans.jpg"), Some([cut_off, "752 bytes"])),
+        (include_bytes!("jpeg/two-of-three-scans.jpg"), Some([cut_off, "968 bytes"])),
+    ] {
+        let dir = folder(&[("a.jpg", bytes)]);
+        match problem {
+            Some(parts) => {
+                let error = load_error(dir.path());
+                assert!(error.contains(&format!("a.jpg: {}", parts.concat())), "{error}");
+            }
+            None => assert_eq!(load(dir.path(), 16, 3).unwrap().len(), 1),
+        }
+    }
+}
+
+#[test]
 fn damage_inside_a_jpeg_is_not_painted_gray() {
     let mut damaged = photograph("jpg");
     // The last half of the file is compressed data, in which such a marker does not occur.
