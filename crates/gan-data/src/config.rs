@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{DataError, Dataset, Range, Result, Source, Split};
 
 /// The training data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DataConfig {
     /// The data set.
@@ -24,7 +24,14 @@ pub struct DataConfig {
     /// Maximum number of training images. Evenly spaced images are used. If it is absent, all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Share of the images that are kept from training, in (0, 0.5], for data without a test split.
+    /// Evenly spaced images are used. They are the test split then. If it is absent, none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f64>,
 }
+
+/// The largest share of the images that may be kept from training.
+const MOST_HELD_OUT: f64 = 0.5;
 
 /// Whether a path cannot be written to a configuration. TOML is Unicode, and a path need not be. A
 /// run with such a directory is resumed with `--data-dir`.
@@ -34,12 +41,19 @@ fn is_unwritable(dir: &Option<PathBuf>) -> bool {
 }
 
 impl DataConfig {
+    /// The data set in this directory, with every other value at its default.
+    #[must_use]
+    pub fn of(name: Source, dir: Option<PathBuf>) -> Self {
+        Self { name, batch_size: 1, dir, range: Range::default(), limit: None, hold_out: None }
+    }
+
     /// Checks all values that can be checked before data are read.
     ///
     /// # Errors
     ///
-    /// If the batch size or the limit is 0, if a data set that needs files has no directory, or if
-    /// the embedded digits have one.
+    /// If the batch size or the limit is 0, if the share to hold out is not in (0, 0.5] or the data
+    /// set has a test split, if a data set that needs files has no directory, or if the embedded
+    /// digits have one.
     pub fn validate(&self) -> Result<()> {
         if self.batch_size == 0 {
             return Err(DataError::Value {
@@ -54,6 +68,15 @@ impl DataConfig {
                 expected: "at least 1".to_owned(),
                 found: "0".to_owned(),
             });
+        }
+        if let Some(share) = self.hold_out {
+            if !(share > 0. && share <= MOST_HELD_OUT) {
+                let expected = format!("a share above 0 and up to {MOST_HELD_OUT}");
+                return Err(DataError::Value { field: HOLD_OUT, expected, found: share.to_string() });
+            }
+            if self.name.test.is_some() {
+                return Err(has_test_split(self.name.name, share));
+            }
         }
         match (self.name.embedded_part_of(), &self.dir) {
             // Without this error the directory would be ignored, and the run would train on data
@@ -78,10 +101,24 @@ impl DataConfig {
     ///
     /// If [`validate`](Self::validate) fails, the data cannot be read, they are RGB and `channels`
     /// is 1, or the split does not exist. The embedded digits and a folder of images have only
-    /// training data.
+    /// training data, and a test split if [`hold_out`](Self::hold_out) makes one. It is also an error
+    /// if a folder with a test split has `hold_out`, or if so few images have it that none is held
+    /// out.
     pub fn load(&self, split: Split, size: usize, channels: usize) -> Result<Dataset> {
         self.validate()?;
-        let data = self.name.read(self.dir.as_deref(), split, size, channels)?;
+        let dir = self.dir.as_deref();
+        let data = if let Some(share) = self.hold_out {
+            if self.name.has_test_files(dir) {
+                return Err(has_test_split(self.name.name, share));
+            }
+            let [trained, held_out] = self.name.read(dir, Split::Train, size, channels)?.hold_out(share)?;
+            match split {
+                Split::Train => trained,
+                Split::Test => held_out,
+            }
+        } else {
+            self.name.read(dir, split, size, channels)?
+        };
         data.check_fits("channels", channels)?;
         Ok(match self.limit.filter(|_| split == Split::Train) {
             Some(limit) => data.spread(limit),
@@ -90,19 +127,21 @@ impl DataConfig {
     }
 }
 
+/// The key in messages.
+pub(crate) const HOLD_OUT: &str = "data.hold-out";
+
+fn has_test_split(name: &str, share: f64) -> DataError {
+    let expected = format!("none, as {name} has a test split, which is never trained on");
+    DataError::Value { field: HOLD_OUT, expected, found: share.to_string() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::idx::{self, IdxImages};
 
     fn config(name: &str, dir: Option<&Path>) -> DataConfig {
-        DataConfig {
-            name: name.parse().unwrap(),
-            batch_size: 64,
-            dir: dir.map(Path::to_owned),
-            range: Range::default(),
-            limit: None,
-        }
+        DataConfig { batch_size: 64, ..DataConfig::of(name.parse().unwrap(), dir.map(Path::to_owned)) }
     }
 
     #[test]
@@ -193,6 +232,64 @@ mod tests {
         assert_eq!(data.class_counts(), Some(vec![2; 10]));
         let none = DataConfig { limit: Some(0), ..limited };
         assert_eq!(none.validate().unwrap_err().to_string(), "data.limit: expected at least 1, found 0");
+    }
+
+    #[test]
+    fn a_share_can_be_held_out_where_there_is_no_test_split() {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..25u8 {
+            let grey = image::GrayImage::from_pixel(8, 8, image::Luma([10 * i]));
+            grey.save(dir.path().join(format!("{i:02}.png"))).unwrap();
+        }
+        let pictures = config("folder", Some(dir.path()));
+        let held = |share| DataConfig { hold_out: Some(share), ..pictures.clone() };
+        let shades = |config: &DataConfig, split| {
+            let data = config.load(split, 8, 1).unwrap();
+            (0..data.len()).map(|i| data.image(i)[0] / 10).collect::<Vec<_>>()
+        };
+        // Every fifth picture, in the order of the paths.
+        assert_eq!(shades(&held(0.2), Split::Test), [0, 5, 10, 15, 20]);
+        let rest: Vec<u8> = (0..25).filter(|i| i % 5 != 0).collect();
+        assert_eq!(shades(&held(0.2), Split::Train), rest);
+        // A limit takes some of the rest.
+        let limited = DataConfig { limit: Some(4), ..held(0.2) };
+        assert_eq!(shades(&limited, Split::Train), [1, 7, 13, 19]);
+        assert_eq!(shades(&limited, Split::Test), [0, 5, 10, 15, 20]);
+        assert_eq!([0.5, 0.1].map(|share| shades(&held(share), Split::Test).len()), [13, 3]);
+        let error = held(0.01).load(Split::Train, 8, 1).unwrap_err().to_string();
+        assert_eq!(error, "data.hold-out: expected a share of at least one of 25 images, found 0.01");
+        for share in [0., -0.1, 0.51, f64::NAN] {
+            let error = held(share).validate().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("data.hold-out: expected a share above 0 and up to 0.5, found {share}")
+            );
+        }
+        let text = toml::to_string(&held(0.1)).unwrap();
+        assert!(text.contains("hold-out = 0.1\n"), "{text}");
+        assert_eq!(toml::from_str::<DataConfig>(&text).unwrap(), held(0.1));
+    }
+
+    #[test]
+    fn nothing_is_held_out_where_there_is_a_test_split() {
+        let refused = "expected none, as mnist has a test split, which is never trained on, found 0.1";
+        let mnist = DataConfig { hold_out: Some(0.1), ..config("mnist", None) };
+        assert_eq!(mnist.validate().unwrap_err().to_string(), format!("data.hold-out: {refused}"));
+        // A folder may have one too.
+        let dir = tempfile::tempdir().unwrap();
+        let write = |prefix: &str| {
+            let images = IdxImages { count: 20, rows: 28, cols: 28, pixels: vec![9; 20 * 784] };
+            let path = |kind: &str| dir.path().join(format!("{prefix}-{kind}-ubyte.gz"));
+            idx::write_images_gz(path("images-idx3"), &images).unwrap();
+            idx::write_labels_gz(path("labels-idx1"), &[1; 20]).unwrap();
+        };
+        write("train");
+        let folder = DataConfig { hold_out: Some(0.1), ..config("folder", Some(dir.path())) };
+        let count = |split| folder.load(split, 28, 1).map(|data| data.len()).map_err(|e| e.to_string());
+        assert_eq!((count(Split::Train), count(Split::Test)), (Ok(18), Ok(2)));
+        write("t10k");
+        let refused = refused.replace("mnist", "folder");
+        assert_eq!(count(Split::Train), Err(format!("data.hold-out: {refused}")));
     }
 
     #[cfg(feature = "embedded")]

@@ -29,13 +29,7 @@ const LR: f64 = 2e-3;
 fn main() -> Result<()> {
     let Some(options) = Options::parse()? else { return Ok(()) };
     let device = Device::Cpu;
-    let data = DataConfig {
-        name: options.name,
-        batch_size: BATCH,
-        dir: Some(options.data_dir.clone()),
-        range: Range::default(),
-        limit: None,
-    };
+    let data = DataConfig::of(options.name, Some(options.data_dir.clone()));
     let load = |split| data.load(split, SIDE, 1);
     let (train, test) = (load(Split::Train)?, load(Split::Test)?);
     let classes = train.class_counts().context("training needs labels")?.len();

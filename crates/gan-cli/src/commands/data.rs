@@ -5,7 +5,7 @@ use crate::config;
 use crate::exit::End;
 use crate::terminal;
 use anyhow::{Context, Result};
-use gan_data::{DataConfig, DataError, Dataset, ImageShape, Range, Source, Split};
+use gan_data::{DataConfig, DataError, Dataset, ImageShape, Source, Split};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +36,7 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
     if let Some(dir) = &dir {
         std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;
     }
-    let config =
-        DataConfig { name: source, batch_size: 1, dir: dir.clone(), range: Range::default(), limit: None };
+    let config = DataConfig::of(source, dir.clone());
     let ImageShape { channels, side } = source.shape.unwrap_or(FOLDER);
 
     let mut text = String::new();

@@ -8,12 +8,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::{DataConfig, Range, Source};
+use crate::{DataConfig, Source};
 
 fn read(name: &str, dir: &Path, split: Split) -> Result<Dataset> {
     let source: Source = name.parse().unwrap();
     let dir = Some(dir.to_owned());
-    let config = DataConfig { name: source, batch_size: 1, dir, range: Range::default(), limit: None };
+    let config = DataConfig::of(source, dir);
     config.load(split, SIDE, CHANNELS)
 }
 

@@ -1,7 +1,7 @@
 //! Tests directories in every spelling, errors in them, transposed images, and the embedded digits.
 
 use super::*;
-use crate::{DataConfig, Range};
+use crate::DataConfig;
 
 fn digits(count: usize) -> IdxImages {
     IdxImages { count, rows: 28, cols: 28, pixels: (0..count * 784).map(|n| n as u8).collect() }
@@ -18,7 +18,7 @@ fn directory(images: &IdxImages, labels: &[u8]) -> tempfile::TempDir {
 fn read(name: &str, dir: &Path, split: Split) -> Result<Dataset> {
     let source: Source = name.parse().unwrap();
     let dir = Some(dir.to_owned());
-    let config = DataConfig { name: source, batch_size: 1, dir, range: Range::default(), limit: None };
+    let config = DataConfig::of(source, dir);
     config.load(split, 28, 1)
 }
 

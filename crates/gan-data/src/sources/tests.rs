@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
-use crate::{DataConfig, Dataset, Range, idx};
+use crate::{DataConfig, Dataset, idx};
 
 fn source(name: &str) -> Source {
     name.parse().unwrap()
@@ -87,7 +87,7 @@ fn mnist(dir: &Path, count: usize) {
 
 fn folder(dir: &Path, split: Split) -> Result<Dataset, DataError> {
     let (name, dir) = (source("folder"), Some(dir.to_owned()));
-    DataConfig { name, batch_size: 1, dir, range: Range::default(), limit: None }.load(split, 64, 3)
+    DataConfig::of(name, dir).load(split, 64, 3)
 }
 
 #[test]

@@ -9,6 +9,7 @@ fn baseline() -> Baseline {
         range: [-1., 1.],
         reach: [-1., 1.],
         shares: vec![0.1; 10],
+        features: None,
         distance: 0.01,
         weights: [20., 10.],
     }
@@ -54,6 +55,9 @@ fn failures(checks: usize, change: impl Fn(usize, &mut Vitals)) -> Vec<(Failure,
 #[test]
 fn a_healthy_run_has_no_verdict() {
     assert_eq!(failures(50, |_, _| ()), []);
+    // Near the data, chance changes the distance.
+    let near = |check: usize, v: &mut Vitals| v.images.distance = if check % 4 < 2 { 0.01 } else { 0.03 };
+    assert_eq!(failures(20, near), []);
     // A run that learns slowly, as an MLP does, has no verdict either.
     let slow = |check: usize, v: &mut Vitals| {
         v.images.distance = 12. * 0.9f64.powf(check as f64) + 0.2;

@@ -38,9 +38,9 @@ pub(super) fn mode_collapse(_: &Baseline, history: &[Check]) -> Option<Symptom> 
     Some(Symptom::now(format!("{count} generated images vary {:.1}% as much as real ones", spread * 100.)))
 }
 
-/// A class whose share of the data is smaller than this is not missed.
+/// A class or bin whose share of the data is smaller than this is not missed.
 const COMMON: f64 = 0.02;
-/// A class is missing if its share of the images is below this part of its share of the data.
+/// A class or bin is missing if its share of the images is below this part of its share of the data.
 const SELDOM: f64 = 0.01;
 /// Largest distance of images whose classes can be recognised.
 pub(super) const FORMED: f64 = 1.;
@@ -70,7 +70,7 @@ pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Sy
     }
     Some(Symptom::over(
         WINDOW,
-        format!("of {count} generated images hardly any is of class {}", missing.join(", ")),
+        format!("of {count} generated images hardly any is of {} {}", baseline.group(), missing.join(", ")),
     ))
 }
 
