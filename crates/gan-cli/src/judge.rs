@@ -37,10 +37,10 @@ pub(crate) fn features(choice: Option<&Path>, data: Source) -> Result<Features> 
     if is_random(choice, data) {
         return Ok(Features::Random(RandomNetwork::new(&device)?));
     }
-    Ok(Features::Classifier(match choice {
+    Ok(Features::Classifier(Box::new(match choice {
         Some(file) => Classifier::load(file, &device)?,
         None => Classifier::pinned(data.classifier.unwrap_or_default(), &device)?,
-    }))
+    })))
 }
 
 /// Whether [`features`] returns the random network.

@@ -28,7 +28,7 @@ const COUNT: usize = 1000;
 
 fn main() -> Result<()> {
     let random = Features::Random(RandomNetwork::new(&DEVICE)?);
-    let classifier = Features::Classifier(Classifier::mnist(&DEVICE)?);
+    let classifier = Features::Classifier(Box::new(Classifier::mnist(&DEVICE)?));
     let [reference, held_out] = mnist_5k()?.halves();
     let real = tensor(&reference, |_| true)?;
     println!("| change | random-fd | mnist-fd |\n| --- | --- | --- |");

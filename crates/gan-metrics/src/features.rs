@@ -9,7 +9,7 @@ use candle_core::Tensor;
 #[derive(Debug, Clone)]
 pub enum Features {
     /// A classifier that was trained on images of the same kind. It knows classes.
-    Classifier(Classifier),
+    Classifier(Box<Classifier>),
     /// A network with random weights, for all other images. It knows no classes.
     Random(RandomNetwork),
 }

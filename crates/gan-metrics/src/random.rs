@@ -1,7 +1,7 @@
 //! Features from a network with random weights, for images that no classifier knows.
 //!
-//! Far from ImageNet, the features of a random network rank generators better than those of a
-//! network that was trained on ImageNet (Naeem et al. 2020, arXiv 2002.09797, section 4). A random
+//! On images unlike photographs, the features of a random network rank generators better than those
+//! of a network that was trained on photographs (Naeem et al. 2020, arXiv 2002.09797). A random
 //! network needs no file, and it sees the three colours together.
 
 use crate::{MetricsError, Result};

@@ -100,7 +100,7 @@ fn plan(directory: &Path, sets: &[&str]) -> Plan {
 }
 
 fn judges() -> Judges {
-    let features = Features::Classifier(Classifier::mnist(&Device::Cpu).unwrap());
+    let features = Features::Classifier(Box::new(Classifier::mnist(&Device::Cpu).unwrap()));
     let real = |purpose: &str| {
         let mut stream = Stream::new(0, purpose, 0);
         let images = stream.uniform(-1., 1., (96, 1, 28, 28), &Device::Cpu).unwrap();
