@@ -130,6 +130,25 @@ fn each_symptom_leads_to_its_verdict_and_no_other() {
 }
 
 #[test]
+fn a_small_bin_may_be_missing_and_a_small_class_may_not() {
+    let evidence = |features: Option<&str>, share: f64| {
+        let shares = vec![share, 1. - share];
+        let mut monitor =
+            Monitor::new(Baseline { shares, features: features.map(Into::into), ..baseline() }, 0);
+        for check in 1..=12 {
+            let mut vitals = healthy();
+            vitals.images.shares = vec![0., 1.];
+            monitor.observe(500 * check, vitals);
+        }
+        monitor.verdicts().iter().map(|verdict| verdict.evidence.clone()).collect::<Vec<_>>()
+    };
+    let of = |what: &str| [format!("of 3072 generated images hardly any is of {what} of the data)")];
+    assert_eq!(evidence(None, 0.03), of("class 0 (0.00%, 3.0%"));
+    assert_eq!(evidence(Some("random-1"), 0.03), Vec::<String>::new());
+    assert_eq!(evidence(Some("random-1"), 0.05), of("bin 0 (0.00%, 5.0%"));
+}
+
+#[test]
 fn a_symptom_that_passes_is_no_verdict() {
     let now_and_then = |c: usize, v: &mut Vitals| {
         if !c.is_multiple_of(3) {
