@@ -17,6 +17,7 @@ mod data;
 mod evaluate;
 #[cfg(feature = "fused")]
 mod faults;
+mod features;
 mod golden;
 #[cfg(feature = "fused")]
 mod health;

@@ -128,9 +128,10 @@ pub(crate) struct Evaluate {
     /// precision and lowers recall.
     #[arg(long, value_name = "LIMIT", value_parser = sample::parse_truncation, conflicts_with = "samples")]
     pub(crate) truncation: Option<f64>,
-    /// The file of your own classifier. `cargo xtask train-classifier` in the program's repository
-    /// trains one.
-    #[arg(long, value_name = "FILE")]
+    /// What computes the features: `random`, a network with random weights for any images, or the
+    /// file of your own classifier. `cargo xtask train-classifier` in the program's repository trains
+    /// one. [default: the data's classifier inside the program, else random]
+    #[arg(long, value_name = "random|FILE")]
     pub(crate) features: Option<PathBuf>,
     /// Print one line of JSON instead of the table.
     #[arg(long)]

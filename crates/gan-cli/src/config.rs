@@ -8,7 +8,7 @@ mod table;
 
 pub(crate) use checks::check_images;
 pub(crate) use every::Every;
-pub(crate) use reporting::{EvaluateConfig, HealthConfig, MIN_JUDGED, OnFailure, Reporting};
+pub(crate) use reporting::{HealthConfig, MIN_JUDGED, OnFailure, Reporting};
 
 use crate::exit::usage;
 use anyhow::{Context, Result};
@@ -105,6 +105,9 @@ impl Config {
         if let Some(features) =
             self.reporting.evaluate.as_mut().and_then(|evaluate| evaluate.features.as_mut())
         {
+            if crate::judge::is_name(features) {
+                return Ok(());
+            }
             if !features.exists() {
                 return Err(usage(format!("train.evaluate.features: {}: no such file", features.display())));
             }

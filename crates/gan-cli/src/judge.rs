@@ -5,9 +5,9 @@ use crate::config::Config;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
-use gan_metrics::classifier::{CHUNK, Look, SIDE, at_side};
-use gan_metrics::{Classifier, Evaluation, Reference, Sample, TrainingImages};
-use std::path::Path;
+use gan_metrics::classifier::{CHUNK, SIDE, at_side};
+use gan_metrics::{Classifier, Evaluation, Features, Look, RandomNetwork, Reference, Sample, TrainingImages};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,8 +16,11 @@ use std::time::Instant;
 /// size.
 const LARGEST: usize = 64;
 
-/// Name of the classifier for data that no classifier inside the program was trained on.
-const OF_STRANGERS: &str = "mnist";
+/// Largest side at which pictures are compared. Larger ones are reduced to it.
+const LARGEST_PICTURE: usize = 128;
+
+/// The value of `--features` and `train.evaluate.features` that chooses the random network.
+const RANDOM: &str = RandomNetwork::NAME;
 
 /// A classifier that was right on more than this share of its own held-out images is right on most
 /// images of the same data set.
@@ -27,12 +30,27 @@ const RELIABLE: f64 = 0.9;
 /// not what their name says.
 const DOUBTFUL: f64 = 0.8;
 
-/// The classifier in `file`, or the program's own classifier for this data set.
-pub(crate) fn classifier(file: Option<&Path>, data: Source) -> Result<Classifier> {
-    Ok(match file {
-        Some(file) => Classifier::load(file, &Device::Cpu)?,
-        None => Classifier::pinned(data.classifier.unwrap_or(OF_STRANGERS), &Device::Cpu)?,
-    })
+/// The chosen features, or those for this data set: its classifier inside the program, or the random
+/// network if there is none. A choice that is no known name is the file of a classifier.
+pub(crate) fn features(choice: Option<&Path>, data: Source) -> Result<Features> {
+    let device = Device::Cpu;
+    if is_random(choice, data) {
+        return Ok(Features::Random(RandomNetwork::new(&device)?));
+    }
+    Ok(Features::Classifier(Box::new(match choice {
+        Some(file) => Classifier::load(file, &device)?,
+        None => Classifier::pinned(data.classifier.unwrap_or_default(), &device)?,
+    })))
+}
+
+/// Whether [`features`] returns the random network.
+pub(crate) fn is_random(choice: Option<&Path>, data: Source) -> bool {
+    choice.map_or(data.classifier.is_none(), is_name)
+}
+
+/// Whether a choice of features is a name and not a file.
+pub(crate) fn is_name(choice: &Path) -> bool {
+    choice == Path::new(RANDOM)
 }
 
 /// Whether a classifier that was trained on the data set `learned` can classify `data`. It can if
@@ -43,14 +61,17 @@ fn knows(learned: &str, data: Source) -> bool {
     learned.parse().map_or(learned, family) == family(data)
 }
 
-/// A classifier, and the features of the real images that it computed.
+/// What computes features, and the features of the real images.
 #[derive(Debug)]
 pub(crate) struct Judges {
-    pub(crate) classifier: Classifier,
+    pub(crate) features: Features,
+    /// What a record of the best generator says about the features. Records with other features
+    /// cannot be compared.
+    pub(crate) recorded: Option<PathBuf>,
     pub(crate) reference: Reference,
     /// What the channels of the evaluated images are.
     pub(crate) channels: Channels,
-    /// Whether the classifier's classes are the classes of the data.
+    /// Whether there are classes, and they are the classes of the data.
     pub(crate) tells_classes: bool,
     /// Number of images to draw. It is at most the number of held-out real images.
     pub(crate) count: usize,
@@ -63,43 +84,36 @@ impl Judges {
     pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
         let Some(evaluate) = &config.reporting.evaluate else { return Ok(None) };
         let start = Instant::now();
-        let real = Real::load(&config.data, config.model.image_size, config.model.channels)?;
-        let classifier = classifier(evaluate.features.as_deref(), config.data.name)?;
+        let features = features(evaluate.features.as_deref(), config.data.name)?;
+        let real = Real::load(&config.data, config.model.image_size, config.model.channels, &features)?;
         let count = evaluate.count.min(real.held_out_count());
         if count < evaluate.count {
             tracing::warn!("train.evaluate.count: {} images, as real ones are held out", count);
         }
         let real = real.for_judging(count);
-        let reference = real.reference(&classifier, Pixels::Dropped)?;
+        let reference = real.reference(&features, Pixels::Dropped)?;
         let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
         let floor = reference.floor(count)?;
-        warn_of_errors(&classifier, config.data.name, &floor);
-        let (data, floor) = (&classifier.record().data, floor.frechet_distance);
+        warn_of_errors(&features, config.data.name, &floor);
+        let (data, floor) = (features.name(), floor.frechet_distance);
         tracing::info!(
             "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} \
              s to prepare)"
         );
-        let (channels, tells_classes) = (real.channels_hold(&classifier), real.is_known_to(&classifier));
-        if !tells_classes {
-            warn_of_features(data);
-        }
-        Ok(Some(Self { classifier, reference, channels, tells_classes, count }))
+        let (channels, tells_classes) = (real.channels_hold(&features), real.is_known_to(&features));
+        let recorded = match &features {
+            Features::Classifier(_) => evaluate.features.clone(),
+            Features::Random(_) => Some(PathBuf::from(features.id())),
+        };
+        Ok(Some(Self { features, recorded, reference, channels, tells_classes, count }))
     }
-}
-
-/// Warns that the classifier was trained on other data.
-pub(crate) fn warn_of_features(data: &str) {
-    tracing::warn!(
-        "the features were learned on {data}: on other images they say little (a classifier of your \
-         own: cargo xtask train-classifier)"
-    );
 }
 
 /// Warns that the classifier fails on the real images, although it knows their classes. `floor` is
 /// the evaluation of the real images.
-pub(crate) fn warn_of_errors(classifier: &Classifier, data: Source, floor: &Evaluation) {
+pub(crate) fn warn_of_errors(features: &Features, data: Source, floor: &Evaluation) {
+    let (Some(classifier), Some(accuracy)) = (features.classifier(), &floor.accuracy) else { return };
     let record = classifier.record();
-    let Some(accuracy) = &floor.accuracy else { return };
     if accuracy.overall < DOUBTFUL && record.test_accuracy > RELIABLE {
         tracing::warn!(
             "the classifier of {} is right on only {:.0}% of the real images: are these files really {data} \
@@ -135,6 +149,8 @@ pub(crate) struct Real {
     reference: Arc<Dataset>,
     /// Real images that are evaluated in the same way as the generated ones. They give the floor.
     held_out: Dataset,
+    /// Whether the run may have been trained on the held-out images too.
+    pub(crate) may_be_trained_on: bool,
     source: Source,
     channels: usize,
     /// Names of `reference` and `held_out` for messages.
@@ -150,11 +166,20 @@ pub(crate) struct Names {
 
 impl Real {
     /// Loads the data of `config`, to evaluate images of `channels` and `size`. The comparison uses
-    /// all images and ignores `data.limit`, but only a part of a composed data set. Without a test
-    /// split, every second image of the comparison set is held out. The run may have been trained
-    /// on these images.
-    pub(crate) fn load(config: &DataConfig, size: usize, channels: usize) -> Result<Self> {
-        let size = if size > LARGEST { SIDE } else { size };
+    /// all images and ignores `data.limit`, but only a part of a composed data set. The images that
+    /// `data.hold-out` keeps from training are the test split. Without a test split, every second
+    /// image of the comparison set is held out. The run may have been trained on these images.
+    pub(crate) fn load(
+        config: &DataConfig,
+        size: usize,
+        channels: usize,
+        features: &Features,
+    ) -> Result<Self> {
+        let size = match features {
+            Features::Classifier(_) if size > LARGEST => SIDE,
+            Features::Classifier(_) => size,
+            Features::Random(_) => size.min(LARGEST_PICTURE),
+        };
         let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
         let read = |config: &DataConfig, split| Ok(config.load(split, size, channels)?.spread(most));
         let all = DataConfig { limit: None, ..config.clone() };
@@ -163,7 +188,11 @@ impl Real {
             Some(_) => Arc::new(read(config, Split::Train)?),
             None => Arc::clone(&reference),
         };
+        let mut may_be_trained_on = false;
         let (reference, held_out, names) = match read(&all, Split::Test) {
+            Ok(held_out) if config.hold_out.is_some() => {
+                (reference, held_out, ["training images", "held-out images"])
+            }
             Ok(held_out) => (reference, held_out, ["training split", "test split"]),
             Err(error @ (DataError::NoSplit { .. } | DataError::MissingFile { .. })) => {
                 if let DataError::MissingFile { dir, tried, .. } = error {
@@ -173,6 +202,7 @@ impl Real {
                         tried.join(", ")
                     );
                 }
+                may_be_trained_on = true;
                 let [even, odd] = reference.halves();
                 (Arc::new(even), odd, ["half of the training images", "the other half"])
             }
@@ -180,7 +210,7 @@ impl Real {
         };
         let [compared, beside] = names.map(|name| format!("{} {name}", reference.name()));
         let names = Names { reference: compared, held_out: beside };
-        Ok(Self { trained, reference, held_out, source: config.name, channels, names })
+        Ok(Self { trained, reference, held_out, may_be_trained_on, source: config.name, channels, names })
     }
 
     /// Reduces a composed data set to the number of images that an evaluation of `count` images
@@ -212,25 +242,25 @@ impl Real {
         self.reference.len()
     }
 
-    /// Whether the classifier was trained on these data, so that its classes are the data's
+    /// Whether there is a classifier that was trained on these data, so that its classes are the data's
     /// classes.
-    pub(crate) fn is_known_to(&self, classifier: &Classifier) -> bool {
-        knows(&classifier.record().data, self.source)
+    pub(crate) fn is_known_to(&self, features: &Features) -> bool {
+        features.classifier().is_some_and(|classifier| knows(&classifier.record().data, self.source))
     }
 
-    /// What the channels are for this classifier. They are digits only if the classifier can tell
-    /// digits apart.
-    pub(crate) fn channels_hold(&self, classifier: &Classifier) -> Channels {
+    /// What the channels are for these features. They are digits only if there is a classifier that
+    /// can tell digits apart.
+    pub(crate) fn channels_hold(&self, features: &Features) -> Channels {
         let classes = self.source.composed().and_then(|composed| composed.of.classes());
-        if classes == Some(classifier.record().classes) { Channels::Digits } else { Channels::Colours }
+        let known = features.classifier().map(|classifier| classifier.record().classes);
+        if classes.is_some() && classes == known { Channels::Digits } else { Channels::Colours }
     }
 
     /// All that the metrics need from the real images.
-    pub(crate) fn reference(&self, classifier: &Classifier, pixels: Pixels) -> Result<Reference> {
-        let look =
-            |data| sample(classifier, self.chunks(data), Pixels::Dropped, self.channels_hold(classifier));
+    pub(crate) fn reference(&self, features: &Features, pixels: Pixels) -> Result<Reference> {
+        let look = |data| sample(features, self.chunks(data), Pixels::Dropped, self.channels_hold(features));
         let held_out = look(&self.held_out)?;
-        let held_out = match self.held_out.labels().filter(|_| self.is_known_to(classifier)) {
+        let held_out = match self.held_out.labels().filter(|_| self.is_known_to(features)) {
             Some(labels) => held_out.with_labels(labels.to_vec())?,
             None => held_out,
         };
@@ -252,24 +282,27 @@ impl Real {
     }
 }
 
-/// Computes the classifier's features of images `[n, C, H, W]` in [-1, 1], chunk by chunk.
+/// Computes the features of images `[n, C, H, W]` in [-1, 1], chunk by chunk.
 pub(crate) fn sample(
-    classifier: &Classifier,
+    features: &Features,
     chunks: impl Iterator<Item = Result<Tensor>>,
     kept: Pixels,
     channels: Channels,
 ) -> Result<Sample> {
-    let (mut features, mut probabilities, mut pixels) = (vec![], vec![], vec![]);
+    let (mut rows, mut probabilities, mut pixels) = (vec![], vec![], vec![]);
     for chunk in chunks {
-        let look = classifier.look(&chunk?)?;
-        let Look { features: f, probabilities: p, pixels: x } = look;
-        features.push(f);
-        probabilities.push(p);
+        let Look { features: f, probabilities: p, pixels: x } = features.look(&chunk?)?;
+        rows.push(f);
+        probabilities.extend(p);
         if kept == Pixels::Kept {
             pixels.push(x);
         }
     }
-    let sample = Sample::new(&Tensor::cat(&features, 0)?, &Tensor::cat(&probabilities, 0)?)?;
+    let rows = Tensor::cat(&rows, 0)?;
+    let sample = match probabilities[..] {
+        [] => Sample::without_classes(&rows)?,
+        [..] => Sample::new(&rows, &Tensor::cat(&probabilities, 0)?)?,
+    };
     let sample = match channels {
         Channels::Digits => sample.with_seen_digits()?,
         Channels::Colours => sample,
@@ -280,8 +313,8 @@ pub(crate) fn sample(
     })
 }
 
-/// Renames the distance after the data of its classifier, for example `mnist_fd`, so that nobody
-/// confuses it with another distance.
+/// Renames the distance after its features, for example `mnist_fd`, so that nobody confuses it with
+/// another distance.
 pub(crate) fn name_distance(evaluation: &mut serde_json::Value, features: &str) {
     if let Some(fields) = evaluation.as_object_mut()
         && let Some(distance) = fields.remove("frechet_distance")
@@ -296,15 +329,22 @@ mod tests {
     use gan_metrics::classifier::PINNED;
 
     #[test]
-    fn every_data_set_has_a_classifier_and_is_known_to_its_own() {
+    fn every_data_set_has_features_and_is_known_to_its_own_classifier() {
         for source in Source::all() {
-            let record = classifier(None, source).unwrap().record().clone();
-            assert_eq!(knows(&record.data, source), source.classifier.is_some(), "{source}");
+            let features = features(None, source).unwrap();
+            let known = features.classifier().map(|classifier| knows(&classifier.record().data, source));
+            assert_eq!(known, source.classifier.map(|_| true), "{source}");
+            assert_eq!(features.name() == "random", source.classifier.is_none(), "{source}");
             assert!(source.classifier.is_none_or(|name| PINNED.contains(&name)), "{source}");
             // A user's own classifier that was trained on this data set.
             assert!(knows(source.name, source), "{source}");
         }
         let source = |name: &str| name.parse::<Source>().unwrap();
+        let chosen = features(Some(Path::new("random")), source("mnist")).unwrap();
+        assert_eq!((chosen.name(), chosen.id()), ("random", "random-1"));
+        // Any other value is a path.
+        let error = features(Some(Path::new("./random")), source("mnist")).unwrap_err().to_string();
+        assert!(error.contains("./random"), "{error}");
         for data in ["mnist", "mnist-5k", "stacked-mnist"] {
             assert!(knows("mnist", source(data)) && knows("mnist-5k", source(data)), "{data}");
             assert!(!knows("fashion-mnist", source(data)) && !knows("runes", source(data)), "{data}");

@@ -6,7 +6,9 @@
 
 use crate::config::Config;
 use crate::exit::usage;
+use crate::judge;
 use anyhow::Result;
+use gan_metrics::RandomNetwork;
 use gan_metrics::classifier::CHUNK;
 use gan_models::{Layer, ModelConfig};
 use std::fmt;
@@ -72,8 +74,10 @@ const DRAWN: f64 = 3.;
 /// Copies of a grid: its pixels, the compressed picture, and the same not compressed, which the
 /// encoder tries where compression gains nothing.
 const PICTURE: f64 = 3.;
-/// Floats for each channel of an evaluated image: its features and its probabilities, twice.
-const FEATURES: f64 = 2. * (64. + 10.);
+/// Floats for each channel of an evaluated image: a classifier's features and probabilities, twice.
+const CLASSIFIED: f64 = 2. * (64. + 10.);
+/// Floats for an evaluated image: the random network's features, twice.
+const RANDOM: f64 = 2. * RandomNetwork::FEATURES as f64;
 /// Copies of an image: from the data, in the batch, in the kernels' order, and as D sees it.
 const COPIES: f64 = 4.;
 /// Copies of a generator's activation: its value and its gradient, but a product and its activation
@@ -101,6 +105,9 @@ impl Need {
         let of_d = if is_penalised { OF_PENALISED_D } else { OF_D };
         let health = if reporting.health.every.is_never() { 0 } else { reporting.health.samples.max(CHUNK) };
         let evaluated = reporting.evaluate.as_ref().map_or(0., |evaluate| evaluate.count as f64);
+        let choice = reporting.evaluate.as_ref().and_then(|evaluate| evaluate.features.as_deref());
+        let is_random = judge::is_random(choice, config.data.name);
+        let features = if is_random { RANDOM } else { CLASSIFIED * model.channels as f64 };
         let grid = PICTURE * reporting.sample_count as f64 * g.output;
         Self(vec![
             ("the generator's weights", FLOAT * (TRAINED + averages) * g.weights),
@@ -110,7 +117,7 @@ impl Need {
             ("the discriminator's activations", FLOAT * of_d * batch * d.elements),
             ("train.sample-count", g.drawing(reporting.sample_count) + grid),
             ("train.health.samples", g.drawing(health)),
-            ("train.evaluate.count", FLOAT * FEATURES * evaluated * model.channels as f64),
+            ("train.evaluate.count", FLOAT * features * evaluated),
         ])
     }
 

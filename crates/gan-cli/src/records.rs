@@ -38,15 +38,20 @@ pub(crate) struct LossesLine {
 #[derive(Debug)]
 pub(crate) struct EvaluationLine {
     pub(crate) step: u64,
-    /// The data set on which the classifier was trained. The distance is named after it.
+    /// The definition of the features.
     pub(crate) features: String,
+    /// The name after which the distance is called.
+    pub(crate) distance: String,
     pub(crate) evaluation: Evaluation,
 }
 
 impl Serialize for EvaluationLine {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut evaluation = serde_json::to_value(&self.evaluation).map_err(S::Error::custom)?;
-        judge::name_distance(&mut evaluation, &self.features);
+        judge::name_distance(&mut evaluation, &self.distance);
+        if let Some(fields) = evaluation.as_object_mut() {
+            fields.insert("features".to_owned(), self.features.clone().into());
+        }
         serde_json::json!({ "step": self.step, "evaluate": evaluation }).serialize(serializer)
     }
 }

@@ -58,6 +58,13 @@ impl Source {
         }
     }
 
+    /// Whether a folder holds the files of another data set's test split. Other data sets say before
+    /// reading whether they have one.
+    pub(crate) fn has_test_files(self, dir: Option<&Path>) -> bool {
+        let (&Format::Folder { or_files_of }, Some(dir)) = (&self.format, dir) else { return false };
+        or_files_of.format.idx_files().is_some_and(|files| files.are_in(dir, Split::Test))
+    }
+
     /// Reads a split at the size of `options`, from `dir` or without files. The images of a folder
     /// are converted to its channels. All others keep their own.
     ///

@@ -29,7 +29,7 @@ const LR: f64 = 2e-3;
 fn main() -> Result<()> {
     let Some(options) = Options::parse()? else { return Ok(()) };
     let device = Device::Cpu;
-    let data = DataConfig { dir: Some(options.data_dir.clone()), ..DataConfig::new(options.name, BATCH) };
+    let data = DataConfig::of(options.name, Some(options.data_dir.clone()));
     let load = |split| data.load(split, SIDE, 1);
     let (train, test) = (load(Split::Train)?, load(Split::Test)?);
     let classes = train.class_counts().context("training needs labels")?.len();
@@ -79,7 +79,7 @@ fn fit(
     for step in 0..steps {
         let progress = step as f64 / steps as f64;
         let lr = LR * 0.5 * (1. + (std::f64::consts::PI * progress).cos());
-        let targets: Vec<u32> = batches.indices(step).iter().map(|&i| labels[i as usize].into()).collect();
+        let targets: Vec<u16> = batches.indices(step).iter().map(|&i| labels[i as usize]).collect();
         let images = Augment::new(options.seed, step).apply(&batches.batch(step, device)?)?;
         let prepared = classifier.prepare()?;
         let pass = prepared.forward(&Batch::new(&images)?, Draws::default())?;
@@ -102,7 +102,7 @@ fn fit(
 /// Targets are not smoothed. Smoothing would move the features of each class closer together
 /// (Müller et al. 2019, arXiv 1906.02629), but the metrics need the differences between these
 /// features.
-fn cross_entropy(logits: &Tensor, targets: &[u8]) -> Result<(f32, Tensor)> {
+fn cross_entropy(logits: &Tensor, targets: &[u16]) -> Result<(f32, Tensor)> {
     let (rows, shape) = (logits.to_vec2::<f32>()?, logits.shape().clone());
     let count = rows.len() as f32;
     let (mut loss, mut slope) = (0., Vec::with_capacity(shape.elem_count()));

@@ -5,6 +5,7 @@
 //! is small and is trained on the images of the data set. This crate includes the trained
 //! classifier of digits.
 
+use crate::Look;
 use crate::error::{MetricsError, Result};
 use candle_core::{D, Device, Tensor};
 use gan_models::{
@@ -57,17 +58,6 @@ pub struct Record {
     pub seed: u64,
     /// Share of the held-out images that it classifies correctly.
     pub test_accuracy: f64,
-}
-
-/// What a classifier computes from images for the metrics.
-#[derive(Debug, Clone)]
-pub struct Look {
-    /// `[N, 64 C]`.
-    pub features: Tensor,
-    /// `[N C, classes]`. The channels of an image are consecutive rows. Each row sums to 1.
-    pub probabilities: Tensor,
-    /// `[N, 784 C]` in [-1, 1].
-    pub pixels: Tensor,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -201,7 +191,7 @@ impl Classifier {
         Ok(Self { record, network, features, head, params, device: device.clone() })
     }
 
-    /// Computes what the metrics need from `images: [N, C, H, W]` in [-1, 1]: features, class
+    /// Computes what the metrics need from `images: [N, C, H, W]` in [-1, 1]: `[N, 64 C]` features, class
     /// probabilities, and pixels at 28x28. Pass some hundred images at a time.
     ///
     /// Each channel is classified separately. The features of an image are the features of its
@@ -216,7 +206,7 @@ impl Classifier {
         let (features, logits) = self.forward(&images.reshape((count * channels, 1, SIDE, SIDE))?)?;
         Ok(Look {
             features: features.reshape((count, channels * FEATURES))?,
-            probabilities: softmax(&logits)?,
+            probabilities: Some(softmax(&logits)?),
             pixels: images.flatten_from(1)?,
         })
     }

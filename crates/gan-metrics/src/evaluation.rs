@@ -1,6 +1,7 @@
 //! All metrics of a set of generated images, compared with real images. The work on the real
 //! images is done only once.
 
+use crate::bins::{Bins, Clusters};
 use crate::classes::{class_counts, score};
 use crate::frechet::{Moments, frechet_distance};
 use crate::kid::kid_of_rows;
@@ -21,8 +22,17 @@ pub struct Reference {
     held_out: Sample,
     moments: Moments,
     manifold: Manifold,
-    class_counts: Vec<u64>,
+    groups: Groups,
     training_images: Option<TrainingImages>,
+}
+
+/// Groups of similar images, and the number of real images in each of them.
+#[derive(Debug)]
+enum Groups {
+    /// The classes of a classifier.
+    Classes(Vec<u64>),
+    /// Bins, if the features know no classes.
+    Bins(Clusters, Vec<u64>),
 }
 
 /// Every metric of a set of images. The functions of the same names explain them.
@@ -30,12 +40,13 @@ pub struct Reference {
 pub struct Evaluation {
     /// Number of images.
     pub count: usize,
-    /// [`frechet_distance`] in the classifier's features.
+    /// [`frechet_distance`] of the features.
     pub frechet_distance: f64,
     /// [`crate::kid()`] with [`KidConfig::default`].
     pub kid: Kid,
-    /// [`crate::classifier_score`].
-    pub classifier_score: f64,
+    /// [`crate::classifier_score`]. It is `None` if the features know no classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier_score: Option<f64>,
     /// [`crate::Overlap::precision`]. Like the next three, it uses [`NEIGHBOURS`] neighbours.
     pub precision: f64,
     /// [`crate::Overlap::recall`].
@@ -44,8 +55,14 @@ pub struct Evaluation {
     pub density: f64,
     /// [`crate::Overlap::coverage`].
     pub coverage: f64,
-    /// The classes of the images, compared with the classes of the training images.
-    pub classes: Classes,
+    /// The classes of the images, compared with the classes of the training images. They are `None`
+    /// if the features know no classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Classes>,
+    /// The bins of the images, compared with those of the training images, if the features know no
+    /// classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins: Option<Bins>,
     /// Share of the images that show the class of their label. It is `None` if the images have no
     /// labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,10 +85,17 @@ impl Reference {
     /// At most [`NEIGHBOURS`] images; sets whose features or classes differ in size.
     pub fn new(train: Sample, held_out: Sample) -> Result<Self> {
         train.check_fits(&held_out)?;
+        let groups = if let Some(probabilities) = &train.probabilities {
+            Groups::Classes(class_counts(probabilities))
+        } else {
+            let clusters = Clusters::of_rows(&train.features)?;
+            let counts = clusters.count_rows(&train.features)?;
+            Groups::Bins(clusters, counts)
+        };
         Ok(Self {
             moments: Moments::of_rows(&train.features),
             manifold: Manifold::of_rows(train.features.clone(), NEIGHBOURS)?,
-            class_counts: class_counts(&train.probabilities),
+            groups,
             training_images: None,
             held_out,
             train,
@@ -113,18 +137,29 @@ impl Reference {
     }
 
     fn judge(&self, sample: &Sample, memorisation: Option<Memorisation>) -> Result<Evaluation> {
+        let (classes, bins) = match (&self.groups, &sample.probabilities) {
+            (Groups::Classes(counts), Some(probabilities)) => {
+                (Some(Classes::compare(&class_counts(probabilities), counts)), None)
+            }
+            (Groups::Bins(clusters, counts), _) => {
+                (None, Some(Bins::compare(&clusters.count_rows(&sample.features)?, counts)))
+            }
+            (Groups::Classes(_), None) => (None, None),
+        };
+        let accuracy = |labels| sample.probabilities.as_ref().map(|rows| Accuracy::of(rows, labels));
         let overlap = self.manifold.overlap(&Manifold::of_rows(sample.features.clone(), NEIGHBOURS)?)?;
         Ok(Evaluation {
             count: sample.count(),
             frechet_distance: frechet_distance(&Moments::of_rows(&sample.features), &self.moments)?,
             kid: kid_of_rows(&self.train.features, &sample.features, &KidConfig::default())?,
-            classifier_score: score(&sample.probabilities),
+            classifier_score: sample.probabilities.as_ref().map(score),
             precision: overlap.precision,
             recall: overlap.recall,
             density: overlap.density,
             coverage: overlap.coverage,
-            classes: Classes::compare(&class_counts(&sample.probabilities), &self.class_counts),
-            accuracy: sample.labels.as_deref().map(|labels| Accuracy::of(&sample.probabilities, labels)),
+            classes,
+            bins,
+            accuracy: sample.labels.as_deref().and_then(accuracy),
             modes: sample.digits.as_deref().map(Modes::of).transpose()?,
             memorisation,
         })
@@ -162,7 +197,8 @@ mod tests {
         assert!(copied.frechet_distance < 1e-6);
         let perfect = Evaluation { precision: 1., recall: 1., density: 1., coverage: 1., ..copied.clone() };
         assert_eq!(copied, perfect);
-        assert_eq!((copied.classes.kl, copied.classes.covered), (0., copied.classes.of));
+        let classes = copied.classes.unwrap();
+        assert_eq!((classes.kl, classes.covered, copied.bins), (0., classes.of, None));
         let memorisation = copied.memorisation.unwrap();
         assert_eq!((memorisation.median, memorisation.copied), (0., 1.));
         let fresh = reference.evaluate(&sample(2, 300))?.memorisation.unwrap();
@@ -211,6 +247,26 @@ mod tests {
 
         let bare_reference = Reference::new(bare.clone(), bare)?;
         assert!(bare_reference.evaluate(&sample(2, 50))?.memorisation.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn without_classes_there_are_bins() -> Result<()> {
+        let bare = |index, count| Sample::without_classes(&tensors(index, count)[0]);
+        let reference = Reference::new(bare(0, 300)?, bare(1, 100)?)?;
+        let found = reference.evaluate(&bare(2, 100)?)?;
+        let with_classes = self::reference(300, 100)?.evaluate(&sample(2, 100))?;
+        let same = found.frechet_distance - with_classes.frechet_distance;
+        assert!(same.abs() < 1e-12, "{same}");
+        assert_eq!((found.classifier_score, &found.classes, &found.accuracy), (None, &None, &None));
+        let bins = found.bins.clone().unwrap();
+        assert_eq!((bins.of, bins.shares.len()), (6, 6));
+        assert!(bins.different <= 1 && (bins.shares.iter().sum::<f64>() - 1.).abs() < 1e-9, "{bins:?}");
+        let json = serde_json::to_value(&found).unwrap();
+        assert!(json.get("classes").is_none() && json.get("classifier_score").is_none());
+        assert_eq!(serde_json::from_value::<Evaluation>(json).unwrap(), found);
+        assert!(reference.evaluate(&sample(2, 100)).is_err());
+        assert!(Reference::new(bare(0, 300)?, sample(1, 100)).is_err());
         Ok(())
     }
 

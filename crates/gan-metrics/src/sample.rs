@@ -5,12 +5,12 @@ use crate::rows::Rows;
 use crate::{MetricsError, Result};
 use candle_core::Tensor;
 
-/// A set of images: a classifier's features and probabilities, and for some metrics the images
-/// themselves.
+/// A set of images: their features, a classifier's probabilities if there is a classifier, and for
+/// some metrics the images themselves.
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub(crate) features: Rows,
-    pub(crate) probabilities: Rows,
+    pub(crate) probabilities: Option<Rows>,
     pub(crate) images: Option<Rows>,
     pub(crate) digits: Option<Vec<[u8; 3]>>,
     pub(crate) labels: Option<Vec<u16>>,
@@ -31,7 +31,21 @@ impl Sample {
             let expected = format!("rows for each of {} images", features.count());
             return Err(MetricsError::input("probabilities", expected, probabilities.count()));
         }
-        Ok(Self { features, probabilities, images: None, digits: None, labels: None })
+        let probabilities = Some(probabilities);
+        Ok(Self { probabilities, ..Self::of(features) })
+    }
+
+    /// Takes `features: [N, D]`, f32, that know no classes. N is at least 2. The metrics of classes
+    /// are then left out, and those of bins take their place.
+    ///
+    /// # Errors
+    /// If type or rank are different, or a number is not finite.
+    pub fn without_classes(features: &Tensor) -> Result<Self> {
+        Ok(Self::of(Rows::new("features", features, 2)?))
+    }
+
+    fn of(features: Rows) -> Self {
+        Self { features, probabilities: None, images: None, digits: None, labels: None }
     }
 
     /// Adds the images, `[N, ...]` f32 in [-1, 1]. Memorisation can only be measured with them.
@@ -60,14 +74,15 @@ impl Sample {
     /// channels.
     ///
     /// # Errors
-    /// If the images do not have three channels, or the classifier does not have ten classes.
+    /// If the images do not have three channels, or there is no classifier with ten classes.
     pub fn with_seen_digits(self) -> Result<Self> {
-        let (rows, width) = (self.probabilities.count(), self.probabilities.width());
+        let probabilities = self.probabilities()?;
+        let (rows, width) = (probabilities.count(), probabilities.width());
         if (rows, width) != (3 * self.count(), 10) {
             let expected = format!("10 for each of 3 channels of {} images", self.count());
             return Err(MetricsError::input("probabilities", expected, format!("{rows} rows of {width}")));
         }
-        let seen: Vec<u8> = classes(&self.probabilities).into_iter().map(|class| class as u8).collect();
+        let seen: Vec<u8> = classes(probabilities).into_iter().map(|class| class as u8).collect();
         let digits = seen.as_chunks().0.to_vec();
         self.with_digits(digits)
     }
@@ -76,10 +91,10 @@ impl Sample {
     /// can only be measured with them.
     ///
     /// # Errors
-    /// If the number of images is different, or the classifier does not have such a class.
+    /// If the number of images is different, or there is no classifier with such a class.
     pub fn with_labels(self, labels: Vec<u16>) -> Result<Self> {
         self.check_count("labels", labels.len())?;
-        let classes = self.probabilities.width();
+        let classes = self.probabilities()?.width();
         if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
             return Err(MetricsError::input("labels", format!("0 to {}", classes - 1), label));
         }
@@ -105,12 +120,14 @@ impl Sample {
         if indices.len() < 2 {
             return Err(MetricsError::input("images", "at least 2", indices.len()));
         }
-        let channels = (self.probabilities.count() / self.count()) as u32;
-        let rows: Vec<_> =
-            indices.iter().flat_map(|index| index * channels..(index + 1) * channels).collect();
+        let of_channels = |probabilities: &Rows| {
+            let channels = (probabilities.count() / self.count()) as u32;
+            let rows = indices.iter().flat_map(|index| index * channels..(index + 1) * channels);
+            probabilities.select(&rows.collect::<Vec<_>>())
+        };
         Ok(Self {
             features: self.features.select(indices)?,
-            probabilities: self.probabilities.select(&rows)?,
+            probabilities: self.probabilities.as_ref().map(of_channels).transpose()?,
             images: self.images.as_ref().map(|images| images.select(indices)).transpose()?,
             digits: self
                 .digits
@@ -126,7 +143,21 @@ impl Sample {
     /// Returns an error if the other sample has features or classes of another size.
     pub(crate) fn check_fits(&self, other: &Self) -> Result<()> {
         other.features.check_width("features", self.features.width())?;
-        other.probabilities.check_width("probabilities", self.probabilities.width())
+        match (&self.probabilities, &other.probabilities) {
+            (Some(own), Some(other)) => other.check_width("probabilities", own.width()),
+            (None, None) => Ok(()),
+            (Some(own), None) => {
+                Err(MetricsError::input("probabilities", format!("rows of {}", own.width()), "none"))
+            }
+            (None, Some(other)) => {
+                Err(MetricsError::input("probabilities", "none", format!("rows of {}", other.width())))
+            }
+        }
+    }
+
+    fn probabilities(&self) -> Result<&Rows> {
+        let probabilities = self.probabilities.as_ref();
+        probabilities.ok_or_else(|| MetricsError::input("probabilities", "those of a classifier", "none"))
     }
 
     fn check_count(&self, what: &'static str, count: usize) -> Result<()> {
@@ -168,8 +199,9 @@ mod tests {
         let taken = sample.take(4)?; // images 0, 2, 5 and 7
         assert_eq!(taken.count(), 4);
         assert_eq!(taken.features.values()[..], [0., 1., 4., 5., 10., 11., 14., 15.]);
-        assert_eq!(taken.probabilities.count(), 12);
-        assert_eq!(taken.probabilities.values()[9 * 3..], sample.probabilities.values()[21 * 3..24 * 3]);
+        let [all, some] = [&sample, &taken].map(|sample| sample.probabilities().unwrap());
+        assert_eq!(some.count(), 12);
+        assert_eq!(some.values()[9 * 3..], all.values()[21 * 3..24 * 3]);
         assert_eq!(taken.images.unwrap().values()[12..24], ramp(10, 12).to_vec2::<f32>()?[2]);
         assert_eq!(taken.digits.unwrap(), [[0, 0, 9], [2, 0, 9], [5, 0, 9], [7, 0, 9]]);
         assert!(sample.take(1).is_err());
@@ -202,6 +234,11 @@ mod tests {
         assert!(sample().with_images(&(ramp(4, 9) / 0.)?).is_err());
         assert!(sample().with_digits(vec![[0; 3]; 3]).is_err());
         assert!(sample().with_digits(vec![[10; 3]; 4]).is_err());
-        Ok(())
+        let bare = || Sample::without_classes(&ramp(4, 2)).unwrap();
+        let message = bare().with_labels(vec![0; 4]).unwrap_err().to_string();
+        assert_eq!(message, "probabilities: expected those of a classifier, found none");
+        assert!(bare().with_seen_digits().is_err() && Sample::without_classes(&ramp(1, 2)).is_err());
+        assert!(sample().check_fits(&bare()).is_err() && bare().check_fits(&sample()).is_err());
+        bare().take(3)?.check_fits(&bare())
     }
 }

@@ -44,7 +44,7 @@ fn info(args: &DataInfo) -> Result<()> {
     if let Some(dir) = &dir {
         std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;
     }
-    let mut config = DataConfig { dir: dir.clone(), ..DataConfig::new(source, 1) };
+    let mut config = DataConfig::of(source, dir.clone());
     let (mut side, mut channels) = (args.look.size.into(), args.look.channels());
     if let Some(shape) = source.shape {
         (side, channels) = (shape.side, shape.channels);

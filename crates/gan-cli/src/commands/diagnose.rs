@@ -148,6 +148,6 @@ fn last(step: u64, vitals: &Vitals, monitor: &Monitor) -> Result<String> {
     row("distance over variance, of real ones", format!("{:.3}, {real:.3}", images.distance))?;
     row("copies of training images", format!("{:.1}%", images.copied * 100.))?;
     let shares: Vec<_> = images.shares.iter().map(|share| format!("{:.0}", share * 100.)).collect();
-    row("percent in each class", shares.join(" "))?;
+    row(&format!("percent in each {}", monitor.baseline().group()), shares.join(" "))?;
     Ok(text)
 }

@@ -24,12 +24,18 @@ const DEFAULT_COUNT: usize = 10_000;
 struct Report {
     /// Name of the evaluated images.
     subject: String,
-    /// Data set on which the classifier was trained.
+    /// The definition of the features: the data set on which the classifier was trained, or the
+    /// version of the random network.
     features: String,
+    /// The name after which the distance is called.
+    #[serde(skip)]
+    distance: String,
     /// The images that they were compared with.
     reference: Set,
     /// The real images that were evaluated in the same way.
     held_out: Set,
+    /// Whether the generator may have been trained on the held-out images too.
+    may_be_trained_on_held_out: bool,
     /// The images among which copies were searched for.
     trained: Set,
     /// Channels of an image. Each channel adds to the distances.
@@ -46,39 +52,38 @@ struct Set {
 }
 
 pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
-    let mut paths = args.from.iter().chain(&args.samples).chain(&args.features);
+    let files = args.features.iter().filter(|features| !judge::is_name(features));
+    let mut paths = args.from.iter().chain(&args.samples).chain(files);
     if let Some(path) = paths.find(|path| !path.exists()) {
         return Err(usage(format!("{}: no such file or directory", path.display())));
     }
     let data = data(args)?;
     let subject = Subject::open(args, data.name)?;
     let (channels, size) = subject.shape();
-    let real = Real::load(&data, size, channels)?;
-    let classifier = judge::classifier(args.features.as_deref(), data.name)?;
-    let features = classifier.record().data.clone();
-    if args.features.is_none() && !real.is_known_to(&classifier) {
-        judge::warn_of_features(&features);
-    }
+    let features = judge::features(args.features.as_deref(), data.name)?;
+    let real = Real::load(&data, size, channels, &features)?;
     let count = count(args, data.name, &subject, &real)?;
     let real = real.for_judging(count);
     let generated =
-        judge::sample(&classifier, subject.images(count)?, Pixels::Kept, real.channels_hold(&classifier))?;
-    let generated = match subject.labels(count).filter(|_| real.is_known_to(&classifier)) {
+        judge::sample(&features, subject.images(count)?, Pixels::Kept, real.channels_hold(&features))?;
+    let generated = match subject.labels(count).filter(|_| real.is_known_to(&features)) {
         Some(labels) => generated.with_labels(labels)?,
         None => generated,
     };
-    let reference = real.reference(&classifier, Pixels::Kept)?;
+    let reference = real.reference(&features, Pixels::Kept)?;
     let mut report = Report {
         subject: subject.name(),
-        features,
+        features: features.id().to_owned(),
+        distance: features.name().to_owned(),
         reference: Set { name: real.names.reference.clone(), count: real.reference_count() },
         held_out: Set { name: real.names.held_out.clone(), count: real.held_out_count() },
+        may_be_trained_on_held_out: real.may_be_trained_on,
         trained: Set { name: real.data().to_owned(), count: real.trained_count() },
         channels,
         floor: reference.floor(generated.count())?,
         generated: reference.evaluate(&generated)?,
     };
-    judge::warn_of_errors(&classifier, data.name, &report.floor);
+    judge::warn_of_errors(&features, data.name, &report.floor);
     if report.generated.accuracy.is_none() {
         // The accuracy of real images is useful only beside that of a generator with classes.
         report.floor.accuracy = None;
@@ -109,7 +114,7 @@ impl Report {
     fn json(&self) -> Result<String> {
         let mut json = serde_json::to_value(self)?;
         for side in ["generated", "floor"] {
-            judge::name_distance(&mut json[side], &self.features);
+            judge::name_distance(&mut json[side], &self.distance);
         }
         Ok(format!("{json}\n"))
     }
@@ -140,11 +145,14 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
         (_, named) => {
             let is_elsewhere = args.data_dir.is_some() || config::dir_from_environment().is_some();
             let name = named.unwrap_or(if is_elsewhere { Source::MNIST } else { Source::MNIST_5K });
-            DataConfig::new(name, 1)
+            DataConfig::of(name, None)
         }
     };
     let own = data.name;
     config::set_data_dir(&mut data, args.data_dir.as_deref())?;
+    if data.name != own {
+        data.hold_out = None;
+    }
     if data.name != own && data.limit.take().is_some() {
         // The run's limit says which of the embedded digits it was trained on. That information is
         // lost with other data.

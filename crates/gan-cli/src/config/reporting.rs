@@ -64,7 +64,8 @@ pub(crate) struct EvaluateConfig {
     /// Number of images drawn for an evaluation.
     #[serde(default = "default_evaluate_count")]
     pub(crate) count: usize,
-    /// File of a classifier that computes the features instead of the program's own.
+    /// What computes the features instead of the program's own choice: `random`, or the file of a
+    /// classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) features: Option<PathBuf>,
 }

@@ -2,7 +2,7 @@
 
 use super::{Event, Plan, Sinks, Snapshot};
 use crate::aside;
-use crate::config::{EvaluateConfig, Every};
+use crate::config::Every;
 use crate::draw::Drawing;
 use crate::judge::{self, Judges, Pixels};
 use crate::records::{self, EvaluationLine};
@@ -17,7 +17,6 @@ use std::sync::Arc;
 pub(super) struct Evaluation<'a> {
     plan: &'a Plan,
     judges: &'a Arc<Judges>,
-    config: &'a EvaluateConfig,
     every: Every,
     best: Option<Best>,
 }
@@ -27,10 +26,10 @@ impl<'a> Evaluation<'a> {
     /// the configuration asks for no evaluation.
     pub(super) fn open(plan: &'a Plan) -> Option<Self> {
         let (config, judges) = (plan.config.reporting.evaluate.as_ref()?, plan.judges.as_ref()?);
-        let is_comparable = |best: &Best| best.count == judges.count && best.features == config.features;
+        let is_comparable = |best: &Best| best.count == judges.count && best.features == judges.recorded;
         let best = run_dir::best(plan.run.path()).filter(is_comparable);
         let every = Every::kimg(config.every_kimg, plan.config.images_per_step());
-        Some(Self { plan, judges, config, every, best })
+        Some(Self { plan, judges, every, best })
     }
 
     /// The run's last step is always evaluated.
@@ -46,10 +45,12 @@ impl<'a> Evaluation<'a> {
             return Ok(Judged::Interrupted);
         };
         let distance = evaluation.frechet_distance;
-        let features = self.judges.classifier.record().data.clone();
         // A process that was killed after this line may have lost what follows.
         if !records::has_evaluated(&self.plan.run.metrics(), step)? {
-            sinks.hear(&Event::Evaluated(&EvaluationLine { step, features, evaluation }))?;
+            let features = &self.judges.features;
+            let (features, distance) = (features.id().to_owned(), features.name().to_owned());
+            let line = EvaluationLine { step, features, distance, evaluation };
+            sinks.hear(&Event::Evaluated(&line))?;
         }
         if self.best.as_ref().is_none_or(|before| distance < before.frechet_distance) {
             self.best = Some(self.keep(sampler, &self.plan.provenance(trainer), distance)?);
@@ -75,7 +76,7 @@ impl<'a> Evaluation<'a> {
             step: provenance.step,
             frechet_distance: distance,
             count: self.judges.count,
-            features: self.config.features.clone(),
+            features: self.judges.recorded.clone(),
             sha256: sha256(&[&read(&weights)?]),
         };
         write_atomically(&run_dir::best_record(&directory), &seal(&serde_json::to_vec(&best)?))?;
@@ -92,10 +93,10 @@ pub(super) enum Judged {
 }
 
 fn numbers(judges: &Judges, sampler: &Generator, seed: u64) -> Result<Numbers> {
-    let Judges { classifier, reference, channels, tells_classes, count } = judges;
+    let Judges { features, reference, channels, tells_classes, count, .. } = judges;
     let images = Drawing::seeded(sampler, seed, *count);
     let labels = images.labels().filter(|_| *tells_classes);
-    let sample = judge::sample(classifier, images.chunks(), Pixels::Dropped, *channels)?;
+    let sample = judge::sample(features, images.chunks(), Pixels::Dropped, *channels)?;
     let sample = match labels {
         Some(labels) => sample.with_labels(labels)?,
         None => sample,

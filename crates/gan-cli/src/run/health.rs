@@ -149,19 +149,21 @@ impl Watch {
             return Ok(None);
         }
         let probe = Probe::new(
-            judge::classifier(None, plan.config.data.name)?,
+            judge::features(None, plan.config.data.name)?,
             batches.spread(REAL, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?)),
             plan.config.data.range.ends().map(f64::from),
             plan.config.reporting.health.samples,
         )?;
         let known = records::replay(&plan.run.metrics(), step)?;
-        let is_known = known.is_some();
-        let monitor = if let Some(monitor) = known {
-            monitor
-        } else {
-            let weights = [trainer.generator().params().norm()?, trainer.discriminator().params().norm()?];
-            Monitor::new(probe.baseline(weights), step)
+        let weights = match &known {
+            Some(known) => known.baseline().weights,
+            None => [trainer.generator().params().norm()?, trainer.discriminator().params().norm()?],
         };
+        let baseline = probe.baseline(weights);
+        // A program of another version may have measured other features. Then the checks begin again.
+        let known = known.filter(|known| known.baseline().features == baseline.features);
+        let is_known = known.is_some();
+        let monitor = known.unwrap_or_else(|| Monitor::new(baseline, step));
         let device = trainer.generator().device();
         let real = batches.spread(ACTIVATIONS, ACTIVATIONS, device).next().context("no images")??;
         Ok(Some(Self { probe, monitor, real, is_known }))

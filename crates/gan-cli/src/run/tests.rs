@@ -8,7 +8,7 @@ use crate::run_dir::RunDir;
 use anyhow::Result;
 use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range};
-use gan_metrics::{Classifier, Reference};
+use gan_metrics::{Classifier, Features, Reference};
 use gan_ops::rng::Stream;
 use gan_train::Outcome;
 use std::cell::RefCell;
@@ -101,14 +101,15 @@ fn plan(directory: &Path, sets: &[&str]) -> Plan {
 }
 
 fn judges() -> Judges {
-    let classifier = Classifier::mnist(&Device::Cpu).unwrap();
+    let features = Features::Classifier(Box::new(Classifier::mnist(&Device::Cpu).unwrap()));
     let real = |purpose: &str| {
         let mut stream = Stream::new(0, purpose, 0);
         let images = stream.uniform(-1., 1., (96, 1, 28, 28), &Device::Cpu).unwrap();
-        sample(&classifier, [Ok(images)].into_iter(), Pixels::Dropped, Channels::Colours).unwrap()
+        sample(&features, [Ok(images)].into_iter(), Pixels::Dropped, Channels::Colours).unwrap()
     };
     let reference = Reference::new(real("train"), real("test")).unwrap();
-    Judges { classifier, reference, channels: Channels::Colours, tells_classes: false, count: 64 }
+    let channels = Channels::Colours;
+    Judges { features, recorded: None, reference, channels, tells_classes: false, count: 64 }
 }
 
 /// A sink that cannot record a step, nor anything after it.

@@ -13,7 +13,7 @@ use crate::{DataConfig, Source};
 fn read(name: &str, dir: &Path, split: Split) -> Result<Dataset> {
     let source: Source = name.parse().unwrap();
     let dir = Some(dir.to_owned());
-    let config = DataConfig { dir, ..DataConfig::new(source, 1) };
+    let config = DataConfig::of(source, dir);
     config.load(split, SIDE, CHANNELS)
 }
 

@@ -1,6 +1,8 @@
 //! Parts of a data set.
 
 use super::{Dataset, Labelling, Storage};
+use crate::config::HOLD_OUT;
+use crate::{DataError, Result};
 
 impl Dataset {
     /// Keeps `count` evenly spaced images, at least one. It keeps all if there are no more.
@@ -15,6 +17,24 @@ impl Dataset {
     pub fn halves(&self) -> [Self; 2] {
         let all = self.len();
         [0, 1.min(all - 1)].map(|first| self.pick((first..all).step_by(2)))
+    }
+
+    /// The images to train on, and the share of the images that is held out. The held-out images are
+    /// evenly spaced, from the first on.
+    ///
+    /// # Errors
+    ///
+    /// If either part would be empty.
+    pub(crate) fn hold_out(&self, share: f64) -> Result<[Self; 2]> {
+        let (all, count) = (self.len(), (share * self.len() as f64).round() as usize);
+        if count == 0 || count >= all {
+            let expected = format!("a share of at least one of {all} images");
+            return Err(DataError::Value { field: HOLD_OUT, expected, found: share.to_string() });
+        }
+        let mut is_held_out = vec![false; all];
+        evenly_spaced(all, count).for_each(|index| is_held_out[index] = true);
+        let part = |held_out| self.pick((0..all).filter(|&index| is_held_out[index] == held_out));
+        Ok([part(false), part(true)])
     }
 
     fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {

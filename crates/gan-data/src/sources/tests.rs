@@ -87,7 +87,7 @@ fn mnist(dir: &Path, count: usize) {
 
 fn folder(dir: &Path, split: Split) -> Result<Dataset, DataError> {
     let (name, dir) = (source("folder"), Some(dir.to_owned()));
-    DataConfig { dir, ..DataConfig::new(name, 1) }.load(split, 64, 3)
+    DataConfig::of(name, dir).load(split, 64, 3)
 }
 
 #[test]

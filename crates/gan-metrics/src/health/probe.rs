@@ -1,12 +1,14 @@
 //! Measures images. It measures the real images once, and the generated images at each check.
 
 use super::vitals::{Baseline, ImageVitals};
-use crate::classifier::{CHUNK, Classifier, Look};
+use crate::bins::Clusters;
+use crate::classifier::CHUNK;
 use crate::error::{MetricsError, Result};
 use crate::frechet::{Moments, frechet_distance};
 use crate::memorisation::Memorisation;
 use crate::neighbours::{nearest, nearest_others};
 use crate::sample::evenly_spaced;
+use crate::{Features, Look};
 use candle_core::{Device, Tensor};
 
 /// The smallest and the largest output of a generator with a final Tanh.
@@ -18,8 +20,12 @@ const BLOCK: usize = 2;
 /// Measures generated images against real ones.
 #[derive(Debug)]
 pub struct Probe {
-    classifier: Classifier,
+    features: Features,
     real: Traits,
+    /// Bins of the real images, if the features know no classes.
+    clusters: Option<Clusters>,
+    /// Share of each class or bin in the real images.
+    shares: Vec<f64>,
     /// Smallest and largest value that a pixel of the data can have.
     range: [f64; 2],
     moments: Moments,
@@ -37,7 +43,8 @@ struct Traits {
     range: [f64; 2],
     /// Sum of the variances of the pixels.
     variance: f64,
-    shares: Vec<f64>,
+    /// Number of images of each class, if the features know classes.
+    classes: Option<Vec<u64>>,
     features: Tensor,
     blocks: Tensor,
 }
@@ -45,24 +52,24 @@ struct Traits {
 impl Probe {
     /// Takes training images as the discriminator sees them: items `[N, C, H, W]` of some hundred
     /// images each. `range` is the smallest and the largest value that their pixels can have. Each
-    /// check draws `samples` images. `classifier` classifies the images.
+    /// check draws `samples` images. `features` computes the features and the classes of the images.
     ///
     /// # Errors
     /// Errors of the items; fewer than three images; another shape.
     pub fn new<E: From<MetricsError>>(
-        classifier: Classifier,
+        features: Features,
         real: impl Iterator<Item = std::result::Result<Tensor, E>>,
         range: [f64; 2],
         samples: usize,
     ) -> std::result::Result<Self, E> {
         let mut looks = Looks::default();
         for images in real {
-            looks.add(&classifier, &images?)?;
+            looks.add(&features, &images?)?;
         }
-        Ok(Self::of(classifier, looks.finish()?, range, samples)?)
+        Ok(Self::of(features, looks.finish()?, range, samples)?)
     }
 
-    fn of(classifier: Classifier, real: Traits, range: [f64; 2], samples: usize) -> Result<Self> {
+    fn of(features: Features, real: Traits, range: [f64; 2], samples: usize) -> Result<Self> {
         let count = real.count;
         if count < 3 {
             return Err(MetricsError::input("real images", "at least 3", count));
@@ -72,7 +79,12 @@ impl Probe {
         let some = Tensor::new(evenly_spaced(count, samples.clamp(2, count - 1)), &Device::Cpu)?;
         let some = real.features.index_select(&some, 0)?;
         let floor = frechet_distance(&Moments::of(&some)?, &moments)?;
-        Ok(Self { classifier, real, range, moments, between, floor })
+        let clusters = match real.classes {
+            Some(_) => None,
+            None => Some(Clusters::new(&real.features)?),
+        };
+        let shares = shares(&real, clusters.as_ref())?;
+        Ok(Self { features, real, clusters, shares, range, moments, between, floor })
     }
 
     /// Returns the measurements of the data that [`super::Monitor`] needs. `weights` are the norms
@@ -83,7 +95,8 @@ impl Probe {
             count: self.real.count,
             range: self.range,
             reach: TANH,
-            shares: self.real.shares.clone(),
+            shares: self.shares.clone(),
+            features: self.clusters.as_ref().map(|_| self.features.id().to_owned()),
             distance: self.floor / self.scatter(),
             weights,
         }
@@ -96,7 +109,7 @@ impl Probe {
     pub fn look(&self, images: &Tensor) -> Result<ImageVitals> {
         let mut looks = Looks::default();
         for start in (0..images.dim(0)?).step_by(CHUNK) {
-            looks.add(&self.classifier, &images.narrow(0, start, CHUNK.min(images.dim(0)? - start))?)?;
+            looks.add(&self.features, &images.narrow(0, start, CHUNK.min(images.dim(0)? - start))?)?;
         }
         let drawn = looks.finish()?;
         let distance = frechet_distance(&Moments::of(&drawn.features)?, &self.moments)?;
@@ -105,7 +118,7 @@ impl Probe {
             count: drawn.count,
             range: drawn.range,
             spread: drawn.variance / self.real.variance.max(f64::MIN_POSITIVE),
-            shares: drawn.shares,
+            shares: shares(&drawn, self.clusters.as_ref())?,
             distance: distance / self.scatter(),
             copied: Memorisation::of(&found, &self.between)?.copied,
         })
@@ -118,24 +131,37 @@ impl Probe {
     }
 }
 
+/// The share of each class, or of each of the bins.
+fn shares(images: &Traits, clusters: Option<&Clusters>) -> Result<Vec<f64>> {
+    let counts = match (clusters, &images.classes) {
+        (Some(clusters), _) => clusters.count(&images.features)?,
+        (None, classes) => classes.clone().unwrap_or_default(),
+    };
+    let all = counts.iter().sum::<u64>().max(1) as f64;
+    Ok(counts.into_iter().map(|count| count as f64 / all).collect())
+}
+
 /// Sums over images that arrive in chunks.
 #[derive(Default)]
 struct Looks {
     features: Vec<Tensor>,
     blocks: Vec<Tensor>,
-    /// Number of images in each class.
-    classes: Vec<usize>,
+    /// Number of images in each class. `None` if the features know no classes.
+    classes: Option<Vec<u64>>,
     pixels: Pixels,
 }
 
 impl Looks {
-    fn add(&mut self, classifier: &Classifier, images: &Tensor) -> Result<()> {
+    fn add(&mut self, features: &Features, images: &Tensor) -> Result<()> {
         let images = images.detach().to_device(&Device::Cpu)?;
-        let Look { features, probabilities, .. } = classifier.look(&images)?;
+        let Look { features, probabilities, .. } = features.look(&images)?;
         self.features.push(features);
-        self.classes.resize(classifier.record().classes, 0);
-        for class in probabilities.argmax(1)?.to_vec1::<u32>()? {
-            self.classes[class as usize] += 1;
+        if let Some(probabilities) = probabilities {
+            let classes = self.classes.get_or_insert_default();
+            classes.resize(probabilities.dim(1)?, 0);
+            for class in probabilities.argmax(1)?.to_vec1::<u32>()? {
+                classes[class as usize] += 1;
+            }
         }
         let block = BLOCK.min(images.dim(2)?).min(images.dim(3)?);
         self.blocks.push(images.avg_pool2d(block)?.flatten_from(1)?);
@@ -146,13 +172,12 @@ impl Looks {
         if self.features.is_empty() {
             return Err(MetricsError::input("images", "some", "none"));
         }
-        let all = self.classes.iter().sum::<usize>() as f64;
         let Pixels { count, low, high, .. } = self.pixels;
         Ok(Traits {
             count,
             range: [low.into(), high.into()],
             variance: self.pixels.variance(),
-            shares: self.classes.iter().map(|&class| class as f64 / all).collect(),
+            classes: self.classes,
             features: Tensor::cat(&self.features, 0)?,
             blocks: Tensor::cat(&self.blocks, 0)?,
         })

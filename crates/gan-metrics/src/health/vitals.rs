@@ -63,10 +63,10 @@ pub struct ImageVitals {
     /// Variance of the pixels over the images, divided by the same variance of real images. It is
     /// 0 if all images are the same.
     pub spread: f64,
-    /// Share of each class, according to the classifier.
+    /// Share of each class, according to the classifier. Share of each bin of similar images, if
+    /// the features know no classes ([`Baseline::features`]).
     pub shares: Vec<f64>,
-    /// Fréchet distance in the classifier's features, divided by the variance of the real
-    /// features. It is 1 for a set that repeats one single image.
+    /// Fréchet distance of the features, divided by the variance of the real features. It is 1 for a set that repeats one single image.
     pub distance: f64,
     /// Share of images that are nearer to a training image than 99% of the training images are to
     /// each other.
@@ -83,8 +83,12 @@ pub struct Baseline {
     pub range: [f64; 2],
     /// Smallest and largest pixel that the generator can output.
     pub reach: [f64; 2],
-    /// Share of each class, according to the classifier.
+    /// Share of each class, according to the classifier, or of each bin.
     pub shares: Vec<f64>,
+    /// The definition of the features if they know no classes, so that the shares are those of
+    /// bins. It is `None` for a classifier. Measurements with other features cannot be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<String>,
     /// [`ImageVitals::distance`] of real images, as many as a check draws. It is the lower limit
     /// for generators.
     pub distance: f64,
@@ -94,6 +98,14 @@ pub struct Baseline {
 
 /// A value that is beyond every sensible number, but still a number, because JSON has no infinity.
 const LARGEST: f64 = 1e30;
+
+impl Baseline {
+    /// What the shares are the shares of: `class` or `bin`.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        if self.features.is_some() { "bin" } else { "class" }
+    }
+}
 
 impl Vitals {
     /// Replaces values that are larger than 1e30 or not a number by 1e30, so that they can be

@@ -8,12 +8,23 @@ use std::fmt::Write as _;
 const COLUMN: usize = 17;
 
 pub(super) fn of(report: &Report) -> Result<String> {
-    let Report { subject, features, reference, held_out, trained, channels, generated, floor } = report;
+    let Report { subject, distance, reference, held_out, trained, channels, generated, floor, .. } = report;
     let mut text = String::new();
-    let kind = if *channels == 1 { "gray" } else { "RGB: the distances of three channels add up" };
+    let kind = match (*channels, generated.bins.is_some()) {
+        (1, _) => "gray",
+        (_, true) => "RGB",
+        (_, false) => "RGB: the distances of three channels add up",
+    };
     writeln!(text, "{subject}: {} images, {kind}", generated.count)?;
     writeln!(text, "compared with {} ({} images)", reference.name, reference.count)?;
     writeln!(text, "the floor: {} of {} ({})", floor.count, held_out.name, held_out.count)?;
+    if report.may_be_trained_on_held_out {
+        writeln!(
+            text,
+            "the generator may have been trained on these {} too (data.hold-out keeps some from training)",
+            floor.count
+        )?;
+    }
     if generated.memorisation.is_some() {
         let images = if trained.count == 1 { "image" } else { "images" };
         writeln!(text, "copies: searched among {} training {images} of {}", trained.count, trained.name)?;
@@ -24,17 +35,33 @@ pub(super) fn of(report: &Report) -> Result<String> {
     let mut row = |name: &str, value: &dyn Fn(&Evaluation) -> String, note: &str| {
         writeln!(text, "{name:26}{:>COLUMN$} {:>COLUMN$}  {note}", value(generated), value(floor))
     };
-    row(&format!("{features}-fd"), &|e| format!("{:.2}", e.frechet_distance), "lower is better")?;
+    row(&format!("{distance}-fd"), &|e| format!("{:.2}", e.frechet_distance), "lower is better")?;
     let kid = |e: &Evaluation| format!("{:.3} +- {:.3}", e.kid.mean, e.kid.deviation);
     row("kid", &kid, "lower is better; mean and deviation of 100 subsets")?;
-    row("classifier score", &|e| format!("{:.3}", e.classifier_score), "higher is better")?;
+    if generated.classifier_score.is_some() {
+        let score = |e: &Evaluation| e.classifier_score.map_or(String::new(), |score| format!("{score:.3}"));
+        row("classifier score", &score, "higher is better")?;
+    }
     row("precision", &|e| format!("{:.3}", e.precision), "images that look real")?;
     row("recall", &|e| format!("{:.3}", e.recall), "real images that it could draw")?;
     row("density", &|e| format!("{:.3}", e.density), "like precision; outliers count less")?;
     row("coverage", &|e| format!("{:.3}", e.coverage), "like recall; outliers count less")?;
-    let covered = |e: &Evaluation| format!("{} of {}", e.classes.covered, e.classes.of);
-    row("classes", &covered, "that have a tenth of their share or more")?;
-    row("class KL", &|e| format!("{:.4}", e.classes.kl), "0: the same shares as the data")?;
+    if generated.classes.is_some() {
+        let covered = |e: &Evaluation| {
+            e.classes
+                .as_ref()
+                .map_or(String::new(), |classes| format!("{} of {}", classes.covered, classes.of))
+        };
+        row("classes", &covered, "that have a tenth of their share or more")?;
+        let kl = |e: &Evaluation| e.classes.as_ref().map_or(String::new(), |c| format!("{:.4}", c.kl));
+        row("class KL", &kl, "0: the same shares as the data")?;
+    }
+    if generated.bins.is_some() {
+        let different = |e: &Evaluation| {
+            e.bins.as_ref().map_or(String::new(), |bins| format!("{} of {}", bins.different, bins.of))
+        };
+        row("different bins", &different, "lower is better; bins of similar images, with other shares")?;
+    }
     if generated.accuracy.is_some() {
         let overall = |e: &Evaluation| e.accuracy.as_ref().map_or(String::new(), |a| percent(a.overall));
         row("class accuracy", &overall, "images that show the class that was asked for")?;
@@ -54,10 +81,11 @@ pub(super) fn of(report: &Report) -> Result<String> {
         row("copied", &copied, "nearer to a training image than 99% of real ones")?;
     }
 
-    writeln!(text, "\n{:26}{:>COLUMN$} {:>COLUMN$}", "share of class", "generated", "floor")?;
-    for (class, (share, real)) in generated.classes.shares.iter().zip(&floor.classes.shares).enumerate() {
+    let (of, [ours, theirs]) = shares(report);
+    writeln!(text, "\n{of:26}{:>COLUMN$} {:>COLUMN$}", "generated", "floor")?;
+    for (group, (share, real)) in ours.iter().zip(theirs).enumerate() {
         let [share, real] = [share, real].map(|share| percent(*share));
-        writeln!(text, "{class:<26}{share:>COLUMN$} {real:>COLUMN$}")?;
+        writeln!(text, "{group:<26}{share:>COLUMN$} {real:>COLUMN$}")?;
     }
     if let Some(accuracy) = &generated.accuracy {
         let floor = floor.accuracy.as_ref().map_or(&[][..], |accuracy| &accuracy.of_classes);
@@ -69,6 +97,15 @@ pub(super) fn of(report: &Report) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// The shares of the classes, or of the bins, in the generated images and in the held-out ones.
+fn shares(report: &Report) -> (&'static str, [&[f64]; 2]) {
+    let sides = [&report.generated, &report.floor];
+    if report.generated.bins.is_some() {
+        return ("share of bin", sides.map(|side| side.bins.as_ref().map_or(&[][..], |bins| &bins.shares)));
+    }
+    ("share of class", sides.map(|side| side.classes.as_ref().map_or(&[][..], |classes| &classes.shares)))
 }
 
 fn percent(share: f64) -> String {

@@ -4,6 +4,7 @@ use super::{Event, Sink};
 use crate::records::{self, EvaluationLine, RollbackLine};
 use crate::run::event::Ending;
 use anyhow::Result;
+use gan_metrics::Evaluation;
 use gan_metrics::health::Monitor;
 
 /// Writes each finding as text.
@@ -40,14 +41,17 @@ impl Sink for Log {
 }
 
 fn describe(line: &EvaluationLine) -> String {
-    let EvaluationLine { step, features, evaluation } = line;
-    let covered = match (evaluation.modes, &evaluation.accuracy) {
-        (_, Some(accuracy)) => format!("{:.1}% of the classes asked for", accuracy.overall * 100.),
-        (Some(modes), _) => format!("{} of {} modes (KL {:.3})", modes.covered, modes.of, modes.kl),
-        (None, None) => format!("{} of {} classes", evaluation.classes.covered, evaluation.classes.of),
+    let EvaluationLine { step, distance, evaluation, .. } = line;
+    let Evaluation { modes, accuracy, classes, bins, .. } = evaluation;
+    let covered = match (modes, accuracy, classes, bins) {
+        (_, Some(accuracy), ..) => format!(", {:.1}% of the classes asked for", accuracy.overall * 100.),
+        (Some(modes), ..) => format!(", {} of {} modes (KL {:.3})", modes.covered, modes.of, modes.kl),
+        (_, _, Some(classes), _) => format!(", {} of {} classes", classes.covered, classes.of),
+        (.., Some(bins)) => format!(", {} of {} bins differ", bins.different, bins.of),
+        (None, None, None, None) => String::new(),
     };
     format!(
-        "step {step}: {features}-fd {:.2}, precision {:.3}, recall {:.3}, {covered}",
+        "step {step}: {distance}-fd {:.2}, precision {:.3}, recall {:.3}{covered}",
         evaluation.frechet_distance, evaluation.precision, evaluation.recall,
     )
 }

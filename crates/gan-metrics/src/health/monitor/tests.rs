@@ -9,6 +9,7 @@ fn baseline() -> Baseline {
         range: [-1., 1.],
         reach: [-1., 1.],
         shares: vec![0.1; 10],
+        features: None,
         distance: 0.01,
         weights: [20., 10.],
     }
@@ -54,6 +55,9 @@ fn failures(checks: usize, change: impl Fn(usize, &mut Vitals)) -> Vec<(Failure,
 #[test]
 fn a_healthy_run_has_no_verdict() {
     assert_eq!(failures(50, |_, _| ()), []);
+    // Near the data, chance changes the distance.
+    let near = |check: usize, v: &mut Vitals| v.images.distance = if check % 4 < 2 { 0.01 } else { 0.03 };
+    assert_eq!(failures(20, near), []);
     // A run that learns slowly, as an MLP does, has no verdict either.
     let slow = |check: usize, v: &mut Vitals| {
         v.images.distance = 12. * 0.9f64.powf(check as f64) + 0.2;
@@ -123,6 +127,25 @@ fn each_symptom_leads_to_its_verdict_and_no_other() {
     };
     assert_eq!((critic(1.2), critic(4.)), (vec![], vec![(Failure::Oscillation, 500)]));
     assert_eq!(failures(2, |_, v| v.images.copied = 0.5), [(Failure::Memorisation, 500)]);
+}
+
+#[test]
+fn a_small_bin_may_be_missing_and_a_small_class_may_not() {
+    let evidence = |features: Option<&str>, share: f64| {
+        let shares = vec![share, 1. - share];
+        let mut monitor =
+            Monitor::new(Baseline { shares, features: features.map(Into::into), ..baseline() }, 0);
+        for check in 1..=12 {
+            let mut vitals = healthy();
+            vitals.images.shares = vec![0., 1.];
+            monitor.observe(500 * check, vitals);
+        }
+        monitor.verdicts().iter().map(|verdict| verdict.evidence.clone()).collect::<Vec<_>>()
+    };
+    let of = |what: &str| [format!("of 3072 generated images hardly any is of {what} of the data)")];
+    assert_eq!(evidence(None, 0.03), of("class 0 (0.00%, 3.0%"));
+    assert_eq!(evidence(Some("random-1"), 0.03), Vec::<String>::new());
+    assert_eq!(evidence(Some("random-1"), 0.05), of("bin 0 (0.00%, 5.0%"));
 }
 
 #[test]

@@ -4,13 +4,16 @@ use super::images::FORMED;
 use super::{Check, PATIENCE, Symptom, WINDOW};
 use crate::health::vitals::{Baseline, ImageVitals, Vitals};
 
-pub(super) fn oscillating_images(_: &Baseline, history: &[Check]) -> Option<Symptom> {
-    distances(history).or_else(|| classes(history))
+pub(super) fn oscillating_images(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
+    distances(history).or_else(|| classes(baseline, history))
 }
 
 /// Least number of turns of an oscillating distance, and the factor by which a turn changes it.
 const TURNS: usize = 3;
 const TURN: f64 = 2.;
+/// Smaller distances count as this one. So near to the data, chance alone changes the distance of 256
+/// images by more than a factor of two: that of real images went from 0.01 to 0.03 and back.
+const NEAR: f64 = 0.1;
 
 /// Returns the last [`WINDOW`] checks, but only those since the first images that resembled the
 /// data. Before that, a run that moves to and fro is still searching. After the first [`PATIENCE`]
@@ -23,7 +26,7 @@ fn recent(history: &[Check]) -> Option<&[Check]> {
 fn distances(history: &[Check]) -> Option<Symptom> {
     let recent = recent(history)?;
     let distances: Vec<f64> = recent.iter().map(|(_, v)| v.images.distance).collect();
-    let turns = turns(&distances, TURN);
+    let turns = turns(distances.iter().map(|distance| distance.max(NEAR)), TURN);
     let (low, high) = distances.iter().fold((f64::INFINITY, 0f64), |(l, h), &d| (l.min(d), h.max(d)));
     let checks = recent.len();
     if turns < TURNS {
@@ -39,9 +42,9 @@ fn distances(history: &[Check]) -> Option<Symptom> {
 /// Counts the turns. In a turn, the series rises to more than `factor` times its last low, or
 /// falls below its last high divided by `factor`, and the direction changes. The first move counts
 /// too.
-fn turns(values: &[f64], factor: f64) -> usize {
+fn turns(values: impl Iterator<Item = f64>, factor: f64) -> usize {
     let (mut low, mut high, mut turns, mut rising) = (f64::INFINITY, 0f64, 0, None);
-    for &value in values {
+    for value in values {
         (low, high) = (low.min(value), high.max(value));
         if rising != Some(true) && value > factor * low {
             (turns, rising, high) = (turns + 1, Some(true), value);
@@ -56,7 +59,7 @@ fn turns(values: &[f64], factor: f64) -> usize {
 /// comparison, two draws of 256 images from ten equal classes differ by 0.1.
 const HOP: f64 = 0.4;
 
-fn classes(history: &[Check]) -> Option<Symptom> {
+fn classes(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
     let recent = recent(history).filter(|recent| recent.len() == WINDOW)?;
     let hops = recent.windows(2).map(|pair| moved(&pair[0].1.images, &pair[1].1.images));
     let hop = hops.sum::<f64>() / (WINDOW - 1) as f64;
@@ -64,8 +67,9 @@ fn classes(history: &[Check]) -> Option<Symptom> {
         return None;
     }
     let evidence = format!(
-        "in {WINDOW} checks {:.0}% of the images changed their class from one check to the next",
-        hop * 100.
+        "in {WINDOW} checks {:.0}% of the images changed their {} from one check to the next",
+        hop * 100.,
+        baseline.group()
     );
     Some(Symptom::over(WINDOW, evidence))
 }

@@ -1,0 +1,140 @@
+//! Tests how pictures that no classifier knows are judged, and which of them are held out.
+
+use crate::program::{fail, run, small, small_with, succeed};
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+use std::path::Path;
+
+/// Writes 160 pictures of squares in four colours. Each picture is different.
+fn squares(directory: &Path) {
+    std::fs::create_dir_all(directory).unwrap();
+    for n in 0..160u32 {
+        let colour = [[220, 30, 30], [30, 200, 40], [30, 40, 230], [230, 210, 40]][n as usize % 4];
+        let (left, top, side) = (2 + n % 7, 2 + n / 7 % 9, 10 + n % 11);
+        let image = RgbImage::from_fn(32, 32, |x, y| {
+            let is_inside = (left..left + side).contains(&x) && (top..top + side).contains(&y);
+            Rgb(if is_inside { colour } else { [20 + (n % 5) as u8; 3] })
+        });
+        image.save(directory.join(format!("{n:03}.png"))).unwrap();
+    }
+}
+
+/// Trains a small network on the squares.
+fn train(at: &Path, out: &str, more: &[&str]) {
+    succeed(at, &arguments(&small(out), more));
+}
+
+fn arguments<'a>(args: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+    let data = ["--data-dir", "squares", "--set", "data.name=folder"];
+    let model = ["--set", "model.channels=3", "--set", "model.image-size=32"];
+    small_with(args, &[&data[..], &model, more].concat())
+}
+
+fn json(at: &Path, args: &[&str]) -> Value {
+    serde_json::from_str(&succeed(at, &[&["-q", "evaluate", "--json"], args].concat())).unwrap()
+}
+
+#[test]
+fn pictures_are_judged_without_the_classes_of_digits() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    squares(&at.join("squares"));
+    train(at, "run", &["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=64"]);
+    let output = run(at, &["evaluate", "run"]);
+    let (table, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success() && !log.contains("WARN"), "{log}");
+    for part in [
+        ": 80 images, RGB\n",
+        "the generator may have been trained on these 80 too (data.hold-out keeps some from training)\n",
+        "random-fd ",
+        "different bins ",
+        "\nshare of bin ",
+        "copies: searched among 160 training images",
+    ] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    assert!(!table.contains("class") && !table.contains("mnist"), "{table}");
+
+    let report = json(at, &["run"]);
+    let (generated, floor) = (&report["generated"], &report["floor"]);
+    assert_eq!(
+        (&report["features"], &report["may_be_trained_on_held_out"]),
+        (&"random-1".into(), &true.into())
+    );
+    let [ours, real] = [generated, floor].map(|side| side["random_fd"].as_f64().unwrap());
+    assert!(ours > 5. * real, "{report}");
+    assert_eq!(
+        (&floor["bins"]["of"], &floor["classes"], &floor["classifier_score"]),
+        (&2.into(), &Value::Null, &Value::Null)
+    );
+
+    // The run stored the same kind of numbers.
+    let text = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let evaluated = lines.iter().find_map(|line| line.get("evaluate")).unwrap();
+    assert!(evaluated["random_fd"].is_f64() && evaluated["features"] == "random-1", "{evaluated}");
+    let best = std::fs::read(at.join("run/best/evaluation.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&best).unwrap()["features"], "random-1");
+    if cfg!(feature = "fused") {
+        let baseline = lines.iter().find_map(|line| line.get("baseline")).unwrap();
+        assert_eq!(baseline["features"], "random-1");
+        let diagnosis = succeed(at, &["diagnose", "run"]);
+        assert!(diagnosis.contains("percent in each bin") && !diagnosis.contains("class"), "{diagnosis}");
+    }
+}
+
+#[test]
+fn random_features_can_be_chosen_for_any_data() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let random = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.features=random"];
+    let more = [&random[..], &["--set", "train.evaluate.count=64"]].concat();
+    succeed(at, &small_with(&small("run"), &more));
+    let report = json(at, &["run", "--features", "random", "--count", "100"]);
+    assert_eq!((&report["features"], &report["generated"]["bins"]["of"]), (&"random-1".into(), &20.into()));
+    let text = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
+    assert!(text.contains("\"random_fd\"") && !text.contains("mnist_fd"), "{text}");
+    // The name stays a name in the run's configuration.
+    let config = std::fs::read_to_string(at.join("run/config.toml")).unwrap();
+    assert!(config.contains("features = \"random\"\n"), "{config}");
+    assert_eq!(json(at, &["run", "--count", "100"])["features"], "mnist");
+    // Any other value is a file.
+    let error = fail(at, &["evaluate", "run", "--features", "./random"], 2);
+    assert!(error.contains("./random: no such file or directory"), "{error}");
+}
+
+#[test]
+fn held_out_pictures_are_not_trained_on_and_are_compared_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    squares(&at.join("squares"));
+    train(at, "run", &["--set", "data.hold-out=0.5", "--set", "train.health.every=0"]);
+    let report = json(at, &["run"]);
+    let count = |set: &str| report[set]["count"].as_u64().unwrap();
+    assert_eq!([count("reference"), count("held_out"), count("trained")], [80; 3], "{report}");
+    assert_eq!(report["may_be_trained_on_held_out"], false);
+    assert_eq!(report["held_out"]["name"], "folder held-out images");
+    // Every second picture was held out, the first one too. The others were trained on.
+    for (first, copied) in [(0, 0.), (1, 1.)] {
+        let name = format!("from-{first}");
+        std::fs::create_dir(at.join(&name)).unwrap();
+        for n in (first..160).step_by(2) {
+            let file = format!("{n:03}.png");
+            std::fs::copy(at.join("squares").join(&file), at.join(&name).join(&file)).unwrap();
+        }
+        let found = json(at, &["run", "--samples", &name])["generated"]["memorisation"]["copied"].take();
+        assert!((found.as_f64().unwrap() - copied).abs() < 0.1, "{name}: {found}");
+    }
+    // A resume needs the same pictures.
+    let args = small("run");
+    let error = fail(at, &arguments(&args, &["--resume", "--set", "data.hold-out=0.25"]), 2);
+    assert!(error.contains("data.hold-out"), "{error}");
+    let error = fail(at, &arguments(&args, &["--resume"]), 2);
+    assert!(error.contains("trained on 80 images, and there are other data now (160 images"), "{error}");
+    succeed(at, &["train", "--out", "run", "--resume"]);
+    // MNIST has a test split, which is never trained on.
+    let sets = ["--set", "data.name=mnist", "--set", "data.hold-out=0.1", "--data-dir", "squares"];
+    let error = fail(at, &small_with(&small("other"), &sets), 2);
+    let expected = "data.hold-out: expected none, as mnist has a test split, which is never trained on";
+    assert!(error.contains(expected), "{error}");
+}
