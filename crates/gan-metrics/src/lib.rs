@@ -6,6 +6,7 @@ mod error;
 mod evaluation;
 mod frechet;
 pub mod health;
+pub mod inception;
 mod kid;
 mod manifold;
 mod memorisation;
