@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Reference values from PyTorch for tests/it/parity.rs, and from scipy for gan-metrics (metrics.py).
+"""Reference values from PyTorch for tests/it/parity.rs, and from scipy (metrics.py) and
+pytorch-fid (inception.py) for gan-metrics.
 
-  pip install torch safetensors numpy scipy
-  python3 make_golden.py            writes forward, loss, steps, objectives, networks, layers and metrics
-                                    .safetensors beside this file
+  pip install torch safetensors numpy scipy pytorch-fid
+  python3 make_golden.py            writes forward, loss, steps, objectives, networks, layers, metrics and
+                                    inception .safetensors beside this file
   python3 make_golden.py metrics    writes that one
   python3 make_golden.py --check    computes them again and compares with those that are there
 
@@ -21,6 +22,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+import inception
 import layers
 import metrics
 import networks as other_networks
@@ -211,6 +213,7 @@ def main():
         "layers": (lambda: layers.golden(fill, kept, set_weights, stay_away_from_kinks), torch_version),
         "metrics": (lambda: metrics.golden(fill), metrics.VERSIONS),
         "pillow": (lambda: pillow.golden(fill), pillow.VERSIONS),
+        "inception": (lambda: inception.golden(fill), torch_version | inception.VERSIONS),
     }
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")

@@ -8,6 +8,7 @@ mod evaluation;
 mod features;
 mod frechet;
 pub mod health;
+pub mod inception;
 mod kid;
 mod manifold;
 mod memorisation;

@@ -126,8 +126,12 @@ fn on_tape(layer: &FusedLayer, x: &Tensor, mode: Mode) -> Result<Tensor> {
     let after = if layer.norm.is_some() { Activation::Identity } else { layer.activation };
     let y = match &layer.product {
         Some((Product::Linear, weight, bias)) => gan_ops::linear(x, weight, bias.as_ref(), after)?,
-        Some((Product::Conv2d { stride, padding }, weight, bias)) => {
-            gan_ops::conv2d(x, weight, bias.as_ref(), *stride, *padding, after)?
+        Some((Product::Conv2d { stride, padding: [rows, columns] }, weight, bias)) if rows == columns => {
+            gan_ops::conv2d(x, weight, bias.as_ref(), *stride, *rows, after)?
+        }
+        Some((Product::Conv2d { stride, padding: [rows, columns] }, weight, bias)) => {
+            let x = x.pad_with_zeros(2, *rows, *rows)?.pad_with_zeros(3, *columns, *columns)?;
+            gan_ops::conv2d(&x, weight, bias.as_ref(), *stride, 0, after)?
         }
         Some((Product::ConvTranspose2d { stride, padding }, weight, bias)) => {
             gan_ops::conv_transpose2d(x, weight, bias.as_ref(), *stride, *padding, after)?

@@ -11,7 +11,8 @@ pub(crate) struct Geometry {
     /// Height and width.
     pub(crate) kernel: [usize; 2],
     pub(crate) stride: usize,
-    pub(crate) padding: usize,
+    /// Rows above and below, columns left and right.
+    pub(crate) padding: [usize; 2],
 }
 
 /// Shape of one sample's feature maps.
@@ -48,8 +49,8 @@ pub enum Product {
     Conv2d {
         /// Stride, at least 1.
         stride: usize,
-        /// Rows and columns of zeros around the image.
-        padding: usize,
+        /// Rows of zeros above and below the image, and columns of zeros on its left and right.
+        padding: [usize; 2],
     },
     /// `weight: [in, out, kh, kw]`.
     ConvTranspose2d {
@@ -75,31 +76,37 @@ impl Product {
             ))
         };
         let (first, second, kernel, stride, padding) = match (self, weight.dims()) {
-            (Self::Linear, &[out, inputs]) => (out, inputs, [1, 1], 1, 0),
-            (
-                Self::Conv2d { stride, padding } | Self::ConvTranspose2d { stride, padding },
-                &[first, second, kh, kw],
-            ) => (first, second, [kh, kw], stride, padding),
+            (Self::Linear, &[out, inputs]) => (out, inputs, [1, 1], 1, [0; 2]),
+            (Self::Conv2d { stride, padding }, &[first, second, kh, kw]) => {
+                (first, second, [kh, kw], stride, padding)
+            }
+            (Self::ConvTranspose2d { stride, padding }, &[first, second, kh, kw]) => {
+                (first, second, [kh, kw], stride, [padding; 2])
+            }
             _ => return Err(misfit()),
         };
         let empty = weight.elem_count() == 0 || input.height == 0 || input.width == 0;
         if stride == 0 || empty || self == Self::Linear && (input.height, input.width) != (1, 1) {
             return Err(misfit());
         }
-        let around = padding.checked_mul(2).ok_or_else(misfit)?;
-        let down = |size: usize, k: usize| Some(size.checked_add(around)?.checked_sub(k)? / stride + 1);
-        let up = |size: usize, k: usize| {
+        let down = |size: usize, k: usize, around: usize| {
+            Some(size.checked_add(around)?.checked_sub(k)? / stride + 1)
+        };
+        let up = |size: usize, k: usize, around: usize| {
             let whole = (size - 1).checked_mul(stride)?.checked_add(k)?;
             whole.checked_sub(around).filter(|&size| size > 0)
         };
         let transposed = self.is_transposed();
-        let size = |size, k| if transposed { up(size, k) } else { down(size, k) };
+        let size = |size, axis: usize| {
+            let (k, around) = (kernel[axis], padding[axis].checked_mul(2)?);
+            if transposed { up(size, k, around) } else { down(size, k, around) }
+        };
         let (inputs, channels) = if transposed { (first, second) } else { (second, first) };
         if inputs != input.channels {
             return Err(misfit());
         }
-        let height = size(input.height, kernel[0]).ok_or_else(misfit)?;
-        let width = size(input.width, kernel[1]).ok_or_else(misfit)?;
+        let height = size(input.height, 0).ok_or_else(misfit)?;
+        let width = size(input.width, 1).ok_or_else(misfit)?;
         let output = Image { channels, height, width };
         let (big, small) = if transposed { (output, input) } else { (input, output) };
         let sizes = [

@@ -28,5 +28,6 @@ pub use bce::bce_with_logits;
 pub use ema::ema_step;
 pub use product::{conv_transpose2d, conv2d, linear};
 pub use reference::{
-    Activation, AdamHyper, average_pool, minibatch_std, pixel_norm, sigmoid, softplus, upsample,
+    Activation, AdamHyper, Window, average_pool, max_pool, mean_pool, minibatch_std, pixel_norm, sigmoid,
+    softplus, upsample,
 };

@@ -38,11 +38,11 @@ pub fn conv2d(
     padding: usize,
     activation: Activation,
 ) -> Result<Tensor> {
-    check(x, weight, bias, Product::Conv2d { stride, padding })?;
+    check(x, weight, bias, Product::Conv2d { stride, padding: [padding; 2] })?;
     if !served(x, weight, activation) {
         return reference::conv2d(x, weight, bias, stride, padding, activation);
     }
-    multiply(x, weight, bias, Product::Conv2d { stride, padding }, activation)
+    multiply(x, weight, bias, Product::Conv2d { stride, padding: [padding; 2] }, activation)
 }
 
 /// PyTorch's `functional.conv_transpose2d` with the same stride and padding on both axes, without

@@ -91,7 +91,7 @@ impl Kind for Conv2d {
 
     fn piece(&self, weights: &mut Weights) -> Result<Piece> {
         let Convolution { stride, padding, .. } = self.0;
-        let product = Product::Conv2d { stride, padding };
+        let product = Product::Conv2d { stride, padding: [padding; 2] };
         Ok(Piece::Product(Multiplier::new(product, &self.parameters(), weights)?))
     }
 }

@@ -30,6 +30,7 @@ mod layer;
 mod maps;
 mod minibatch_std;
 mod pixel_norm;
+mod pool;
 mod product;
 mod resample;
 mod slope;

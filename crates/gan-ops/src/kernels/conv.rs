@@ -41,9 +41,10 @@ impl Geometry {
     /// the small image. Also returns the position in the big image of the first of these taps.
     pub(super) fn taps_within(&self, axis: usize, at: usize) -> (Range<usize>, usize) {
         let size = [self.big.height, self.big.width][axis];
-        let first = self.padding.saturating_sub(at * self.stride);
-        let end = (size + self.padding).saturating_sub(at * self.stride).min(self.kernel[axis]);
-        (first..end.max(first), (at * self.stride + first).saturating_sub(self.padding))
+        let padding = self.padding[axis];
+        let first = padding.saturating_sub(at * self.stride);
+        let end = (size + padding).saturating_sub(at * self.stride).min(self.kernel[axis]);
+        (first..end.max(first), (at * self.stride + first).saturating_sub(padding))
     }
 
     /// Number of taps of one axis with the remainder `phase` modulo the stride.
@@ -64,10 +65,11 @@ impl Geometry {
     /// position in the small image of the first of these taps.
     fn phase_within(&self, axis: usize, at: usize) -> (usize, Range<usize>, usize) {
         let size = [self.small.height, self.small.width][axis];
-        let phase = (at + self.padding) % self.stride;
+        let padding = self.padding[axis];
+        let phase = (at + padding) % self.stride;
         let taps = self.phase_taps(axis, phase);
         // Tap t falls on `whole + 1 + t - taps`.
-        let whole = (at + self.padding) / self.stride;
+        let whole = (at + padding) / self.stride;
         let first = taps.saturating_sub(whole + 1);
         let end = (size + taps).saturating_sub(whole + 1).min(taps);
         (phase, first..end.max(first), (whole + 1 + first).saturating_sub(taps))

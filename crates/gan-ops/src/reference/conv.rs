@@ -20,7 +20,7 @@ pub fn conv2d(
     padding: usize,
     activation: Activation,
 ) -> Result<Tensor> {
-    check(x, weight, bias, Product::Conv2d { stride, padding })?;
+    check(x, weight, bias, Product::Conv2d { stride, padding: [padding; 2] })?;
     // `left` is the number of rows or columns that no step of the kernel reaches. candle's
     // gradients are right only if this is 0, or the same on both axes. So these rows and columns
     // are cut off here.

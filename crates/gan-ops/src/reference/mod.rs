@@ -14,6 +14,7 @@ mod ema;
 mod linear;
 mod minibatch_std;
 mod pixel_norm;
+mod pool;
 mod resample;
 
 pub use activation::{Activation, activate, leaky_relu, relu, sigmoid, tanh};
@@ -27,4 +28,5 @@ pub(crate) use minibatch_std::members;
 pub use minibatch_std::minibatch_std;
 pub(crate) use pixel_norm::PIXEL_NORM_EPS;
 pub use pixel_norm::pixel_norm;
+pub use pool::{Window, max_pool, mean_pool};
 pub use resample::{average_pool, upsample};

@@ -31,14 +31,18 @@ impl Random {
 
 fn discriminator() -> Result<Network> {
     let mut random = Random(0);
-    let product = Product::Conv2d { stride: 2, padding: 1 };
+    let product = Product::Conv2d { stride: 2, padding: [1, 1] };
     let conv = FusedLayer {
         product: Some((product, random.variable((20, 3, 4, 4))?, None)),
         norm: Some(random.norm(20)?),
         activation: Activation::LeakyRelu(0.2),
     };
     let second = FusedLayer {
-        product: Some((Product::Conv2d { stride: 1, padding: 1 }, random.variable((17, 20, 3, 3))?, None)),
+        product: Some((
+            Product::Conv2d { stride: 1, padding: [1, 1] },
+            random.variable((17, 20, 3, 3))?,
+            None,
+        )),
         norm: Some(random.norm(17)?),
         activation: Activation::Relu,
     };
@@ -81,8 +85,9 @@ fn twin(
         None => x.clone(),
         Some((product, weight, bias)) => match *product {
             Product::Linear => reference::linear(&x.flatten_from(1)?, weight, bias.as_ref(), activation)?,
-            Product::Conv2d { stride, padding } => {
-                reference::conv2d(x, weight, bias.as_ref(), stride, padding, activation)?
+            Product::Conv2d { stride, padding: [rows, columns] } => {
+                let x = x.pad_with_zeros(2, rows, rows)?.pad_with_zeros(3, columns, columns)?;
+                reference::conv2d(&x, weight, bias.as_ref(), stride, 0, activation)?
             }
             Product::ConvTranspose2d { stride, padding } => {
                 reference::conv_transpose2d(x, weight, bias.as_ref(), stride, padding, activation)?
@@ -210,7 +215,9 @@ fn a_generator_equals_its_twin() -> Result<()> {
 fn evaluation_folds_the_norm_into_the_product() -> Result<()> {
     for (product, weight, outputs, shape) in [
         (Product::Linear, vec![20, 7], 20, [7, 1, 1]),
-        (Product::Conv2d { stride: 2, padding: 1 }, vec![20, 3, 4, 4], 20, [3, 5, 7]),
+        (Product::Conv2d { stride: 2, padding: [1, 1] }, vec![20, 3, 4, 4], 20, [3, 5, 7]),
+        (Product::Conv2d { stride: 1, padding: [0, 2] }, vec![20, 3, 1, 5], 20, [3, 5, 7]),
+        (Product::Conv2d { stride: 1, padding: [3, 0] }, vec![20, 3, 7, 1], 20, [3, 5, 7]),
         (Product::ConvTranspose2d { stride: 2, padding: 1 }, vec![3, 20, 4, 4], 20, [3, 5, 7]),
     ] {
         let mut random = Random(400);
@@ -231,8 +238,11 @@ fn evaluation_folds_the_norm_into_the_product() -> Result<()> {
 #[test]
 fn a_gradient_may_come_from_a_forward_pass() -> Result<()> {
     let mut random = Random(500);
-    let product =
-        (Product::Conv2d { stride: 1, padding: 1 }, random.tensor((3, 3, 3, 3))?, Some(random.tensor(3)?));
+    let product = (
+        Product::Conv2d { stride: 1, padding: [1, 1] },
+        random.tensor((3, 3, 3, 3))?,
+        Some(random.tensor(3)?),
+    );
     for norm in [None, Some(random.norm(3)?)] {
         let layer = FusedLayer { product: Some(product.clone()), norm, activation: Activation::Tanh };
         same_for_either_padding(&layer, &mut random)?;
@@ -271,7 +281,7 @@ fn what_nobody_asked_for_is_not_computed() -> Result<()> {
 #[test]
 fn one_preparation_serves_images_of_any_size() -> Result<()> {
     let mut random = Random(600);
-    let product = Product::Conv2d { stride: 2, padding: 1 };
+    let product = Product::Conv2d { stride: 2, padding: [1, 1] };
     let layer = FusedLayer {
         product: Some((product, random.tensor((32, 32, 4, 4))?, None)),
         norm: None,

@@ -8,6 +8,7 @@ mod batch_norm;
 mod elementwise;
 mod layers;
 mod misfits;
+mod pooling;
 mod products;
 mod repeat;
 mod tape;

@@ -187,7 +187,7 @@ fn ema() {
 #[test]
 fn a_layer_whose_parts_do_not_fit() {
     let x = Maps::from_tensor(&zeros(&[2, 3, 4, 4])).unwrap();
-    let conv = Product::Conv2d { stride: 1, padding: 1 };
+    let conv = Product::Conv2d { stride: 1, padding: [1, 1] };
     let norm = |channels: usize| {
         let [weight, bias, running_mean, running_var] = [(); 4].map(|()| variable(&[channels]));
         BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 }

@@ -85,7 +85,7 @@ fn all(factor: f64) -> Result<Hashes> {
     }
 
     let weight = variable((40, 32, 4, 4).into())?.into_inner();
-    let product = Some((Product::Conv2d { stride: 2, padding: 1 }, weight, None));
+    let product = Some((Product::Conv2d { stride: 2, padding: [1, 1] }, weight, None));
     let layer = FusedLayer { product, norm: None, activation: Activation::Tanh };
     let prepared = layer.prepare();
     let mut sums = prepared.gradient([32, 14, 14])?;

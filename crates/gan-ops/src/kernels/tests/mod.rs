@@ -77,7 +77,7 @@ const ACTIVATIONS: [Activation; 4] =
 #[test]
 fn what_follows_a_product_is_applied_per_channel() {
     let image = image(21, 2, 3);
-    let g = Geometry { big: image, small: image, kernel: [1, 1], stride: 1, padding: 0 };
+    let g = Geometry { big: image, small: image, kernel: [1, 1], stride: 1, padding: [0; 2] };
     let mut identity = vec![0.; g.weights()];
     (0..21).for_each(|i| identity[i * 21 + i] = 1.);
     for isa in Isa::available() {

@@ -17,8 +17,8 @@ fn each_product(g: &Geometry, batch: usize, mut f: impl FnMut(usize, usize, usiz
         for (a, b) in (0..small.channels).flat_map(|a| (0..big.channels).map(move |b| (a, b))) {
             for p in 0..small.pixels() {
                 for tap in 0..g.taps() {
-                    let y = (p / small.width * stride + tap / kernel[1]).wrapping_sub(padding);
-                    let x = (p % small.width * stride + tap % kernel[1]).wrapping_sub(padding);
+                    let y = (p / small.width * stride + tap / kernel[1]).wrapping_sub(padding[0]);
+                    let x = (p % small.width * stride + tap % kernel[1]).wrapping_sub(padding[1]);
                     if y < big.height && x < big.width {
                         let at_small = (n * small.channels + a) * small.pixels() + p;
                         let at_big = (n * big.channels + b) * big.pixels() + y * big.width + x;
@@ -31,23 +31,25 @@ fn each_product(g: &Geometry, batch: usize, mut f: impl FnMut(usize, usize, usiz
 }
 
 fn geometries() -> Vec<Geometry> {
-    let conv = |big: Image, channels: usize, kernel: [usize; 2], stride: usize, padding: usize| {
-        let size = |s: usize, k: usize| (s + 2 * padding - k) / stride + 1;
-        let small = image(channels, size(big.height, kernel[0]), size(big.width, kernel[1]));
+    let conv = |big: Image, channels: usize, kernel: [usize; 2], stride: usize, padding: [usize; 2]| {
+        let size = |s: usize, axis: usize| (s + 2 * padding[axis] - kernel[axis]) / stride + 1;
+        let small = image(channels, size(big.height, 0), size(big.width, 1));
         Geometry { big, small, kernel, stride, padding }
     };
     vec![
-        conv(image(1, 8, 8), 17, [4, 4], 2, 1),
-        conv(image(3, 5, 7), 20, [4, 4], 2, 1),
-        conv(image(18, 5, 7), 3, [3, 3], 1, 1),
-        conv(image(5, 9, 6), 1, [3, 2], 1, 0),
-        conv(image(40, 7, 7), 1, [7, 7], 1, 0),
-        conv(image(33, 4, 4), 100, [4, 4], 1, 0),
-        conv(image(2, 9, 11), 4, [2, 2], 3, 0),
-        conv(image(2, 7, 5), 16, [5, 5], 3, 2),
-        conv(image(70, 1, 1), 45, [1, 1], 1, 0),
-        conv(image(3, 5, 5), 4, [1, 1], 2, 0),
-        conv(image(48, 1, 1), 1, [1, 1], 1, 0),
+        conv(image(1, 8, 8), 17, [4, 4], 2, [1; 2]),
+        conv(image(3, 5, 7), 20, [4, 4], 2, [1; 2]),
+        conv(image(18, 5, 7), 3, [3, 3], 1, [1; 2]),
+        conv(image(5, 9, 6), 1, [3, 2], 1, [0; 2]),
+        conv(image(40, 7, 7), 1, [7, 7], 1, [0; 2]),
+        conv(image(33, 4, 4), 100, [4, 4], 1, [0; 2]),
+        conv(image(2, 9, 11), 4, [2, 2], 3, [0; 2]),
+        conv(image(2, 7, 5), 16, [5, 5], 3, [2; 2]),
+        conv(image(70, 1, 1), 45, [1, 1], 1, [0; 2]),
+        conv(image(3, 5, 5), 4, [1, 1], 2, [0; 2]),
+        conv(image(48, 1, 1), 1, [1, 1], 1, [0; 2]),
+        conv(image(18, 5, 7), 13, [1, 7], 1, [0, 3]),
+        conv(image(6, 9, 4), 7, [5, 2], 2, [3, 1]),
     ]
 }
 
@@ -106,7 +108,7 @@ fn fewer_multiplications_give_the_same_products() {
     for isa in Isa::available() {
         for (i, [height, width]) in [[2, 2], [3, 5], [4, 7], [8, 11]].into_iter().enumerate() {
             let (big, small) = (image(32 + i, 2 * height, 2 * width), image(50 - i, height, width));
-            let g = Geometry { big, small, kernel: [4, 4], stride: 2, padding: 1 };
+            let g = Geometry { big, small, kernel: [4, 4], stride: 2, padding: [1, 1] };
             assert!(winograd::serves(&g));
             for batch in [3, 70] {
                 let what = format!("{isa:?} {g:?} {batch}");

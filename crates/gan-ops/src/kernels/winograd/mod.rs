@@ -33,7 +33,7 @@ pub(crate) fn serves(g: &Geometry) -> bool {
     let large = g.big.channels.min(g.small.channels) >= LEAST_CHANNELS && g.weights() <= MOST_WEIGHTS;
     g.kernel == [4, 4]
         && g.stride == 2
-        && g.padding == 1
+        && g.padding == [1, 1]
         && doubles
         && large
         && g.small.height.min(g.small.width) > 1
