@@ -54,12 +54,20 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
     let damaged = journal::damaged(&path)?;
     match damaged[..] {
         [] => (),
-        [line] => tracing::warn!("{}: passing over line {line}, which is damaged", path.display()),
-        _ => tracing::warn!("{}: passing over {} damaged lines", path.display(), damaged.len()),
+        [line] => tracing::warn!(
+            "{}: passing over line {line}, which is damaged or does not follow the line before it",
+            path.display()
+        ),
+        [line, ..] => tracing::warn!(
+            "{}: passing over {} lines, which are damaged or do not follow the line before them; the first \
+             is line {line}",
+            path.display(),
+            damaged.len()
+        ),
     }
     let Some(monitor) = records::replay(&path, u64::MAX)? else {
         let cause = match damaged.first() {
-            Some(line) => format!("line {line} is damaged"),
+            Some(line) => format!("line {line} is damaged or does not follow the line before it"),
             None => "train.health.every was 0".to_owned(),
         };
         return Err(usage(format!("{} holds no word of the run's health: {cause}", path.display())));
