@@ -126,17 +126,17 @@ pub enum DataError {
         /// Whether the directory contains pictures.
         pictures: bool,
     },
-    /// The files belong to another data set, whose files have the same names.
-    #[error(
-        "{path}: these are the images of {found}, not of {name}: --data {found}, data.name = \"{found}\""
-    )]
-    OtherSet {
+    /// A file is that of another data set, whose files have the same names, or of another split.
+    #[error("{path}: expected {expected}, found {found}{}", in_its_place(*.set))]
+    OtherFile {
         /// The file.
         path: PathBuf,
-        /// The data set that was expected.
-        name: &'static str,
-        /// The data set whose published file this is.
-        found: &'static str,
+        /// What was expected.
+        expected: String,
+        /// What is in the published file that this is.
+        found: String,
+        /// The data set of the published file, if it is another one.
+        set: Option<&'static str>,
     },
     /// Two files that belong together have different numbers of entries.
     #[error("{images} holds {image_count} images but {labels} holds {label_count} labels")]
@@ -276,6 +276,11 @@ fn way_out(pictures: bool) -> &'static str {
         " (--data-dir, data.dir or GAN_DATA_DIR names the directory)"
     }
 }
+/// How to train on the data set that was found.
+fn in_its_place(set: Option<&str>) -> String {
+    set.map(|set| format!("; to use it: --data {set}, data.name = \"{set}\"")).unwrap_or_default()
+}
+
 
 /// Names the first ten pictures, with what is wrong with each.
 fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
