@@ -108,6 +108,14 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
+    /// Something follows the end of a gzip stream that is neither another stream nor zeros.
+    #[error("{path}: {} after the end of the compressed data", bytes_of(*.found))]
+    GzipFollowed {
+        /// The file.
+        path: PathBuf,
+        /// Number of these bytes.
+        found: u64,
+    },
     /// A file's name ends in `.gz`, but its content does not start like gzip.
     #[error("{path}: named .gz but not gzip: expected first bytes 1f 8b, found {found}")]
     NotGzip {
@@ -268,6 +276,11 @@ impl From<gan_files::FileError> for DataError {
     }
 }
 
+/// How to train on the data set that was found.
+fn in_its_place(set: Option<&str>) -> String {
+    set.map(|set| format!("; to use it: --data {set}, data.name = \"{set}\"")).unwrap_or_default()
+}
+
 /// What to do about a missing file.
 fn way_out(pictures: bool) -> &'static str {
     if pictures {
@@ -276,11 +289,6 @@ fn way_out(pictures: bool) -> &'static str {
         " (--data-dir, data.dir or GAN_DATA_DIR names the directory)"
     }
 }
-/// How to train on the data set that was found.
-fn in_its_place(set: Option<&str>) -> String {
-    set.map(|set| format!("; to use it: --data {set}, data.name = \"{set}\"")).unwrap_or_default()
-}
-
 
 /// Names the first ten pictures, with what is wrong with each.
 fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
@@ -293,6 +301,11 @@ fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
         named.push(format!("and {} more", broken.len() - NAMED));
     }
     named.join("; ")
+}
+
+/// A number of bytes in words.
+fn bytes_of(count: u64) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
 }
 
 fn kind_of(magic: u32) -> &'static str {
