@@ -91,7 +91,7 @@ fn a_place_is_made_and_no_file_is_overwritten_unasked() {
     for expected in ["samples.png", "samples-2.png", "samples-3.png"] {
         let output = run(at, &["sample", "run", "--count", "1"]);
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(stderr.contains(&format!("1 images in {expected}")), "{stderr}");
+        assert!(stderr.contains(&format!("1 image in {expected}")), "{stderr}");
         assert!(at.join(expected).exists());
     }
 }

@@ -65,8 +65,11 @@ impl Config {
             Some(text) => text.to_owned(),
             None => text(file, read_at_most(file, MAX_BYTES as u64 + 1).map_err(unreadable)?)?,
         };
-        let mut table: toml::Table = toml::from_str(&text)
-            .map_err(|e| usage(format!("{}: {}", file.display(), e.to_string().trim_end())))?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            usage(format!("{}: line {line}: {}", file.display(), e.message().replace('\n', ", ")))
+        })?;
         for set in sets {
             let shown = || set.chars().take(SHOWN).collect::<String>();
             table::apply(&mut table, set).with_context(|| format!("--set {}", shown()))?;

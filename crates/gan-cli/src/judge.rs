@@ -2,6 +2,7 @@
 //! with them.
 
 use crate::config::Config;
+use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
@@ -67,7 +68,7 @@ impl Judges {
         let classifier = classifier(evaluate.features.as_deref(), config.data.name)?;
         let count = evaluate.count.min(real.held_out_count());
         if count < evaluate.count {
-            tracing::warn!("train.evaluate.count: {} images, as real ones are held out", count);
+            tracing::warn!("train.evaluate.count: {}, as real ones are held out", counted(count, "image"));
         }
         let real = real.for_judging(count);
         let reference = real.reference(&classifier, Pixels::Dropped)?;
@@ -76,8 +77,8 @@ impl Judges {
         warn_of_errors(&classifier, config.data.name, &floor);
         let (data, floor) = (&classifier.record().data, floor.frechet_distance);
         tracing::info!(
-            "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} \
-             s to prepare)"
+            "will compare {} with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)",
+            counted(count, "image")
         );
         let (channels, tells_classes) = (real.channels_hold(&classifier), real.is_known_to(&classifier));
         if !tells_classes {

@@ -79,7 +79,8 @@ pub fn load(dir: impl AsRef<Path>, size: usize, channels: usize) -> Result<Datas
         some => format!(" ({some} with transparent parts, which are black)"),
     };
     let others = found.others().map_or_else(String::new, |others| format!("; {others}"));
-    let source = format!("{count} images in {}{black}{others}", dir.display());
+    let images = if count == 1 { "image" } else { "images" };
+    let source = format!("{count} {images} in {}{black}{others}", dir.display());
     Ok(Dataset::new(NAME, source, pixels, channels, size)?
         .with_transparent(transparent)
         .with_deepest(deepest))

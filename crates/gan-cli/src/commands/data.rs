@@ -45,7 +45,7 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
         match config.load(split, side, channels) {
             // Training needs no test split, so its absence is not an error.
             Err(DataError::MissingFile { dir, .. }) if split == Split::Test => {
-                writeln!(text, "test: no files in {}", dir.display())?;
+                writeln!(text, "test: no files in {}", terminal::name(&dir))?;
             }
             data => describe(&mut text, split, &data?, source)?,
         }
@@ -62,8 +62,9 @@ fn info(name: Option<Source>, dir: Option<PathBuf>) -> Result<()> {
 fn describe(text: &mut String, split: Split, data: &Dataset, source: Source) -> Result<()> {
     let size = data.unusual_size().unwrap_or(data.size());
     let channels = if data.channels() == 1 { "gray" } else { "RGB" };
-    writeln!(text, "{} {}: {} images, {size}x{size} {channels}", data.name(), split.as_str(), data.len())?;
-    writeln!(text, "  from     {}", data.source())?;
+    let images = terminal::counted(data.len(), "image");
+    writeln!(text, "{} {}: {images}, {size}x{size} {channels}", data.name(), split.as_str())?;
+    writeln!(text, "  from     {}", terminal::escaped(data.source(), &[]))?;
     if let Some(doubt) = data.doubt() {
         writeln!(text, "  WARNING  {doubt}")?;
     }
@@ -120,7 +121,8 @@ fn canonical(source: Source, dir: &Path) -> Result<String> {
 fn download(source: Source, out: &Path) -> Result<()> {
     for &split in source.splits() {
         let data = source.download(split, out)?;
-        tracing::info!("{source} {}: {} images in {}", split.as_str(), data.len(), out.display());
+        let images = terminal::counted(data.len(), "image");
+        tracing::info!("{source} {}: {images} in {}", split.as_str(), out.display());
     }
     Ok(())
 }

@@ -41,7 +41,8 @@ fn provenance(trained: &Provenance) -> String {
     let Provenance { data, step, images, seed, loss } = trained;
     // A line break could forge a line of the report.
     let [data, loss] = [data, loss].map(|name| terminal::escaped(name, &[]));
-    format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n\n")
+    let (steps, images) = (terminal::counted(*step, "step"), terminal::counted(*images, "image"));
+    format!("trained on {data}: {steps}, {images}, {loss} loss, seed {seed}\n\n")
 }
 
 fn describe(model: &ModelConfig) -> Result<String> {

@@ -10,6 +10,7 @@ use crate::draw::{Drawing, Labels};
 use crate::exit::{End, usage};
 use crate::memory::Budget;
 use crate::signals::Stop;
+use crate::terminal::counted;
 use crate::{device, run_dir};
 use anyhow::{Result, bail};
 use candle_core::Device;
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     images = images.truncated(args.truncation)?;
     let count = images.count();
     output.write(images, columns, budget, &Stop::on_signals()?)?;
-    tracing::info!("{count} images in {}", output.path().display());
+    tracing::info!("{} in {}", counted(count, "image"), output.path().display());
     Ok(End::Done)
 }
 

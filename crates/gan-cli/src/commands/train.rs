@@ -8,6 +8,7 @@ use crate::judge::Judges;
 use crate::memory::{Budget, Need};
 use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
 use crate::run_dir::{self, RunDir};
+use crate::terminal::counted;
 use crate::{device, journal};
 use anyhow::{Context, Result};
 use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Split};
@@ -103,7 +104,7 @@ fn check_apart(path: &Path, config: &Config) -> Result<()> {
 
 /// Identifies the data of a run in its checkpoints.
 fn fingerprint(data: &Dataset) -> String {
-    format!("{} images, {}", data.len(), data.fingerprint())
+    format!("{}, {}", counted(data.len(), "image"), data.fingerprint())
 }
 
 /// Checks that the data are those of the checkpoint.
@@ -192,9 +193,9 @@ fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
         if plan.device.is_cpu() { "the CPU" } else { "the GPU" }
     );
     match (resume, done) {
-        (false, _) => tracing::info!("training {steps} steps into {path}"),
+        (false, _) => tracing::info!("training {} into {path}", counted(steps, "step")),
         (true, 0) => tracing::warn!("no checkpoint in {path} to resume from: starting with step 1"),
-        (true, _) if done >= steps => tracing::info!("{path} has its {done} steps already"),
+        (true, _) if done >= steps => tracing::info!("{path} has its {} already", counted(done, "step")),
         (true, _) => tracing::info!("going on after step {done} of {steps} in {path}"),
     }
 }

@@ -6,6 +6,7 @@ use crate::exit::usage;
 use crate::memory::{Budget, Need};
 use crate::run_dir;
 use crate::signals::Stop;
+use crate::terminal::counted;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -60,10 +61,9 @@ impl Output {
         if self.kind == Kind::Directory && !self.replace {
             let old = files::numbered(&self.path)?;
             if let Some(first) = old.first() {
-                let (count, first) = (old.len(), first.display());
-                return refuse(format!(
-                    "already holds {count} numbered images ({first}): --replace deletes them"
-                ));
+                let (images, first) = (counted(old.len(), "numbered image"), first.display());
+                let them = if old.len() == 1 { "it" } else { "them" };
+                return refuse(format!("already holds {images} ({first}): --replace deletes {them}"));
             }
         }
         Ok(())
