@@ -104,7 +104,7 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
 
 /// The generator of `file`, which [`locate`] found for `from`, and where its weights come from if
 /// the file says it. The file says which model it is, or the configuration does. If both say it, or
-/// if `from` is a run with a configuration, they must agree.
+/// if `from` is a run with a configuration or a file in one, they must agree.
 pub(super) fn load(
     from: &Path,
     file: &Path,
@@ -126,8 +126,10 @@ pub(super) fn load(
         agree(file, generator.config(), config, model, advice)?;
     }
     // A foreign file in the directory of a run would be drawn in place of the run's own.
-    let of_run = run_dir::config(from);
-    if let Ok(run) = Config::load(&of_run, &[]) {
+    let of_run = Some(run_dir::config(from)).filter(|config| config.is_file());
+    if let Some(of_run) = of_run.or_else(|| run_dir::config_around(from))
+        && let Ok(run) = Config::load(&of_run, &[])
+    {
         agree(file, generator.config(), &of_run, &run.model, "the file does not belong to this run")?;
     }
     Ok((generator, Some(trained)))

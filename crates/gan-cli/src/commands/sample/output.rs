@@ -55,8 +55,11 @@ impl Output {
         if latents.is_some_and(is_input) {
             return refuse("is the file of --latents".to_owned());
         }
-        if let Some(run) = run_dir::run_of_file(&self.path) {
-            return refuse(format!("is a file of the run {}", run.display()));
+        if let Some(run) = run_dir::owner(&self.path) {
+            let run = run.display();
+            return refuse(format!(
+                "belongs to the run {run}: choose another place, or another directory in the run's"
+            ));
         }
         if self.kind == Kind::Directory && !self.replace {
             let old = files::numbered(&self.path)?;
