@@ -130,6 +130,9 @@ fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Conf
     config.data.validate().with_context(|| file.display().to_string())?;
     config.check().with_context(|| file.display().to_string())?;
     budget.check(&Need::of_training(&config)).with_context(|| file.display().to_string())?;
+    for doubt in config.doubts() {
+        tracing::warn!("{}: {doubt}", file.display());
+    }
     Ok(config)
 }
 
@@ -137,6 +140,12 @@ fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Conf
 fn batches(config: &Config, file: &Path) -> Result<Batches> {
     let Config { seed, data, model, .. } = config;
     let images = data.load(Split::Train, model.image_size, model.channels)?;
+    if let Some(limit) = data.limit.filter(|limit| *limit > images.len()) {
+        tracing::warn!(
+            "data.limit = {limit}, but there are {}: all are used",
+            counted(images.len(), "image")
+        );
+    }
     check_images(model, &images).with_context(|| file.display().to_string())?;
     let config = BatchesConfig {
         batch_size: data.batch_size,
