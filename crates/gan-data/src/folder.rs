@@ -45,8 +45,8 @@ pub struct BrokenPicture {
 /// them by extension (`png`, `jpg`, `jpeg`, `jfif`, `webp`), in upper or lower case. Directories
 /// behind symbolic links are searched too, each directory once. Files and directories whose name
 /// starts with a dot, `__MACOSX`, and runs of gan-cli (directories with a `config.toml` and a
-/// `metrics.jsonl`) are passed over. Each picture is turned as its EXIF data say,
-/// cut to its central square, resized to `size` x `size` with a triangle filter, and converted to
+/// `metrics.jsonl`) are passed over. Each picture is turned as its EXIF data say, or else its
+/// XMP data, cut to its central square, resized to `size` x `size` with a triangle filter, and converted to
 /// `channels` (1 or 3). Transparent parts become black. [`Dataset::source`] says how many pictures
 /// have transparent parts, and how many other files were passed over.
 ///

@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::complete::cut_off;
+use super::exif::{Metadata, XMP_PREFIX};
 use super::picture::Attempt;
 use scans::Scans;
 
@@ -51,7 +52,7 @@ pub(super) struct StrictJpeg {
     /// Place of the end marker.
     end: u64,
     frame: Frame,
-    exif: Option<Vec<u8>>,
+    metadata: Metadata,
 }
 
 /// What the file's header says about the picture.
@@ -71,7 +72,7 @@ impl StrictJpeg {
     pub(super) fn open(mut file: BufReader<File>) -> Attempt<Self> {
         let parts = parts(&mut file);
         let length = file.stream_position().unwrap_or_default();
-        let (frame, exif) = match parts {
+        let (frame, metadata) = match parts {
             Ok(parts) => parts,
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 let end = file.seek(SeekFrom::End(0)).unwrap_or(length);
@@ -80,7 +81,7 @@ impl StrictJpeg {
             Err(error) => return Err(error.to_string()),
         };
         let frame = frame.ok_or("the JPEG file contains no picture")?;
-        Ok(Self { file, end: length - END.len() as u64, frame, exif })
+        Ok(Self { file, end: length - END.len() as u64, frame, metadata })
     }
 
     fn color_space(&self) -> ColorSpace {
@@ -88,16 +89,16 @@ impl StrictJpeg {
     }
 }
 
-/// The frame and the EXIF data of a file that is complete.
-fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>)> {
-    let (mut frame, mut exif, mut scans) = (None, None, None::<Scans>);
+/// The frame and the metadata of a file that is complete.
+fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Metadata)> {
+    let (mut frame, mut found, mut scans) = (None, Metadata::default(), None::<Scans>);
     loop {
         let marker = next_marker(file)?;
         if marker == marker::EOI {
             if scans.is_some_and(|scans| !scans.are_all()) {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
-            return Ok((frame, exif));
+            return Ok((frame, found));
         }
         if matches!(marker, marker::TEM | marker::SOI | marker::RST0..=marker::RST7) {
             continue;
@@ -118,7 +119,9 @@ fn parts(file: &mut BufReader<File>) -> std::io::Result<(Option<Frame>, Option<V
                 scans.add(&content);
             }
         } else if marker == marker::APP1 {
-            exif = exif.or_else(|| content.strip_prefix(EXIF).map(<[u8]>::to_vec));
+            let after = |prefix: &[u8]| content.strip_prefix(prefix).map(<[u8]>::to_vec);
+            found.exif = found.exif.or_else(|| after(EXIF));
+            found.xmp = after(XMP_PREFIX).or(found.xmp);
         } else if let (None, &[_, top, bottom, left, right, components, ..]) = (frame, &content[..]) {
             let [height, width] = [[top, bottom], [left, right]].map(u16::from_be_bytes);
             frame = Some(Frame { width, height, components });
@@ -162,7 +165,11 @@ impl ImageDecoder for StrictJpeg {
     }
 
     fn exif_metadata(&mut self) -> ImageResult<Option<Vec<u8>>> {
-        Ok(self.exif.clone())
+        Ok(self.metadata.exif.clone())
+    }
+
+    fn xmp_metadata(&mut self) -> ImageResult<Option<Vec<u8>>> {
+        Ok(self.metadata.xmp.clone())
     }
 
     fn read_image(mut self, buf: &mut [u8]) -> ImageResult<()> {
