@@ -199,7 +199,8 @@ fn other(
         path,
         expected: format!("the {} {what} of {}", name(split), set.name),
         found: format!("the {} {what} of {}", name(found), source.name),
-        set: (source.name != set.name).then_some(source.name),
+        // A file with another split's name cannot be used as it is.
+        set: (source.name != set.name && found == split).then_some(source.name),
     }
 }
 
