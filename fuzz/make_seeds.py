@@ -15,6 +15,7 @@ import tempfile
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 HERE = pathlib.Path(__file__).parent
 RANDOM = np.random.default_rng(0)
@@ -52,6 +53,11 @@ def pictures():
     turned[0x0112] = 6
     save("png-gray", picture("L", 9, 7), "PNG", 0)
     save("png-rgb-exif", picture("RGB", 9, 7), "PNG", 1, exif=turned)
+    xmp = '<x tiff:Orientation="6"/>'
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp, zip=True)
+    save("png-xmp", picture("L", 9, 7), "PNG", 0, pnginfo=text)
+    save("webp-xmp", picture("RGB", 9, 7), "WEBP", 1, lossless=True, xmp=xmp.encode())
     save("png-rgba", picture("RGBA", 9, 7), "PNG", 1)
     save("png-gray-alpha", picture("LA", 9, 7), "PNG", 0)
     save("png-palette", picture("RGB", 9, 7).quantize(4), "PNG", 1)

@@ -7,8 +7,13 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let Some((choice, content)) = gan_fuzz::choice(input) else { return };
     let content = if choice % 2 == 0 {
-        let lines = content.split(|byte| *byte == b'\n');
-        lines.flat_map(|line| [gan_files::seal(line), b"\n".to_vec()].concat()).collect()
+        let mut last = 0;
+        let sealed = content.split(|byte| *byte == b'\n').flat_map(|line| {
+            let line = gan_files::seal_after(last, line);
+            last = gan_files::checksum(&line).expect("a sealed line");
+            [&line[..], b"\n"].concat()
+        });
+        sealed.collect()
     } else {
         content.to_vec()
     };

@@ -207,6 +207,7 @@ fn images_in_a_doubtful_range_are_reported() {
     write("noise.npy", &|v| if v == 0. { -1e-3 } else { v });
     write("half.npy", &|v| v - 0.5);
     write("right.npy", &|v| v * 2. - 1.);
+    npy(&at.join("i8.npy"), "|i1", "False", shape, &bytes(&images, |v| [v / 2]));
     npy(&at.join("levels.npy"), "|u1", "False", shape, &bytes(&images, |v| [v / 85]));
     npy(&at.join("u8.npy"), "|u1", "False", shape, &images);
     let warnings = |path: &str, more: &[&str]| {
@@ -222,6 +223,8 @@ fn images_in_a_doubtful_range_are_reported() {
     }
     let said = warnings("levels.npy", &[]);
     assert!(said.contains("values in [0, 3] are judged as [0, 255]: all images are nearly black"), "{said}");
+    let said = warnings("i8.npy", &[]);
+    assert!(said.contains("--samples i8.npy: int8 ends at 127, so no image is brighter than gray"), "{said}");
     for (path, more) in [("right.npy", &[][..]), ("u8.npy", &[]), ("half.npy", &["--range", "minus-one-one"])]
     {
         assert_eq!(warnings(path, more), "", "{path}");

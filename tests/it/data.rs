@@ -206,3 +206,19 @@ fn a_wrong_directory_is_said_to_come_from_where_it_was_named() {
     let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "faces"], 1);
     assert!(error.contains("--config dcgan-64 trains on them (data.name = \"folder\")"), "{error}");
 }
+
+#[test]
+fn settings_that_can_only_be_mistakes_are_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let args = small("run");
+    let sets = ["--set", "train.steps=1", "--set", "data.limit=5001", "--set", "train.weight-clip=1e6"];
+    let output = run(directory.path(), &small_with(&args, &sets));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{log}");
+    assert!(log.contains("WARN data.limit = 5001, but there are 5000 images: all are used"), "{log}");
+    assert!(log.contains("WARN mlp-002: train.weight-clip = 1000000: no weight gets so large"), "{log}");
+    let sets = ["--set", "train.steps=1", "--set", "data.limit=5000"];
+    let args = small("other");
+    let log = String::from_utf8(run(directory.path(), &small_with(&args, &sets)).stderr).unwrap();
+    assert!(!log.contains("WARN"), "{log}");
+}

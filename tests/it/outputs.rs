@@ -35,20 +35,36 @@ fn the_files_of_a_run_are_not_overwritten() {
         "inner",
         "run/best/x.npy",
         "run/samples/step-00000010.png",
+        "run/samples/mine.png",
+        "run/samples/",
+        "run/samples/new/",
         "run/samples/../ema.safetensors",
+        "run",
+        "run/",
+        "link",
+        "run/new/../",
     ] {
         let error = fail(at, &["sample", "copy.safetensors", "--count", "1", "--out", out], 2);
-        assert!(error.contains(&format!("--out: {out} is a file of the run ")), "{error}");
+        assert!(error.contains(&format!("--out: {out} belongs to the run ")), "{error}");
     }
     assert!(!at.join("run/best").exists() && !at.join("run/ema.safetensors").exists());
     assert_eq!(names(&at.join("run/checkpoints")), ["step-00000010"]);
+    let in_run = [".lock", "checkpoints", "config.toml", "generator.safetensors", "metrics.jsonl", "samples"];
+    assert_eq!(names(&at.join("run")), in_run);
+    // Neither is a run trained there, or continued.
+    for (out, more) in [("run/best", &[][..]), ("run/checkpoints/new", &[]), ("inner/x", &["--resume"])] {
+        let args = small(out);
+        let error = fail(at, &small_with(&args, more), 2);
+        assert!(error.contains(&format!("{out} belongs to the run ")), "{error}");
+    }
+    assert_eq!(names(&at.join("run")), in_run);
     let error = fail(at, &["sample", "run", "--out", "link/generator.safetensors"], 2);
     assert!(error.contains("is the generator itself"), "{error}");
     succeed(at, &["sample", "run", "--count", "1", "--out", "z.npy"]);
     let error = fail(at, &["sample", "run", "--latents", "z.npy", "--out", "./z.npy"], 2);
     assert!(error.contains("is the file of --latents"), "{error}");
     // These are no files of the run, and neither is a file with such a name elsewhere.
-    for out in ["run/mine.png", "run/samples/mine.png", "link/new/mine.npy", "ema.safetensors"] {
+    for out in ["run/mine.png", "run/mine/", "link/new/mine.npy", "samples/mine.png", "ema.safetensors"] {
         succeed(at, &["sample", "run", "--count", "1", "--out", out]);
         assert!(at.join(out).exists());
     }
@@ -91,7 +107,7 @@ fn a_place_is_made_and_no_file_is_overwritten_unasked() {
     for expected in ["samples.png", "samples-2.png", "samples-3.png"] {
         let output = run(at, &["sample", "run", "--count", "1"]);
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(stderr.contains(&format!("1 images in {expected}")), "{stderr}");
+        assert!(stderr.contains(&format!("1 image in {expected}")), "{stderr}");
         assert!(at.join(expected).exists());
     }
 }

@@ -57,6 +57,23 @@ fn what_a_run_would_write_over_is_refused() {
         }
         assert_eq!(read(&file), b"kept");
     }
+    // Other programs have files of the same names, and they are not called a run.
+    for other in ["metrics.jsonl", "config.toml", "generator.safetensors"] {
+        let out = format!("{}-run", other.replace('.', "-"));
+        let file = at.join(&out).join(other);
+        write(&file, "{\"loss\":1}\n");
+        let args = small(&out);
+        for more in [&[][..], &["--resume"]] {
+            let error = fail(at, &small_with(&args, more), 2);
+            let expected = format!(
+                "{out}/{other} is there, but no checkpoints of a run: a run would write over it; choose \
+                 another --out"
+            );
+            assert!(error.ends_with(&expected), "{error}");
+        }
+        assert_eq!(read(&file), b"{\"loss\":1}\n");
+        assert_eq!(std::fs::read_dir(at.join(&out)).unwrap().count(), 1);
+    }
     // In a run, a directory with a checkpoint's name must be one.
     succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
     let file = at.join("run/checkpoints/step-1/model.pt");

@@ -87,6 +87,25 @@ fn a_run_draws_only_from_its_own_model() {
             assert!(error.ends_with(&expected), "{error}");
         }
     }
+    // The same holds for a file of the run, and for a directory in it.
+    let checkpoint = "run/checkpoints/step-00000002";
+    std::fs::copy(at.join("other/generator.safetensors"), at.join(checkpoint).join("generator.safetensors"))
+        .unwrap();
+    std::fs::create_dir_all(at.join("run/best")).unwrap();
+    std::fs::copy(at.join("other/generator.safetensors"), at.join("run/best/generator.safetensors")).unwrap();
+    let checkpoint_file = format!("{checkpoint}/generator.safetensors");
+    let files = ["run/generator.safetensors", "run/ema.safetensors", "run/best/generator.safetensors"];
+    for from in files.into_iter().chain([&checkpoint_file[..], checkpoint, "run/best"]) {
+        for command in ["sample", "inspect", "evaluate"] {
+            let error = fail(at, &[command, from], 2);
+            assert!(
+                error.contains("model.generator.widths: expected [16] as in ")
+                    && error.ends_with("run/config.toml, found [24]: the file does not belong to this run"),
+                "{from}: {error}"
+            );
+        }
+    }
+    succeed(at, &["inspect", "other/generator.safetensors"]);
     // Without a configuration, a directory of weights is no run that they could not belong to.
     std::fs::remove_file(at.join("run/config.toml")).unwrap();
     succeed(at, &["sample", "run", "--count", "2", "--out", "x.npy"]);

@@ -15,7 +15,7 @@ fn control_characters_of_files_and_names_are_escaped() {
     std::fs::write(at.join("x.safetensors"), bytes).unwrap();
     let text = succeed(at, &["inspect", "x.safetensors"]);
     assert!(text.starts_with("trained on \\u009bk: 2 steps"), "{text}");
-    for name in ["\u{1b}[31mred", "car\rriage", "bell\u{7}", "c1\u{9b}1m"] {
+    for name in ["\u{1b}[31mred", "car\rriage", "bell\u{7}", "c1\u{9b}1m", "a\n   0: b"] {
         let output = gan_cli(at, &["inspect", name]).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(stderr.contains("ERROR") && !stderr.trim_end().contains(char::is_control), "{stderr:?}");
@@ -26,21 +26,23 @@ fn control_characters_of_files_and_names_are_escaped() {
 fn results_are_escaped_too() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let name = "\u{1b}[31mred";
+    let name = "\u{1b}[31mred\nx";
     std::fs::create_dir(at.join(name)).unwrap();
     image::GrayImage::new(4, 4).save(at.join(name).join("a.png")).unwrap();
     let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", name]);
-    assert!(text.contains("images in \\u001b[31mred"), "{text:?}");
+    assert!(text.contains("1 image in \\u001b[31mred\\u000ax\n"), "{text:?}");
     std::fs::copy(
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/mlp-001.toml"),
         at.join(name).join("x"),
     )
     .unwrap();
     let config = format!("{name}/x");
+    let error = fail(at, &["train", "--config", &format!("{name}/none")], 2);
+    assert!(error.contains("\\u000ax/none: "), "{error}");
     for json in [&[][..], &["--json"]] {
         let args = ["bench", "--config", &config, "--batch", "2", "--steps", "1", "--no-sampling"];
         let text = succeed(at, &[&args[..], json].concat());
-        assert!(text.contains("\\u001b[31mred/x"), "{text:?}");
+        assert!(text.contains("\\u001b[31mred"), "{text:?}");
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     }
 }

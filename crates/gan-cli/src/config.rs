@@ -65,8 +65,11 @@ impl Config {
             Some(text) => text.to_owned(),
             None => text(file, read_at_most(file, MAX_BYTES as u64 + 1).map_err(unreadable)?)?,
         };
-        let mut table: toml::Table = toml::from_str(&text)
-            .map_err(|e| usage(format!("{}: {}", file.display(), e.to_string().trim_end())))?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            usage(format!("{}: line {line}: {}", file.display(), e.message().replace('\n', ", ")))
+        })?;
         for set in sets {
             let shown = || set.chars().take(SHOWN).collect::<String>();
             table::apply(&mut table, set).with_context(|| format!("--set {}", shown()))?;
@@ -267,6 +270,8 @@ mod tests {
         assert_eq!((config.seed, config.train.steps, config.train.epochs), (7, Some(9), None));
         assert_eq!(config.train.generator.betas, (0.9, 0.99));
         assert_eq!(config.train.loss, gan_train::Loss::Minimax);
+        let config = load("mlp-001", &["train.generator.betas=[0.8,\n  0.9] # two lines"]).unwrap();
+        assert_eq!(config.train.generator.betas, (0.8, 0.9));
     }
 
     #[test]
@@ -295,6 +300,15 @@ mod tests {
                  9223372036854775808",
             ),
             ("seed=-9223372036854775809", "seed: expected a whole number from "),
+            ("train..steps=2", "expected a key such as train.steps, found \"train..steps\""),
+            (".seed=2", "expected a key such as train.steps, found \".seed\""),
+            ("train.=2", "expected a key such as train.steps, found \"train.\""),
+            ("=3", "expected a key such as train.steps, found \"\""),
+            ("train.steps=", "train.steps: expected a value, found none"),
+            ("data.dir= ", "data.dir: expected a value, found none"),
+            ("seed=1\nmodel.latent-dim=2", "seed: expected one value, found several lines"),
+            ("seed=1\n[model]\nlatent-dim=2", "seed: expected one value, found several lines"),
+            ("data.dir=a\nb", "data.dir: expected a value, found a text with control characters"),
             ("train=1", "train: invalid type: integer `1`, expected struct TrainConfig"),
         ] {
             let error = format!("{:#}", load("mlp-001", &[set]).unwrap_err());

@@ -55,21 +55,10 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    // A transparent wrapper repeats the text of its source. Each text is printed only once.
-    let mut message = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if cause.starts_with(&message) {
-            message = cause;
-        } else if !message.contains(&cause) {
-            message = format!("{message}: {cause}");
-        }
-    }
+    let message = message(&error);
     // candle appends a backtrace to its messages if RUST_BACKTRACE is set.
-    let mut lines = message.lines();
-    let mut shown = lines.next().unwrap_or_default().to_owned();
-    for line in lines.take_while(|line| !is_frame(line)) {
-        shown = format!("{shown}\n{line}");
-    }
+    let frames = message.match_indices('\n').find(|(at, _)| is_frame(&message[at + 1..]));
+    let shown = frames.map_or(&*message, |(at, _)| &message[..at]);
     tracing::error!("{}", shown.trim_end());
     let is_usage = error.chain().any(|cause| {
         cause.is::<Usage>()
@@ -80,10 +69,50 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
     ExitCode::from(if is_usage { 2 } else { 1 })
 }
 
+/// An error with its causes. Each text and each path is there only once.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // A transparent wrapper repeats the text of its source.
+        if cause.starts_with(&message) {
+            message = cause;
+        } else if !message.contains(&cause) {
+            let repeats = |(of, _): &(&str, &str)| {
+                message.strip_suffix(of).is_some_and(|before| before.is_empty() || before.ends_with(' '))
+            };
+            // The context and the cause may both name the file.
+            let rest = cause.split_once(": ").filter(repeats).map_or(&*cause, |(_, rest)| rest);
+            message = format!("{message}: {rest}");
+        }
+    }
+    message
+}
+
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn is_frame(line: &str) -> bool {
-    line.trim_start().split_once(':').is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+    line.trim_start_matches(' ').split_once(':').is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message;
+    use anyhow::anyhow;
+
+    #[test]
+    fn a_message_names_nothing_twice() {
+        for (causes, expected) in [
+            (&["x.npy: not there", "--samples x.npy"][..], "--samples x.npy: not there"),
+            (&["not there", "x.npy: not there", "x.npy"], "x.npy: not there"),
+            (&["a: not there", "data"], "data: a: not there"),
+            (&["y.npy: not there", "--samples x.npy"], "--samples x.npy: y.npy: not there"),
+            (&["not there", "cannot read x", "--data-dir"], "--data-dir: cannot read x: not there"),
+        ] {
+            let (first, others) = causes.split_first().unwrap();
+            let error = others.iter().fold(anyhow!(*first), |error, context| error.context(*context));
+            assert_eq!(message(&error), expected);
+        }
+    }
 }

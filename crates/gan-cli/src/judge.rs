@@ -2,6 +2,7 @@
 //! with them.
 
 use crate::config::Config;
+use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
@@ -88,7 +89,7 @@ impl Judges {
         let real = Real::load(&config.data, config.model.image_size, config.model.channels, &features)?;
         let count = evaluate.count.min(real.held_out_count());
         if count < evaluate.count {
-            tracing::warn!("train.evaluate.count: {} images, as real ones are held out", count);
+            tracing::warn!("train.evaluate.count: {}, as real ones are held out", counted(count, "image"));
         }
         let real = real.for_judging(count);
         let reference = real.reference(&features, Pixels::Dropped)?;
@@ -97,8 +98,8 @@ impl Judges {
         warn_of_errors(&features, config.data.name, &floor);
         let (data, floor) = (features.name(), floor.frechet_distance);
         tracing::info!(
-            "will compare {count} images with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} \
-             s to prepare)"
+            "will compare {} with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)",
+            counted(count, "image")
         );
         let (channels, tells_classes) = (real.channels_hold(&features), real.is_known_to(&features));
         let recorded = match &features {

@@ -40,13 +40,27 @@ struct AboveBars;
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        // The formatter has escaped what starts a sequence in a message. What is left starts a colour.
-        let line = terminal::escaped(&String::from_utf8_lossy(bytes), &['\n', '\t', '\u{1b}']);
-        BARS.suspend(|| stderr().write_all(line.as_bytes()))?;
+        BARS.suspend(|| stderr().write_all(one_line(&String::from_utf8_lossy(bytes)).as_bytes()))?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         stderr().flush()
+    }
+}
+
+/// The text of an event as one line. A name with a line break could forge a message.
+fn one_line(event: &str) -> String {
+    // The formatter has escaped what starts a sequence in a message. What is left starts a colour.
+    let line = terminal::escaped(event.strip_suffix('\n').unwrap_or(event), &['\t', '\u{1b}']);
+    line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_event_is_one_line() {
+        assert_eq!(super::one_line("ERROR a\nb\rc\td\n"), "ERROR a\\u000ab\\u000dc\td\n");
+        assert_eq!(super::one_line("no end"), "no end\n");
     }
 }

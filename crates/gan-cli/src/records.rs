@@ -128,11 +128,6 @@ pub(crate) fn replay(path: &Path, until: u64) -> Result<Option<Monitor>> {
     Ok(Some(monitor))
 }
 
-/// A number of checks in words.
-pub(crate) fn checks(count: usize) -> String {
-    if count == 1 { "1 check".to_owned() } else { format!("{count} checks") }
-}
-
 /// Text that follows a report without verdicts: whether the run had enough checks for each rule.
 pub(crate) fn patience(monitor: &Monitor) -> String {
     let too_few = |(all, seen)| {

@@ -1,12 +1,19 @@
 //! The directory of a run: how it is chosen, and where its files are.
 
+mod best;
+mod owner;
+
+pub(crate) use best::{Best, best, best_record, generator_to_draw_from};
+pub(crate) use owner::owner;
+
 use crate::exit::usage;
 use anyhow::Result;
-use gan_files::{check_own, create_directory, entries, is_sealed, open_lock, remove_file, sha256, sweep};
+use best::read_best;
+use gan_files::{check_own, create_directory, entries, open_lock, remove_file, sweep};
 use gan_train::checkpoint;
-use serde::{Deserialize, Serialize};
+use owner::is_same;
 use std::fs::{File, TryLockError};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// A run's directory. Only this process may write to it.
 #[derive(Debug)]
@@ -39,7 +46,7 @@ impl RunDir {
 
     /// Opens the directory of a run to continue, and creates what is missing.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        if !is_run(path) {
+        if !is_our_run(path) {
             check_new(path)?;
         }
         Self::lock(path)?.ok_or_else(|| busy(path))?.prepare()
@@ -47,6 +54,10 @@ impl RunDir {
 
     /// Locks the directory. `None` if another process has locked it.
     fn lock(path: &Path) -> Result<Option<Self>> {
+        if let Some(run) = owner(path).filter(|run| !is_same(run, path)) {
+            let (path, run) = (path.display(), run.display());
+            return Err(usage(format!("{path} belongs to the run {run}: choose another --out")));
+        }
         create_directory(path)?;
         let file = path.join(".lock");
         check_own(&file).map_err(not_own)?;
@@ -155,87 +166,48 @@ fn busy(path: &Path) -> anyhow::Error {
 /// Refuses a directory for a new run in which there are files that a run would write over or
 /// delete.
 fn check_new(path: &Path) -> Result<()> {
-    if is_run(path) {
+    if is_our_run(path) {
         return Err(usage(format!(
             "{} already holds a run: --resume goes on with it, another --out starts afresh",
             path.display()
         )));
     }
-    let is_there = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok();
+    let over = |found: &Path, lacks: &str| {
+        Err(usage(format!(
+            "{} is there, but no {lacks} of a run: a run would write over it; choose another --out",
+            found.display()
+        )))
+    };
+    if let Some(found) = MARKS.map(|file| path.join(file)).iter().find(|file| is_there(file)) {
+        return over(found, "checkpoints");
+    }
     let is_filled = |path: &PathBuf| std::fs::read_dir(path).is_ok_and(|mut files| files.next().is_some());
     let directories = ["checkpoints", "samples", BEST].map(|name| path.join(name));
-    let found = Some(ema(path)).filter(is_there).or_else(|| directories.into_iter().find(is_filled));
-    match found {
+    match Some(ema(path)).filter(|file| is_there(file)).or_else(|| directories.into_iter().find(is_filled)) {
         None => Ok(()),
-        Some(found) => Err(usage(format!(
-            "{} is there, but no config.toml of a run: a run would write over it; choose another --out",
-            found.display()
-        ))),
+        Some(found) => over(&found, "config.toml"),
     }
+}
+
+fn is_there(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
 }
 
 /// The directory, inside a run, of the generator with the smallest distance to the data.
 const BEST: &str = "best";
 
-/// The record of a run's best generator.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Best {
-    pub(crate) step: u64,
-    pub(crate) frechet_distance: f64,
-    /// How the generator was evaluated. Distances with another number of images or with other
-    /// features cannot be compared.
-    pub(crate) count: usize,
-    pub(crate) features: Option<PathBuf>,
-    /// SHA-256 of the generator's file.
-    pub(crate) sha256: String,
-}
-
-/// The best generator of the run at `path`, if the run was evaluated and its files are whole.
-pub(crate) fn best(path: &Path) -> Option<Best> {
-    let directory = path.join(BEST);
-    let (record, weights) = (best_record(&directory), generator(&directory));
-    if !record.exists() {
-        return None;
-    }
-    let read = || {
-        let best = read_best(&record)?;
-        // A crash between the two writes leaves an old record beside new weights.
-        anyhow::ensure!(sha256(&[&gan_files::read(&weights)?]) == best.sha256, "it is of another generator");
-        Ok(best)
-    };
-    let passed = |error| tracing::warn!("passing over {}: {error}", record.display());
-    read().map_err(passed).ok()
-}
-
-fn read_best(record: &Path) -> Result<Best> {
-    let json = gan_files::read(record)?;
-    anyhow::ensure!(is_sealed(&json), "its checksum does not fit");
-    Ok(serde_json::from_slice(&json)?)
-}
-
-/// The file of [`Best`] in its directory.
-pub(crate) fn best_record(directory: &Path) -> PathBuf {
-    directory.join("evaluation.json")
-}
-
-/// The generator to draw from: the run's best if there is one, else its average if there is one,
-/// else its last.
-pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
-    match best(path) {
-        Some(Best { step, frechet_distance, count, .. }) => {
-            tracing::info!(
-                "the run's best generator: step {step}, distance {frechet_distance:.2} over {count} images"
-            );
-            generator(&path.join(BEST))
-        }
-        None if ema(path).exists() => ema(path),
-        None => generator(path),
-    }
-}
-
 /// The configuration of the run at `path`.
 pub(crate) fn config(path: &Path) -> PathBuf {
     path.join("config.toml")
+}
+
+/// The configuration of the run `from`, or of the run that contains the file or checkpoint `from`.
+pub(crate) fn config_around(from: &Path) -> Option<PathBuf> {
+    let from = std::fs::canonicalize(from).ok()?;
+    // For RUN/checkpoints/step-00000001/generator.safetensors, RUN is three levels up. A directory
+    // may also contain a config.toml that does not belong to the file.
+    let is_run = |directory: &&Path| metrics(directory).exists() && config(directory).exists();
+    from.ancestors().take(4).find(is_run).map(config)
 }
 
 /// The metrics file of the run at `path`.
@@ -271,84 +243,15 @@ fn numbered(name: &str) -> impl Iterator<Item = PathBuf> {
     std::iter::once(first).chain((2u32..).map(move |n| Path::new("runs").join(format!("{name}-{n}"))))
 }
 
-/// The run whose file `path` is, or would be: a file that a run or `--resume` reads. Links to
-/// directories are followed. The file need not exist.
-pub(crate) fn run_of_file(path: &Path) -> Option<PathBuf> {
-    let path = resolved(path)?;
-    let run = path.ancestors().skip(1).find(|run| {
-        let own = path.strip_prefix(run).map(Path::to_string_lossy);
-        is_run(run) && own.is_ok_and(|own| is_own(&own))
-    });
-    run.map(Path::to_owned)
-}
-
-/// Files and directories in a run's directory that the run or `--resume` reads.
-const OWN: [&str; 7] = [
-    "checkpoints",
-    BEST,
-    ".lock",
-    "config.toml",
-    "metrics.jsonl",
-    "generator.safetensors",
-    "ema.safetensors",
-];
-
-/// Whether a run's file has this path in the run's directory.
-fn is_own(path: &str) -> bool {
-    // Some file systems do not tell capitals from small letters.
-    let path = path.to_lowercase();
-    let mut parts = path.split(std::path::is_separator);
-    match (parts.next(), parts.next()) {
-        (Some("samples"), Some(name)) => name.starts_with("step-"),
-        (Some(name), _) => OWN.contains(&name),
-        (None, _) => false,
-    }
-}
-
-/// The path without links to directories. Parts that do not exist yet are taken as they are.
-fn resolved(path: &Path) -> Option<PathBuf> {
-    let path = std::path::absolute(path).ok()?;
-    let existing = path.ancestors().find(|directory| directory.is_dir())?;
-    let mut resolved = existing.canonicalize().ok()?;
-    for part in path.strip_prefix(existing).ok()?.components() {
-        match part {
-            // No directory here exists yet, so none is a link.
-            Component::ParentDir => drop(resolved.pop()),
-            Component::Normal(name) => resolved.push(name),
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => (),
-        }
-    }
-    Some(resolved)
-}
+/// Files by which a run is known.
+const MARKS: [&str; 3] = ["config.toml", "metrics.jsonl", "generator.safetensors"];
 
 fn is_run(path: &Path) -> bool {
-    ["config.toml", "metrics.jsonl", "generator.safetensors"].iter().any(|file| path.join(file).exists())
+    MARKS.iter().any(|file| path.join(file).exists())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use gan_files::{seal, write_atomically};
-
-    #[test]
-    fn a_best_generator_is_used_only_with_its_own_record() {
-        let directory = tempfile::tempdir().unwrap();
-        let run = directory.path();
-        std::fs::create_dir(run.join(BEST)).unwrap();
-        let (record, weights) = (best_record(&run.join(BEST)), generator(&run.join(BEST)));
-        assert_eq!((best(run), generator_to_draw_from(run)), (None, generator(run)));
-        std::fs::write(&weights, "weights").unwrap();
-        let sha256 = sha256(&[b"weights"]);
-        let written = Best { step: 3, frechet_distance: 1.5, count: 64, features: None, sha256 };
-        let json = serde_json::to_vec(&written).unwrap();
-        write_atomically(&record, &seal(&json)).unwrap();
-        assert_eq!((best(run), generator_to_draw_from(run)), (Some(written), weights.clone()));
-        // Another number in the record, and then other weights.
-        let damaged = String::from_utf8(seal(&json)).unwrap().replace("1.5", "0.5");
-        std::fs::write(&record, damaged).unwrap();
-        assert_eq!(best(run), None);
-        write_atomically(&record, &seal(&json)).unwrap();
-        std::fs::write(&weights, "others").unwrap();
-        assert_eq!((best(run), generator_to_draw_from(run)), (None, generator(run)));
-    }
+/// Whether this program trained in the directory. Other programs have files of the same names, but
+/// neither this lock nor directories of checkpoints beside them.
+fn is_our_run(path: &Path) -> bool {
+    is_run(path) && (path.join(".lock").exists() || path.join("checkpoints").is_dir())
 }

@@ -2,13 +2,25 @@
 //! cursor, change colours or hide text.
 
 use anyhow::Result;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal, Write as _, stderr, stdout};
+use std::path::Path;
 
 /// Prints text with its line breaks. Other control characters are printed as `\u001b`, which JSON
 /// reads as the same character.
 pub(crate) fn print(text: &str) -> Result<()> {
     Ok(stdout().write_all(escaped(text, &['\n']).as_bytes())?)
+}
+
+/// A number of things: `1 image`, `2 images`.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, thing: &str) -> String {
+    let end = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {thing}{end}")
+}
+
+/// The path as a part of one line.
+pub(crate) fn name(path: &Path) -> String {
+    escaped(&path.display().to_string(), &[])
 }
 
 /// Writes the control characters of a text as `\u001b`, except the kept ones. These are the ASCII
@@ -40,6 +52,12 @@ pub(crate) fn can_move_the_cursor() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_thing_is_singular() {
+        let shown = [0, 1, 2].map(|count: usize| counted(count, "image"));
+        assert_eq!(shown, ["0 images", "1 image", "2 images"]);
+    }
 
     #[test]
     fn only_control_characters_are_escaped() {

@@ -44,24 +44,44 @@ impl Source {
     }
 }
 
-/// Another data set whose published file this is, although it has the name of one of `set`'s.
-/// `sha256` is only called if there is such a file with as many images.
-pub(crate) fn other_set(
+/// The kind of an IDX file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Images,
+    Labels,
+}
+
+/// What a file with the name `file` is, if it is another published file: the data set that the
+/// published file belongs to, and its split. `sha256` is only called if there is such a file with as
+/// many images or labels.
+pub(crate) fn other_file(
     set: &Descriptor,
     file: &str,
+    kind: Kind,
     count: usize,
     sha256: impl FnOnce() -> String,
-) -> Option<Source> {
-    let others = Source::all().filter(|other| other.name != set.name);
-    let known =
-        others.flat_map(|other| other.sha256.unwrap_or_default().iter().map(move |known| (other, known)));
-    let is_like = |other: Source| Split::ALL.iter().any(|&split| other.count(split) == Some(count));
-    let known: Vec<_> = known.filter(|(other, (name, _))| *name == file && is_like(*other)).collect();
+) -> Option<(Source, Split)> {
+    let mut known = vec![];
+    for other in Source::all() {
+        let (Some(hashes), Some(files)) = (other.sha256, other.format.idx_files()) else { continue };
+        // Only files of the same names are confused.
+        if !files.names.as_flattened().contains(&file) {
+            continue;
+        }
+        for (split, name) in Split::ALL.into_iter().zip(files.names.map(|names| names[kind as usize])) {
+            let is_itself = other.name == set.name && name == file;
+            let hash = hashes.iter().find(|(hashed, _)| *hashed == name);
+            known.extend(
+                hash.filter(|_| !is_itself && other.count(split) == Some(count))
+                    .map(|(_, hash)| (*hash, other, split)),
+            );
+        }
+    }
     if known.is_empty() {
         return None;
     }
     let sha256 = sha256();
-    known.into_iter().find(|(_, (_, hash))| *hash == sha256).map(|(other, _)| other)
+    known.into_iter().find(|(hash, ..)| *hash == sha256).map(|(_, other, split)| (other, split))
 }
 
 fn hash(path: &Path) -> Result<String> {
@@ -82,27 +102,38 @@ fn hash(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::idx_files::MNIST_NAMES;
 
     #[test]
-    fn files_of_another_data_set_are_recognised() {
-        let other = |name: &str, file, count, hash: &str| {
+    fn files_of_another_data_set_or_split_are_recognised() {
+        let other = |name: &str, file, kind, count, hash: &str| {
             let set: Source = name.parse().unwrap();
-            other_set(&set, file, count, || hash.to_owned()).map(|other| other.name)
+            let found = other_file(&set, file, kind, count, || hash.to_owned());
+            found.map(|(other, split)| (other.name, split))
         };
-        let [(train, hash), .., (_, labels)] = Source::MNIST.sha256.unwrap() else { panic!() };
-        let [(_, clothes), ..] = "fashion-mnist".parse::<Source>().unwrap().sha256.unwrap() else { panic!() };
-        for name in ["mnist", "kmnist"] {
-            assert_eq!(other(name, train, 60_000, clothes), Some("fashion-mnist"));
+        let fashion: Source = "fashion-mnist".parse().unwrap();
+        let [[train, train_labels], [test, _]] = MNIST_NAMES;
+        for (name, set) in [("mnist", Source::MNIST), ("fashion-mnist", fashion)] {
+            let [(_, images), (_, labels), (_, test_images), (_, test_labels)] = set.sha256.unwrap() else {
+                panic!("{name}")
+            };
+            for given in ["mnist", "fashion-mnist", "kmnist"] {
+                let unless_itself = |is| (given != name).then_some(is);
+                let it = |file, kind, count, hash| other(given, file, kind, count, hash);
+                let is_train = unless_itself((name, Split::Train));
+                assert_eq!(it(train, Kind::Images, 60_000, images), is_train);
+                assert_eq!(it(train_labels, Kind::Labels, 60_000, labels), is_train);
+                assert_eq!(it(test, Kind::Images, 10_000, test_images), unless_itself((name, Split::Test)));
+                // A file with the name of another split.
+                assert_eq!(it(train, Kind::Images, 10_000, test_images), Some((name, Split::Test)));
+                assert_eq!(it(train_labels, Kind::Labels, 10_000, test_labels), Some((name, Split::Test)));
+                assert_eq!(it(test, Kind::Images, 60_000, images), Some((name, Split::Train)));
+                assert_eq!(it(train, Kind::Images, 60_000, labels), None);
+            }
+            // The files of QMNIST have names of their own.
+            assert_eq!(other("qmnist", "qmnist-train-images-idx3-ubyte", Kind::Images, 60_000, images), None);
         }
-        for name in ["fashion-mnist", "kmnist"] {
-            assert_eq!(other(name, train, 60_000, hash), Some("mnist"));
-            assert_eq!(other(name, train, 60_000, labels), None);
-            assert_eq!(other(name, "t10k-images-idx3-ubyte", 60_000, hash), None);
-        }
-        // The files of QMNIST have names of their own.
-        assert_eq!(other("qmnist", "qmnist-train-images-idx3-ubyte", 60_000, hash), None);
-        assert_eq!(other("mnist", train, 60_000, hash), None);
         let set: Source = "kmnist".parse().unwrap();
-        assert_eq!(other_set(&set, train, 59_999, || panic!("not hashed")), None);
+        assert_eq!(other_file(&set, train, Kind::Images, 59_999, || panic!("not hashed")), None);
     }
 }

@@ -108,6 +108,14 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
+    /// Something follows the end of a gzip stream that is neither another stream nor zeros.
+    #[error("{path}: {} after the end of the compressed data", bytes_of(*.found))]
+    GzipFollowed {
+        /// The file.
+        path: PathBuf,
+        /// Number of these bytes.
+        found: u64,
+    },
     /// A file's name ends in `.gz`, but its content does not start like gzip.
     #[error("{path}: named .gz but not gzip: expected first bytes 1f 8b, found {found}")]
     NotGzip {
@@ -126,17 +134,17 @@ pub enum DataError {
         /// Whether the directory contains pictures.
         pictures: bool,
     },
-    /// The files belong to another data set, whose files have the same names.
-    #[error(
-        "{path}: these are the images of {found}, not of {name}: --data {found}, data.name = \"{found}\""
-    )]
-    OtherSet {
+    /// A file is that of another data set, whose files have the same names, or of another split.
+    #[error("{path}: expected {expected}, found {found}{}", in_its_place(*.set))]
+    OtherFile {
         /// The file.
         path: PathBuf,
-        /// The data set that was expected.
-        name: &'static str,
-        /// The data set whose published file this is.
-        found: &'static str,
+        /// What was expected.
+        expected: String,
+        /// What is in the published file that this is.
+        found: String,
+        /// The data set of the published file, if it is another one.
+        set: Option<&'static str>,
     },
     /// Two files that belong together have different numbers of entries.
     #[error("{images} holds {image_count} images but {labels} holds {label_count} labels")]
@@ -284,6 +292,11 @@ impl From<gan_files::FileError> for DataError {
     }
 }
 
+/// How to train on the data set that was found.
+fn in_its_place(set: Option<&str>) -> String {
+    set.map(|set| format!("; to use it: --data {set}, data.name = \"{set}\"")).unwrap_or_default()
+}
+
 /// What to do about a missing file.
 fn way_out(pictures: bool) -> &'static str {
     if pictures {
@@ -304,6 +317,11 @@ fn first_of(dir: &Path, broken: &[BrokenPicture]) -> String {
         named.push(format!("and {} more", broken.len() - NAMED));
     }
     named.join("; ")
+}
+
+/// A number of bytes in words.
+fn bytes_of(count: u64) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
 }
 
 fn kind_of(magic: u32) -> &'static str {

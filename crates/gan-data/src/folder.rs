@@ -76,7 +76,7 @@ impl Options<'_> {
 /// each directory once. Files and directories whose name starts with a dot, `__MACOSX`, and runs of
 /// gan-cli (directories with a `config.toml` and a `metrics.jsonl`) are passed over.
 ///
-/// Each picture is turned as its EXIF data say. A square is cut out and put on a background. It is
+/// Each picture is turned as its EXIF data say, or else its XMP data. A square is cut out and put on a background. It is
 /// converted to `channels` and resized to `size` x `size` with a triangle filter, as Pillow's
 /// `BILINEAR` does. [`Dataset::source`] says how many pictures have transparent parts, and how many
 /// other files were passed over.

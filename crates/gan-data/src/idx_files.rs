@@ -1,11 +1,12 @@
 //! Reads data sets of four IDX files: images and labels for training and for testing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::canonical::{Kind, other_file};
 use crate::hub::{self, Repository};
 use crate::idx::{self, IdxImages};
 use crate::sources::{Descriptor, Split};
-use crate::{DataError, Dataset, Result, Source, canonical, spelling};
+use crate::{DataError, Dataset, Result, Source, spelling};
 
 /// File names that all data sets in MNIST's format share. So only the directory tells which data
 /// set it contains.
@@ -67,8 +68,17 @@ impl IdxFiles {
             let header = idx::header(idx::IMAGES_MAGIC, &[count, rows, cols]).unwrap_or_default();
             gan_files::sha256(&[&header, &images.pixels])
         };
-        if let Some(other) = canonical::other_set(set, images_file, count, sha256) {
-            return Err(DataError::OtherSet { path: images_path, name: set.name, found: other.name });
+        if let Some(found) = other_file(set, images_file, Kind::Images, count, sha256) {
+            return Err(other(set, split, images_path, "images", found));
+        }
+        if let Some((labels, path)) = &labels {
+            let sha256 = || {
+                let header = idx::header(idx::LABELS_MAGIC, &[labels.len()]).unwrap_or_default();
+                gan_files::sha256(&[&header, labels])
+            };
+            if let Some(found) = other_file(set, labels_file, Kind::Labels, labels.len(), sha256) {
+                return Err(other(set, split, (*path).to_owned(), "labels", found));
+            }
         }
         if self.written == Written::Transposed {
             transpose(&mut images);
@@ -171,6 +181,27 @@ pub(crate) fn combine(
     }
     let labels = labels.into_iter().map(|label| u16::from(label - first_label)).collect();
     set.label(data, labels)
+}
+
+/// The error for a file of another data set or split.
+fn other(
+    set: &Descriptor,
+    split: Split,
+    path: PathBuf,
+    what: &'static str,
+    (source, found): (Source, Split),
+) -> DataError {
+    let name = |split: Split| match split {
+        Split::Train => "training",
+        Split::Test => "test",
+    };
+    DataError::OtherFile {
+        path,
+        expected: format!("the {} {what} of {}", name(split), set.name),
+        found: format!("the {} {what} of {}", name(found), source.name),
+        // A file with another split's name cannot be used as it is.
+        set: (source.name != set.name && found == split).then_some(source.name),
+    }
 }
 
 /// Images of another size than the published ones are accepted if they are square, because people

@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::{DataError, Result};
 
@@ -55,7 +55,7 @@ impl<'a> Content<'a> {
     pub(crate) fn of(mut reader: impl BufRead + 'a, path: &'a Path) -> Result<Self> {
         let start = reader.fill_buf().map_err(|source| DataError::Read { path: path.to_owned(), source })?;
         Ok(if start.starts_with(&GZIP_MAGIC) {
-            Self::inflated(MultiGzDecoder::new(reader), path)
+            Self::inflated(Members::of(reader), path)
         } else {
             Self { reader: Box::new(reader), path, gzip: false, taken: 0 }
         })
@@ -88,7 +88,67 @@ impl<'a> Content<'a> {
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if self.gzip => {
                 DataError::GzipCorrupt { path, source }
             }
-            _ => DataError::Read { path, source },
+            _ => match source.get_ref().and_then(|cause| cause.downcast_ref()) {
+                Some(&Followed(found)) => DataError::GzipFollowed { path, found },
+                None => DataError::Read { path, source },
+            },
         })
+    }
+}
+
+/// The content of a gzip file: its streams one after the other, as the program gzip reads them.
+/// Zeros may follow them. Tapes and some tools fill blocks with zeros.
+struct Members<R> {
+    /// The stream that is read now.
+    member: Option<Member<R>>,
+}
+
+/// A stream. Its first bytes were looked at and are put before the others.
+type Member<R> = GzDecoder<io::Chain<Cursor<Vec<u8>>, R>>;
+
+/// The number of bytes that follow the streams of a gzip file and should not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} bytes after the end of the compressed data")]
+struct Followed(u64);
+
+impl<R: BufRead> Members<R> {
+    fn of(reader: R) -> Self {
+        Self { member: Some(GzDecoder::new(Cursor::new(vec![]).chain(reader))) }
+    }
+
+    /// The stream that begins here, if there is one.
+    fn next(mut reader: R) -> io::Result<Option<Member<R>>> {
+        let mut start = vec![];
+        reader.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
+        if start == GZIP_MAGIC {
+            return Ok(Some(GzDecoder::new(Cursor::new(start).chain(reader))));
+        }
+        let mut only_zeros = start.iter().all(|byte| *byte == 0);
+        let mut length = start.len() as u64;
+        loop {
+            let more = reader.fill_buf()?;
+            if more.is_empty() {
+                break;
+            }
+            only_zeros &= more.iter().all(|byte| *byte == 0);
+            let read = more.len();
+            length += read as u64;
+            reader.consume(read);
+        }
+        if only_zeros { Ok(None) } else { Err(io::Error::other(Followed(length))) }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let rest = self.member.take().map(|member| member.into_inner().into_inner().1);
+            self.member = rest.map(Self::next).transpose()?.flatten();
+        }
+        Ok(0)
     }
 }

@@ -17,5 +17,5 @@ pub use directory::{
 };
 pub use error::{FileError, Result};
 pub use read::{check_own, open_lock, read, read_at_most};
-pub use seal::{is_sealed, seal};
+pub use seal::{checksum, is_sealed, is_sealed_after, seal, seal_after, unsealed};
 pub use sha256::{Sha256, sha256};

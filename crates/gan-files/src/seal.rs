@@ -3,22 +3,58 @@
 /// Adds the CRC-32 of a JSON object to it, as its last key `crc32`. The object must have a key.
 #[must_use]
 pub fn seal(object: &[u8]) -> Vec<u8> {
+    seal_after(0, object)
+}
+
+/// Seals one of several objects that follow each other. Its checksum is that of the texts of all
+/// objects so far, without their checksums. So a reader also notices an object that is missing,
+/// doubled or out of place. `previous` is the checksum of the object before it, or 0.
+#[must_use]
+pub fn seal_after(previous: u32, object: &[u8]) -> Vec<u8> {
     let object = object.trim_ascii_end();
     let body = object.strip_suffix(b"}").unwrap_or(object).trim_ascii_end();
-    [body, &end(body)].concat()
+    [body, &end(previous, body)].concat()
 }
 
 /// Whether an object is as [`seal`] left it. White space may follow.
 #[must_use]
 pub fn is_sealed(object: &[u8]) -> bool {
-    let object = object.trim_ascii_end();
-    let body = object.len().checked_sub(end(&[]).len()).map(|length| &object[..length]);
-    body.is_some_and(|body| object[body.len()..] == end(body))
+    is_sealed_after(0, object)
 }
 
+/// Whether an object is as [`seal_after`] left it. White space may follow.
+#[must_use]
+pub fn is_sealed_after(previous: u32, object: &[u8]) -> bool {
+    body(object).is_some_and(|body| object.trim_ascii_end()[body.len()..] == end(previous, body))
+}
+
+/// The checksum in an object. It need not fit.
+#[must_use]
+pub fn checksum(object: &[u8]) -> Option<u32> {
+    let end = &object.trim_ascii_end()[body(object)?.len()..];
+    let digits = end.strip_prefix(KEY)?.strip_suffix(b"\"}")?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// The object without its checksum. `None` if it is too short to have one.
+#[must_use]
+pub fn unsealed(object: &[u8]) -> Option<Vec<u8>> {
+    Some([body(object)?, b"}"].concat())
+}
+
+/// The text in front of the checksum and of the brace that closes the object.
+fn body(object: &[u8]) -> Option<&[u8]> {
+    let object = object.trim_ascii_end();
+    object.len().checked_sub(end(0, &[]).len()).map(|length| &object[..length])
+}
+
+const KEY: &[u8] = b",\"crc32\":\"";
+
 /// The end of the object that begins with `body`.
-fn end(body: &[u8]) -> Vec<u8> {
-    format!(",\"crc32\":\"{:08x}\"}}", crc32fast::hash(body)).into_bytes()
+fn end(previous: u32, body: &[u8]) -> Vec<u8> {
+    let mut crc = crc32fast::Hasher::new_with_initial(previous);
+    crc.update(body);
+    [KEY, format!("{:08x}\"}}", crc.finalize()).as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -40,5 +76,18 @@ mod tests {
             assert!(!is_sealed(&sealed[..length]), "{length}");
         }
         assert!(is_sealed(&seal(b"{\"a\":{}}")));
+    }
+
+    #[test]
+    fn a_seal_covers_what_is_before_it() {
+        // `zlib.crc32(b'{"b":2', zlib.crc32(b'{"a":1'))` in Python.
+        let first = seal(br#"{"a":1}"#);
+        let second = seal_after(checksum(&first).unwrap(), br#"{"b":2}"#);
+        assert_eq!(first, br#"{"a":1,"crc32":"a702fc6e"}"#);
+        assert_eq!(second, br#"{"b":2,"crc32":"e5ba5222"}"#);
+        assert!(!is_sealed(&second) && is_sealed_after(checksum(&first).unwrap(), &second));
+        assert_eq!(unsealed(&second).unwrap(), br#"{"b":2}"#);
+        assert_eq!(unsealed(&seal(br#"{"a":{"b":{}}}"#)).unwrap(), br#"{"a":{"b":{}}}"#);
+        assert_eq!((checksum(b"{\"b\":2}"), checksum(b"{}")), (None, None));
     }
 }

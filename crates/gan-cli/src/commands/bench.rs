@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::device;
 use crate::exit::{End, usage};
 use crate::memory::{Budget, Need};
-use crate::terminal;
+use crate::terminal::{self, counted};
 use anyhow::{Context, Result};
 use gan_ops::rng::Stream;
 use gan_train::{Examples, Trainer};
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &args::Bench, budget: Budget) -> Result<End> {
     let images = checked(&format!("{name}: images in a step"), config.train.images_per_step(batch))?;
     budget.check(&Need::of_training(&config)).with_context(|| name.clone())?;
     let threads = candle_core::utils::get_num_threads();
-    tracing::info!("timing {} steps of {name}, batch {batch}, threads {threads}", args.steps);
+    tracing::info!("timing {} of {name}, batch {batch}, threads {threads}", counted(args.steps, "step"));
 
     let [channels, height, width] = config.model.image_shape();
     let real =

@@ -57,7 +57,7 @@ fn info(args: &DataInfo) -> Result<()> {
         match loading::load(&config, split, side, channels) {
             // Training needs no test split, so its absence is not an error.
             Err(DataError::MissingFile { dir, .. }) if split == Split::Test => {
-                writeln!(text, "test: no files in {}", dir.display())?;
+                writeln!(text, "test: no files in {}", terminal::name(&dir))?;
             }
             data => {
                 let data = data?;
@@ -67,7 +67,7 @@ fn info(args: &DataInfo) -> Result<()> {
                 if let Some(out) = args.out.as_deref().filter(|_| split == Split::Train) {
                     draw_grid(&data, out)?;
                     let drawn = data.len().min(DRAWN);
-                    writeln!(text, "  grid     {drawn} of them, evenly spaced, in {}", out.display())?;
+                    writeln!(text, "  grid     {drawn} of them, evenly spaced, in {}", terminal::name(out))?;
                 }
             }
         }
@@ -84,9 +84,9 @@ fn info(args: &DataInfo) -> Result<()> {
 fn describe(text: &mut String, split: Split, data: &Dataset, survey: Option<&folder::Survey>) -> Result<()> {
     let size = data.unusual_size().unwrap_or(data.size());
     let channels = if data.channels() == 1 { "gray" } else { "RGB" };
-    let images = if data.len() == 1 { "image" } else { "images" };
-    writeln!(text, "{} {}: {} {images}, {size}x{size} {channels}", data.name(), split.as_str(), data.len())?;
-    writeln!(text, "  from     {}", data.source())?;
+    let images = terminal::counted(data.len(), "image");
+    writeln!(text, "{} {}: {images}, {size}x{size} {channels}", data.name(), split.as_str())?;
+    writeln!(text, "  from     {}", terminal::escaped(data.source(), &[]))?;
     if let Some(survey) = survey {
         writeln!(text, "  sizes    {}", survey.sizes())?;
         writeln!(text, "  stored   {}", survey.modes())?;
@@ -118,7 +118,7 @@ fn draw_grid(data: &Dataset, out: &Path) -> Result<()> {
 /// A class's number, followed by its name if the name adds something.
 fn label(class: usize, names: &[String]) -> String {
     match names.get(class) {
-        Some(name) if *name != class.to_string() => format!("{class} {name}"),
+        Some(name) if *name != class.to_string() => format!("{class} {}", terminal::escaped(name, &[])),
         Some(_) | None => class.to_string(),
     }
 }
@@ -188,7 +188,8 @@ fn prepare(from: &Path, look: &PictureLook, out: &Path) -> Result<()> {
 fn download(source: Source, out: &Path) -> Result<()> {
     for &split in source.splits() {
         let data = source.download(split, out)?;
-        tracing::info!("{source} {}: {} images in {}", split.as_str(), data.len(), out.display());
+        let images = terminal::counted(data.len(), "image");
+        tracing::info!("{source} {}: {images} in {}", split.as_str(), out.display());
     }
     Ok(())
 }

@@ -54,12 +54,20 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
     let damaged = journal::damaged(&path)?;
     match damaged[..] {
         [] => (),
-        [line] => tracing::warn!("{}: passing over line {line}, which is damaged", path.display()),
-        _ => tracing::warn!("{}: passing over {} damaged lines", path.display(), damaged.len()),
+        [line] => tracing::warn!(
+            "{}: passing over line {line}, which is damaged or does not follow the line before it",
+            path.display()
+        ),
+        [line, ..] => tracing::warn!(
+            "{}: passing over {} lines, which are damaged or do not follow the line before them; the first \
+             is line {line}",
+            path.display(),
+            damaged.len()
+        ),
     }
     let Some(monitor) = records::replay(&path, u64::MAX)? else {
         let cause = match damaged.first() {
-            Some(line) => format!("line {line} is damaged"),
+            Some(line) => format!("line {line} is damaged or does not follow the line before it"),
             None => "train.health.every was 0".to_owned(),
         };
         return Err(usage(format!("{} holds no word of the run's health: {cause}", path.display())));
@@ -91,7 +99,7 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
 
 fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
     let mut text = String::new();
-    let (run, checks) = (path.display(), records::checks(report.checks));
+    let (run, checks) = (terminal::name(path), terminal::counted(report.checks, "check"));
     if let Some(Rollback { from, verdict, lr_g, lr_d }) = &report.rollback {
         writeln!(
             text,
@@ -106,10 +114,17 @@ fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<Strin
         0 => {
             let patience = records::patience(monitor);
             writeln!(text, "{run}: no verdict in {checks} up to step {}{patience}", report.step)?;
-            writeln!(text, "how good it is: {} evaluate {}", program(), quoted(path))?;
+            writeln!(
+                text,
+                "how good it is: {} evaluate {}",
+                program(),
+                terminal::escaped(&quoted(path), &[])
+            )?;
         }
-        1 => writeln!(text, "{run}: 1 verdict in {checks} up to step {}", report.step)?,
-        n => writeln!(text, "{run}: {n} verdicts in {checks} up to step {}", report.step)?,
+        n => {
+            let verdicts = terminal::counted(n, "verdict");
+            writeln!(text, "{run}: {verdicts} in {checks} up to step {}", report.step)?;
+        }
     }
     for Entry { verdict, standing, cause, advice } in &report.verdicts {
         let until = if *standing { "" } else { ", gone by the last check" };

@@ -13,7 +13,6 @@ use anyhow::Result;
 use gan_data::{DataConfig, Source};
 use gan_metrics::Evaluation;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
 use subject::Subject;
 
 /// Number of images to evaluate by default, if so many real images are held out.
@@ -120,20 +119,10 @@ impl Report {
     }
 }
 
-/// The configuration of the run `from`, or of the run that contains the file or checkpoint `from`.
-fn configuration(from: &Path) -> Option<PathBuf> {
-    let from = std::fs::canonicalize(from).ok()?;
-    // For RUN/checkpoints/step-00000001/generator.safetensors, RUN is three levels up. A directory
-    // may also contain a config.toml that does not belong to the file.
-    let is_run =
-        |directory: &&Path| run_dir::metrics(directory).exists() && directory.join("config.toml").exists();
-    from.ancestors().take(4).find(is_run).map(|run| run.join("config.toml"))
-}
-
 /// The data of the run, if `from` is a run or a file in one. `--data` selects other data, and
 /// `--data-dir` another directory. Without any of these, it is the embedded digits.
 fn data(args: &args::Evaluate) -> Result<DataConfig> {
-    let own = args.from.as_deref().and_then(configuration);
+    let own = args.from.as_deref().and_then(run_dir::config_around);
     let own = own.map(|file| Ok::<_, anyhow::Error>(Config::load(&file, &[])?.data)).transpose()?;
     let named = args.data;
     if let Some(name) = named.filter(|name| name.embedded_part_of().is_some() && args.data_dir.is_some()) {

@@ -44,7 +44,8 @@ fn provenance(trained: &Provenance) -> String {
     let names = class_names.iter().map(|name| terminal::escaped(name, &[])).collect::<Vec<_>>();
     let classes =
         if names.is_empty() { String::new() } else { format!("classes, from 0: {}\n", names.join(", ")) };
-    format!("trained on {data}: {step} steps, {images} images, {loss} loss, seed {seed}\n{classes}\n")
+    let (steps, images) = (terminal::counted(*step, "step"), terminal::counted(*images, "image"));
+    format!("trained on {data}: {steps}, {images}, {loss} loss, seed {seed}\n{classes}\n")
 }
 
 fn describe(model: &ModelConfig) -> Result<String> {

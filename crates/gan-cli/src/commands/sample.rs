@@ -10,6 +10,7 @@ use crate::draw::{Drawing, Labels};
 use crate::exit::{End, usage};
 use crate::memory::Budget;
 use crate::signals::Stop;
+use crate::terminal::counted;
 use crate::{device, run_dir};
 use anyhow::{Result, bail};
 use candle_core::Device;
@@ -55,7 +56,7 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     images = images.truncated(args.truncation)?;
     let count = images.count();
     output.write(images, columns, budget, &Stop::on_signals()?)?;
-    tracing::info!("{count} images in {}", output.path().display());
+    tracing::info!("{} in {}", counted(count, "image"), output.path().display());
     Ok(End::Done)
 }
 
@@ -126,7 +127,7 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
 
 /// The generator of `file`, which [`locate`] found for `from`, and where its weights come from if
 /// the file says it. The file says which model it is, or the configuration does. If both say it, or
-/// if `from` is a run with a configuration, they must agree.
+/// if `from` is a run with a configuration or a file in one, they must agree.
 pub(super) fn load(
     from: &Path,
     file: &Path,
@@ -148,8 +149,10 @@ pub(super) fn load(
         agree(file, generator.config(), config, model, advice)?;
     }
     // A foreign file in the directory of a run would be drawn in place of the run's own.
-    let of_run = run_dir::config(from);
-    if let Ok(run) = Config::load(&of_run, &[]) {
+    let of_run = Some(run_dir::config(from)).filter(|config| config.is_file());
+    if let Some(of_run) = of_run.or_else(|| run_dir::config_around(from))
+        && let Ok(run) = Config::load(&of_run, &[])
+    {
         agree(file, generator.config(), &of_run, &run.model, "the file does not belong to this run")?;
     }
     Ok((generator, Some(trained)))

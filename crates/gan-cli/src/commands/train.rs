@@ -9,6 +9,7 @@ use crate::loading;
 use crate::memory::{Budget, Need};
 use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
 use crate::run_dir::{self, RunDir};
+use crate::terminal::counted;
 use crate::{device, journal};
 use anyhow::{Context, Result};
 use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Split};
@@ -104,7 +105,7 @@ fn check_apart(path: &Path, config: &Config) -> Result<()> {
 
 /// Identifies the data of a run in its checkpoints.
 fn fingerprint(data: &Dataset) -> String {
-    format!("{} images, {}", data.len(), data.fingerprint())
+    format!("{}, {}", counted(data.len(), "image"), data.fingerprint())
 }
 
 /// Checks that the data are those of the checkpoint.
@@ -130,6 +131,9 @@ fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Conf
     config.data.validate().with_context(|| file.display().to_string())?;
     config.check().with_context(|| file.display().to_string())?;
     budget.check(&Need::of_training(&config)).with_context(|| file.display().to_string())?;
+    for doubt in config.doubts() {
+        tracing::warn!("{}: {doubt}", file.display());
+    }
     Ok(config)
 }
 
@@ -137,6 +141,12 @@ fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Conf
 fn batches(config: &Config, file: &Path) -> Result<Batches> {
     let Config { seed, data, model, .. } = config;
     let images = loading::load(data, Split::Train, model.image_size, model.channels)?;
+    if let Some(limit) = data.limit.filter(|limit| *limit > images.len()) {
+        tracing::warn!(
+            "data.limit = {limit}, but there are {}: all are used",
+            counted(images.len(), "image")
+        );
+    }
     check_images(model, &images).with_context(|| file.display().to_string())?;
     let config = BatchesConfig {
         batch_size: data.batch_size,
@@ -194,9 +204,9 @@ fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
         if plan.device.is_cpu() { "the CPU" } else { "the GPU" }
     );
     match (resume, done) {
-        (false, _) => tracing::info!("training {steps} steps into {path}"),
+        (false, _) => tracing::info!("training {} into {path}", counted(steps, "step")),
         (true, 0) => tracing::warn!("no checkpoint in {path} to resume from: starting with step 1"),
-        (true, _) if done >= steps => tracing::info!("{path} has its {done} steps already"),
+        (true, _) if done >= steps => tracing::info!("{path} has its {} already", counted(done, "step")),
         (true, _) => tracing::info!("going on after step {done} of {steps} in {path}"),
     }
 }

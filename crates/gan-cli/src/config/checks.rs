@@ -23,6 +23,52 @@ impl Config {
         }
     }
 
+    /// Values that are possible and can only be mistakes: each with its key and the reason.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let (train, discriminator) = (&self.train, &self.model.discriminator);
+        let augment = train.augment.as_ref();
+        let noise = train.instance_noise.as_ref().map(|noise| noise.deviation);
+        let schedule = train.instance_noise.as_ref().and_then(|noise| noise.schedule.as_ref());
+        let smoothing = Some(train.label_smoothing);
+        // The last number is the least doubtful value.
+        let values = [
+            ("train.augment.cutout", augment.and_then(|a| a.cutout), 0.9, "D sees hardly any of an image"),
+            (
+                "train.augment.translation",
+                augment.and_then(|a| a.translation),
+                0.9,
+                "many images are shifted out of sight",
+            ),
+            ("train.instance-noise.deviation", noise, 3., "pixels in [-1, 1] disappear in the noise"),
+            (
+                "train.instance-noise.schedule.to",
+                schedule.map(|s| s.to),
+                3.,
+                "pixels in [-1, 1] disappear in the noise",
+            ),
+            ("train.weight-clip", train.weight_clip, 100., "no weight gets so large, so nothing is clipped"),
+            ("train.label-smoothing", smoothing, 0.5, "D would call real images fake"),
+            ("model.discriminator.dropout", discriminator.dropout, 0.95, "D sees hardly any of its features"),
+            (
+                "train.generator.lr",
+                Some(train.generator.lr),
+                1.,
+                "an update would change each weight by about as much",
+            ),
+            (
+                "train.discriminator.lr",
+                Some(train.discriminator.lr),
+                1.,
+                "an update would change each weight by about as much",
+            ),
+        ];
+        let doubt = |(key, value, least, why): (&str, Option<f64>, f64, &str)| {
+            let value = value.filter(|value| *value >= least)?;
+            Some(format!("{key} = {value}: {why}"))
+        };
+        values.into_iter().filter_map(doubt).collect()
+    }
+
     /// Makes the check that loading the data makes later.
     fn check_channels(&self) -> Result<()> {
         let channels = self.data.name.shape.map_or(1, |shape| shape.channels);
@@ -115,6 +161,43 @@ mod tests {
         let sets: Vec<_> = sets.iter().map(ToString::to_string).collect();
         let checked = Config::load(Path::new(name), &sets).unwrap().check();
         checked.map_or_else(|e| format!("{e:#}"), |()| String::new())
+    }
+
+    #[test]
+    fn values_that_can_only_be_mistakes_are_doubted() {
+        let doubts = |sets: &[&str]| {
+            let sets: Vec<_> = sets.iter().map(ToString::to_string).collect();
+            Config::load(Path::new("dcgan-28"), &sets).unwrap().doubts()
+        };
+        for (name, _) in crate::config::BUILT_IN {
+            assert_eq!(Config::load(Path::new(name), &[]).unwrap().doubts(), [""; 0], "{name}");
+        }
+        let plausible = [
+            "train.augment={ cutout = 0.75, translation = 0.5 }",
+            "train.instance-noise={ deviation = 2.0, schedule = { to = 0, over-kimg = 9 } }",
+            "train.weight-clip=10.0",
+            "train.label-smoothing=0.3",
+            "model.discriminator.dropout=0.8",
+            "train.generator.lr=0.5",
+        ];
+        assert_eq!(doubts(&plausible), [""; 0]);
+        for (set, expected) in [
+            ("train.augment.cutout=1.0", "train.augment.cutout = 1: D sees hardly any of an image"),
+            ("train.augment.translation=0.9", "train.augment.translation = 0.9: many images are"),
+            ("train.instance-noise.deviation=3.0", "train.instance-noise.deviation = 3: pixels in [-1, 1]"),
+            (
+                "train.instance-noise={ deviation = 1.0, schedule = { to = 9.0, over-kimg = 9 } }",
+                "train.instance-noise.schedule.to = 9: pixels in [-1, 1]",
+            ),
+            ("train.weight-clip=1e6", "train.weight-clip = 1000000: no weight gets so large"),
+            ("train.label-smoothing=0.99", "train.label-smoothing = 0.99: D would call real images fake"),
+            ("model.discriminator.dropout=0.999", "model.discriminator.dropout = 0.999: D sees hardly any"),
+            ("train.generator.lr=1.0", "train.generator.lr = 1: an update would change"),
+            ("train.discriminator.lr=2.0", "train.discriminator.lr = 2: an update would change"),
+        ] {
+            let found = doubts(&[set]);
+            assert!(found.len() == 1 && found[0].starts_with(expected), "{set}: {found:?}");
+        }
     }
 
     #[test]

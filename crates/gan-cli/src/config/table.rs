@@ -13,10 +13,16 @@ use toml::{Table, Value};
 /// dropped by recursion.
 const MAX_DEPTH: usize = 16;
 
-/// Sets `a.b.c=value` in a table. A value that is not TOML is used as a string.
+/// Sets `a.b.c=value` in a table. A value that is not TOML is used as a string, if it is one line.
 pub(super) fn apply(table: &mut Table, set: &str) -> Result<()> {
     let (key, value) = set.split_once('=').ok_or_else(|| usage("expected KEY=VALUE"))?;
     let (key, value) = (key.trim(), value.trim());
+    if key.split('.').any(|part| part.trim().is_empty()) {
+        return Err(usage(format!("expected a key such as train.steps, found \"{key}\"")));
+    }
+    if value.is_empty() {
+        return Err(usage(format!("{key}: expected a value, found none (\"\" is an empty text)")));
+    }
     let depth = key.split('.').count();
     if depth > MAX_DEPTH {
         return Err(usage(format!("expected a key of at most {MAX_DEPTH} parts, found {depth}")));
@@ -28,10 +34,15 @@ pub(super) fn apply(table: &mut Table, set: &str) -> Result<()> {
         return Err(usage(format!("{key}: expected a whole number from {least} to {most}, found {value}")));
     }
     let parsed = toml::from_str::<Table>(&format!("value = {value}"));
-    let value = parsed
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::String(value.to_owned()));
+    let value = match parsed.map(|mut table| (table.remove("value"), table.is_empty())) {
+        Ok((Some(value), true)) => value,
+        // Further lines could be further keys.
+        Ok(_) => return Err(usage(format!("{key}: expected one value, found several lines"))),
+        Err(_) if value.contains(char::is_control) => {
+            return Err(usage(format!("{key}: expected a value, found a text with control characters")));
+        }
+        Err(_) => Value::String(value.to_owned()),
+    };
     let (parents, last) = key.rsplit_once('.').unwrap_or(("", key));
     let mut at = table;
     for part in parents.split('.').filter(|part| !part.is_empty()) {

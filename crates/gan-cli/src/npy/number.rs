@@ -47,7 +47,7 @@ impl Number {
     }
 
     /// Number of bytes.
-    pub(super) fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         self.size
     }
 

@@ -60,13 +60,24 @@ impl Dataset {
             return None;
         }
         let color: Vec<_> = first.iter().map(u8::to_string).collect();
-        let doubt = format!("all {} images are one and the same colour ({})", self.len(), color.join(", "));
+        let color = color.join(", ");
+        let doubt = match self.len() {
+            1 => format!("the only image is of one colour ({color})"),
+            all => format!("all {all} images are one and the same colour ({color})"),
+        };
         Some(match self.transparent {
             0 => doubt,
-            transparent => format!(
-                "{doubt}: {transparent} of them have transparent parts, which become black (flatten the \
-                 pictures on a white ground first)"
-            ),
+            transparent => {
+                let some = match transparent {
+                    _ if self.len() == 1 => "it has".to_owned(),
+                    1 => "1 of them has".to_owned(),
+                    some => format!("{some} of them have"),
+                };
+                format!(
+                    "{doubt}: {some} transparent parts, which become black (flatten the pictures on a white \
+                     ground first)"
+                )
+            }
         })
     }
 

@@ -70,7 +70,7 @@ fn images_of_a_single_colour_are_doubted() {
     let doubt = |pixels: &[u8], channels| data(pixels, channels).doubt();
     assert_eq!(doubt(&[7; 8], 1).unwrap(), "all 2 images are one and the same colour (7)");
     let color = [[1; 4], [2; 4], [33; 4]].concat();
-    assert_eq!(doubt(&color, 3).unwrap(), "all 1 images are one and the same colour (1, 2, 33)");
+    assert_eq!(doubt(&color, 3).unwrap(), "the only image is of one colour (1, 2, 33)");
     assert_eq!(doubt(&color, 1), None);
     assert_eq!(doubt(&[[77; 4], [77, 77, 77, 78]].concat(), 1), None);
     assert_eq!(doubt(&[[7, 7, 7, 80]; 2].concat(), 1).unwrap(), "all 2 images are the same");

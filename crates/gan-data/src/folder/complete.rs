@@ -6,14 +6,13 @@ use std::io::{Read, Seek, SeekFrom};
 use super::exif;
 use super::picture::Attempt;
 
-/// Checks that a PNG file has all its chunks, up to the last (`IEND`). Returns its EXIF data, if it
-/// has any.
+/// Checks that a PNG file has all its chunks, up to the last (`IEND`). Returns its metadata.
 ///
 /// # Errors
 ///
 /// If the file ends before that.
-pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<Option<Vec<u8>>> {
-    let mut found = None;
+pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::Metadata> {
+    let mut found = exif::Metadata::default();
     let mut at = 8;
     loop {
         let mut header = [0; 8];
@@ -28,13 +27,14 @@ pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<Option<
         }
         match &kind {
             b"IEND" => return Ok(found),
-            b"eXIf" | b"zTXt" | b"tEXt" if bytes <= exif::MAX_BYTES => {
+            b"eXIf" | b"zTXt" | b"tEXt" | b"iTXt" if bytes <= exif::MAX_BYTES => {
                 let mut content = vec![0; bytes as usize];
                 file.read_exact(&mut content).map_err(|_| cut_off(length))?;
-                found = match &kind {
-                    b"eXIf" => Some(content),
-                    _ => found.or_else(|| exif::profile(&kind == b"zTXt", &content)),
-                };
+                match &kind {
+                    b"eXIf" => found.exif = Some(content),
+                    b"iTXt" => found.xmp = exif::xmp(&content).or(found.xmp),
+                    _ => found.exif = found.exif.or_else(|| exif::profile(&kind == b"zTXt", &content)),
+                }
             }
             _ => {}
         }

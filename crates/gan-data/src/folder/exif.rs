@@ -1,11 +1,11 @@
-//! How a picture is turned, as its EXIF data say.
+//! How a picture is turned, as its EXIF data say, or else its XMP data.
 
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 use image::metadata::Orientation;
 
-/// EXIF data of more bytes than this are not read. A JPEG file cannot have more.
+/// EXIF and XMP data of more bytes than this are not read. A JPEG file cannot have more.
 pub(super) const MAX_BYTES: u64 = 1 << 16;
 /// JPEG files have this in front of EXIF data. Some programs write it into other files too.
 const PREFIX: &[u8] = b"Exif\0\0";
@@ -18,7 +18,34 @@ const LONG: u16 = 4;
 /// digits.
 const PROFILES: [&[u8]; 2] = [b"Raw profile type exif", b"Raw profile type APP1"];
 
-/// The orientation in EXIF data: a TIFF file (Exif 2.32, 4.5 and 4.6.4). `None` if there is none.
+/// The name of the text chunk in which PNG files keep XMP data.
+const XMP_CHUNK: &[u8] = b"XML:com.adobe.xmp";
+/// JPEG files have this in front of XMP data.
+pub(super) const XMP_PREFIX: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+/// The property with the orientation. Its value follows as an attribute or as an element.
+const XMP_ORIENTATION: &[u8] = b"tiff:Orientation";
+
+/// The metadata of a picture that can say how it is turned.
+#[derive(Debug, Default)]
+pub(super) struct Metadata {
+    pub(super) exif: Option<Vec<u8>>,
+    pub(super) xmp: Option<Vec<u8>>,
+}
+
+/// The orientation in XMP data, which are XML. `None` if there is none. Like Pillow, it takes the
+/// first value that looks like one, without reading the XML.
+pub(super) fn xmp_orientation(packet: &[u8]) -> Option<Orientation> {
+    let value = |(at, found): (usize, &[u8])| {
+        let rest = (found == XMP_ORIENTATION).then(|| &packet[at + found.len()..])?;
+        let value = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">"))?;
+        value.first().filter(|digit| digit.is_ascii_digit()).map(|digit| digit - b'0')
+    };
+    let value = packet.windows(XMP_ORIENTATION.len()).enumerate().find_map(value)?;
+    Some(Orientation::from_exif(value).unwrap_or(Orientation::NoTransforms))
+}
+
+/// The orientation in EXIF data: a TIFF file (Exif 2.32, 4.5 and 4.6.4). `None` if there is none. An
+/// unknown orientation turns nothing.
 pub(super) fn orientation(exif: &[u8]) -> Option<Orientation> {
     let tiff = exif.strip_prefix(PREFIX).unwrap_or(exif);
     let is_little = match tiff.get(..4)? {
@@ -38,9 +65,10 @@ pub(super) fn orientation(exif: &[u8]) -> Option<Orientation> {
     let value = match number(&entry[2..4]) as u16 {
         SHORT => number(&entry[8..10]),
         LONG => number(&entry[8..12]),
-        _ => return None,
+        _ => 0,
     };
-    Orientation::from_exif(u8::try_from(value).ok()?)
+    let known = u8::try_from(value).ok().and_then(Orientation::from_exif);
+    Some(known.unwrap_or(Orientation::NoTransforms))
 }
 
 /// The EXIF data in the content of a PNG's text chunk `zTXt` or `tEXt`. `None` if it contains
@@ -64,6 +92,20 @@ pub(super) fn profile(is_compressed: bool, chunk: &[u8]) -> Option<Vec<u8>> {
     let digits: String = text.split_ascii_whitespace().skip(2).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     digits.as_bytes().chunks_exact(2).map(byte).collect()
+}
+
+/// The XMP data in the content of a PNG's text chunk `iTXt`. `None` if it contains something else.
+pub(super) fn xmp(chunk: &[u8]) -> Option<Vec<u8>> {
+    let rest = chunk.strip_prefix(XMP_CHUNK)?.strip_prefix(b"\0")?;
+    let (&[is_compressed, _method], rest) = rest.split_first_chunk()?;
+    // A language and a translated name come before the text. Each ends with a zero.
+    let text = rest.splitn(3, |&byte| byte == 0).nth(2)?;
+    if is_compressed == 0 {
+        return Some(text.to_vec());
+    }
+    let mut inflated = vec![];
+    ZlibDecoder::new(text).take(MAX_BYTES).read_to_end(&mut inflated).ok()?;
+    Some(inflated)
 }
 
 #[cfg(test)]
@@ -94,10 +136,32 @@ mod tests {
                         assert!(length >= 22 || orientation(&exif[..length]).is_none());
                     }
                 }
-                assert_eq!(orientation(&tiff(is_little, kind, 9)), None);
+                assert_eq!(orientation(&tiff(is_little, kind, 9)), Some(Orientation::NoTransforms));
             }
         }
-        assert_eq!(orientation(&tiff(true, 2, 6)), None);
+        assert_eq!(orientation(&tiff(true, 2, 6)), Some(Orientation::NoTransforms));
+        let mut other = tiff(true, SHORT, 6);
+        other[10] ^= 1;
+        assert_eq!(orientation(&other), None);
+    }
+
+    #[test]
+    fn both_forms_of_an_orientation_in_xmp_are_read() {
+        for digit in 0..=9 {
+            let expected = Some(Orientation::from_exif(digit).unwrap_or(Orientation::NoTransforms));
+            for (before, after) in [("<a tiff:Orientation=\"", "\"/>"), ("<tiff:Orientation>", "</tiff:")] {
+                let packet = format!("tiff:Orientation <tiff:Orientation/> {before}{digit}{after}");
+                assert_eq!(xmp_orientation(packet.as_bytes()), expected);
+                let end = packet.rfind(char::is_numeric).unwrap();
+                assert_eq!(xmp_orientation(&packet.as_bytes()[..end]), None);
+            }
+        }
+        assert_eq!(xmp_orientation(b"tiff:Orientation='6'"), None);
+        assert_eq!(xmp_orientation(b"exif:Orientation=\"6\""), None);
+        assert_eq!(xmp(b"XML:com.adobe.xmp\0\0\0en\0name\0<x/>\0").as_deref(), Some(&b"<x/>\0"[..]));
+        for other in [&b"XML:com.adobe.xmp\0\0\0en\0"[..], b"XML:com.adobe.xmp\0\0", b"Comment\0\0\0\0\0x"] {
+            assert_eq!(xmp(other), None);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::complete::cut_off;
+use super::exif::{Metadata, XMP_PREFIX};
 use super::picture::{Attempt, Bytes};
 use scans::Scans;
 use unreadable::Features;
@@ -54,7 +55,7 @@ pub(super) struct StrictJpeg {
     /// Place of the end marker.
     end: u64,
     frame: Frame,
-    exif: Option<Vec<u8>>,
+    metadata: Metadata,
 }
 
 /// What the file's header says about the picture.
@@ -74,7 +75,7 @@ impl StrictJpeg {
     pub(super) fn open(mut file: Box<dyn Bytes>) -> Attempt<Self> {
         let parts = parts(&mut *file);
         let length = file.stream_position().unwrap_or_default();
-        let (frame, exif, features) = match parts {
+        let (frame, metadata, features) = match parts {
             Ok(parts) => parts,
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 let end = file.seek(SeekFrom::End(0)).unwrap_or(length);
@@ -86,7 +87,7 @@ impl StrictJpeg {
         if let Some(problem) = features.problem() {
             return Err(format!("this kind of JPEG cannot be read: {problem} (save it again)"));
         }
-        Ok(Self { file, end: length - END.len() as u64, frame, exif })
+        Ok(Self { file, end: length - END.len() as u64, frame, metadata })
     }
 
     fn color_space(&self) -> ColorSpace {
@@ -94,9 +95,9 @@ impl StrictJpeg {
     }
 }
 
-/// The frame, the EXIF data and the features of a file that is complete.
-fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>>, Features)> {
-    let (mut frame, mut exif, mut scans) = (None, None, None::<Scans>);
+/// The frame, the metadata and the features of a file that is complete.
+fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Metadata, Features)> {
+    let (mut frame, mut found, mut scans) = (None, Metadata::default(), None::<Scans>);
     let mut features = Features::default();
     loop {
         let marker = next_marker(file)?;
@@ -104,7 +105,7 @@ fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>
             if scans.is_some_and(|scans| !scans.are_all()) {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
-            return Ok((frame, exif, features));
+            return Ok((frame, found, features));
         }
         if matches!(marker, marker::TEM | marker::SOI | marker::RST0..=marker::RST7) {
             continue;
@@ -129,7 +130,9 @@ fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Option<Vec<u8>
                 scans.add(&content);
             }
         } else if marker == marker::APP1 {
-            exif = exif.or_else(|| content.strip_prefix(EXIF).map(<[u8]>::to_vec));
+            let after = |prefix: &[u8]| content.strip_prefix(prefix).map(<[u8]>::to_vec);
+            found.exif = found.exif.or_else(|| after(EXIF));
+            found.xmp = after(XMP_PREFIX).or(found.xmp);
         } else if let (None, &[_, top, bottom, left, right, components, ..]) = (frame, &content[..]) {
             let [height, width] = [[top, bottom], [left, right]].map(u16::from_be_bytes);
             frame = Some(Frame { width, height, components });
@@ -175,7 +178,11 @@ impl ImageDecoder for StrictJpeg {
     }
 
     fn exif_metadata(&mut self) -> ImageResult<Option<Vec<u8>>> {
-        Ok(self.exif.clone())
+        Ok(self.metadata.exif.clone())
+    }
+
+    fn xmp_metadata(&mut self) -> ImageResult<Option<Vec<u8>>> {
+        Ok(self.metadata.xmp.clone())
     }
 
     fn read_image(mut self, buf: &mut [u8]) -> ImageResult<()> {

@@ -9,6 +9,7 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
 
+use super::exif::Metadata;
 use super::jpeg::StrictJpeg;
 use super::{complete, exif};
 
@@ -138,8 +139,8 @@ type Opened = (Box<dyn ImageDecoder>, Orientation);
 fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> Attempt<Opened> {
     let data = match format {
         Some(ImageFormat::Png) => complete::png(&mut file, length)?,
-        Some(ImageFormat::WebP) => complete::webp(&mut file, length).map(|()| None)?,
-        _ => None,
+        Some(ImageFormat::WebP) => complete::webp(&mut file, length).map(|()| Metadata::default())?,
+        _ => Metadata::default(),
     };
     file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
     let broken = |error: image::ImageError| error.to_string();
@@ -154,12 +155,13 @@ fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> A
         Some(other) => return Err(format!("its format is {other:?}, not PNG, JPEG or WebP")),
         None => return Err("its format is not PNG, JPEG or WebP".to_owned()),
     };
-    // PNG's EXIF data may follow the pixels, where the decoder does not look before it decodes.
-    let data = match data {
-        Some(data) => Some(data),
-        // Damaged metadata do not damage the picture.
-        None => decoder.exif_metadata().ok().flatten(),
-    };
-    let orientation = data.and_then(|data| exif::orientation(&data));
+    // PNG's metadata may follow the pixels, where the decoder does not look before it decodes. Damaged
+    // metadata do not damage the picture.
+    let exif = data.exif.or_else(|| decoder.exif_metadata().ok().flatten());
+    let orientation = exif.and_then(|exif| exif::orientation(&exif)).or_else(|| {
+        let is_png = format == Some(ImageFormat::Png);
+        let xmp = if is_png { data.xmp } else { decoder.xmp_metadata().ok().flatten() };
+        exif::xmp_orientation(&xmp?)
+    });
     Ok((decoder, orientation.unwrap_or(Orientation::NoTransforms)))
 }

@@ -108,9 +108,40 @@ fn trailing_bytes_are_refused() {
             "some-file: trailing bytes: expected 24 bytes, found more"
         );
     }
+}
+
+#[test]
+fn gzip_streams_follow_each_other_and_zeros_follow_them() {
     let whole = image_file([2, 2, 2], &[9; 8]);
-    let followed = [gzip(&whole), b"garbage".to_vec()].concat();
-    assert!(matches!(image_error(&followed), DataError::GzipCorrupt { .. } | DataError::GzipEnds { .. }));
+    let (first, second) = whole.split_at(11);
+    let zeros = |count| vec![0; count];
+    for members in [
+        vec![gzip(&whole)],
+        vec![gzip(first), gzip(second)],
+        vec![gzip(first), gzip(&[]), gzip(second), gzip(&[])],
+        vec![gzip(&whole), zeros(1)],
+        vec![gzip(first), gzip(second), zeros(100_000)],
+    ] {
+        assert_eq!(parse_images(&members.concat(), source()).unwrap().pixels, [9; 8]);
+    }
+    for (rest, said) in [
+        (b"garbage".to_vec(), "7 bytes after"),
+        (b"x".to_vec(), "1 byte after"),
+        (b"\x1f".to_vec(), "1 byte after"),
+        ([zeros(20_000), vec![1]].concat(), "20001 bytes after"),
+        ([zeros(2), gzip(&whole)].concat(), &format!("{} bytes after", 2 + gzip(&whole).len())),
+        (b"a longer text than the header of a gzip file".to_vec(), "44 bytes after"),
+    ] {
+        let error = image_error(&[gzip(&whole), rest].concat()).to_string();
+        assert_eq!(error, format!("some-file: {said} the end of the compressed data"));
+    }
+    // A second stream that is cut off is none that can be passed over.
+    for length in 2..gzip(&[]).len() {
+        let error = image_error(&[&gzip(&whole), &gzip(&[])[..length]].concat());
+        assert!(matches!(error, DataError::GzipEnds { .. }), "{length}: {error}");
+    }
+    let twice = image_error(&gzip(&whole).repeat(2)).to_string();
+    assert_eq!(twice, "some-file: trailing bytes: expected 24 bytes, found more");
 }
 
 #[test]

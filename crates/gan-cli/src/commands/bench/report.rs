@@ -1,5 +1,6 @@
 //! The result of a benchmark, as a line of JSON or as a table.
 
+use crate::terminal::{counted, escaped};
 use serde::{Serialize, Serializer};
 
 /// The fields are also those of the JSON. Each name contains the unit.
@@ -49,8 +50,9 @@ pub(super) fn round(value: f64) -> f64 {
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { config, batch, steps, threads, step_ms, step_ms_min, images_per_s, .. } = self;
-        let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
-        writeln!(f, "{config}: batch {batch}, {threads}, {steps} steps on random images in memory")?;
+        let (threads, steps) = (counted(*threads, "thread"), counted(*steps, "step"));
+        let config = escaped(config, &[]);
+        writeln!(f, "{config}: batch {batch}, {threads}, {steps} on random images in memory")?;
         writeln!(f, "  step      {step_ms:.3} ms (least {step_ms_min:.3}), {images_per_s:.0} images/s")?;
         write!(f, "  compute   {:.2} GFLOP a step, {:.1} GFLOP/s", self.gflop, self.gflops)?;
         match (self.percent_of_sgemm, self.sgemm_gflops) {

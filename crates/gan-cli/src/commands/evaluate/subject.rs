@@ -212,6 +212,12 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
                 at()
             );
         }
+        npy::Kind::Signed if header.number.size() == 1 => {
+            tracing::warn!(
+                "{}: int8 ends at 127, so no image is brighter than gray: save uint8 from 0 to 255",
+                at()
+            );
+        }
         npy::Kind::Signed | npy::Kind::Unsigned if most < DOUBTFUL_WHITE => {
             tracing::warn!(
                 "{}: values in [{least}, {most}] are judged as [0, 255]: all images are nearly black",

@@ -1,6 +1,7 @@
 //! The table of an evaluation: one metric per line, for the generated and for the held-out images.
 
 use super::Report;
+use crate::terminal::{counted, escaped};
 use anyhow::Result;
 use gan_metrics::Evaluation;
 use std::fmt::Write as _;
@@ -9,15 +10,16 @@ const COLUMN: usize = 17;
 
 pub(super) fn of(report: &Report) -> Result<String> {
     let Report { subject, distance, reference, held_out, trained, channels, generated, floor, .. } = report;
+    let line = |name: &str| escaped(name, &[]);
     let mut text = String::new();
     let kind = match (*channels, generated.bins.is_some()) {
         (1, _) => "gray",
         (_, true) => "RGB",
         (_, false) => "RGB: the distances of three channels add up",
     };
-    writeln!(text, "{subject}: {} images, {kind}", generated.count)?;
-    writeln!(text, "compared with {} ({} images)", reference.name, reference.count)?;
-    writeln!(text, "the floor: {} of {} ({})", floor.count, held_out.name, held_out.count)?;
+    writeln!(text, "{}: {}, {kind}", line(subject), counted(generated.count, "image"))?;
+    writeln!(text, "compared with {} ({})", line(&reference.name), counted(reference.count, "image"))?;
+    writeln!(text, "the floor: {} of {} ({})", floor.count, line(&held_out.name), held_out.count)?;
     if report.may_be_trained_on_held_out {
         writeln!(
             text,
@@ -26,8 +28,9 @@ pub(super) fn of(report: &Report) -> Result<String> {
         )?;
     }
     if generated.memorisation.is_some() {
-        let images = if trained.count == 1 { "image" } else { "images" };
-        writeln!(text, "copies: searched among {} training {images} of {}", trained.count, trained.name)?;
+        let images = counted(trained.count, "training image");
+        let name = line(&trained.name);
+        writeln!(text, "copies: searched among {images} of {name}")?;
     }
     writeln!(text)?;
 

@@ -7,9 +7,11 @@ use crate::signals::{Interrupted, Stop};
 use anyhow::{Context, Result};
 use candle_core::Tensor;
 use gan_data::{GridBuilder, save_image};
-use gan_files::{AtomicFile, sync_directory};
+use gan_files::{AtomicFile, check_own, sync_directory};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// Number of bytes between two looks for a signal.
 const PIECE: usize = 1 << 24;
@@ -72,8 +74,10 @@ pub(super) fn directory(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<
     let at = || out.display().to_string();
     let is_new = !out.exists();
     std::fs::create_dir_all(out).with_context(at)?;
-    let unfinished = tempfile::Builder::new().prefix(".sample-").tempdir_in(out).with_context(at)?;
-    let names = match pictures(images, unfinished.path(), stop) {
+    sweep(out);
+    let unfinished = Unfinished::within(out).with_context(at)?;
+    let place = unfinished.directory.path();
+    let names = match pictures(images, place, stop) {
         Ok(names) => names,
         Err(error) => {
             drop(unfinished);
@@ -88,9 +92,54 @@ pub(super) fn directory(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<
         std::fs::remove_file(out.join(old)).with_context(at)?;
     }
     for name in names {
-        std::fs::rename(unfinished.path().join(&name), out.join(&name)).with_context(at)?;
+        std::fs::rename(place.join(&name), out.join(&name)).with_context(at)?;
     }
     Ok(sync_directory(out)?)
+}
+
+/// The names of directories with pictures of a command that has not ended. Six letters or digits
+/// follow.
+const UNFINISHED: &str = ".gan-sample-";
+const RANDOM: usize = 6;
+/// A file in such a directory, which its command has locked.
+const LOCK: &str = ".lock";
+
+/// A directory with pictures that are not complete. It is deleted when it is dropped.
+struct Unfinished {
+    /// The system releases it when the process ends, in whatever way.
+    _lock: File,
+    directory: TempDir,
+}
+
+impl Unfinished {
+    fn within(out: &Path) -> std::io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix(UNFINISHED).rand_bytes(RANDOM).tempdir_in(out)?;
+        let lock = File::create_new(directory.path().join(LOCK))?;
+        // A file system without locks has no sweeping either.
+        let _ = lock.try_lock();
+        Ok(Self { _lock: lock, directory })
+    }
+}
+
+/// Deletes the directories that a command left in `out` when it was killed. Their lock is free. What
+/// cannot be deleted stays, because it harms nobody.
+fn sweep(out: &Path) {
+    let Ok(entries) = std::fs::read_dir(out) else { return };
+    for entry in entries.flatten() {
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
+        let is_ours =
+            random.is_some_and(|r| r.len() == RANDOM && r.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        if is_directory
+            && is_ours
+            && check_own(&entry.path().join(LOCK)).is_ok()
+            && let Ok(lock) = File::open(entry.path().join(LOCK))
+            && lock.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Writes `0.png`, `1.png`, ..., with as many digits as the last one needs. Returns their names.
@@ -135,4 +184,33 @@ pub(super) fn numbered(directory: &Path) -> Result<Vec<PathBuf>> {
 /// The images in chunks, until a signal comes.
 fn until(stop: &Stop, images: Drawing<'_>) -> impl Iterator<Item = Result<Tensor>> {
     images.chunks().map(|chunk| stop.check().and(chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_dead_command_left_is_swept() {
+        let out = tempfile::tempdir().unwrap();
+        let at = |name: &str| out.path().join(name);
+        let alive = Unfinished::within(out.path()).unwrap();
+        // A killed process has neither its lock nor a chance to delete anything.
+        let dead = Unfinished::within(out.path()).unwrap().directory.keep();
+        std::fs::write(dead.join("0.png"), "half").unwrap();
+        let others = [".gan-sample-notes", ".gan-sample-a.b.cd", ".gan-sample-Ab3dE9", ".sample-Ab3dE9"];
+        for name in others {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        // One has our name, but no lock.
+        std::fs::write(at(".gan-sample-notes").join(LOCK), "").unwrap();
+        std::fs::write(at(".gan-sample-000000"), "a file").unwrap();
+        sweep(out.path());
+        let mut left: Vec<_> = others.into_iter().chain([".gan-sample-000000"]).map(at).collect();
+        left.push(alive.directory.path().to_owned());
+        left.sort();
+        assert_eq!(gan_files::entries(out.path()).unwrap(), left);
+        drop(alive);
+        assert_eq!(gan_files::entries(out.path()).unwrap().len(), left.len() - 1);
+    }
 }

@@ -6,6 +6,7 @@ use crate::exit::usage;
 use crate::memory::{Budget, Need};
 use crate::run_dir;
 use crate::signals::Stop;
+use crate::terminal::counted;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -54,16 +55,18 @@ impl Output {
         if latents.is_some_and(is_input) {
             return refuse("is the file of --latents".to_owned());
         }
-        if let Some(run) = run_dir::run_of_file(&self.path) {
-            return refuse(format!("is a file of the run {}", run.display()));
+        if let Some(run) = run_dir::owner(&self.path) {
+            let run = run.display();
+            return refuse(format!(
+                "belongs to the run {run}: choose another place, or another directory in the run's"
+            ));
         }
         if self.kind == Kind::Directory && !self.replace {
             let old = files::numbered(&self.path)?;
             if let Some(first) = old.first() {
-                let (count, first) = (old.len(), first.display());
-                return refuse(format!(
-                    "already holds {count} numbered images ({first}): --replace deletes them"
-                ));
+                let (images, first) = (counted(old.len(), "numbered image"), first.display());
+                let them = if old.len() == 1 { "it" } else { "them" };
+                return refuse(format!("already holds {images} ({first}): --replace deletes {them}"));
             }
         }
         Ok(())

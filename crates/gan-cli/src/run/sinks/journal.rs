@@ -19,8 +19,8 @@ impl Lines {
         Self { path: run.metrics(), journal: None }
     }
 
-    fn append(&self, line: &impl Serialize) -> Result<()> {
-        self.journal.as_ref().context("a line before the run has begun")?.append(line)
+    fn append(&mut self, line: &impl Serialize) -> Result<()> {
+        self.journal.as_mut().context("a line before the run has begun")?.append(line)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Event, Sink};
 use crate::records::{self, EvaluationLine, RollbackLine};
 use crate::run::event::Ending;
+use crate::terminal::counted;
 use anyhow::Result;
 use gan_metrics::Evaluation;
 use gan_metrics::health::Monitor;
@@ -77,7 +78,7 @@ fn conclude(monitor: &Monitor) {
         tracing::warn!("verdict ({now}): {verdict}");
     }
     if verdicts.is_empty() && !monitor.history().is_empty() {
-        let checks = records::checks(monitor.history().len());
+        let checks = counted(monitor.history().len(), "check");
         tracing::info!("no verdict in {checks}{}", records::patience(monitor));
     }
 }

@@ -186,6 +186,28 @@ fn pictures_are_turned_as_their_exif_data_say() {
     }
 }
 
+/// The pictures were written by Pillow 13.0. Their upper half is red. Of the two forms, the attribute
+/// says 6 and the element 8. `ImageOps.exif_transpose` of Pillow gives the same corners.
+#[test]
+fn pictures_of_pillow_are_turned_as_their_xmp_data_say() {
+    let (six, eight, three) = ([0, 1, 0, 1], [1, 0, 1, 0], [0, 0, 1, 1]);
+    for (name, bytes, expected) in [
+        ("attribute.png", &include_bytes!("xmp-attribute.png")[..], six),
+        ("compressed attribute.png", include_bytes!("xmp-attribute-zip.png"), six),
+        ("attribute.jpg", include_bytes!("xmp-attribute.jpg"), six),
+        ("attribute.webp", include_bytes!("xmp-attribute.webp"), six),
+        ("element.png", include_bytes!("xmp-element.png"), eight),
+        ("compressed element.png", include_bytes!("xmp-element-zip.png"), eight),
+        ("element.jpg", include_bytes!("xmp-element.jpg"), eight),
+        ("element.webp", include_bytes!("xmp-element.webp"), eight),
+        ("with EXIF data, which say 3", include_bytes!("xmp-and-exif.jpg"), three),
+    ] {
+        let data = load(folder(&[("a.png", bytes)]).path(), 16, 3).unwrap();
+        let red = |[x, y]: [usize; 2]| u8::from(data.image(0)[y * 16 + x] > 128);
+        assert_eq!([[1, 1], [14, 1], [1, 14], [14, 14]].map(red), expected, "{name}");
+    }
+}
+
 #[test]
 fn the_content_decides_the_format() {
     let (jpeg, webp) = (photograph("jpg"), photograph("webp"));

@@ -1,0 +1,94 @@
+//! The best generator of a run, and its record.
+
+use super::{BEST, ema, generator};
+use anyhow::Result;
+use gan_files::{is_sealed, sha256};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The record of a run's best generator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) step: u64,
+    pub(crate) frechet_distance: f64,
+    /// How the generator was evaluated. Distances with another number of images or with other
+    /// features cannot be compared.
+    pub(crate) count: usize,
+    pub(crate) features: Option<PathBuf>,
+    /// SHA-256 of the generator's file.
+    pub(crate) sha256: String,
+}
+
+/// The best generator of the run at `path`, if the run was evaluated and its files are whole.
+pub(crate) fn best(path: &Path) -> Option<Best> {
+    let directory = path.join(BEST);
+    let (record, weights) = (best_record(&directory), generator(&directory));
+    if !record.exists() {
+        return None;
+    }
+    let read = || {
+        let best = read_best(&record)?;
+        // A crash between the two writes leaves an old record beside new weights.
+        anyhow::ensure!(sha256(&[&gan_files::read(&weights)?]) == best.sha256, "it is of another generator");
+        Ok(best)
+    };
+    let passed = |error: anyhow::Error| {
+        let error = error.context(record.display().to_string());
+        tracing::warn!("passing over {}", crate::exit::message(&error));
+    };
+    read().map_err(passed).ok()
+}
+
+pub(super) fn read_best(record: &Path) -> Result<Best> {
+    let json = gan_files::read(record)?;
+    anyhow::ensure!(is_sealed(&json), "its checksum does not fit");
+    Ok(serde_json::from_slice(&json)?)
+}
+
+/// The file of [`Best`] in its directory.
+pub(crate) fn best_record(directory: &Path) -> PathBuf {
+    directory.join("evaluation.json")
+}
+
+/// The generator to draw from: the run's best if there is one, else its average if there is one,
+/// else its last.
+pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
+    match best(path) {
+        Some(Best { step, frechet_distance, count, .. }) => {
+            tracing::info!(
+                "the run's best generator: step {step}, distance {frechet_distance:.2} over {count} images"
+            );
+            generator(&path.join(BEST))
+        }
+        None if ema(path).exists() => ema(path),
+        None => generator(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gan_files::{seal, write_atomically};
+
+    #[test]
+    fn a_best_generator_is_used_only_with_its_own_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = directory.path();
+        std::fs::create_dir(run.join(BEST)).unwrap();
+        let (record, weights) = (best_record(&run.join(BEST)), generator(&run.join(BEST)));
+        assert_eq!((best(run), generator_to_draw_from(run)), (None, generator(run)));
+        std::fs::write(&weights, "weights").unwrap();
+        let sha256 = sha256(&[b"weights"]);
+        let written = Best { step: 3, frechet_distance: 1.5, count: 64, features: None, sha256 };
+        let json = serde_json::to_vec(&written).unwrap();
+        write_atomically(&record, &seal(&json)).unwrap();
+        assert_eq!((best(run), generator_to_draw_from(run)), (Some(written), weights.clone()));
+        // Another number in the record, and then other weights.
+        let damaged = String::from_utf8(seal(&json)).unwrap().replace("1.5", "0.5");
+        std::fs::write(&record, damaged).unwrap();
+        assert_eq!(best(run), None);
+        write_atomically(&record, &seal(&json)).unwrap();
+        std::fs::write(&weights, "others").unwrap();
+        assert_eq!((best(run), generator_to_draw_from(run)), (None, generator(run)));
+    }
+}
