@@ -161,9 +161,13 @@ fn padded_digits_train_a_model_of_their_size() {
     let text = succeed(at, &["data", "info", "--data", "mnist", "--data-dir", "padded"]);
     assert!(text.contains("mnist train: 1000 images, 32x32 gray"), "{text}");
     let error = fail(at, &on_mnist(&small("run"), "padded", &[]), 2);
-    assert!(error.contains("model.image-size: expected 32, the size of these images of mnist ("), "{error}");
-    assert!(error.contains("padded/train-images-idx3-ubyte.gz), found 28"), "{error}");
+    let expected = "model.image-size: expected images of 28x28 pixels, found 32x32 in mnist (";
+    assert!(error.contains(expected) && error.contains("padded/train-images-idx3-ubyte.gz)"), "{error}");
     succeed(at, &on_mnist(&small("run"), "padded", &["--set", "model.image-size=32"]));
+    // What was trained on other digits is not compared with these without a word.
+    succeed(at, &small_with(&small("plain"), &["--set", "train.steps=2", "--set", "train.health.every=0"]));
+    let error = fail(at, &["evaluate", "plain", "--data", "mnist", "--data-dir", "padded"], 2);
+    assert!(error.contains("expected images of 28x28 pixels, found 32x32 in mnist ("), "{error}");
 }
 
 #[test]
@@ -221,4 +225,15 @@ fn settings_that_can_only_be_mistakes_are_reported() {
     let args = small("other");
     let log = String::from_utf8(run(directory.path(), &small_with(&args, &sets)).stderr).unwrap();
     assert!(!log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn labels_come_from_the_directory_of_the_images() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    digits(&at.join("mnist"), 28, |digit| digit);
+    digits(&at.join("mnist/raw"), 28, |digit| 9 - digit);
+    std::fs::remove_file(at.join("mnist/train-labels-idx1-ubyte.gz")).unwrap();
+    let text = succeed(at, &["data", "info", "--data", "mnist", "--data-dir", "mnist"]);
+    assert!(text.contains("(without labels: train-labels-idx1-ubyte is missing)"), "{text}");
 }

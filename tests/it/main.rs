@@ -40,6 +40,8 @@ mod stacked;
 #[cfg(feature = "fused")]
 mod state_dicts;
 #[cfg(feature = "fused")]
+mod strangers;
+#[cfg(feature = "fused")]
 mod terminal;
 #[cfg(feature = "fused")]
 mod tutorial;

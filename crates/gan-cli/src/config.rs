@@ -6,7 +6,7 @@ mod every;
 mod reporting;
 mod table;
 
-pub(crate) use checks::check_images;
+pub(crate) use checks::{check_images, check_size};
 pub(crate) use every::Every;
 pub(crate) use reporting::{HealthConfig, MIN_JUDGED, OnFailure, Reporting};
 

@@ -1,13 +1,16 @@
 //! Prepares images for the metrics: the real images, and the generated images that are compared
 //! with them.
 
-use crate::config::Config;
+use crate::config::{Config, check_size};
+use crate::run::Plan;
 use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, SIDE, at_side};
 use gan_metrics::{Classifier, Evaluation, Features, Look, RandomNetwork, Reference, Sample, TrainingImages};
+use gan_train::{TrainError, checkpoint};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -158,6 +161,21 @@ pub(crate) struct Real {
     pub(crate) names: Names,
 }
 
+/// Why real images are not there.
+enum Unread {
+    Data(DataError),
+    Other(anyhow::Error),
+}
+
+impl From<Unread> for anyhow::Error {
+    fn from(error: Unread) -> Self {
+        match error {
+            Unread::Data(error) => error.into(),
+            Unread::Other(error) => error,
+        }
+    }
+}
+
 /// Names of sets of real images.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
@@ -176,13 +194,18 @@ impl Real {
         channels: usize,
         features: &Features,
     ) -> Result<Self> {
+        let wanted = size;
         let size = match features {
             Features::Classifier(_) if size > LARGEST => SIDE,
             Features::Classifier(_) => size,
             Features::Random(_) => size.min(LARGEST_PICTURE),
         };
         let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
-        let read = |config: &DataConfig, split| Ok(config.load(split, size, channels)?.spread(most));
+        let read = |config: &DataConfig, split| {
+            let data = config.load(split, size, channels).map_err(Unread::Data)?;
+            check_size(wanted, &data).map_err(Unread::Other)?;
+            Ok(data.spread(most))
+        };
         let all = DataConfig { limit: None, ..config.clone() };
         let reference = Arc::new(read(&all, Split::Train)?);
         let trained = match config.limit {
@@ -195,7 +218,7 @@ impl Real {
                 (reference, held_out, ["training images", "held-out images"])
             }
             Ok(held_out) => (reference, held_out, ["training split", "test split"]),
-            Err(error @ (DataError::NoSplit { .. } | DataError::MissingFile { .. })) => {
+            Err(Unread::Data(error @ (DataError::NoSplit { .. } | DataError::MissingFile { .. }))) => {
                 if let DataError::MissingFile { dir, tried, .. } = error {
                     tracing::warn!(
                         "no test split ({}: none of {}): comparing with one half of the training images",
@@ -212,6 +235,27 @@ impl Real {
         let [compared, beside] = names.map(|name| format!("{} {name}", reference.name()));
         let names = Names { reference: compared, held_out: beside };
         Ok(Self { trained, reference, held_out, may_be_trained_on, source: config.name, channels, names })
+    }
+
+    /// Warns if these are not the images that the run with this configuration was trained on.
+    /// `checkpoint` is its newest one.
+    pub(crate) fn warn_of_other_data(&self, run: &Config, checkpoint: &Path) {
+        // Images of another size have another fingerprint, and composed ones are compared in part.
+        let is_as_trained =
+            self.trained.size() == run.model.image_size && self.channels == run.model.channels;
+        if !is_as_trained || self.source.composed().is_some() {
+            return;
+        }
+        let fingerprint = Plan::fingerprint_of(&self.trained);
+        let setting = BTreeMap::from([(Plan::DATA.to_owned(), fingerprint.clone())]);
+        if let Err(TrainError::Mismatch { checkpoint: then, .. }) = checkpoint::check(checkpoint, &setting) {
+            let [then, now] = [&then, &fingerprint].map(|of| of.split(',').next().unwrap_or_default());
+            tracing::warn!(
+                "the run was trained on {then}, and there are other data now ({now}, {}): it is compared with \
+                 images that it has never seen",
+                self.trained.source()
+            );
+        }
     }
 
     /// Reduces a composed data set to the number of images that an evaluation of `count` images

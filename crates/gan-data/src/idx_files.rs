@@ -53,7 +53,8 @@ impl IdxFiles {
     pub(crate) fn read(&self, set: &Descriptor, dir: &Path, split: Split) -> Result<Dataset> {
         let [images_file, labels_file] = self.names_of(split);
         let images_path = spelling::require(dir, images_file, self.below)?;
-        let labels_path = spelling::find(dir, labels_file, self.below);
+        // Labels elsewhere could be those of other images.
+        let labels_path = images_path.parent().and_then(|dir| spelling::find(dir, labels_file, &[]));
         let images = idx::open_images(&images_path)?;
         let [count, rows, cols] = images.dimensions();
         check_square(set, &images_path, (rows, cols))?;

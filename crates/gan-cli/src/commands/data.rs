@@ -40,6 +40,9 @@ fn info(args: &DataInfo) -> Result<()> {
         None if dir.is_some() => Source::MNIST,
         None => Source::MNIST_5K,
     };
+    if source.embedded_part_of().is_some() && args.data_dir.is_some() {
+        return Err(usage(format!("--data {source} is embedded and has no --data-dir")));
+    }
     let dir = dir.filter(|_| source.embedded_part_of().is_none());
     if let Some(dir) = &dir {
         std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;

@@ -11,6 +11,7 @@ use crate::run_dir;
 use crate::terminal;
 use anyhow::Result;
 use gan_data::{DataConfig, Source};
+use gan_files::entries;
 use gan_metrics::Evaluation;
 use serde::Serialize;
 use subject::Subject;
@@ -61,6 +62,9 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let (channels, size) = subject.shape();
     let features = judge::features(args.features.as_deref(), data.name)?;
     let real = Real::load(&data, size, channels, &features)?;
+    if args.data.is_none() && args.data_dir.is_none() && args.samples.is_none() {
+        warn_of_other_data(args, &real);
+    }
     let count = count(args, data.name, &subject, &real)?;
     let real = real.for_judging(count);
     let generated =
@@ -90,6 +94,17 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let text = if args.json { report.json()? } else { table::of(&report)? };
     terminal::print(&text)?;
     Ok(End::Done)
+}
+
+/// Warns if the data of a run are other ones now. Without a checkpoint nobody knows it.
+fn warn_of_other_data(args: &args::Evaluate, real: &Real) {
+    let Some(file) = args.from.as_deref().and_then(run_dir::config_around) else { return };
+    // The names of checkpoints are in the order of their steps.
+    let checkpoints = entries(&file.with_file_name("checkpoints")).unwrap_or_default();
+    let newest = checkpoints.iter().filter(|path| path.join("state.json").is_file()).max();
+    if let (Ok(config), Some(newest)) = (Config::load(&file, &[]), newest) {
+        real.warn_of_other_data(&config, newest);
+    }
 }
 
 /// Number of images to evaluate. It is at most the number of available images, and at most the

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
         check_apart(path, &config)?;
     }
     let batches = batches(&config, &file)?;
-    let fingerprint = fingerprint(batches.dataset());
+    let fingerprint = Plan::fingerprint_of(batches.dataset());
     if let Some(newest) = &newest {
         check_data(newest, &fingerprint, &batches)?;
     }
@@ -61,6 +61,12 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
     let mut session = Session { plan, sinks };
     let start = Instant::now();
     let mut state = session.begin(newest.as_deref())?;
+    let (done, steps) = (state.trainer.steps_done(), session.plan.horizon.steps);
+    if done > steps {
+        return Err(usage(format!(
+            "train.steps: expected {done} or more, which the run has done, found {steps}"
+        )));
+    }
     // The configuration is written last, because a directory with a configuration counts as a run.
     session.write_config()?;
     announce(&session.plan, &state.trainer, args.resume);
@@ -101,11 +107,6 @@ fn check_apart(path: &Path, config: &Config) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// Identifies the data of a run in its checkpoints.
-fn fingerprint(data: &Dataset) -> String {
-    format!("{}, {}", counted(data.len(), "image"), data.fingerprint())
 }
 
 /// Checks that the data are those of the checkpoint.

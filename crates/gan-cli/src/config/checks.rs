@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::exit::usage;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gan_data::{DataConfig, DataError, Dataset};
 use gan_models::ModelConfig;
 
@@ -87,7 +87,7 @@ pub(crate) fn check_images(model: &ModelConfig, data: &Dataset) -> Result<()> {
     if let Some(doubt) = data.doubt() {
         tracing::warn!("data: {doubt}");
     }
-    check_size(model.image_size, data)?;
+    check_size(model.image_size, data).context("model.image-size")?;
     let Some(classes) = model.classes else { return Ok(()) };
     let Some(labels) = data.labels() else {
         return Err(without_labels(data.name()).context(data.source().to_owned()));
@@ -111,10 +111,10 @@ pub(crate) fn check_images(model: &ModelConfig, data: &Dataset) -> Result<()> {
 
 /// Images of the published size are resized to the model's. For others, such as padded ones,
 /// nobody knows whether that is meant.
-fn check_size(expected: usize, data: &Dataset) -> Result<()> {
+pub(crate) fn check_size(expected: usize, data: &Dataset) -> Result<()> {
     let Some(found) = data.unusual_size().filter(|&found| found != expected) else { return Ok(()) };
     Err(usage(format!(
-        "model.image-size: expected {found}, the size of these images of {} ({}), found {expected}",
+        "expected images of {expected}x{expected} pixels, found {found}x{found} in {} ({})",
         data.name(),
         data.source()
     )))

@@ -4,9 +4,10 @@ use super::Interrupt;
 use crate::config::Config;
 use crate::judge::Judges;
 use crate::run_dir::RunDir;
+use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_data::Batches;
+use gan_data::{Batches, Dataset};
 use gan_models::Provenance;
 use gan_train::{Examples, Horizon, TrainError, Trainer};
 use std::collections::BTreeMap;
@@ -29,6 +30,11 @@ pub(crate) struct Plan {
 impl Plan {
     /// The setting of a checkpoint that identifies the data.
     pub(crate) const DATA: &str = "data.fingerprint";
+
+    /// Identifies the data of a run in its checkpoints.
+    pub(crate) fn fingerprint_of(data: &Dataset) -> String {
+        format!("{}, {}", counted(data.len(), "image"), data.fingerprint())
+    }
 
     /// Whether the run itself writes a checkpoint after this step. Others come from an interruption.
     pub(super) fn writes_checkpoint(&self, step: u64) -> bool {

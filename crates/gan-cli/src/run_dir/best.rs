@@ -1,6 +1,7 @@
 //! The best generator of a run, and its record.
 
 use super::{BEST, ema, generator};
+use crate::config::Config;
 use anyhow::Result;
 use gan_files::{is_sealed, sha256};
 use serde::{Deserialize, Serialize};
@@ -60,9 +61,22 @@ pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
             );
             generator(&path.join(BEST))
         }
-        None if ema(path).exists() => ema(path),
+        None if has_average(path) => ema(path),
         None => generator(path),
     }
+}
+
+/// Whether a run has an average of G's weights to draw from: the file, and the key `train.ema`.
+fn has_average(path: &Path) -> bool {
+    let exists = ema(path).exists();
+    // Without a readable configuration, only the file is known.
+    let is_kept = Config::load(&super::config(path), &[]).map_or(exists, |config| config.train.ema.is_some());
+    if exists && !is_kept {
+        tracing::warn!("passing over {}: the run has no [train.ema]", ema(path).display());
+    } else if is_kept && !exists && generator(path).exists() {
+        tracing::warn!("{} is missing: drawing from the weights of the last step", ema(path).display());
+    }
+    exists && is_kept
 }
 
 #[cfg(test)]

@@ -103,6 +103,12 @@ impl Survey {
         shown.join(", ")
     }
 
+    /// Number of pictures that are not square. Only their central squares are used.
+    #[must_use]
+    pub fn not_square(&self) -> usize {
+        self.sizes.iter().filter(|((width, height), _)| width != height).map(|(_, count)| count).sum()
+    }
+
     /// How the pictures are stored, with counts: `12 RGB, 3 gray with transparency`.
     #[must_use]
     pub fn modes(&self) -> String {

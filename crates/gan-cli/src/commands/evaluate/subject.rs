@@ -157,6 +157,13 @@ fn files(path: &Path) -> Result<Origin> {
             path.display()
         );
     }
+    match survey.not_square() {
+        0 => {}
+        count => tracing::warn!(
+            "--samples {}: {count} of the pictures are not square: only their central squares are judged",
+            path.display()
+        ),
+    }
     let data = folder::load(path, &folder::Options::new(size, channels))?;
     tracing::info!("--samples: {}", data.source());
     if let Some(doubt) = data.doubt() {

@@ -2,6 +2,7 @@
 
 use crate::aside;
 use crate::draw::Drawing;
+use crate::exit::usage;
 use crate::npy;
 use crate::signals::{Interrupted, Stop};
 use anyhow::{Context, Result};
@@ -88,6 +89,9 @@ pub(super) fn directory(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<
             return Err(error);
         }
     };
+    if let Some(taken) = names.iter().map(|name| out.join(name)).find(|path| path.is_dir()) {
+        return Err(usage(format!("{}: expected a file or nothing, found a directory", taken.display())));
+    }
     for old in numbered(out)? {
         std::fs::remove_file(out.join(old)).with_context(at)?;
     }

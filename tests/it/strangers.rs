@@ -1,0 +1,135 @@
+//! Tests that files of other runs and other data are not taken for those of a run.
+
+use crate::program::{fail, run, small, small_with, succeed};
+use image::{GrayImage, Luma, Rgb, RgbImage};
+use std::path::Path;
+
+/// Standard error of a command that succeeds.
+fn log(at: &Path, args: &[&str]) -> String {
+    let output = run(at, args);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{log}");
+    log
+}
+
+/// Writes gray pictures of 28x28 that differ from each other.
+fn pictures(directory: &Path, count: u32) {
+    std::fs::create_dir_all(directory).unwrap();
+    for n in 0..count {
+        let image = GrayImage::from_fn(28, 28, |x, y| Luma([(x * 5 + y * 3 + n) as u8]));
+        image.save(directory.join(format!("{n:03}.png"))).unwrap();
+    }
+}
+
+#[test]
+fn weights_of_another_run_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let steps = ["--set", "train.steps=10", "--set", "train.health.every=0"];
+    let other = |change: &str| [&steps[..], &["--set", change]].concat();
+    succeed(at, &small_with(&small("own"), &steps));
+    let weights = "generator.safetensors";
+    for (change, expected) in [
+        ("seed=7", "seed: expected 0 as in own/config.toml, found 7"),
+        ("train.loss=hinge", "train.loss: expected non-saturating as in own/config.toml, found hinge"),
+    ] {
+        let _ = std::fs::remove_dir_all(at.join("other"));
+        succeed(at, &small_with(&small("other"), &other(change)));
+        let own = std::fs::read(at.join("own").join(weights)).unwrap();
+        std::fs::copy(at.join("other").join(weights), at.join("own").join(weights)).unwrap();
+        for command in [&["sample", "own"][..], &["evaluate", "own"], &["inspect", "own"]] {
+            let error = fail(at, command, 2);
+            assert!(error.contains(expected) && error.contains("does not belong to this run"), "{error}");
+        }
+        std::fs::write(at.join("own").join(weights), own).unwrap();
+    }
+    // An average of weights, in a run that keeps none.
+    std::fs::copy(at.join("own").join(weights), at.join("own/ema.safetensors")).unwrap();
+    let warning = log(at, &["sample", "own", "--count", "4", "--out", "a.png"]);
+    assert!(warning.contains("passing over own/ema.safetensors: the run has no [train.ema]"), "{warning}");
+
+    succeed(at, &small_with(&small("kept"), &other("train.ema.half-life-kimg=1")));
+    assert!(!log(at, &["sample", "kept", "--count", "4", "--out", "b.png"]).contains("WARN"));
+    std::fs::remove_file(at.join("kept/ema.safetensors")).unwrap();
+    let warning = log(at, &["sample", "kept", "--count", "4", "--out", "c.png"]);
+    assert!(
+        warning.contains("kept/ema.safetensors is missing: drawing from the weights of the last"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn a_run_that_is_longer_is_not_called_shorter() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let args = |steps: &str, more: &[&str]| {
+        let steps = format!("train.steps={steps}");
+        let mut args: Vec<String> = small("run");
+        args.extend(["--set", &steps, "--set", "train.health.every=0"].map(str::to_owned));
+        args.extend(more.iter().map(|&more| more.to_owned()));
+        args
+    };
+    let run_of = |args: &[String]| args.iter().map(String::as_str).collect::<Vec<_>>();
+    succeed(at, &run_of(&args("20", &[])));
+    let before = std::fs::read(at.join("run/config.toml")).unwrap();
+    let error = fail(at, &run_of(&args("10", &["--resume"])), 2);
+    assert!(error.contains("train.steps: expected 20 or more, which the run has done, found 10"), "{error}");
+    assert!(std::fs::read(at.join("run/config.toml")).unwrap() == before);
+    succeed(at, &run_of(&args("20", &["--resume"])));
+}
+
+#[test]
+fn evaluate_says_if_the_data_are_others_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    pictures(&at.join("faces"), 140);
+    let sets = ["--data-dir", "faces", "--set", "data.name=folder", "--set", "train.steps=4"];
+    succeed(at, &small_with(&small("run"), &[&sets[..], &["--set", "train.health.every=0"]].concat()));
+    let evaluate = ["evaluate", "run", "--count", "64"];
+    assert!(!log(at, &evaluate).contains("the run was trained on"));
+    pictures(&at.join("faces"), 150);
+    let warning = log(at, &evaluate);
+    let expected = "the run was trained on 140 images, and there are other data now (150 images, ";
+    assert!(warning.contains(expected), "{warning}");
+    // Other data on purpose.
+    assert!(!log(at, &[&evaluate[..], &["--data-dir", "faces"]].concat()).contains("the run was trained on"));
+}
+
+#[test]
+fn pictures_that_are_not_square_are_not_judged_silently() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    pictures(&at.join("pairs"), 68);
+    for n in 0..2 {
+        let image = RgbImage::from_fn(56, 28, |x, y| Rgb([x as u8 + n, y as u8, 9]));
+        image.save(at.join(format!("pairs/wide-{n}.png"))).unwrap();
+    }
+    let warning = log(at, &["evaluate", "--samples", "pairs", "--count", "64"]);
+    assert!(
+        warning.contains("2 of the pictures are not square: only their central squares are judged"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn nothing_is_deleted_if_a_name_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=2", "--set", "train.health.every=0"]));
+    let sample = ["sample", "run", "--count", "5", "--out", "out/"];
+    succeed(at, &sample);
+    std::fs::remove_file(at.join("out/3.png")).unwrap();
+    std::fs::create_dir(at.join("out/3.png")).unwrap();
+    let first = std::fs::read(at.join("out/0.png")).unwrap();
+    let error = fail(at, &[&sample[..], &["--seed", "9", "--replace"]].concat(), 2);
+    assert!(error.contains("out/3.png: expected a file or nothing, found a directory"), "{error}");
+    assert!(std::fs::read(at.join("out/0.png")).unwrap() == first);
+    assert_eq!(std::fs::read_dir(at.join("out")).unwrap().count(), 5);
+}
+
+#[test]
+fn data_info_reads_the_directory_that_it_is_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = fail(directory.path(), &["data", "info", "--data", "mnist-5k", "--data-dir", "."], 2);
+    assert!(error.contains("--data mnist-5k is embedded and has no --data-dir"), "{error}");
+}
