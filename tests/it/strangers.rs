@@ -12,6 +12,11 @@ fn log(at: &Path, args: &[&str]) -> String {
     log
 }
 
+/// The settings of a short run, and one more.
+fn short(change: &str) -> Vec<&str> {
+    vec!["--set", "train.steps=10", "--set", "train.health.every=0", "--set", change]
+}
+
 /// Writes gray pictures of 28x28 that differ from each other.
 fn pictures(directory: &Path, count: u32) {
     std::fs::create_dir_all(directory).unwrap();
@@ -25,16 +30,14 @@ fn pictures(directory: &Path, count: u32) {
 fn weights_of_another_run_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let steps = ["--set", "train.steps=10", "--set", "train.health.every=0"];
-    let other = |change: &str| [&steps[..], &["--set", change]].concat();
-    succeed(at, &small_with(&small("own"), &steps));
+    succeed(at, &small_with(&small("own"), &short("seed=0")));
     let weights = "generator.safetensors";
     for (change, expected) in [
         ("seed=7", "seed: expected 0 as in own/config.toml, found 7"),
         ("train.loss=hinge", "train.loss: expected non-saturating as in own/config.toml, found hinge"),
     ] {
         let _ = std::fs::remove_dir_all(at.join("other"));
-        succeed(at, &small_with(&small("other"), &other(change)));
+        succeed(at, &small_with(&small("other"), &short(change)));
         let own = std::fs::read(at.join("own").join(weights)).unwrap();
         std::fs::copy(at.join("other").join(weights), at.join("own").join(weights)).unwrap();
         for command in [&["sample", "own"][..], &["evaluate", "own"], &["inspect", "own"]] {
@@ -48,7 +51,7 @@ fn weights_of_another_run_are_refused() {
     let warning = log(at, &["sample", "own", "--count", "4", "--out", "a.png"]);
     assert!(warning.contains("passing over own/ema.safetensors: the run has no [train.ema]"), "{warning}");
 
-    succeed(at, &small_with(&small("kept"), &other("train.ema.half-life-kimg=1")));
+    succeed(at, &small_with(&small("kept"), &short("train.ema.half-life-kimg=1")));
     assert!(!log(at, &["sample", "kept", "--count", "4", "--out", "b.png"]).contains("WARN"));
     std::fs::remove_file(at.join("kept/ema.safetensors")).unwrap();
     let warning = log(at, &["sample", "kept", "--count", "4", "--out", "c.png"]);
@@ -62,20 +65,14 @@ fn weights_of_another_run_are_refused() {
 fn a_run_that_is_longer_is_not_called_shorter() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let args = |steps: &str, more: &[&str]| {
-        let steps = format!("train.steps={steps}");
-        let mut args: Vec<String> = small("run");
-        args.extend(["--set", &steps, "--set", "train.health.every=0"].map(str::to_owned));
-        args.extend(more.iter().map(|&more| more.to_owned()));
-        args
-    };
-    let run_of = |args: &[String]| args.iter().map(String::as_str).collect::<Vec<_>>();
-    succeed(at, &run_of(&args("20", &[])));
+    let set = |steps: &str| format!("train.steps={steps}");
+    let (long, brief) = (set("20"), set("10"));
+    succeed(at, &small_with(&small("run"), &short(&long)));
     let before = std::fs::read(at.join("run/config.toml")).unwrap();
-    let error = fail(at, &run_of(&args("10", &["--resume"])), 2);
+    let error = fail(at, &small_with(&small("run"), &[&short(&brief)[..], &["--resume"]].concat()), 2);
     assert!(error.contains("train.steps: expected 20 or more, which the run has done, found 10"), "{error}");
     assert!(std::fs::read(at.join("run/config.toml")).unwrap() == before);
-    succeed(at, &run_of(&args("20", &["--resume"])));
+    succeed(at, &small_with(&small("run"), &[&short(&long)[..], &["--resume"]].concat()));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::run_dir::{self, RunDir};
 use crate::terminal::counted;
 use crate::{device, journal};
 use anyhow::{Context, Result};
-use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Split};
+use gan_data::{Batches, BatchesConfig, LastBatch, Split};
 use gan_train::{Outcome, TrainError, Trainer, checkpoint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
