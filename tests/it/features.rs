@@ -138,3 +138,29 @@ fn held_out_pictures_are_not_trained_on_and_are_compared_with() {
     let expected = "data.hold-out: expected none, as mnist has a test split, which is never trained on";
     assert!(error.contains(expected), "{error}");
 }
+
+#[test]
+fn the_features_of_papers_need_their_weights() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    squares(&at.join("squares"));
+    std::fs::write(at.join("a.pth"), "no weights").unwrap();
+    let evaluate = ["evaluate", "--samples", "squares", "--data", "folder", "--data-dir", "squares"];
+    let needs = "the features inception need `evaluate --features inception --weights FILE`, FILE being pytorch-fid's";
+    for (more, code, expected) in [
+        (&["--features", "inception"][..], 2, needs),
+        (&["--features", "inception", "--weights", "b.pth"], 2, "b.pth: no such file or directory"),
+        (&["--features", "inception", "--weights", "a.pth"], 1, "a.pth"),
+        (
+            &["--features", "random", "--weights", "a.pth"],
+            2,
+            "--weights: expected --features inception with it",
+        ),
+    ] {
+        let error = fail(at, &[&evaluate[..], more].concat(), code);
+        assert!(error.contains(expected), "{error}");
+    }
+    let during = ["--set", "train.evaluate.every-kimg=1", "--set", "train.evaluate.features=inception"];
+    let error = fail(at, &arguments(&small("run"), &during), 2);
+    assert!(error.contains(needs), "{error}");
+}

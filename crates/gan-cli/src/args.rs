@@ -128,11 +128,16 @@ pub(crate) struct Evaluate {
     /// precision and lowers recall.
     #[arg(long, value_name = "LIMIT", value_parser = sample::parse_truncation, conflicts_with = "samples")]
     pub(crate) truncation: Option<f64>,
-    /// What computes the features: `random`, a network with random weights for any images, or the
-    /// file of your own classifier. `cargo xtask train-classifier` in the program's repository trains
-    /// one. [default: the data's classifier inside the program, else random]
-    #[arg(long, value_name = "random|FILE")]
+    /// What computes the features: `random`, a network with random weights for any images;
+    /// `inception`, the network of the FID in papers; or the file of your own classifier. `cargo xtask
+    /// train-classifier` in the program's repository trains one. [default: the data's classifier
+    /// inside the program, else random]
+    #[arg(long, value_name = "random|inception|FILE")]
     pub(crate) features: Option<PathBuf>,
+    /// The weights for `--features inception`: pt_inception-2015-12-05-6726825d.pth of the Python
+    /// package pytorch-fid, as it is or converted to safetensors.
+    #[arg(long, value_name = "FILE", requires = "features")]
+    pub(crate) weights: Option<PathBuf>,
     /// Print one line of JSON instead of the table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -2,12 +2,14 @@
 //! with them.
 
 use crate::config::{Config, check_size};
+use crate::exit::usage;
 use crate::run::Plan;
 use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, SIDE, at_side};
+use gan_metrics::inception::{self, Inception, Preprocessing};
 use gan_metrics::{Classifier, Evaluation, Features, Look, RandomNetwork, Reference, Sample, TrainingImages};
 use gan_train::{TrainError, checkpoint};
 use std::collections::BTreeMap;
@@ -25,6 +27,10 @@ const LARGEST_PICTURE: usize = 128;
 
 /// The value of `--features` and `train.evaluate.features` that chooses the random network.
 const RANDOM: &str = RandomNetwork::NAME;
+/// The value of `--features` that chooses the Inception network.
+const INCEPTION: &str = Inception::NAME;
+const NEEDS_WEIGHTS: &str = "the features inception need `evaluate --features inception --weights FILE`, \
+                             FILE being pytorch-fid's pt_inception-2015-12-05-6726825d.pth";
 
 /// A classifier that was right on more than this share of its own held-out images is right on most
 /// images of the same data set.
@@ -35,9 +41,19 @@ const RELIABLE: f64 = 0.9;
 const DOUBTFUL: f64 = 0.8;
 
 /// The chosen features, or those for this data set: its classifier inside the program, or the random
-/// network if there is none. A choice that is no known name is the file of a classifier.
-pub(crate) fn features(choice: Option<&Path>, data: Source) -> Result<Features> {
+/// network if there is none. A choice that is no known name is the file of a classifier. `weights` is
+/// the file of the Inception network.
+pub(crate) fn features(choice: Option<&Path>, weights: Option<&Path>, data: Source) -> Result<Features> {
     let device = Device::Cpu;
+    match (choice == Some(Path::new(INCEPTION)), weights) {
+        (true, Some(weights)) => {
+            let network = Inception::load(weights, Preprocessing::PytorchFid, &device)?;
+            return Ok(Features::Inception(Arc::new(network)));
+        }
+        (true, None) => return Err(usage(NEEDS_WEIGHTS)),
+        (false, Some(_)) => return Err(usage("--weights: expected --features inception with it")),
+        (false, None) => {}
+    }
     if is_random(choice, data) {
         return Ok(Features::Random(RandomNetwork::new(&device)?));
     }
@@ -49,12 +65,12 @@ pub(crate) fn features(choice: Option<&Path>, data: Source) -> Result<Features> 
 
 /// Whether [`features`] returns the random network.
 pub(crate) fn is_random(choice: Option<&Path>, data: Source) -> bool {
-    choice.map_or(data.classifier.is_none(), is_name)
+    choice.map_or(data.classifier.is_none(), |choice| choice == Path::new(RANDOM))
 }
 
 /// Whether a choice of features is a name and not a file.
 pub(crate) fn is_name(choice: &Path) -> bool {
-    choice == Path::new(RANDOM)
+    [RANDOM, INCEPTION].iter().any(|name| choice == Path::new(name))
 }
 
 /// Whether a classifier that was trained on the data set `learned` can classify `data`. It can if
@@ -88,7 +104,7 @@ impl Judges {
     pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
         let Some(evaluate) = &config.reporting.evaluate else { return Ok(None) };
         let start = Instant::now();
-        let features = features(evaluate.features.as_deref(), config.data.name)?;
+        let features = features(evaluate.features.as_deref(), None, config.data.name)?;
         let real = Real::load(&config.data, config.model.image_size, config.model.channels, &features)?;
         let count = evaluate.count.min(real.held_out_count());
         if count < evaluate.count {
@@ -107,7 +123,7 @@ impl Judges {
         let (channels, tells_classes) = (real.channels_hold(&features), real.is_known_to(&features));
         let recorded = match &features {
             Features::Classifier(_) => evaluate.features.clone(),
-            Features::Random(_) => Some(PathBuf::from(features.id())),
+            Features::Random(_) | Features::Inception(_) => Some(PathBuf::from(features.id())),
         };
         Ok(Some(Self { features, recorded, reference, channels, tells_classes, count }))
     }
@@ -199,6 +215,7 @@ impl Real {
             Features::Classifier(_) if size > LARGEST => SIDE,
             Features::Classifier(_) => size,
             Features::Random(_) => size.min(LARGEST_PICTURE),
+            Features::Inception(_) => size.min(inception::SIDE),
         };
         let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
         let read = |config: &DataConfig, split| {
@@ -376,7 +393,7 @@ mod tests {
     #[test]
     fn every_data_set_has_features_and_is_known_to_its_own_classifier() {
         for source in Source::all() {
-            let features = features(None, source).unwrap();
+            let features = features(None, None, source).unwrap();
             let known = features.classifier().map(|classifier| knows(&classifier.record().data, source));
             assert_eq!(known, source.classifier.map(|_| true), "{source}");
             assert_eq!(features.name() == "random", source.classifier.is_none(), "{source}");
@@ -385,10 +402,10 @@ mod tests {
             assert!(knows(source.name, source), "{source}");
         }
         let source = |name: &str| name.parse::<Source>().unwrap();
-        let chosen = features(Some(Path::new("random")), source("mnist")).unwrap();
+        let chosen = features(Some(Path::new("random")), None, source("mnist")).unwrap();
         assert_eq!((chosen.name(), chosen.id()), ("random", "random-1"));
         // Any other value is a path.
-        let error = features(Some(Path::new("./random")), source("mnist")).unwrap_err().to_string();
+        let error = features(Some(Path::new("./random")), None, source("mnist")).unwrap_err().to_string();
         assert!(error.contains("./random"), "{error}");
         for data in ["mnist", "mnist-5k", "stacked-mnist"] {
             assert!(knows("mnist", source(data)) && knows("mnist-5k", source(data)), "{data}");

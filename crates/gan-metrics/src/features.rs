@@ -1,8 +1,10 @@
 //! What computes the features with which images are compared.
 
 use crate::classifier::at_side;
+use crate::inception::Inception;
 use crate::{Classifier, RandomNetwork, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use std::sync::Arc;
 
 /// Computes features from images. The metrics need nothing else, and the classes only if the
 /// features come from a classifier.
@@ -12,6 +14,8 @@ pub enum Features {
     Classifier(Box<Classifier>),
     /// A network with random weights, for all other images. It knows no classes.
     Random(RandomNetwork),
+    /// The Inception network, as papers use it. It knows no classes.
+    Inception(Arc<Inception>),
 }
 
 /// What the metrics need from images.
@@ -27,12 +31,14 @@ pub struct Look {
 }
 
 impl Features {
-    /// The name after which the distance is called: the data of a classifier, or `random`.
+    /// The name after which the distance is called: the data of a classifier, `random`, or
+    /// `inception`.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Classifier(classifier) => &classifier.record().data,
             Self::Random(_) => RandomNetwork::NAME,
+            Self::Inception(_) => Inception::NAME,
         }
     }
 
@@ -43,6 +49,7 @@ impl Features {
         match self {
             Self::Classifier(classifier) => &classifier.record().data,
             Self::Random(_) => RandomNetwork::ID,
+            Self::Inception(_) => Inception::ID,
         }
     }
 
@@ -51,12 +58,13 @@ impl Features {
     pub fn classifier(&self) -> Option<&Classifier> {
         match self {
             Self::Classifier(classifier) => Some(classifier),
-            Self::Random(_) => None,
+            Self::Random(_) | Self::Inception(_) => None,
         }
     }
 
     /// Computes what the metrics need from `images: [N, C, H, W]` in [-1, 1]. Pass some hundred
-    /// images at a time.
+    /// images at a time. For the Inception network, images are rounded to 8 bits first, because
+    /// `pytorch-fid` reads files of 8 bits.
     ///
     /// # Errors
     /// If the shape is different.
@@ -68,6 +76,16 @@ impl Features {
                 probabilities: None,
                 pixels: at_side(&images.detach().to_device(network.device())?)?.flatten_from(1)?,
             }),
+            Self::Inception(network) => {
+                let images = images.detach().to_device(&Device::Cpu)?;
+                let levels = ((&images + 1.)? * 127.5)?.round()?;
+                let rounded = ((levels / 127.5)? - 1.)?.clamp(-1f32, 1f32)?;
+                Ok(Look {
+                    features: network.features(&rounded)?,
+                    probabilities: None,
+                    pixels: at_side(&images)?.flatten_from(1)?,
+                })
+            }
         }
     }
 }

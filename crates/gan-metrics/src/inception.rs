@@ -53,6 +53,11 @@ pub struct Inception {
 }
 
 impl Inception {
+    /// The name of these features.
+    pub const NAME: &str = "inception";
+    /// The name that is stored beside numbers: the weights, and the preparation of the images.
+    pub const ID: &str = "inception-2015-12-05-pytorch-fid";
+
     /// Reads the weights file of `pytorch-fid`, as it is or converted to safetensors. The names are
     /// those of the file: `Conv2d_1a_3x3.conv.weight`, and so on. The weights of the parts that are
     /// not used here (`fc`, `AuxLogits`) may be in the file or not.

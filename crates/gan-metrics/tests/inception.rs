@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{DType, Device, Tensor};
+use gan_metrics::Features;
 use gan_metrics::inception::{FEATURES, Inception, Preprocessing};
 use gan_models::Parameter;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Largest difference between two features, relative to the standard deviation of all features.
 /// Both sides compute in f32 and add in another order, over 48 convolutions in a row.
@@ -98,6 +100,16 @@ fn features_equal_pytorch_fids() {
         println!("{name}: largest difference {worst:.1e} of the deviation");
         assert!(worst <= TOLERANCE, "{name}: largest difference {worst:.1e} of the deviation");
     }
+    // For metrics, the images are those of files of 8 bits.
+    let images = pictures("32").narrow(0, 0, 1).unwrap();
+    let levels = |value: &f32| ((value + 1.) * 127.5).round() / 127.5 - 1.;
+    let rounded = images.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(levels).collect();
+    let expected = pytorch.features(&tensor(rounded, images.dims())).unwrap();
+    let features = Features::Inception(Arc::new(pytorch));
+    let look = features.look(&images).unwrap();
+    let same = values(&look.features).iter().zip(values(&expected)).all(|(a, b)| (a - b).abs() < 1e-4);
+    assert!(same && look.probabilities.is_none() && features.name() == "inception");
+    assert_eq!(look.pixels.dims(), [1, 3 * 28 * 28]);
 }
 
 fn zeros() -> HashMap<String, Tensor> {

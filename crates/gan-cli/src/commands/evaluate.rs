@@ -53,14 +53,14 @@ struct Set {
 
 pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let files = args.features.iter().filter(|features| !judge::is_name(features));
-    let mut paths = args.from.iter().chain(&args.samples).chain(files);
+    let mut paths = args.from.iter().chain(&args.samples).chain(&args.weights).chain(files);
     if let Some(path) = paths.find(|path| !path.exists()) {
         return Err(usage(format!("{}: no such file or directory", path.display())));
     }
     let data = data(args)?;
     let subject = Subject::open(args, data.name)?;
     let (channels, size) = subject.shape();
-    let features = judge::features(args.features.as_deref(), data.name)?;
+    let features = judge::features(args.features.as_deref(), args.weights.as_deref(), data.name)?;
     let real = Real::load(&data, size, channels, &features)?;
     if args.data.is_none() && args.data_dir.is_none() && args.samples.is_none() {
         warn_of_other_data(args, &real);

@@ -149,7 +149,7 @@ impl Watch {
             return Ok(None);
         }
         let probe = Probe::new(
-            judge::features(None, plan.config.data.name)?,
+            judge::features(None, None, plan.config.data.name)?,
             batches.spread(REAL, CHUNK, &Device::Cpu).map(|images| anyhow::Ok(images?)),
             plan.config.data.range.ends().map(f64::from),
             plan.config.reporting.health.samples,
