@@ -171,6 +171,8 @@ pub(crate) struct Real {
     held_out: Dataset,
     /// Whether the run may have been trained on the held-out images too.
     pub(crate) may_be_trained_on: bool,
+    /// Whether the run saw mirrored images too.
+    is_flipped: bool,
     source: Source,
     channels: usize,
     /// Names of `reference` and `held_out` for messages.
@@ -251,7 +253,8 @@ impl Real {
         };
         let [compared, beside] = names.map(|name| format!("{} {name}", reference.name()));
         let names = Names { reference: compared, held_out: beside };
-        Ok(Self { trained, reference, held_out, may_be_trained_on, source: config.name, channels, names })
+        let (source, is_flipped) = (config.name, config.flip);
+        Ok(Self { trained, reference, held_out, may_be_trained_on, is_flipped, source, channels, names })
     }
 
     /// Warns if these are not the images that the run with this configuration was trained on.
@@ -334,7 +337,11 @@ impl Real {
             let chunks: Result<Vec<_>> = self.chunks(data).map(|chunk| Ok(at_side(&chunk?)?)).collect();
             Ok(Tensor::cat(&chunks?, 0)?)
         };
-        let images = TrainingImages::new(&reduced(&self.trained)?, &reduced(&self.held_out)?)?;
+        let trained = reduced(&self.trained)?;
+        // The run saw mirrored images too, so a mirrored copy is a copy.
+        let trained =
+            if self.is_flipped { Tensor::cat(&[&trained, &trained.flip(&[3])?], 0)? } else { trained };
+        let images = TrainingImages::new(&trained, &reduced(&self.held_out)?)?;
         Ok(reference.with_training_images(images))
     }
 

@@ -1,17 +1,24 @@
-//! Differentiable augmentation. D sees every image, real or fake, shifted and with a hole, and the
-//! gradient goes back through this change (Zhao et al. 2020, arXiv 2006.10738). Pixels that move
-//! in from outside and pixels of a hole are 0, the middle of the images' range, as in the authors'
-//! program.
+//! Differentiable augmentation. D sees every image, real or fake, with other colours, shifted and
+//! with a hole, and the gradient goes back through this change (Zhao et al. 2020, arXiv 2006.10738).
+//! Pixels that move in from outside and pixels of a hole are 0, the middle of the images' range, as
+//! in the authors' program.
+
+mod tone;
 
 use crate::error::{Result, TrainError};
 use gan_ops::rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use tone::Tone;
 
 /// The augmentations, in the order in which they are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Augment {
+    /// Whether brightness, saturation and contrast of each image change: the `color` of the authors'
+    /// program.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub color: bool,
     /// Each image is shifted up or down and left or right by up to this share of its side, in
     /// whole pixels. The authors' program uses 0.125.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,9 +29,10 @@ pub struct Augment {
     pub cutout: Option<f64>,
 }
 
-/// The change of one image. It is a linear map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The change of one image. It is a linear map, and a constant if the colours change.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Place {
+    tone: Option<Tone>,
     /// The pixel shown in row `y` and column `x` comes from row `y + shift[0]` and column
     /// `x + shift[1]`.
     shift: [isize; 2],
@@ -35,8 +43,9 @@ pub(crate) struct Place {
 impl Augment {
     pub(crate) fn validate(&self, field: &str) -> Result<()> {
         let shares = [("translation", self.translation), ("cutout", self.cutout)];
-        if shares.iter().all(|(_, share)| share.is_none()) {
-            return Err(TrainError::config(field, "expected translation, cutout or both, found neither"));
+        if !self.color && shares.iter().all(|(_, share)| share.is_none()) {
+            let problem = "expected color, translation or cutout, found none of them";
+            return Err(TrainError::config(field, problem));
         }
         for (key, share) in shares {
             if let Some(share) = share.filter(|share| !(*share > 0. && *share <= 1.)) {
@@ -58,6 +67,8 @@ impl Augment {
         // Each image takes the same number of draws in any case, so that one augmentation does not
         // change the other.
         let draws = stream.uniform(0., 1., (samples, 4), &device)?.to_vec2::<f32>()?;
+        let tones =
+            if self.color { Tone::draw(stream, samples)?.map(Some).collect() } else { vec![None; samples] };
         let pixels = |side: usize, share: f64| (side as f64 * share + 0.5) as usize;
         // Turns a draw into a whole number below `count`.
         let below = |draw: f32, count: usize| ((f64::from(draw) * count as f64) as usize).min(count - 1);
@@ -74,34 +85,52 @@ impl Augment {
             let middle = below(draw, side + 1 - size % 2);
             middle.saturating_sub(size / 2)..(middle + size - size / 2).min(side)
         };
-        let place = |draws: &Vec<f32>| Place {
+        let place = |(draws, tone): (&Vec<f32>, Option<Tone>)| Place {
+            tone,
             shift: [shift(draws[0], height), shift(draws[1], width)],
             hole: [hole(draws[2], height), hole(draws[3], width)],
         };
-        Ok(draws.iter().map(place).collect())
+        Ok(draws.iter().zip(tones).map(place).collect())
     }
 }
 
 /// The images as D sees them. `images` are `[B, C, H, W]` as one slice, and each image has one
 /// place.
 pub(crate) fn show(places: &[Place], images: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
+    let mut toned = images.to_vec();
+    for_toned(places, &mut toned, [channels, height, width], Tone::change);
     let mut shown = vec![0.; images.len()];
-    each(places, [channels, height, width], |seen, stands| shown[seen] = images[stands]);
+    each(places, [channels, height, width], |seen, stands| shown[seen] = toned[stands]);
     shown
 }
 
 /// The gradient of the images from the gradient of the result of [`show`]. It is the transpose of
-/// `show`.
+/// the linear part of `show`.
 pub(crate) fn back(places: &[Place], gradient: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
     let mut of_images = vec![0.; gradient.len()];
     each(places, [channels, height, width], |seen, stands| of_images[stands] = gradient[seen]);
+    for_toned(places, &mut of_images, [channels, height, width], Tone::change_back);
     of_images
+}
+
+/// Calls `f` for each image whose colours change, with its number of channels.
+fn for_toned(
+    places: &[Place],
+    images: &mut [f32],
+    [channels, height, width]: [usize; 3],
+    f: fn(&Tone, &mut [f32], usize),
+) {
+    for (place, image) in places.iter().zip(images.chunks_exact_mut(channels * height * width)) {
+        if let Some(tone) = &place.tone {
+            f(tone, image, channels);
+        }
+    }
 }
 
 /// Calls `f` with the position where a pixel is seen and the position where it comes from, for
 /// each pixel that is seen. No pixel is seen twice.
 fn each(places: &[Place], [channels, height, width]: [usize; 3], mut f: impl FnMut(usize, usize)) {
-    for (sample, Place { shift: [down, right], hole: [rows, columns] }) in places.iter().enumerate() {
+    for (sample, Place { shift: [down, right], hole: [rows, columns], .. }) in places.iter().enumerate() {
         for channel in 0..channels {
             let start = (sample * channels + channel) * height * width;
             for y in 0..height {
@@ -123,7 +152,8 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    const BOTH: Augment = Augment { translation: Some(0.25), cutout: Some(0.5) };
+    const BOTH: Augment = Augment { color: false, translation: Some(0.25), cutout: Some(0.5) };
+    const ALL: Augment = Augment { color: true, ..BOTH };
 
     fn values(purpose: &str, count: usize) -> Vec<f32> {
         let tensor = Stream::new(5, purpose, 0).uniform(-1., 1., count, &Device::Cpu).unwrap();
@@ -135,7 +165,7 @@ mod tests {
         let image: Vec<f32> = (1..=12).map(|i| i as f32).collect();
         // The image moves one down and one to the left. The hole is the first two pixels of the
         // last row.
-        let place = Place { shift: [-1, 1], hole: [2..3, 0..2] };
+        let place = Place { tone: None, shift: [-1, 1], hole: [2..3, 0..2] };
         let shown = show(std::slice::from_ref(&place), &image, [1, 3, 4]);
         assert!(shown == [0., 0., 0., 0., 2., 3., 4., 0., 0., 0., 8., 0.], "{shown:?}");
     }
@@ -143,13 +173,19 @@ mod tests {
     #[test]
     fn the_way_back_is_the_transpose() {
         let shape = [3, 7, 5];
-        let places = BOTH.places(&mut Stream::new(1, "places", 0), 9, [7, 5]).unwrap();
-        let (x, y) = (values("x", 9 * 105), values("y", 9 * 105));
-        let dot = |a: &[f32], b: &[f32]| -> f64 {
-            a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-        };
-        let (there, and_back) = (dot(&show(&places, &x, shape), &y), dot(&x, &back(&places, &y, shape)));
-        assert!((there - and_back).abs() < 1e-12 && there != 0., "{there} {and_back}");
+        for (augment, tolerance) in [(BOTH, 1e-12), (ALL, 1e-4)] {
+            let places = augment.places(&mut Stream::new(1, "places", 0), 9, [7, 5]).unwrap();
+            let (x, y) = (values("x", 9 * 105), values("y", 9 * 105));
+            let dot = |a: &[f32], b: &[f32]| -> f64 {
+                a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+            };
+            // Without its constant part, the change is linear.
+            let constant = show(&places, &vec![0.; x.len()], shape);
+            let linear: Vec<f32> =
+                show(&places, &x, shape).iter().zip(constant).map(|(a, b)| a - b).collect();
+            let (there, and_back) = (dot(&linear, &y), dot(&x, &back(&places, &y, shape)));
+            assert!((there - and_back).abs() < tolerance && there != 0., "{there} {and_back}");
+        }
     }
 
     #[test]
@@ -183,6 +219,10 @@ mod tests {
         for (both, moved) in both.iter().zip(&moved) {
             assert!(both.shift == moved.shift && moved.hole == [0..0, 0..0]);
         }
+        for (both, all) in both.iter().zip(draw(ALL)) {
+            assert!(both.tone.is_none() && all.tone.is_some());
+            assert_eq!((&both.shift, &both.hole), (&all.shift, &all.hole));
+        }
         let cut = draw(Augment { translation: None, ..BOTH });
         assert!(both.iter().zip(&cut).all(|(both, cut)| both.hole == cut.hole && cut.shift == [0, 0]));
     }
@@ -191,8 +231,9 @@ mod tests {
     fn every_bad_value_is_named_with_what_is_expected() {
         BOTH.validate("x").unwrap();
         let problem = |augment: Augment| augment.validate("x").unwrap_err().to_string();
-        let neither = Augment { translation: None, cutout: None };
-        assert_eq!(problem(neither), "x: expected translation, cutout or both, found neither");
+        let none = Augment { color: false, translation: None, cutout: None };
+        assert_eq!(problem(none), "x: expected color, translation or cutout, found none of them");
+        Augment { color: true, ..none }.validate("x").unwrap();
         assert_eq!(
             problem(Augment { cutout: Some(0.), ..BOTH }),
             "x.cutout: expected a number over 0 and up to 1, found 0"
