@@ -164,3 +164,24 @@ fn the_features_of_papers_need_their_weights() {
     let error = fail(at, &arguments(&small("run"), &during), 2);
     assert!(error.contains(needs), "{error}");
 }
+
+#[test]
+fn a_mirrored_copy_is_a_copy_if_the_run_saw_mirrored_images() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    squares(&at.join("squares"));
+    std::fs::create_dir(at.join("mirrored")).unwrap();
+    for entry in std::fs::read_dir(at.join("squares")).unwrap() {
+        let path = entry.unwrap().path();
+        let image = image::imageops::flip_horizontal(&image::open(&path).unwrap().into_rgb8());
+        image.save(at.join("mirrored").join(path.file_name().unwrap())).unwrap();
+    }
+    let short = ["--set", "train.steps=2", "--set", "train.health.every=0"];
+    let median = |run: &str| {
+        let report = json(at, &[run, "--samples", "mirrored"]);
+        report["generated"]["memorisation"]["median"].as_f64().unwrap()
+    };
+    train(at, "plain", &short);
+    train(at, "flipped", &[&short[..], &["--set", "data.flip=true"]].concat());
+    assert!(median("plain") > 0.1 && median("flipped") < 1e-3, "{} {}", median("plain"), median("flipped"));
+}
