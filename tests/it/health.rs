@@ -252,9 +252,15 @@ fn replace(path: &Path, now: &str, then: &str) {
     std::fs::write(path, text.replace(now, then)).unwrap();
 }
 
-/// Resumes the run for as few steps as possible.
+/// Continues the run up to a step that it has done, so that it only completes what it has begun.
 fn go_on(at: &Path) {
-    let sets = ["train.health.on-failure=warn", "train.steps=5"];
+    let done = std::fs::read_dir(at.join("run/checkpoints")).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        let step = path.file_name().unwrap().to_str().unwrap().trim_start_matches("step-").parse::<u64>();
+        if path.join("state.json").exists() { step.unwrap_or(0) } else { 0 }
+    });
+    let steps = format!("train.steps={}", done.max().unwrap());
+    let sets = ["train.health.on-failure=warn", &steps];
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
     succeed(at, &[&["-q", "train", "--resume", "--out", "run"], &sets[..]].concat());
 }

@@ -74,19 +74,22 @@ fn a_run_draws_only_from_its_own_model() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     succeed(at, &small_with(&small("run"), &["--set", "train.steps=2"]));
+    let average = ["--set", "train.steps=2", "--set", "train.ema.half-life-kimg=1"];
+    succeed(at, &small_with(&small("kept"), &average));
     let wide = ["--set", "train.steps=2", "--set", "model.generator.widths=[24]"];
     succeed(at, &small_with(&small("other"), &wide));
-    for name in ["generator.safetensors", "ema.safetensors"] {
-        std::fs::copy(at.join("other/generator.safetensors"), at.join("run").join(name)).unwrap();
+    for (run, name) in [("run", "generator.safetensors"), ("kept", "ema.safetensors")] {
+        std::fs::copy(at.join("other/generator.safetensors"), at.join(run).join(name)).unwrap();
         for command in ["sample", "inspect", "evaluate"] {
-            let error = fail(at, &[command, "run"], 2);
+            let error = fail(at, &[command, run], 2);
             let expected = format!(
-                "run/{name}: model.generator.widths: expected [16] as in run/config.toml, found [24]: the \
+                "{run}/{name}: model.generator.widths: expected [16] as in {run}/config.toml, found [24]: the \
                  file does not belong to this run"
             );
             assert!(error.ends_with(&expected), "{error}");
         }
     }
+    std::fs::copy(at.join("other/generator.safetensors"), at.join("run/ema.safetensors")).unwrap();
     // The same holds for a file of the run, and for a directory in it.
     let checkpoint = "run/checkpoints/step-00000002";
     std::fs::copy(at.join("other/generator.safetensors"), at.join(checkpoint).join("generator.safetensors"))
