@@ -337,7 +337,7 @@ impl Real {
             let chunks: Result<Vec<_>> = self.chunks(data).map(|chunk| Ok(at_side(&chunk?)?)).collect();
             Ok(Tensor::cat(&chunks?, 0)?)
         };
-        let trained = reduced(&self.trained)?;
+        let trained = reduced(&self.trained)?.contiguous()?;
         // The run saw mirrored images too, so a mirrored copy is a copy.
         let trained =
             if self.is_flipped { Tensor::cat(&[&trained, &trained.flip(&[3])?], 0)? } else { trained };
