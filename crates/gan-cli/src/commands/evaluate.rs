@@ -38,6 +38,9 @@ struct Report {
     may_be_trained_on_held_out: bool,
     /// The images among which copies were searched for.
     trained: Set,
+    /// Names of the classes that the features know. Empty if they have none.
+    #[serde(skip)]
+    class_names: &'static [&'static str],
     /// Channels of an image. Each channel adds to the distances.
     channels: usize,
     generated: Evaluation,
@@ -82,6 +85,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         held_out: Set { name: real.names.held_out.clone(), count: real.held_out_count() },
         may_be_trained_on_held_out: real.may_be_trained_on,
         trained: Set { name: real.data().to_owned(), count: real.trained_count() },
+        class_names: if real.is_known_to(&features) { data.name.classes } else { &[] },
         channels,
         floor: reference.floor(generated.count())?,
         generated: reference.evaluate(&generated)?,

@@ -88,6 +88,7 @@ pub(super) fn of(report: &Report) -> Result<String> {
     writeln!(text, "\n{of:26}{:>COLUMN$} {:>COLUMN$}", "generated", "floor")?;
     for (group, (share, real)) in ours.iter().zip(theirs).enumerate() {
         let [share, real] = [share, real].map(|share| percent(*share));
+        let group = if generated.bins.is_some() { group.to_string() } else { name(report, group) };
         writeln!(text, "{group:<26}{share:>COLUMN$} {real:>COLUMN$}")?;
     }
     if let Some(accuracy) = &generated.accuracy {
@@ -96,10 +97,16 @@ pub(super) fn of(report: &Report) -> Result<String> {
         let shown = |share: Option<f64>| share.map_or("none".to_owned(), percent);
         for (class, share) in accuracy.of_classes.iter().enumerate() {
             let real = shown(floor.get(class).copied().flatten());
+            let class = name(report, class);
             writeln!(text, "{class:<26}{:>COLUMN$} {real:>COLUMN$}", shown(*share))?;
         }
     }
     Ok(text)
+}
+
+/// The name of a class, or its number if it has no name.
+fn name(report: &Report, class: usize) -> String {
+    report.class_names.get(class).map_or_else(|| class.to_string(), ToString::to_string)
 }
 
 /// The shares of the classes, or of the bins, in the generated images and in the held-out ones.
