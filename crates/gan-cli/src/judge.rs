@@ -1,29 +1,21 @@
 //! Prepares images for the metrics: the real images, and the generated images that are compared
 //! with them.
 
-use crate::config::{Config, check_size};
+mod real;
+
+pub(crate) use real::Real;
+
+use crate::config::Config;
 use crate::exit::usage;
-use crate::run::Plan;
 use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
-use gan_metrics::classifier::{CHUNK, SIDE, at_side};
-use gan_metrics::inception::{self, Inception, Preprocessing};
-use gan_metrics::{Classifier, Evaluation, Features, Look, RandomNetwork, Reference, Sample, TrainingImages};
-use gan_train::{TrainError, checkpoint};
-use std::collections::BTreeMap;
+use gan_data::Source;
+use gan_metrics::inception::{Inception, Preprocessing};
+use gan_metrics::{Classifier, Evaluation, Features, Look, RandomNetwork, Reference, Sample};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Largest side to which real images are enlarged before the classifier reduces them. Without this
-/// limit, an evaluation of 512x512 images would need the memory for 60,000 real images of that
-/// size.
-const LARGEST: usize = 64;
-
-/// Largest side at which pictures are compared. Larger ones are reduced to it.
-const LARGEST_PICTURE: usize = 128;
 
 /// The value of `--features` and `train.evaluate.features` that chooses the random network.
 const RANDOM: &str = RandomNetwork::NAME;
@@ -158,197 +150,6 @@ pub(crate) enum Channels {
     Digits,
     /// The channels are the colours of one picture.
     Colours,
-}
-
-/// The real images of an evaluation.
-#[derive(Debug)]
-pub(crate) struct Real {
-    /// The images that the run was trained on.
-    trained: Arc<Dataset>,
-    /// The images that generated images are compared with.
-    reference: Arc<Dataset>,
-    /// Real images that are evaluated in the same way as the generated ones. They give the floor.
-    held_out: Dataset,
-    /// Whether the run may have been trained on the held-out images too.
-    pub(crate) may_be_trained_on: bool,
-    /// Whether the run saw mirrored images too.
-    is_flipped: bool,
-    source: Source,
-    channels: usize,
-    /// Names of `reference` and `held_out` for messages.
-    pub(crate) names: Names,
-}
-
-/// Why real images are not there.
-enum Unread {
-    Data(DataError),
-    Other(anyhow::Error),
-}
-
-impl From<Unread> for anyhow::Error {
-    fn from(error: Unread) -> Self {
-        match error {
-            Unread::Data(error) => error.into(),
-            Unread::Other(error) => error,
-        }
-    }
-}
-
-/// Names of sets of real images.
-#[derive(Debug, Clone)]
-pub(crate) struct Names {
-    pub(crate) reference: String,
-    pub(crate) held_out: String,
-}
-
-impl Real {
-    /// Loads the data of `config`, to evaluate images of `channels` and `size`. The comparison uses
-    /// all images and ignores `data.limit`, but only a part of a composed data set. The images that
-    /// `data.hold-out` keeps from training are the test split. Without a test split, every second
-    /// image of the comparison set is held out. The run may have been trained on these images.
-    pub(crate) fn load(
-        config: &DataConfig,
-        size: usize,
-        channels: usize,
-        features: &Features,
-    ) -> Result<Self> {
-        let wanted = size;
-        let size = match features {
-            Features::Classifier(_) if size > LARGEST => SIDE,
-            Features::Classifier(_) => size,
-            Features::Random(_) => size.min(LARGEST_PICTURE),
-            Features::Inception(_) => size.min(inception::SIDE),
-        };
-        let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
-        let read = |config: &DataConfig, split| {
-            let data = config.load(split, size, channels).map_err(Unread::Data)?;
-            check_size(wanted, &data).map_err(Unread::Other)?;
-            Ok(data.spread(most))
-        };
-        let all = DataConfig { limit: None, ..config.clone() };
-        let reference = Arc::new(read(&all, Split::Train)?);
-        let trained = match config.limit {
-            Some(_) => Arc::new(read(config, Split::Train)?),
-            None => Arc::clone(&reference),
-        };
-        let mut may_be_trained_on = false;
-        let (reference, held_out, names) = match read(&all, Split::Test) {
-            Ok(held_out) if config.hold_out.is_some() => {
-                (reference, held_out, ["training images", "held-out images"])
-            }
-            Ok(held_out) => (reference, held_out, ["training split", "test split"]),
-            Err(Unread::Data(error @ (DataError::NoSplit { .. } | DataError::MissingFile { .. }))) => {
-                if let DataError::MissingFile { dir, tried, .. } = error {
-                    tracing::warn!(
-                        "no test split ({}: none of {}): comparing with one half of the training images",
-                        dir.display(),
-                        tried.join(", ")
-                    );
-                }
-                may_be_trained_on = true;
-                let [even, odd] = reference.halves();
-                (Arc::new(even), odd, ["half of the training images", "the other half"])
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let [compared, beside] = names.map(|name| format!("{} {name}", reference.name()));
-        let names = Names { reference: compared, held_out: beside };
-        let (source, is_flipped) = (config.name, config.flip);
-        Ok(Self { trained, reference, held_out, may_be_trained_on, is_flipped, source, channels, names })
-    }
-
-    /// Warns if these are not the images that the run with this configuration was trained on.
-    /// `checkpoint` is its newest one.
-    pub(crate) fn warn_of_other_data(&self, run: &Config, checkpoint: &Path) {
-        // Images of another size have another fingerprint, and composed ones are compared in part.
-        let is_as_trained =
-            self.trained.size() == run.model.image_size && self.channels == run.model.channels;
-        if !is_as_trained || self.source.composed().is_some() {
-            return;
-        }
-        let fingerprint = Plan::fingerprint_of(&self.trained);
-        let setting = BTreeMap::from([(Plan::DATA.to_owned(), fingerprint.clone())]);
-        if let Err(TrainError::Mismatch { checkpoint: then, .. }) = checkpoint::check(checkpoint, &setting) {
-            let [then, now] = [&then, &fingerprint].map(|of| of.split(',').next().unwrap_or_default());
-            tracing::warn!(
-                "the run was trained on {then}, and there are other data now ({now}, {}): it is compared with \
-                 images that it has never seen",
-                self.trained.source()
-            );
-        }
-    }
-
-    /// Reduces a composed data set to the number of images that an evaluation of `count` images
-    /// needs. Any of its images serve equally well. Other data stay as they are.
-    pub(crate) fn for_judging(self, count: usize) -> Self {
-        let Some(composed) = self.source.composed() else { return self };
-        let compared = composed.compared_for_each * count;
-        let reference = Arc::new(Arc::unwrap_or_clone(self.reference).spread(compared));
-        Self { reference, held_out: self.held_out.spread(count), ..self }
-    }
-
-    /// Name of the data.
-    pub(crate) fn data(&self) -> &str {
-        self.reference.name()
-    }
-
-    /// Number of held-out images.
-    pub(crate) fn held_out_count(&self) -> usize {
-        self.held_out.len()
-    }
-
-    /// Number of images among which copies are searched for.
-    pub(crate) fn trained_count(&self) -> usize {
-        self.trained.len()
-    }
-
-    /// Number of images that generated images are compared with.
-    pub(crate) fn reference_count(&self) -> usize {
-        self.reference.len()
-    }
-
-    /// Whether there is a classifier that was trained on these data, so that its classes are the data's
-    /// classes.
-    pub(crate) fn is_known_to(&self, features: &Features) -> bool {
-        features.classifier().is_some_and(|classifier| knows(&classifier.record().data, self.source))
-    }
-
-    /// What the channels are for these features. They are digits only if there is a classifier that
-    /// can tell digits apart.
-    pub(crate) fn channels_hold(&self, features: &Features) -> Channels {
-        let classes = self.source.composed().and_then(|composed| composed.of.classes());
-        let known = features.classifier().map(|classifier| classifier.record().classes);
-        if classes.is_some() && classes == known { Channels::Digits } else { Channels::Colours }
-    }
-
-    /// All that the metrics need from the real images.
-    pub(crate) fn reference(&self, features: &Features, pixels: Pixels) -> Result<Reference> {
-        let look = |data| sample(features, self.chunks(data), Pixels::Dropped, self.channels_hold(features));
-        let held_out = look(&self.held_out)?;
-        let held_out = match self.held_out.labels().filter(|_| self.is_known_to(features)) {
-            Some(labels) => held_out.with_labels(labels.to_vec())?,
-            None => held_out,
-        };
-        let reference = Reference::new(look(&self.reference)?, held_out)?;
-        if pixels == Pixels::Dropped {
-            return Ok(reference);
-        }
-        let reduced = |data| -> Result<Tensor> {
-            let chunks: Result<Vec<_>> = self.chunks(data).map(|chunk| Ok(at_side(&chunk?)?)).collect();
-            Ok(Tensor::cat(&chunks?, 0)?)
-        };
-        let trained = reduced(&self.trained)?.contiguous()?;
-        // The run saw mirrored images too, so a mirrored copy is a copy.
-        let trained =
-            if self.is_flipped { Tensor::cat(&[&trained, &trained.flip(&[3])?], 0)? } else { trained };
-        let images = TrainingImages::new(&trained, &reduced(&self.held_out)?)?;
-        Ok(reference.with_training_images(images))
-    }
-
-    fn chunks<'a>(&self, data: &'a Dataset) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
-        let chunks = data.tensors(usize::MAX, CHUNK, self.channels, Range::MinusOneOne, &Device::Cpu);
-        chunks.map(|images| Ok(images?))
-    }
 }
 
 /// Computes the features of images `[n, C, H, W]` in [-1, 1], chunk by chunk.
