@@ -23,7 +23,7 @@ Examples:
   gan-cli data info --data folder --data-dir ~/faces --out grid.png")]
     Info(DataInfo),
     /// Write the pictures of a folder as they are trained on into one zip archive, which is read
-    /// faster. It has the form of StyleGAN's dataset_tool.
+    /// faster. Its form is that of the data sets of the program `StyleGAN`.
     #[command(after_help = "\
 Examples:
   gan-cli data prepare ~/faces --size 64 --out faces.zip

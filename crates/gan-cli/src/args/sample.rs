@@ -36,7 +36,7 @@ pub(crate) struct Sample {
     pub(crate) columns: Option<NonZero<usize>>,
     /// Draw only images of this class: its name, or its number from 0 on. `all` draws one row of the grid per class, with --count
     /// images in each row [default: 10]. With --latents, each class gets every latent.
-    #[arg(long, value_name = "CLASS", value_parser = parse_class)]
+    #[arg(long, value_name = "CLASS")]
     pub(crate) class: Option<Class>,
     /// The largest absolute value of a latent's elements. A small limit gives more typical and less
     /// varied images.
@@ -59,8 +59,10 @@ pub(crate) enum Class {
     All,
 }
 
-fn parse_class(text: &str) -> Result<Class, std::convert::Infallible> {
-    Ok(if text == "all" { Class::All } else { Class::One(text.to_owned()) })
+impl From<String> for Class {
+    fn from(text: String) -> Self {
+        if text == "all" { Self::All } else { Self::One(text) }
+    }
 }
 
 pub(super) fn parse_truncation(text: &str) -> Result<f64, String> {
