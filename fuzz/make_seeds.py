@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 import numpy as np
 from PIL import Image
@@ -41,6 +42,28 @@ def picture(mode, width, height):
     channels = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}[mode]
     pixels = RANDOM.integers(0, 256, (height, width, channels), dtype=np.uint8)
     return Image.fromarray(pixels[..., 0] if channels == 1 else pixels, mode)
+
+
+def state_dicts():
+    for name in ["archive", "stream"]:
+        write("pth", name, (HERE.parent / f"crates/gan-models/tests/pth/{name}.pth").read_bytes())
+
+
+def archives():
+    def png(mode):
+        file = io.BytesIO()
+        picture(mode, 5, 4).save(file, "PNG")
+        return file.getvalue()
+
+    classes = {"cat/a.png": png("RGB"), "cat/b.png": png("RGBA"), "dog/c.png": png("L"), "dog/notes.txt": b"x"}
+    labels = {"labels": [["00000/a.png", 3], ["00000/b.png", 0]], "classes": ["a", "b", "c", "d"]}
+    numbered = {"00000/a.png": png("L"), "00000/b.png": png("RGB"), "dataset.json": json.dumps(labels).encode()}
+    for name, files, method in [("classes", classes, zipfile.ZIP_DEFLATED), ("labels", numbered, zipfile.ZIP_STORED)]:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", method) as archive:
+            for path, content in files.items():
+                archive.writestr(zipfile.ZipInfo(path), content, method)
+        write("archive", name, file.getvalue())
 
 
 def pictures():
@@ -158,6 +181,8 @@ def runs(gan_cli):
 
 idx()
 pictures()
+archives()
+state_dicts()
 array()
 classifier()
 config()

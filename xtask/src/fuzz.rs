@@ -6,8 +6,19 @@ use std::process::{Command, Stdio};
 use xshell::{Shell, cmd};
 
 /// The targets of `fuzz/targets/`. A test compares them with the files.
-pub(crate) const TARGETS: [&str; 9] =
-    ["idx", "gz", "pictures", "array", "generator", "classifier", "checkpoint", "config", "journal"];
+pub(crate) const TARGETS: [&str; 11] = [
+    "idx",
+    "gz",
+    "pictures",
+    "archive",
+    "array",
+    "generator",
+    "pth",
+    "classifier",
+    "checkpoint",
+    "config",
+    "journal",
+];
 
 /// What a target may take beside the limit that it sets itself.
 const LIMITS: [&str; 2] = ["-rss_limit_mb=2048", "-timeout=20"];

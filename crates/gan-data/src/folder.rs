@@ -127,7 +127,7 @@ fn fit_all(
     let (done, count) = (AtomicUsize::new(0), found.pictures.len());
     let places = pixels.par_chunks_exact_mut(channels * size * size).zip(&found.pictures);
     let fitted = places.map(|(place, path)| {
-        let picture = found.open(path)?;
+        let picture = found.open(path, &budget)?;
         let _share = budget.take(picture.decoding_bytes(size));
         let fitted = fit::fit(picture.decode()?, (transform.crop, behind), (channels, size), place);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, count);
@@ -140,7 +140,7 @@ fn fit_all(
 fn mean_color(path: &Path, found: &Found) -> Result<[u8; 3]> {
     let budget = Budget::new(DECODING_BYTES);
     let sums = found.pictures.par_iter().map(|path| {
-        let picture = found.open(path)?;
+        let picture = found.open(path, &budget)?;
         let _share = budget.take(picture.decoding_bytes(1));
         Ok(fit::opaque_sums(&picture.decode()?))
     });

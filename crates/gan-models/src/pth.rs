@@ -18,6 +18,10 @@ use std::path::Path;
 const STREAM: &[u8] = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
 const ARCHIVE: &[u8] = b"PK\x03\x04";
 
+/// All tensors together may have this multiple of the file's bytes. Tied weights share a storage, but
+/// thousands of tensors that share one could fill the memory.
+const SHARED: usize = 4;
+
 type Problem<T> = std::result::Result<T, String>;
 
 /// Reads every tensor of a state dict to the CPU: from safetensors, or from a file that `torch.save`
@@ -44,12 +48,14 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<HashMap<String, Tensor>> {
 fn archive(bytes: &[u8]) -> Problem<HashMap<String, Tensor>> {
     let broken = |e: &dyn std::fmt::Display| format!("the ZIP archive: {e}");
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| broken(&e))?;
+    let mut left = bytes.len() as u64;
     let mut entry = |name: &str| {
         let mut entry = archive.by_name(name).map_err(|e| broken(&format!("{name}: {e}")))?;
         // PyTorch does not compress. So an entry is no larger than the file.
         if entry.compression() != zip::CompressionMethod::Stored || entry.size() > bytes.len() as u64 {
             return Err(broken(&format!("{name} is compressed")));
         }
+        left = left.checked_sub(entry.size()).ok_or_else(|| broken(&"its entries overlap"))?;
         let mut content = vec![];
         entry.read_to_end(&mut content).map_err(|e| broken(&format!("{name}: {e}")))?;
         Ok(content)
@@ -68,7 +74,7 @@ fn archive(bytes: &[u8]) -> Problem<HashMap<String, Tensor>> {
             storages.insert(key.clone(), entry(&format!("{directory}data/{key}"))?);
         }
     }
-    assemble(&tensors, |storage| storages.get(&storage.key).map(Vec::as_slice))
+    assemble(&tensors, bytes.len(), |storage| storages.get(&storage.key).map(Vec::as_slice))
 }
 
 fn stream(bytes: &[u8]) -> Problem<HashMap<String, Tensor>> {
@@ -89,15 +95,18 @@ fn stream(bytes: &[u8]) -> Problem<HashMap<String, Tensor>> {
         let length = usize::try_from(count).ok().and_then(|n| n.checked_mul(dtype.size_in_bytes()));
         storages.insert(key, reader.take(length.ok_or("the size of a storage")?)?);
     }
-    assemble(&tensors, |storage| storages.get(&storage.key).copied())
+    assemble(&tensors, bytes.len(), |storage| storages.get(&storage.key).copied())
 }
 
 fn assemble<'a>(
     tensors: &[(String, StoredTensor)],
+    file_length: usize,
     storage: impl Fn(&Storage) -> Option<&'a [u8]>,
 ) -> Problem<HashMap<String, Tensor>> {
     let mut all = HashMap::new();
+    let mut left = file_length.saturating_mul(SHARED);
     for (name, tensor) in tensors {
+        left = tensor.length().and_then(|length| left.checked_sub(length)).ok_or("tensors share too much")?;
         let bytes = storage(&tensor.storage).ok_or_else(|| format!("no storage of tensor {name}"))?;
         let tensor = tensor.read(bytes).ok_or_else(|| format!("tensor {name} is outside its storage"))?;
         all.insert(name.clone(), tensor);
@@ -106,17 +115,24 @@ fn assemble<'a>(
 }
 
 impl StoredTensor {
+    /// Number of bytes of the tensor.
+    fn length(&self) -> Option<usize> {
+        let count = self.shape.iter().try_fold(1usize, |count, &length| count.checked_mul(length))?;
+        count.checked_mul(self.storage.dtype.size_in_bytes())
+    }
+
     /// Copies the tensor out of its storage. PyTorch's strides need not be those of a contiguous
     /// tensor.
     fn read(&self, storage: &[u8]) -> Option<Tensor> {
         let Self { shape, strides, offset, storage: Storage { dtype, .. } } = self;
         let size = dtype.size_in_bytes();
-        let count = shape.iter().try_fold(1usize, |count, &length| count.checked_mul(length))?;
+        let length = self.length()?;
         // A stride of 0 repeats elements. Weights have none, and it could fill the memory.
-        if shape.len() != strides.len() || count.checked_mul(size)? > storage.len() {
+        if shape.len() != strides.len() || length > storage.len() {
             return None;
         }
-        let mut values = Vec::with_capacity(count * size);
+        let count = length / size;
+        let mut values = Vec::with_capacity(length);
         let mut index = vec![0usize; shape.len()];
         for _ in 0..count {
             let mut at = *offset;

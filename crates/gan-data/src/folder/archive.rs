@@ -50,6 +50,13 @@ impl Archive {
         names.filter(|name| !name.ends_with('/')).map(|name| name.replace('\\', "/")).collect()
     }
 
+    /// Number of bytes that the archive announces for an entry. 0 if there is no such entry.
+    pub(super) fn length(&self, name: &str) -> u64 {
+        let mut archive = ZipArchive::clone(&self.0);
+        let index = archive.index_for_name(name);
+        index.and_then(|index| archive.by_index_raw(index).ok().map(|entry| entry.size())).unwrap_or(0)
+    }
+
     /// The bytes of an entry.
     ///
     /// # Errors
@@ -63,11 +70,15 @@ impl Archive {
         let index = archive.index_for_name(name).or_else(|| archive.index_for_name(&name.replace('/', "\\")));
         let index = index.ok_or_else(|| unreadable(&"it is not in the archive"))?;
         let entry = archive.by_index(index).map_err(|error| unreadable(&error))?;
-        let mut bytes = vec![];
         // An entry may be longer than the archive says.
-        entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-        if bytes.len() as u64 > MAX_ENTRY_BYTES {
-            return Err(format!("it has more than {MAX_ENTRY_BYTES} bytes"));
+        let announced = entry.size();
+        if announced > MAX_ENTRY_BYTES {
+            return Err(format!("it has {announced} bytes; at most {MAX_ENTRY_BYTES}"));
+        }
+        let mut bytes = vec![];
+        entry.take(announced + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        if bytes.len() as u64 > announced {
+            return Err(format!("it has more than the {announced} bytes that the archive announces"));
         }
         Ok(bytes)
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::EXTENSIONS;
 use super::archive::{self, Archive};
+use super::budget::Budget;
 use super::labels::{self, Labels};
 use super::picture::{Attempt, Picture};
 use crate::{DataError, Result};
@@ -127,14 +128,19 @@ impl Found {
         }
     }
 
-    /// Opens a picture.
+    /// Opens a picture. One in an archive is read into memory, which takes a share of the budget
+    /// meanwhile.
     ///
     /// # Errors
     ///
     /// Those of [`Picture::open`].
-    pub(super) fn open(&self, path: &Path) -> Attempt<Picture> {
+    pub(super) fn open(&self, path: &Path, budget: &Budget) -> Attempt<Picture> {
         match &self.archive {
-            Some(archive) => Picture::of_bytes(archive.read(&name_below(&self.root, path))?),
+            Some(archive) => {
+                let name = name_below(&self.root, path);
+                let _share = budget.take(archive.length(&name));
+                Picture::of_bytes(archive.read(&name)?)
+            }
             None => Picture::open(path),
         }
     }

@@ -96,7 +96,7 @@ fn encoded(
     let Options { size, channels, transform, .. } = *options;
     let budget = Budget::new(super::DECODING_BYTES);
     let encode = |path: &std::path::PathBuf| {
-        let picture = found.open(path)?;
+        let picture = found.open(path, &budget)?;
         let _share = budget.take(picture.decoding_bytes(size));
         let mut planes = vec![0; channels * size * size];
         fit::fit(picture.decode()?, (transform.crop, behind), (channels, size), &mut planes)?;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{all, find};
+use super::budget::Budget;
+use super::{DECODING_BYTES, all, find};
 use crate::Result;
 
 /// Number of sizes that [`Survey::mixture`] names.
@@ -34,8 +35,9 @@ pub struct Survey {
 pub fn survey(dir: impl AsRef<Path>) -> Result<Survey> {
     let dir = dir.as_ref();
     let found = find::pictures(dir)?;
+    let budget = Budget::new(DECODING_BYTES);
     let shape = |path: &Path| {
-        let picture = found.open(path)?;
+        let picture = found.open(path, &budget)?;
         Ok((picture.side(), picture.dimensions(), picture.mode(), picture.has_color()))
     };
     let shapes = all(dir, &found, found.pictures.par_iter().map(|path| shape(path)).collect())?;

@@ -101,3 +101,14 @@ fn a_tensor_stays_inside_its_storage() {
         assert_eq!(tensor(shape, strides, offset), None, "{shape:?} {strides:?} {offset}");
     }
 }
+
+#[test]
+fn tensors_cannot_share_a_storage_without_end() {
+    let storage = Storage { key: "0".into(), dtype: DType::F32 };
+    let tensor = StoredTensor { shape: vec![2, 3], strides: vec![3, 1], offset: 0, storage };
+    let tensors = |count: usize| -> Vec<_> { (0..count).map(|i| (i.to_string(), tensor.clone())).collect() };
+    let bytes = [0; 24];
+    // Six numbers of four bytes, in a file of a hundred.
+    assert_eq!(assemble(&tensors(16), 100, |_| Some(&bytes)).unwrap().len(), 16);
+    assert_eq!(assemble(&tensors(17), 100, |_| Some(&bytes)).unwrap_err(), "tensors share too much");
+}
