@@ -41,19 +41,38 @@ pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::M
     }
 }
 
-/// Checks that a WebP file is as long as its header announces.
+/// Checks that a WebP file is as long as its header announces. Returns its metadata. The decoder is
+/// not asked for them, because it allocates as much memory as a damaged file announces.
 ///
 /// # Errors
 ///
 /// If it is shorter.
-pub(super) fn webp(file: &mut impl Read, length: u64) -> Attempt<()> {
+pub(super) fn webp(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::Metadata> {
     let mut header = [0; 8];
     file.read_exact(&mut header).map_err(|_| cut_off(length))?;
     let [_, _, _, _, size @ ..] = header;
-    if length < 8 + u64::from(u32::from_le_bytes(size)) {
+    let end = 8 + u64::from(u32::from_le_bytes(size));
+    if length < end {
         return Err(cut_off(length));
     }
-    Ok(())
+    let mut found = exif::Metadata::default();
+    // The name of the format comes before the chunks.
+    let mut at = 12;
+    while at + 8 <= end {
+        file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
+        file.read_exact(&mut header).map_err(|_| cut_off(length))?;
+        let [a, b, c, d, size @ ..] = header;
+        let size = u64::from(u32::from_le_bytes(size));
+        let kind = [a, b, c, d];
+        if (&kind == b"EXIF" || &kind == b"XMP ") && at + 8 + size <= end {
+            let mut content = vec![0; size as usize];
+            file.read_exact(&mut content).map_err(|_| cut_off(length))?;
+            *if &kind == b"EXIF" { &mut found.exif } else { &mut found.xmp } = Some(content);
+        }
+        // A chunk has an even number of bytes.
+        at += 8 + size.next_multiple_of(2);
+    }
+    Ok(found)
 }
 
 /// The error for a file that ends too early, after `length` bytes.

@@ -139,7 +139,7 @@ type Opened = (Box<dyn ImageDecoder>, Orientation);
 fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> Attempt<Opened> {
     let data = match format {
         Some(ImageFormat::Png) => complete::png(&mut file, length)?,
-        Some(ImageFormat::WebP) => complete::webp(&mut file, length).map(|()| Metadata::default())?,
+        Some(ImageFormat::WebP) => complete::webp(&mut file, length)?,
         _ => Metadata::default(),
     };
     file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
@@ -155,12 +155,13 @@ fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> A
         Some(other) => return Err(format!("its format is {other:?}, not PNG, JPEG or WebP")),
         None => return Err("its format is not PNG, JPEG or WebP".to_owned()),
     };
-    // PNG's metadata may follow the pixels, where the decoder does not look before it decodes. Damaged
+    // Metadata may follow the pixels, where the decoder of PNG does not look before it decodes. Damaged
     // metadata do not damage the picture.
-    let exif = data.exif.or_else(|| decoder.exif_metadata().ok().flatten());
+    let is_read = format == Some(ImageFormat::WebP);
+    let exif = data.exif.or_else(|| if is_read { None } else { decoder.exif_metadata().ok().flatten() });
     let orientation = exif.and_then(|exif| exif::orientation(&exif)).or_else(|| {
-        let is_png = format == Some(ImageFormat::Png);
-        let xmp = if is_png { data.xmp } else { decoder.xmp_metadata().ok().flatten() };
+        let is_jpeg = format == Some(ImageFormat::Jpeg);
+        let xmp = if is_jpeg { decoder.xmp_metadata().ok().flatten() } else { data.xmp };
         exif::xmp_orientation(&xmp?)
     });
     Ok((decoder, orientation.unwrap_or(Orientation::NoTransforms)))

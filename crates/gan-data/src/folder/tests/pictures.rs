@@ -256,3 +256,16 @@ fn decoding_takes_a_known_number_of_bytes() {
     let bytes = Picture::open(&path).unwrap().decoding_bytes(8);
     assert_eq!(bytes, length + 64 * 64 * (3 + 8) + 64 * 8 * 16);
 }
+
+#[test]
+fn what_a_webp_file_announces_is_not_allocated() {
+    // The last chunk announces EXIF data of 2 GB.
+    let plain = webp_with_exif(&exif(6));
+    let at = plain.windows(4).position(|kind| kind == b"EXIF").unwrap();
+    let mut damaged = plain.clone();
+    damaged[at + 4..at + 8].copy_from_slice(&0x7fff_fff0_u32.to_le_bytes());
+    let turned = load(folder(&[("a.webp", &plain)]).path(), 64, 3).unwrap();
+    let straight = load(folder(&[("a.webp", &photograph("webp"))]).path(), 64, 3).unwrap();
+    let found = load(folder(&[("a.webp", &damaged)]).path(), 64, 3).unwrap();
+    assert!(found.image(0) == straight.image(0) && found.image(0) != turned.image(0));
+}
