@@ -80,7 +80,7 @@ fn ink_on_a_transparent_ground_is_warned_of() {
         ink.save(at.join(format!("ink/{n}.png"))).unwrap();
     }
     let expected = "all 20 images are one and the same colour (0): 20 of them have transparent parts, which \
-                    become black (flatten the pictures on a white ground first)";
+                    become black (data.background = \"white\" makes them white)";
     let log = log(at, &training(&small("run"), "ink"));
     assert!(log.contains(&format!("WARN data: {expected}")), "{log}");
     let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "ink"]);
@@ -181,6 +181,10 @@ fn folders_of_classes_train_and_are_drawn_by_name() {
     let grid = image::open(at.join("grid.png")).unwrap().into_rgb8();
     assert_eq!(grid.dimensions(), (7 * 66 + 2, 6 * 66 + 2));
     assert!(grid.get_pixel(30, 30).0[0] > 200 && grid.get_pixel(30 + 66 * 4, 30 + 66 * 5).0[2] > 200);
+
+    let inside = ["data", "info", "--name", "folder", "--data-dir", "things", "--out", "things/apple/0.png"];
+    let error = fail(at, &inside, 2);
+    assert!(error.contains("--out things/apple/0.png is among the data"), "{error}");
 
     let log = log(at, &["data", "prepare", "things", "--size", "28", "--out", "things.zip"]);
     assert!(log.contains("40 pictures of 2 classes in things.zip"), "{log}");

@@ -86,7 +86,7 @@ fn evaluate_says_if_the_data_are_others_now() {
     assert!(!log(at, &evaluate).contains("the run was trained on"));
     pictures(&at.join("faces"), 150);
     let warning = log(at, &evaluate);
-    let expected = "the run was trained on 140 images, and there are other data now (150 images, ";
+    let expected = "the run was trained on 140 images, and there are other data now (150 images in ";
     assert!(warning.contains(expected), "{warning}");
     // Other data on purpose.
     assert!(!log(at, &[&evaluate[..], &["--data-dir", "faces"]].concat()).contains("the run was trained on"));

@@ -47,6 +47,9 @@ fn info(args: &DataInfo) -> Result<()> {
     if let Some(dir) = &dir {
         std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;
     }
+    if let (Some(dir), Some(out)) = (&dir, &args.out) {
+        check_outside(dir, out)?;
+    }
     let mut config = DataConfig::of(source, dir.clone());
     let (mut side, mut channels) = (args.look.size.into(), args.look.channels());
     if let Some(shape) = source.shape {
@@ -101,6 +104,21 @@ fn describe(text: &mut String, split: Split, data: &Dataset, survey: Option<&fol
         let counts = counts.iter().enumerate();
         let counts = counts.map(|(class, n)| format!("{}: {n}", label(class, data.class_names())));
         writeln!(text, "  classes  {}", lines(counts))?;
+    }
+    Ok(())
+}
+
+/// Refuses a place among the data, where the grid could replace a picture or become one.
+fn check_outside(dir: &Path, out: &Path) -> Result<()> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let (Ok(dir), Ok(parent)) = (dir.canonicalize(), parent.canonicalize())
+        && dir.is_dir()
+        && parent.starts_with(dir)
+    {
+        let out = out.display();
+        return Err(usage(format!(
+            "--out {out} is among the data: choose a place outside of their directory"
+        )));
     }
     Ok(())
 }

@@ -55,12 +55,13 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
     match damaged[..] {
         [] => (),
         [line] => tracing::warn!(
-            "{}: passing over line {line}, which is damaged or does not follow the line before it",
+            "{}: passing over line {line}, which is damaged or does not follow the line before it (what \
+             follows may be of another run)",
             path.display()
         ),
         [line, ..] => tracing::warn!(
             "{}: passing over {} lines, which are damaged or do not follow the line before them; the first \
-             is line {line}",
+             is line {line} (what follows may be of another run)",
             path.display(),
             damaged.len()
         ),

@@ -130,12 +130,12 @@ impl Real {
             return;
         }
         let fingerprint = Plan::fingerprint_of(&self.trained);
-        let setting = BTreeMap::from([(Plan::DATA.to_owned(), fingerprint.clone())]);
+        let setting = BTreeMap::from([(Plan::DATA.to_owned(), fingerprint)]);
         if let Err(TrainError::Mismatch { checkpoint: then, .. }) = checkpoint::check(checkpoint, &setting) {
-            let [then, now] = [&then, &fingerprint].map(|of| of.split(',').next().unwrap_or_default());
+            let then = then.split(',').next().unwrap_or_default();
             tracing::warn!(
-                "the run was trained on {then}, and there are other data now ({now}, {}): it is compared with \
-                 images that it has never seen",
+                "the run was trained on {then}, and there are other data now ({}): it is compared with images \
+                 that it may have never seen",
                 self.trained.source()
             );
         }

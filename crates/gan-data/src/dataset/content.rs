@@ -74,8 +74,8 @@ impl Dataset {
                     some => format!("{some} of them have"),
                 };
                 format!(
-                    "{doubt}: {some} transparent parts, which become black (flatten the pictures on a white \
-                     ground first)"
+                    "{doubt}: {some} transparent parts, which become black (data.background = \"white\" \
+                     makes them white)"
                 )
             }
         })

@@ -145,21 +145,32 @@ impl Found {
         }
     }
 
+    /// The content of a file that may be missing.
+    fn content(&self, file: &Path) -> Result<Option<Vec<u8>>> {
+        if let Some(archive) = &self.archive {
+            let name = name_below(&self.root, file);
+            let broken = |problem| DataError::Labels { path: file.to_owned(), problem };
+            let is_there = archive.names().contains(&name);
+            return is_there.then(|| archive.read(&name).map_err(broken)).transpose();
+        }
+        let unreadable = |e: gan_files::FileError| DataError::Read { path: e.path, source: e.source };
+        file.is_file().then(|| gan_files::read(file).map_err(unreadable)).transpose()
+    }
+
     /// Finds the classes of the pictures, in `dataset.json` or in the names of directories.
     fn label(&mut self) -> Result<()> {
-        let file = self.root.join(labels::FILE);
-        let text = match &self.archive {
-            Some(archive) => archive.names().contains(&labels::FILE.to_owned()).then(|| {
-                let broken = |problem| DataError::Labels { path: file.clone(), problem };
-                archive.read(labels::FILE).map_err(broken)
-            }),
-            None => file.is_file().then(|| {
-                let unreadable = |e: gan_files::FileError| DataError::Read { path: e.path, source: e.source };
-                gan_files::read(&file).map_err(unreadable)
-            }),
-        };
         let names: Vec<String> = self.pictures.iter().map(|path| name_below(&self.root, path)).collect();
-        let of_json = text.map(|text| Labels::of_json(&file, &text?, &names)).transpose()?.flatten();
+        let mut of_json = None;
+        // Archives of a folder have one directory around everything.
+        for directory in labels::around(&names) {
+            let file = self.root.join(&directory).join(labels::FILE);
+            let Some(text) = self.content(&file)? else { continue };
+            let names: Vec<String> = names.iter().map(|name| name[directory.len()..].to_owned()).collect();
+            of_json = Labels::of_json(&file, &text, &names)?;
+            if of_json.is_some() {
+                break;
+            }
+        }
         if of_json.is_some() {
             // It is not passed over.
             let json = self.others.entry("json".to_owned()).or_default();

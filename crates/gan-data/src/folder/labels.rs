@@ -55,8 +55,15 @@ impl Labels {
             wrong(format!("expected {{\"labels\": [[\"00000/img.png\", 6], ...]}}, found {error}"))
         })?;
         let Some(labels) = labels else { return Ok(Some(Self::Unknown(None))) };
-        let labels: BTreeMap<String, serde_json::Value> =
-            labels.into_iter().map(|(name, label)| (name.replace('\\', "/"), label)).collect();
+        let mut of_names = BTreeMap::new();
+        for (name, label) in labels {
+            let name = name.replace('\\', "/");
+            if of_names.get(&name).is_some_and(|before| *before != label) {
+                return Err(wrong(format!("{name} has two labels")));
+            }
+            of_names.insert(name, label);
+        }
+        let labels = of_names;
         let missing = pictures.iter().filter(|picture| !labels.contains_key(*picture));
         if let Some(first) = missing.clone().next() {
             let count = missing.count();
@@ -85,9 +92,16 @@ impl Labels {
     pub(super) fn of_directories<'a>(pictures: impl Iterator<Item = &'a Path>) -> Self {
         let paths: Vec<Vec<String>> = pictures.map(directories).collect();
         let depth = shared_depth(&paths);
-        let tops: Option<Vec<&String>> = paths.iter().map(|path| path.get(depth)).collect();
-        let Some(tops) = tops else { return Self::Unknown(None) };
-        let names: BTreeSet<&String> = tops.iter().copied().collect();
+        let tops: Vec<Option<&String>> = paths.iter().map(|path| path.get(depth)).collect();
+        let names: BTreeSet<&String> = tops.iter().copied().flatten().collect();
+        let outside = tops.iter().filter(|top| top.is_none()).count();
+        if outside > 0 {
+            let why = format!(
+                "the directories are no classes, because {outside} of {} pictures are outside of them",
+                paths.len()
+            );
+            return Self::Unknown((names.len() > 1).then_some(why));
+        }
         if names.len() < 2 {
             return Self::Unknown(None);
         }
@@ -101,7 +115,7 @@ impl Labels {
             return Self::Unknown(Some(format!("{count} directories are more than {MAX_CLASSES} classes")));
         }
         let numbers: BTreeMap<&String, u16> = (0..).zip(&names).map(|(label, name)| (*name, label)).collect();
-        let of_pictures = tops.iter().map(|top| numbers[top]).collect();
+        let of_pictures = tops.iter().flatten().map(|top| numbers[top]).collect();
         let names: Vec<String> = names.into_iter().cloned().collect();
         Self::Known { of_pictures, classes: names.len(), names }
     }
@@ -136,6 +150,14 @@ fn directories(file: &Path) -> Vec<String> {
         _ => None,
     });
     names.collect()
+}
+
+/// The directories that all files are in, from the outermost: empty, or with a `/` at the end.
+pub(super) fn around(names: &[String]) -> Vec<String> {
+    let paths: Vec<Vec<String>> = names.iter().map(|name| directories(Path::new(name))).collect();
+    let depth = shared_depth(&paths);
+    let first = paths.first().map_or(&[][..], |path| &path[..depth]);
+    (0..=depth).map(|depth| first[..depth].iter().map(|name| format!("{name}/")).collect()).collect()
 }
 
 /// Number of directories at the start that are the same for all files.

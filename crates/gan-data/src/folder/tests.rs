@@ -174,7 +174,7 @@ fn data_of_a_single_colour_are_doubted() {
         doubt.starts_with("all 3 images are one and the same colour (0, 0, 0): 3 of them have trans"),
         "{doubt}"
     );
-    assert!(doubt.contains("flatten the pictures on a white ground first"), "{doubt}");
+    assert!(doubt.contains("become black (data.background = \"white\" makes them white)"), "{doubt}");
     for n in 0..3 {
         RgbImage::from_pixel(8, 8, Rgb([99, 8, 7])).save(dir.path().join(format!("{n}.png"))).unwrap();
     }

@@ -70,6 +70,10 @@ fn other_directories_are_no_classes() {
     for paths in [&["a.png", "cat/b.png", "dog/c.png"][..], &["cat/a.png", "cat/x/b.png"], &["a.png"]] {
         assert_eq!(classes(tree(paths).path()), (None, vec![]), "{paths:?}");
     }
+    let stray = tree(&["cover.png", "cat/b.png", "dog/c.png"]);
+    let source = load(stray.path(), 4, 1).unwrap().source().to_owned();
+    let why = "; the directories are no classes, because 1 of 3 pictures are outside of them";
+    assert!(source.ends_with(why), "{source}");
     let splits = tree(&["train/cat/a.png", "Test/cat/b.png"]);
     let data = load(splits.path(), 4, 1).unwrap();
     assert_eq!(data.labels(), None);
@@ -97,6 +101,14 @@ fn dataset_json_says_the_classes() {
         assert_eq!(data.class_counts(), Some(vec![1, 0, 1, 0, 0, 0, 1]));
         assert!(data.source().ends_with(&path.display().to_string()), "{}", data.source());
     }
+    // The same with a directory around everything.
+    let outer = tree(&["faces/00000/a.png", "faces/00001/b.png"]);
+    let inner = r#"{"labels": [["00000/a.png", 1], ["00001/b.png", 0]]}"#;
+    std::fs::write(outer.path().join("faces/dataset.json"), inner).unwrap();
+    let (_home, archive) = zipped(outer.path());
+    for path in [outer.path(), &outer.path().join("faces"), &archive] {
+        assert_eq!(classes(path), (Some(vec![1, 0]), vec![]));
+    }
     write(r#"{"labels": null}"#);
     assert_eq!(classes(dir.path()), (None, vec![]));
     // Not StyleGAN's file.
@@ -113,6 +125,7 @@ fn dataset_json_says_the_classes() {
     for (text, expected) in [
         ("{", "dataset.json: is not JSON (EOF".to_owned()),
         (r#"{"labels": {"a": 1}}"#, "expected {\"labels\": [[\"00000/img.png\", 6], ...]}, found ".into()),
+        (r#"{"labels": [["a", 1], ["a", 2]]}"#, "dataset.json: a has two labels".into()),
         (r#"{"labels": []}"#, "3 of 3 pictures have no label: 00000/img00000000.png".into()),
         (
             &format!("{{{}}}", labels(["0", "-1", "1"])),
