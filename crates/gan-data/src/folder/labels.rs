@@ -157,7 +157,11 @@ pub(super) fn around(names: &[String]) -> Vec<String> {
     let paths: Vec<Vec<String>> = names.iter().map(|name| directories(Path::new(name))).collect();
     let depth = shared_depth(&paths);
     let first = paths.first().map_or(&[][..], |path| &path[..depth]);
-    (0..=depth).map(|depth| first[..depth].iter().map(|name| format!("{name}/")).collect()).collect()
+    let mut all = vec![String::new()];
+    for name in first {
+        all.push([&all[all.len() - 1], name, "/"].concat());
+    }
+    all
 }
 
 /// Number of directories at the start that are the same for all files.
