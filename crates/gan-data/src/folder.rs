@@ -76,15 +76,15 @@ impl Options<'_> {
 /// each directory once. Files and directories whose name starts with a dot, `__MACOSX`, and runs of
 /// gan-cli (directories with a `config.toml` and a `metrics.jsonl`) are passed over.
 ///
-/// Each picture is turned as its EXIF data say, or else its XMP data. A square is cut out and put on a background. It is
-/// converted to `channels` and resized to `size` x `size` with a triangle filter, as Pillow's
-/// `BILINEAR` does. [`Dataset::source`] says how many pictures have transparent parts, and how many
-/// other files were passed over.
+/// Each picture is turned as its EXIF data say, or else its XMP data. A square is cut out and put
+/// on a background. It is converted to `channels` and resized to `size` x `size` with a triangle
+/// filter, as Pillow's `BILINEAR` does. [`Dataset::source`] says how many pictures have transparent
+/// parts, and how many other files were passed over.
 ///
 /// If there is a `dataset.json` in the form of `StyleGAN2-ADA`'s `dataset_tool.py`, it says the
 /// classes. Otherwise each directory is a class, as for torchvision's `ImageFolder`. There are no
 /// classes if pictures are outside these directories, or if there is only one directory or more
-/// than 1000.
+/// than 1000. A directory around everything does not count.
 ///
 /// # Errors
 ///

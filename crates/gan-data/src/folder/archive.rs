@@ -1,6 +1,7 @@
 //! A zip archive of pictures, such as `StyleGAN`'s `dataset_tool.py` and `gan-cli data prepare`
 //! write.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -15,7 +16,11 @@ use crate::{DataError, Result};
 const MAX_ENTRY_BYTES: u64 = 256 << 20;
 
 /// An open archive. Threads read from it at the same time.
-pub(super) struct Archive(ZipArchive<Shared>);
+pub(super) struct Archive {
+    zip: ZipArchive<Shared>,
+    /// The place of each file in the archive, by its path.
+    files: BTreeMap<String, usize>,
+}
 
 /// Number of bytes that are read at once. The list of entries is read in small parts.
 const BUFFER: usize = 1 << 14;
@@ -35,26 +40,41 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or is no zip archive.
+    /// If the file cannot be read, or is no zip archive. If two entries have the same path, or one
+    /// leads outside.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
         let shared = Shared { file: Arc::new(Mutex::new(file)), at: 0, buffer: vec![], start: 0 };
-        let archive = ZipArchive::new(shared)
-            .map_err(|error| DataError::Archive { path: path.to_owned(), problem: error.to_string() })?;
-        Ok(Self(archive))
+        let broken = |problem: String| DataError::Archive { path: path.to_owned(), problem };
+        let zip = ZipArchive::new(shared).map_err(|error| broken(error.to_string()))?;
+        let mut files = BTreeMap::new();
+        for index in 0..zip.len() {
+            let Some(Ok(name)) = zip.name_for_index(index) else { continue };
+            let Some(file) = cleaned(&name) else { continue };
+            if file.split('/').any(|part| part == "..") {
+                return Err(broken(format!("its entry {name} leads outside")));
+            }
+            if files.insert(file, index).is_some() {
+                return Err(broken(format!("it has two entries {name}")));
+            }
+        }
+        Ok(Self { zip, files })
     }
 
     /// The paths of all files in the archive, with `/` between their parts.
-    pub(super) fn names(&self) -> Vec<String> {
-        let names = (0..self.0.len()).filter_map(|index| self.0.name_for_index(index)?.ok());
-        names.filter(|name| !name.ends_with('/')).map(|name| name.replace('\\', "/")).collect()
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.files.keys()
+    }
+
+    /// Whether the archive has this file.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.files.contains_key(name)
     }
 
     /// Number of bytes that the archive announces for an entry. 0 if there is no such entry.
     pub(super) fn length(&self, name: &str) -> u64 {
-        let mut archive = ZipArchive::clone(&self.0);
-        let index = archive.index_for_name(name);
-        index.and_then(|index| archive.by_index_raw(index).ok().map(|entry| entry.size())).unwrap_or(0)
+        let index = self.files.get(name);
+        index.and_then(|&index| Some(self.zip.clone().by_index_raw(index).ok()?.size())).unwrap_or(0)
     }
 
     /// The bytes of an entry.
@@ -65,11 +85,9 @@ impl Archive {
     pub(super) fn read(&self, name: &str) -> Attempt<Vec<u8>> {
         let unreadable = |error: &dyn std::fmt::Display| format!("cannot read it ({error})");
         // A copy shares the list of entries and the file.
-        let mut archive = ZipArchive::clone(&self.0);
-        // Windows writes other separators.
-        let index = archive.index_for_name(name).or_else(|| archive.index_for_name(&name.replace('/', "\\")));
-        let index = index.ok_or_else(|| unreadable(&"it is not in the archive"))?;
-        let entry = archive.by_index(index).map_err(|error| unreadable(&error))?;
+        let mut archive = self.zip.clone();
+        let index = self.files.get(name).ok_or_else(|| unreadable(&"it is not in the archive"))?;
+        let entry = archive.by_index(*index).map_err(|error| unreadable(&error))?;
         // An entry may be longer than the archive says.
         let announced = entry.size();
         if announced > MAX_ENTRY_BYTES {
@@ -82,6 +100,14 @@ impl Archive {
         }
         Ok(bytes)
     }
+}
+
+/// The path of an entry, with `/` between its parts. Windows writes other separators, and some
+/// programs write `./` or `/` in front. `None` for a directory.
+fn cleaned(name: &str) -> Option<String> {
+    let name = name.replace('\\', "/");
+    let parts: Vec<&str> = name.split('/').filter(|part| !["", "."].contains(part)).collect();
+    (!name.ends_with('/')).then(|| parts.join("/"))
 }
 
 /// Whether a path names a zip archive.

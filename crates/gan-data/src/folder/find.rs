@@ -71,7 +71,7 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
     if archive::is_archive(root) {
         let archive = Archive::open(root)?;
         for name in archive.names() {
-            found.add_entry(&name);
+            found.add_entry(name);
         }
         found.archive = Some(archive);
     } else {
@@ -150,8 +150,7 @@ impl Found {
         if let Some(archive) = &self.archive {
             let name = name_below(&self.root, file);
             let broken = |problem| DataError::Labels { path: file.to_owned(), problem };
-            let is_there = archive.names().contains(&name);
-            return is_there.then(|| archive.read(&name).map_err(broken)).transpose();
+            return archive.contains(&name).then(|| archive.read(&name).map_err(broken)).transpose();
         }
         let unreadable = |e: gan_files::FileError| DataError::Read { path: e.path, source: e.source };
         file.is_file().then(|| gan_files::read(file).map_err(unreadable)).transpose()
@@ -165,7 +164,8 @@ impl Found {
         for directory in labels::around(&names) {
             let file = self.root.join(&directory).join(labels::FILE);
             let Some(text) = self.content(&file)? else { continue };
-            let names: Vec<String> = names.iter().map(|name| name[directory.len()..].to_owned()).collect();
+            let below = |name: &String| name.strip_prefix(&directory).unwrap_or(name).to_owned();
+            let names: Vec<String> = names.iter().map(below).collect();
             of_json = Labels::of_json(&file, &text, &names)?;
             if of_json.is_some() {
                 break;

@@ -145,6 +145,31 @@ fn dataset_json_says_the_classes() {
 }
 
 #[test]
+fn names_in_archives_have_several_forms() {
+    let png = photograph("png");
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("a.zip");
+    let write = |names: &[&str]| {
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+        for name in names {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(&png).unwrap();
+        }
+        zip.finish().unwrap();
+    };
+    write(&["./\u{65e5}/cat/a.png", "/\u{65e5}/cat/b.png", "\u{65e5}\\dog\\c.png"]);
+    assert_eq!(classes(&path), (Some(vec![0, 0, 1]), vec!["cat".to_owned(), "dog".into()]));
+    for (names, problem) in [
+        (&["a/b.png", "a/../../c.png"][..], "(its entry a/../../c.png leads outside)"),
+        (&["a/b.png", "a\\b.png"], "(it has two entries "),
+    ] {
+        write(names);
+        let error = load(&path, 4, 1).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
 fn damaged_archives_are_named() {
     let dir = tree(&["a.png"]);
     let (_home, archive) = zipped(dir.path());
