@@ -10,6 +10,7 @@ mod bench;
 #[cfg(all(target_os = "linux", feature = "fused"))]
 mod bombs;
 mod classes;
+mod classifier;
 mod cli;
 mod configs;
 #[cfg(feature = "fused")]

@@ -1,5 +1,4 @@
-//! Runs the release build of gan-cli, or the training of the classifier, in the caller's
-//! directory.
+//! Runs the release build of gan-cli in the caller's directory.
 
 use anyhow::Result;
 use std::path::Path;
@@ -10,20 +9,10 @@ use std::process::{Command, ExitCode};
 pub(crate) const FEATURES: &str = "embedded,fused";
 
 pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
-    cargo_run(root, &["--package", "gan-cli", "--no-default-features", "--features", FEATURES], args)
-}
-
-/// Runs `cargo xtask train-classifier ARGS`.
-pub(crate) fn train_classifier(root: &str, args: &[String]) -> Result<ExitCode> {
-    cargo_run(root, &["--package", "gan-metrics", "--example", "train_classifier"], args)
-}
-
-fn cargo_run(root: &str, what: &[&str], args: &[String]) -> Result<ExitCode> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["run", "--release"])
-        .args(what)
+        .args(["run", "--release", "--package", "gan-cli", "--no-default-features", "--features", FEATURES])
         .arg("--manifest-path")
         .arg(Path::new(root).join("Cargo.toml"))
         .arg("--")

@@ -1,8 +1,10 @@
 //! The command line.
 
+mod classifier;
 mod data;
 mod sample;
 
+pub(crate) use classifier::TrainClassifier;
 pub(crate) use data::{Data, DataCommand, DataInfo, PictureLook};
 pub(crate) use sample::{Class, Sample};
 
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     Sample(Sample),
     /// Measure how good a generator is. It compares generated images with real images.
     Evaluate(Evaluate),
+    /// Train a classifier on images with labels. Its features then serve `evaluate`, which can also
+    /// say whether images show the class that was asked for.
+    TrainClassifier(TrainClassifier),
     /// Report what is wrong with a run, since which step, and what to try.
     Diagnose(Diagnose),
     /// Show the layers, shapes and parameters of a model, and how it was trained.
@@ -129,9 +134,8 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "LIMIT", value_parser = sample::parse_truncation, conflicts_with = "samples")]
     pub(crate) truncation: Option<f64>,
     /// What computes the features: `random`, a network with random weights for any images;
-    /// `inception`, the network of the FID in papers; or the file of your own classifier. `cargo xtask
-    /// train-classifier` in the program's repository trains one. [default: the data's classifier
-    /// inside the program, else random]
+    /// `inception`, the network of the FID in papers; or the file of your own classifier, which
+    /// `train-classifier` trains. [default: the data's classifier inside the program, else random]
     #[arg(long, value_name = "random|inception|FILE")]
     pub(crate) features: Option<PathBuf>,
     /// The weights for `--features inception`: pt_inception-2015-12-05-6726825d.pth of the Python

@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
     let result = match args.command {
         args::Command::Train(args) => commands::train::run(&args, budget),
         args::Command::Sample(args) => commands::sample::run(&args, budget),
+        args::Command::TrainClassifier(args) => commands::train_classifier::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
         args::Command::Diagnose(args) => commands::diagnose::run(&args),
         args::Command::Inspect(args) => commands::inspect::run(&args),

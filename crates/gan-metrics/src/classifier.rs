@@ -3,10 +3,16 @@
 //!
 //! Inception's features mean nothing on digits, and its weights must be downloaded. This network
 //! is small and is trained on the images of the data set. This crate includes the trained
-//! classifier of digits.
+//! classifiers of digits and of clothes. `gan-cli train-classifier` trains one on any images with
+//! labels.
+
+mod record;
+
+pub use record::{Record, SIDE, SIDES};
 
 use crate::Look;
 use crate::error::{MetricsError, Result};
+use crate::triangle::resize;
 use candle_core::{D, Device, Tensor};
 use gan_models::{
     Batch, Convolution, Gradients, Layer, ModelError, Params, Prepared, Sequential, parse_tensors,
@@ -16,22 +22,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Side of the images that the classifier reads. Other images are resized.
-pub const SIDE: usize = 28;
 /// Side of digits with a frame of black pixels. The frame makes the side divisible by two several
 /// times.
 const FRAMED: usize = 32;
-/// Number of features of one channel of an image.
+/// Number of features of an image, or of each of its channels if these are classified separately.
 pub const FEATURES: usize = 64;
 /// Number of images that pass through the network at once. It is large enough to keep the cores
 /// busy and small enough to limit the memory.
 pub const CHUNK: usize = 256;
 /// Names of the classifiers in this crate.
 pub const PINNED: [&str; 2] = ["mnist", "fashion-mnist"];
+/// Side of the smallest maps of the network.
+const LAST_SIDE: usize = 4;
 /// Marks a file as a classifier file.
 const KIND: &str = "classifier";
 
-/// A small convolutional network for 28x28 gray images.
+/// A small convolutional network.
 #[derive(Debug, Clone)]
 pub struct Classifier {
     record: Record,
@@ -42,78 +48,59 @@ pub struct Classifier {
     device: Device,
 }
 
-/// How a classifier was trained, and its accuracy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Record {
-    /// Name of the training data.
-    pub data: String,
-    /// Number of classes.
-    pub classes: usize,
-    /// Number of training images.
-    pub images: u64,
-    /// Number of epochs.
-    pub epochs: u64,
-    /// Seed of the weights, the order of the images and the augmentation.
-    pub seed: u64,
-    /// Share of the held-out images that it classifies correctly.
-    pub test_accuracy: f64,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Description {
     kind: String,
     record: Record,
 }
 
-/// Position of the last matrix product in [`layers`]. Its inputs are the features.
-const HEAD: usize = 18;
-
-/// Strided convolutions replace pooling, so that the project's own layers are enough.
-fn layers(classes: usize) -> Vec<Layer> {
-    let conv = |inputs, outputs, kernel, stride| {
-        Layer::Conv2d(Convolution {
-            inputs,
-            outputs,
-            kernel,
-            stride,
-            padding: 1,
-            bias: false,
-            deviation: 0.02,
-        })
+/// The layers for images of this size and number of channels. Strided convolutions replace pooling,
+/// so that the project's own layers are enough.
+fn layers(record: &Record) -> Vec<Layer> {
+    let mut layers = vec![];
+    let mut block = |inputs, outputs, kernel, stride| {
+        layers.extend([
+            Layer::Conv2d(Convolution {
+                inputs,
+                outputs,
+                kernel,
+                stride,
+                padding: 1,
+                bias: false,
+                deviation: 0.02,
+            }),
+            Layer::BatchNorm2d { channels: outputs },
+            Layer::Relu,
+        ]);
     };
-    let norm = |channels| Layer::BatchNorm2d { channels };
-    vec![
-        conv(1, 32, 4, 2),
-        norm(32),
-        Layer::Relu,
-        conv(32, 32, 3, 1),
-        norm(32),
-        Layer::Relu,
-        conv(32, 64, 4, 2),
-        norm(64),
-        Layer::Relu,
-        conv(64, 64, 3, 1),
-        norm(64),
-        Layer::Relu,
-        conv(64, 64, 3, 2),
-        norm(64),
-        Layer::Relu,
+    block(record.channels, 32, 4, 2);
+    block(32, 32, 3, 1);
+    block(32, 64, 4, 2);
+    block(64, 64, 3, 1);
+    let mut side = record.size / 4;
+    while side > LAST_SIDE {
+        let kernel = if side.is_multiple_of(2) { 4 } else { 3 };
+        block(64, 64, kernel, 2);
+        side = side.div_ceil(2);
+    }
+    layers.extend([
         Layer::Flatten,
-        Layer::Linear { inputs: 64 * 4 * 4, outputs: FEATURES },
+        Layer::Linear { inputs: 64 * LAST_SIDE * LAST_SIDE, outputs: FEATURES },
         Layer::LeakyRelu(0.1),
-        Layer::Linear { inputs: FEATURES, outputs: classes },
-    ]
+        Layer::Linear { inputs: FEATURES, outputs: record.classes },
+    ]);
+    layers
 }
 
 impl Classifier {
-    /// Makes a network with initial weights. They are a pure function of the record's number of
-    /// classes and seed.
+    /// Makes a network with initial weights. They are a pure function of the record's seed, size,
+    /// and numbers of channels and classes.
     ///
     /// # Errors
-    /// None in practice.
+    /// If there is no network for the record's size and numbers of channels and classes.
     pub fn new(record: Record, device: &Device) -> Result<Self> {
-        let (network, params) = Sequential::seeded(&layers(record.classes), record.seed, KIND, device)?;
+        record.check()?;
+        let (network, params) = Sequential::seeded(&layers(&record), record.seed, KIND, device)?;
         Self::from_parts(record, network, params, device)
     }
 
@@ -176,63 +163,82 @@ impl Classifier {
         device: &Device,
     ) -> Result<Self> {
         let description = json.and_then(|json| serde_json::from_str::<Description>(&json).ok());
-        let description =
-            description.filter(|d| d.kind == KIND && d.record.classes > 0).ok_or_else(|| {
-                ModelError::file(path, "is no classifier: expected a file that `train-classifier` wrote")
-            })?;
-        let layers = layers(description.record.classes);
+        let description = description.filter(|description| description.kind == KIND).ok_or_else(|| {
+            ModelError::file(path, "is no classifier: expected a file that `train-classifier` wrote")
+        })?;
+        description.record.check().map_err(|error| ModelError::file(path, error))?;
+        let layers = layers(&description.record);
         let (network, params) =
             Sequential::from_tensors(&layers, tensors, device).map_err(|e| ModelError::file(path, e))?;
         Self::from_parts(description.record, network, params, device)
     }
 
     fn from_parts(record: Record, network: Sequential, params: Params, device: &Device) -> Result<Self> {
-        let (features, head) = network.split_at(HEAD)?;
+        let (features, head) = network.split_at(layers(&record).len() - 1)?;
         Ok(Self { record, network, features, head, params, device: device.clone() })
     }
 
-    /// Computes what the metrics need from `images: [N, C, H, W]` in [-1, 1]: `[N, 64 C]` features, class
+    /// Computes what the metrics need from `images: [N, C, H, W]` in [-1, 1]: features, class
     /// probabilities, and pixels at 28x28. Pass some hundred images at a time.
     ///
-    /// Each channel is classified separately. The features of an image are the features of its
-    /// channels in order. So a gray image has 64 features and one class. An image of three digits
-    /// as red, green and blue has 192 features and three classes.
+    /// A classifier of colours sees the channels together, and gray images have three equal channels
+    /// for it. The features are `[N, 64]`, and an image has one class. A classifier of gray images
+    /// classifies each channel separately. The features, `[N, 64 C]`, are then those of the channels
+    /// in order. So an image of three digits as red, green and blue has 192 features and three
+    /// classes.
     ///
     /// # Errors
     /// If the shape is different.
     pub fn look(&self, images: &Tensor) -> Result<Look> {
         let (count, channels, _, _) = images.dims4()?;
-        let images = at_side(&images.detach().to_device(&self.device)?)?;
-        let (features, logits) = self.forward(&images.reshape((count * channels, 1, SIDE, SIDE))?)?;
+        let images = images.detach().to_device(&self.device)?;
+        let Record { size, channels: own, .. } = self.record;
+        let pixels = at_side(&images)?;
+        let resized = match (own, size) {
+            (1, SIDE) => pixels.clone(),
+            _ => resize(&images, size)?,
+        };
+        let read = match (own, channels) {
+            (1, _) => resized.reshape((count * channels, 1, size, size))?,
+            (_, 1) => resized.repeat((1, own, 1, 1))?,
+            _ => resized,
+        };
+        let (features, logits) = self.forward(&read)?;
         Ok(Look {
-            features: features.reshape((count, channels * FEATURES))?,
+            features: features.reshape((count, ()))?,
             probabilities: Some(softmax(&logits)?),
-            pixels: images.flatten_from(1)?,
+            pixels: pixels.flatten_from(1)?,
         })
     }
 
-    /// Computes features and logits in evaluation mode, for `planes: [N, 1, 28, 28]` in [-1, 1].
-    /// Returns `[N, 64]` and `[N, classes]`.
+    /// Computes features and logits in evaluation mode, for `images: [N, C, S, S]` in [-1, 1] of the
+    /// record's number of channels and size. Returns `[N, 64]` and `[N, classes]`.
     ///
     /// # Errors
     /// If the shape is different.
-    pub fn forward(&self, planes: &Tensor) -> Result<(Tensor, Tensor)> {
-        let shape = [1, SIDE, SIDE];
-        if planes.dims().get(1..) != Some(&shape) {
-            return Err(MetricsError::input("images", "[N, 1, 28, 28]", format!("{:?}", planes.dims())));
+    pub fn forward(&self, images: &Tensor) -> Result<(Tensor, Tensor)> {
+        let [channels, size, _] = self.shape();
+        if images.dims().get(1..) != Some(&self.shape()) {
+            let expected = format!("[N, {channels}, {size}, {size}]");
+            return Err(MetricsError::input("images", expected, format!("{:?}", images.dims())));
         }
-        let features = self.features.prepare(&shape, &[FEATURES])?.evaluate(&Batch::new(planes)?)?;
+        let features = self.features.prepare(&self.shape(), &[FEATURES])?.evaluate(&Batch::new(images)?)?;
         let logits = self.head.prepare(&[FEATURES], &[self.record.classes])?.evaluate(&features)?;
         let flat = |batch: &Batch| batch.to_tensor()?.flatten_from(1);
         Ok((flat(&features)?, flat(&logits)?))
     }
 
-    /// Prepares the whole network for training, from images `[N, 1, 28, 28]` to logits.
+    /// The shape of an image that the network reads, `[C, S, S]`.
+    fn shape(&self) -> [usize; 3] {
+        [self.record.channels, self.record.size, self.record.size]
+    }
+
+    /// Prepares the whole network for training, from images as in [`Self::forward`] to logits.
     ///
     /// # Errors
     /// None in practice.
     pub fn prepare(&self) -> Result<Prepared<'_>> {
-        Ok(self.network.prepare(&[1, SIDE, SIDE], &[self.record.classes])?)
+        Ok(self.network.prepare(&self.shape(), &[self.record.classes])?)
     }
 
     /// Returns gradients for the classifier's parameters, all zero.

@@ -62,6 +62,13 @@ impl Features {
         }
     }
 
+    /// Whether the three channels of an image are seen together. Otherwise each channel has its own
+    /// features, and the distances of the channels add up.
+    #[must_use]
+    pub fn see_colours(&self) -> bool {
+        self.classifier().is_none_or(|classifier| classifier.record().channels > 1)
+    }
+
     /// Computes what the metrics need from `images: [N, C, H, W]` in [-1, 1]. Pass some hundred
     /// images at a time. For the Inception network, images are rounded to 8 bits first, because
     /// `pytorch-fid` reads files of 8 bits.

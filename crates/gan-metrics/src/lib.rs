@@ -16,6 +16,7 @@ mod neighbours;
 mod random;
 mod rows;
 mod sample;
+mod triangle;
 
 pub use bins::{Bins, Clusters};
 pub use classes::{Accuracy, Classes, Modes, classifier_score};

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use gan_data::{Range, mnist_5k};
-use gan_metrics::classifier::{FEATURES, PINNED, Record};
+use gan_metrics::classifier::{FEATURES, PINNED, Record, SIDES};
 use gan_metrics::{Classifier, Look};
 
 const ASSET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist-classifier.safetensors");
@@ -90,12 +90,58 @@ fn channels_are_classified_one_by_one() {
     assert!(difference.to_scalar::<f32>().unwrap() < 1e-5);
 }
 
+/// A record with 24 classes, for images of this size and number of channels.
+fn runes(size: usize, channels: usize) -> Record {
+    Record {
+        data: "runes".into(),
+        classes: 24,
+        images: 7,
+        epochs: 2,
+        seed: 5,
+        test_accuracy: 0.5,
+        size,
+        channels,
+        class_names: vec![],
+    }
+}
+
+#[test]
+fn a_classifier_of_colours_sees_the_channels_together() {
+    for size in SIDES {
+        let classifier = Classifier::new(runes(size, 3), &Device::Cpu).unwrap();
+        let ramp = Tensor::arange(0f32, 2. * 3. * 32. * 32., &Device::Cpu).unwrap();
+        let images = ((ramp / 3072.).unwrap() - 1.).unwrap().reshape((2, 3, 32, 32)).unwrap();
+        let look = |images: &Tensor| classifier.look(images).unwrap();
+        let Look { features, probabilities, .. } = look(&images);
+        assert_eq!(features.dims(), [2, FEATURES], "{size}");
+        assert_eq!(probabilities.unwrap().dims(), [2, 24], "{size}");
+        let apart = |a: Tensor, b: &Tensor| {
+            (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert!(apart(look(&images.flip(&[1]).unwrap()).features, &features) > 1e-5, "{size}");
+        let gray = images.narrow(1, 0, 1).unwrap();
+        let repeated = look(&gray.repeat((1, 3, 1, 1)).unwrap()).features;
+        assert!(apart(look(&gray).features, &repeated) < 1e-6, "{size}");
+        assert!(classifier.look(&images.narrow(1, 0, 2).unwrap()).is_err(), "{size}");
+    }
+}
+
+#[test]
+fn a_record_without_a_network_is_an_error() {
+    let error = |record: Record| Classifier::new(record, &Device::Cpu).unwrap_err().to_string();
+    assert_eq!(error(runes(40, 3)), "size: expected one of [28, 32, 64, 128], found 40");
+    assert_eq!(error(runes(32, 2)), "channels: expected 1 or 3, found 2");
+    let none = Record { classes: 0, ..runes(32, 3) };
+    assert_eq!(error(none), "classes: expected 1 to 1000, found 0");
+    let named = Record { class_names: vec!["one".into()], ..runes(32, 3) };
+    assert_eq!(error(named), "class-names: expected none or 24, found 1");
+}
+
 #[test]
 fn a_classifier_comes_back_as_it_was_and_nothing_else_is_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("own.safetensors");
-    let record =
-        Record { data: "runes".into(), classes: 24, images: 7, epochs: 2, seed: 5, test_accuracy: 0.5 };
+    let record = runes(28, 1);
     let own = Classifier::new(record.clone(), &Device::Cpu).unwrap();
     own.save(&path).unwrap();
     let loaded = Classifier::load(&path, &Device::Cpu).unwrap();

@@ -92,6 +92,13 @@ pub(crate) struct PictureLook {
     pub(crate) gray: bool,
 }
 
+impl PictureLook {
+    /// Number of channels of an image.
+    pub(crate) fn channels(&self) -> usize {
+        if self.gray { 1 } else { 3 }
+    }
+}
+
 fn parse_crop(text: &str) -> Result<Crop, String> {
     match text {
         "centre" | "center" => Ok(Crop::Centre),

@@ -180,12 +180,6 @@ fn canonical(source: Source, dir: &Path) -> Result<String> {
     Ok(text)
 }
 
-impl PictureLook {
-    fn channels(&self) -> usize {
-        if self.gray { 1 } else { 3 }
-    }
-}
-
 fn prepare(from: &Path, look: &PictureLook, out: &Path) -> Result<()> {
     let at = || format!("--out {}", out.display());
     if out.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("zip")) {

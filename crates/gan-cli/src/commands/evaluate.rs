@@ -40,9 +40,12 @@ struct Report {
     trained: Set,
     /// Names of the classes that the features know. Empty if they have none.
     #[serde(skip)]
-    class_names: &'static [&'static str],
-    /// Channels of an image. Each channel adds to the distances.
+    class_names: Vec<String>,
+    /// Channels of an image.
     channels: usize,
+    /// Whether the features see the channels together. Otherwise each channel adds to the distances.
+    #[serde(skip)]
+    see_colours: bool,
     generated: Evaluation,
     floor: Evaluation,
 }
@@ -72,7 +75,8 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let real = real.for_judging(count);
     let generated =
         judge::sample(&features, subject.images(count)?, Pixels::Kept, real.channels_hold(&features))?;
-    let generated = match subject.labels(count).filter(|_| real.is_known_to(&features)) {
+    let is_known = real.is_known_to(&features);
+    let generated = match subject.labels(count).filter(|_| is_known && subject.has_classes_of(&real)) {
         Some(labels) => generated.with_labels(labels)?,
         None => generated,
     };
@@ -85,8 +89,9 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         held_out: Set { name: real.names.held_out.clone(), count: real.held_out_count() },
         may_be_trained_on_held_out: real.may_be_trained_on,
         trained: Set { name: real.data().to_owned(), count: real.trained_count() },
-        class_names: if real.is_known_to(&features) { data.name.classes } else { &[] },
+        class_names: if is_known { real.class_names().to_vec() } else { vec![] },
         channels,
+        see_colours: features.see_colours(),
         floor: reference.floor(generated.count())?,
         generated: reference.evaluate(&generated)?,
     };

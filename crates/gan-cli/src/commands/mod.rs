@@ -7,6 +7,7 @@ pub(crate) mod evaluate;
 pub(crate) mod inspect;
 pub(crate) mod sample;
 pub(crate) mod train;
+pub(crate) mod train_classifier;
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -4,12 +4,13 @@
 use super::{Channels, Pixels, knows, sample};
 use crate::config::{Config, check_size};
 use crate::run::Plan;
+use crate::terminal;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, SIDE, at_side};
 use gan_metrics::inception;
-use gan_metrics::{Features, Reference, TrainingImages};
+use gan_metrics::{Classifier, Features, Reference, TrainingImages};
 use gan_train::{TrainError, checkpoint};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -77,9 +78,8 @@ impl Real {
     ) -> Result<Self> {
         let wanted = size;
         let size = match features {
-            Features::Classifier(_) if size > LARGEST => SIDE,
-            Features::Classifier(_) => size,
-            Features::Random(_) => size.min(LARGEST_PICTURE),
+            Features::Classifier(_) if !features.see_colours() && size > LARGEST => SIDE,
+            Features::Classifier(_) | Features::Random(_) => size.min(LARGEST_PICTURE),
             Features::Inception(_) => size.min(inception::SIDE),
         };
         let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
@@ -117,7 +117,28 @@ impl Real {
         let [compared, beside] = names.map(|name| format!("{} {name}", reference.name()));
         let names = Names { reference: compared, held_out: beside };
         let (source, is_flipped) = (config.name, config.flip);
-        Ok(Self { trained, reference, held_out, may_be_trained_on, is_flipped, source, channels, names })
+        let real =
+            Self { trained, reference, held_out, may_be_trained_on, is_flipped, source, channels, names };
+        real.warn_of_other_classes(features);
+        Ok(real)
+    }
+
+    /// Warns if the classifier of another folder judges these pictures. Its features may serve, but
+    /// its classes do not.
+    fn warn_of_other_classes(&self, features: &Features) {
+        let Some(record) = features.classifier().map(Classifier::record) else { return };
+        if !self.source.is_folder() || record.class_names.is_empty() || self.is_known_to(features) {
+            return;
+        }
+        let listed = |names: &[String]| terminal::escaped(&names.join(", "), &[]).to_string();
+        let own = match self.reference.class_names() {
+            [] => "no classes".to_owned(),
+            names => listed(names),
+        };
+        tracing::warn!(
+            "the classifier knows the classes {}, and the data have {own}: no accuracy is computed",
+            listed(&record.class_names)
+        );
     }
 
     /// Warns if these are not the images that the run with this configuration was trained on.
@@ -171,9 +192,25 @@ impl Real {
     }
 
     /// Whether there is a classifier that was trained on these data, so that its classes are the data's
-    /// classes.
+    /// classes. Folders can hold anything, so those of a folder must have the same names.
     pub(crate) fn is_known_to(&self, features: &Features) -> bool {
-        features.classifier().is_some_and(|classifier| knows(&classifier.record().data, self.source))
+        let Some(record) = features.classifier().map(Classifier::record) else { return false };
+        if !self.source.is_folder() {
+            return knows(&record.data, self.source);
+        }
+        record.data == self.source.name
+            && self.class_count() == Some(record.classes)
+            && self.reference.class_names() == record.class_names
+    }
+
+    /// Number of the data's classes, if they have any.
+    pub(crate) fn class_count(&self) -> Option<usize> {
+        self.reference.class_counts().map(|counts| counts.len())
+    }
+
+    /// Names of the classes, in the order of their numbers.
+    pub(crate) fn class_names(&self) -> &[String] {
+        self.reference.class_names()
     }
 
     /// What the channels are for these features. They are digits only if there is a classifier that

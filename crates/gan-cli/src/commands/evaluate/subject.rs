@@ -4,6 +4,7 @@ use super::super::sample::{load, locate};
 use crate::args;
 use crate::draw::Drawing;
 use crate::exit::usage;
+use crate::judge::Real;
 use crate::{device, npy};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
@@ -19,6 +20,8 @@ const VALUES: usize = 1 << 24;
 pub(super) struct Subject {
     name: String,
     origin: Origin,
+    /// Names of the generator's classes. Empty if its file has none.
+    class_names: Vec<String>,
 }
 
 /// Where the images come from.
@@ -45,7 +48,7 @@ impl Subject {
                 Origin::Tensor(array(path, args.range)?)
             };
             let origin = if data.composed().is_some() { origin } else { origin.gray(path)? };
-            return Ok(Self { name: path.display().to_string(), origin });
+            return Ok(Self { name: path.display().to_string(), origin, class_names: vec![] });
         }
         let Some(from) = &args.from else {
             return Err(usage("expected a generator or a run to judge, or --samples"));
@@ -54,12 +57,28 @@ impl Subject {
         let device = device::open(&args.device.device)?;
         let (generator, trained) = load(from, &file, args.config.as_deref(), &device)?;
         let (seed, truncation) = (args.seed, args.truncation);
-        let step = trained.map(|trained| format!("step {}", trained.step));
+        let step = trained.as_ref().map(|trained| format!("step {}", trained.step));
         let limit = truncation.map(|limit| format!("truncation {limit}"));
         let how: Vec<String> = step.into_iter().chain(limit).collect();
         let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
         let name = format!("{}{how}", file.display());
-        Ok(Self { name, origin: Origin::Generator { generator: Box::new(generator), seed, truncation } })
+        let class_names = trained.map(|trained| trained.class_names).unwrap_or_default();
+        let origin = Origin::Generator { generator: Box::new(generator), seed, truncation };
+        Ok(Self { name, origin, class_names })
+    }
+
+    /// Whether the generator has the classes of the data. If it has other ones, this warns.
+    pub(super) fn has_classes_of(&self, real: &Real) -> bool {
+        let Origin::Generator { generator, .. } = &self.origin else { return false };
+        let Some(own) = generator.config().classes else { return false };
+        let names = real.class_names();
+        let has_other_names =
+            [&self.class_names[..], names].iter().all(|names| !names.is_empty()) && self.class_names != names;
+        let is_same = real.class_count() == Some(own) && !has_other_names;
+        if !is_same {
+            tracing::warn!("the generator has other classes than the data: no accuracy is computed");
+        }
+        is_same
     }
 
     pub(super) fn name(&self) -> String {

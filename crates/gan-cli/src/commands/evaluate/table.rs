@@ -12,7 +12,7 @@ pub(super) fn of(report: &Report) -> Result<String> {
     let Report { subject, distance, reference, held_out, trained, channels, generated, floor, .. } = report;
     let line = |name: &str| escaped(name, &[]);
     let mut text = String::new();
-    let kind = match (*channels, generated.bins.is_some()) {
+    let kind = match (*channels, report.see_colours) {
         (1, _) => "gray",
         (_, true) => "RGB",
         (_, false) => "RGB: the distances of three channels add up",
@@ -106,7 +106,7 @@ pub(super) fn of(report: &Report) -> Result<String> {
 
 /// The name of a class, or its number if it has no name.
 fn name(report: &Report, class: usize) -> String {
-    report.class_names.get(class).map_or_else(|| class.to_string(), ToString::to_string)
+    report.class_names.get(class).map_or_else(|| class.to_string(), |name| escaped(name, &[]).to_string())
 }
 
 /// The shares of the classes, or of the bins, in the generated images and in the held-out ones.

@@ -1,0 +1,104 @@
+//! `gan-cli train-classifier`.
+
+mod augment;
+mod fit;
+
+use crate::args;
+use crate::commands::{program, quoted};
+use crate::exit::{End, usage};
+use crate::loading;
+use crate::signals::Stop;
+use crate::terminal;
+use anyhow::Result;
+use candle_core::Device;
+use gan_data::{DataConfig, Dataset, Split};
+use gan_metrics::Classifier;
+use gan_metrics::classifier::{Record, SIDE, SIDES};
+use std::path::Path;
+
+pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
+    check_free(&args.out)?;
+    let stop = Stop::on_signals()?;
+    let (train, test) = data(args)?;
+    let classes = train.class_counts().map_or(0, |counts| counts.len());
+    let epochs = args.epochs.map_or_else(|| fit::epochs(train.len()), u64::from);
+    let mut record = Record {
+        data: train.name().to_owned(),
+        classes,
+        images: train.len() as u64,
+        epochs,
+        seed: args.seed,
+        test_accuracy: 0.,
+        size: train.size(),
+        channels: train.channels(),
+        class_names: if args.data.is_folder() { train.class_names().to_vec() } else { vec![] },
+    };
+    let classifier = Classifier::new(record.clone(), &Device::Cpu)?;
+    tracing::info!(
+        "{} of {classes} classes, {}x{} {}, and {} to test with; {} parameters",
+        terminal::counted(train.len(), "training image"),
+        train.size(),
+        train.size(),
+        if train.channels() == 1 { "gray" } else { "RGB" },
+        test.len(),
+        classifier.params().count()
+    );
+    fit::fit(&classifier, train, &test, &record, args.flip, &stop)?;
+    record.test_accuracy = fit::accuracy(&classifier, &test)?;
+    let reached = record.test_accuracy * 100.;
+    classifier.with_record(record).save(&args.out)?;
+    tracing::info!("test accuracy {reached:.2}%; wrote {}", args.out.display());
+    tracing::info!("{} evaluate RUN --features {}", program(), quoted(&args.out));
+    Ok(End::Done)
+}
+
+/// Refuses a place where something is, or where nothing can be written, before the work begins.
+fn check_free(out: &Path) -> Result<()> {
+    if out.symlink_metadata().is_ok() {
+        return Err(usage(format!("--out {}: exists already", out.display())));
+    }
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(usage(format!("--out {}: there is no directory {}", out.display(), parent.display())));
+    }
+    Ok(())
+}
+
+/// The images to train with and those to test with.
+fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset)> {
+    let mut config = DataConfig::of(args.data, Some(args.data_dir.clone()));
+    let (size, channels) = match args.data.shape {
+        Some(shape) => (shape.side, shape.channels),
+        None => (args.look.size.into(), args.look.channels()),
+    };
+    if !SIDES.contains(&size) {
+        let expected = SIDES.map(|side| side.to_string()).join(", ");
+        return Err(usage(format!("--size: expected one of {expected}, found {size}")));
+    }
+    if args.data.shape.is_none() {
+        (config.crop, config.background) = (args.look.crop, args.look.background);
+    }
+    if args.data.test.is_none() {
+        config.hold_out = Some(args.hold_out);
+    }
+    let load = |split| loading::load(&config, split, size, channels);
+    let (train, test) = (load(Split::Train)?, load(Split::Test)?);
+    let place = args.data_dir.display();
+    match train.class_counts().map(|counts| counts.len()) {
+        None => Err(usage(format!(
+            "{place}: a classifier needs labels: a directory for each class, or a file dataset.json \
+             (`{} data info --data folder --data-dir {}` says what is there)",
+            program(),
+            quoted(&args.data_dir)
+        ))),
+        Some(..2) => Err(usage(format!("{place}: a classifier needs at least 2 classes, found 1"))),
+        Some(_) if train.len() < 2 => Err(usage(format!("{place}: expected at least 2 training images"))),
+        Some(_) => Ok((train, test)),
+    }
+}
+
+/// Whether the images have a frame of background, so that a transform moves in black. Other images
+/// continue their border.
+const fn has_black_frame(record: &Record) -> bool {
+    record.size == SIDE && record.channels == 1
+}
