@@ -1,10 +1,30 @@
 """`gan_ops::rng::Stream`: ChaCha with eight rounds (Bernstein 2008), keyed by seed, purpose and index."""
 
+import math
+
 import numpy as np
 
 CONSTANTS = np.frombuffer(b"expand 32-byte k", dtype="<u4")
 QUARTERS = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15),
             (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+
+# Marsaglia and Tsang 2000, "The ziggurat method for generating random variables", 256 layers of equal area.
+LAYERS, EDGE, AREA = 256, 3.654152885361008796, 0.00492867323399
+
+
+def density(x):
+    return math.exp(-x * x / 2)
+
+
+def layers():
+    edges = [AREA / density(EDGE), EDGE]
+    while len(edges) < LAYERS:
+        edges.append(math.sqrt(-2 * math.log(AREA / edges[-1] + density(edges[-1]))))
+    return edges + [0.0]
+
+
+EDGES = layers()
+HEIGHTS = [density(edge) for edge in EDGES]
 
 
 class Stream:
@@ -22,6 +42,42 @@ class Stream:
         words = self.blocks(first, last)[self.used - 16 * first:][:count]
         self.used += count
         return ((words >> np.uint32(9)).astype(np.float32) / np.float32(1 << 23)).reshape(shape)
+
+    def normal(self, shape):
+        """The next values of the standard normal distribution, f32: the ziggurat of Rust's crate rand_distr."""
+        count = int(np.prod(shape))
+        first = self.used // 16
+        words = self.blocks(first, first + count // 4 + 16)[self.used - 16 * first:].tolist()
+        at = 0
+
+        def unit(shift):
+            nonlocal at
+            at += 2
+            return words[at - 2] + (words[at - 1] << 32) >> shift
+
+        def tail():
+            while True:
+                # In (0, 1): 52 bits and a half.
+                x, y = (math.log((unit(12) + 0.5) / 2**52) for _ in range(2))
+                if -2 * y >= (x / EDGE) ** 2:
+                    return EDGE - x / EDGE
+
+        def value():
+            while True:
+                bits = unit(0)
+                layer, u = bits & 0xFF, (bits >> 12) / 2**51 - 1
+                x = u * EDGES[layer]
+                if abs(x) < EDGES[layer + 1]:
+                    return x
+                if layer == 0:
+                    return math.copysign(tail(), u)
+                low, high = HEIGHTS[layer + 1], HEIGHTS[layer]
+                if low + (high - low) * (unit(11) / 2**53) < density(x):
+                    return x
+
+        values = np.array([value() for _ in range(count)])
+        self.used += at
+        return values.astype(np.float32).reshape(shape)
 
     def blocks(self, first, last):
         start = np.zeros((16, last - first), dtype=np.uint32)

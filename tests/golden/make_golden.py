@@ -2,9 +2,9 @@
 """Reference values from PyTorch for tests/it/parity.rs, and from scipy (metrics.py) and
 pytorch-fid (inception.py) for gan-metrics.
 
-  pip install torch safetensors numpy scipy pytorch-fid
-  python3 make_golden.py            writes forward, loss, steps, objectives, networks, layers, metrics and
-                                    inception .safetensors beside this file
+  pip install torch safetensors numpy scipy pillow pytorch-fid
+  python3 make_golden.py            writes forward, loss, steps, objectives, networks, layers, metrics, pillow,
+                                    inception and random .safetensors beside this file
   python3 make_golden.py metrics    writes that one
   python3 make_golden.py --check    computes them again and compares with those that are there
 
@@ -28,6 +28,7 @@ import metrics
 import networks as other_networks
 import objectives
 import pillow
+import random_network
 from seed_models import LATENT, PRESETS
 
 HERE = pathlib.Path(__file__).parent
@@ -213,6 +214,7 @@ def main():
         "layers": (lambda: layers.golden(fill, kept, set_weights, stay_away_from_kinks), torch_version),
         "metrics": (lambda: metrics.golden(fill), metrics.VERSIONS),
         "pillow": (lambda: pillow.golden(fill), pillow.VERSIONS),
+        "random": (lambda: random_network.golden(fill), torch_version),
         "inception": (lambda: inception.golden(fill), torch_version | inception.VERSIONS),
     }
     parser = argparse.ArgumentParser()

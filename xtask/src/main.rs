@@ -28,7 +28,7 @@ cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64|wgan-gp|rpgan-r1-r2 ..]
   --json                       print one line of JSON instead of tables
 cargo xtask parity [PYTHON]    compare with PyTorch: compute the golden files again, and load trained
                                generators into the original classes; PYTHON (default: python3) needs
-                               torch, safetensors, numpy and scipy
+                               torch, safetensors, numpy, scipy, pillow and pytorch-fid
 cargo xtask soak [--kills N] [--seed S]
                                interrupt runs N times (default: 300) with SIGKILL, SIGTERM, SIGHUP and
                                SIGSTOP at random moments, resume them, and compare them with a run

@@ -24,12 +24,12 @@ const RUN_GAN_CLI: [&str; 9] = [
 const LATENT: &str = "model.latent-dim=64";
 
 pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
-    cmd!(shell, "{python} -c 'import numpy, pytorch_fid, scipy, torch, safetensors'")
+    cmd!(shell, "{python} -c 'import numpy, PIL, pytorch_fid, scipy, torch, safetensors'")
         .quiet()
         .run()
         .with_context(|| {
             format!(
-                "{python} lacks a package: {python} -m pip install torch safetensors numpy scipy pytorch-fid"
+                "{python} lacks a package: {python} -m pip install torch safetensors numpy scipy pillow pytorch-fid"
             )
         })?;
     // First PyTorch computes the committed values again. Then the project's values are compared
@@ -41,7 +41,7 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
         "cargo test --package gan-cli --no-default-features --features {FEATURES} --test it -- {filters...}"
     )
     .run()?;
-    cmd!(shell, "cargo test --package gan-metrics --test golden --test inception").run()?;
+    cmd!(shell, "cargo test --package gan-metrics --test golden --test networks").run()?;
     // PyTorch loads the networks that gan-cli trains.
     let directory = shell.create_temp_dir()?;
     let at = directory.path().display();

@@ -1,11 +1,13 @@
-//! Compares the Inception network with the class of `pytorch-fid`. `tests/golden/inception.py`
-//! computed the features. Both sides make the same weights and pictures from an integer hash,
-//! because the trained weights are 90 MB.
+//! Compares the networks that compute features with PyTorch.
+//!
+//! `tests/golden/inception.py` computed the features of the class of `pytorch-fid`. Both sides make
+//! the same weights and pictures from an integer hash, because the trained weights are 90 MB.
+//! `tests/golden/random_network.py` drew the weights of the random network itself.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its failure")]
 
 use candle_core::{DType, Device, Tensor};
-use gan_metrics::Features;
 use gan_metrics::inception::{FEATURES, Inception, Preprocessing};
+use gan_metrics::{Features, RandomNetwork};
 use gan_models::Parameter;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -110,6 +112,29 @@ fn features_equal_pytorch_fids() {
     let same = values(&look.features).iter().zip(values(&expected)).all(|(a, b)| (a - b).abs() < 1e-4);
     assert!(same && look.probabilities.is_none() && features.name() == "inception");
     assert_eq!(look.pixels.dims(), [1, 3 * 28 * 28]);
+}
+
+#[test]
+fn the_random_network_equals_pytorchs() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/random.safetensors");
+    let golden = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let network = RandomNetwork::new(&Device::Cpu).unwrap();
+    assert_eq!(golden.len(), 4);
+    for (name, expected) in &golden {
+        let shape = match name.as_str() {
+            "same" => [3, 3, 32, 32],
+            "enlarged" => [2, 3, 48, 40],
+            "gray" => [2, 1, 28, 28],
+            "reduced" => [2, 3, 200, 150],
+            _ => panic!("no pictures {name}"),
+        };
+        let pictures = tensor(fill(&format!("random.{name}"), &shape, 1., 0.), &shape);
+        let found = network.features(&pictures).unwrap();
+        assert_eq!(found.dims(), [shape[0], RandomNetwork::FEATURES]);
+        for (found, expected) in values(&found).iter().zip(values(expected)) {
+            assert!((found - expected).abs() <= 1e-5 * (1. + expected.abs()), "{name}: {found}, {expected}");
+        }
+    }
 }
 
 fn zeros() -> HashMap<String, Tensor> {
