@@ -213,6 +213,10 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     assert!(!checkpoint(undone).exists() && !drawn.exists() && !run.join("best/evaluation.json").exists());
     let weights = |path: &Path| std::fs::read(path.join("generator.safetensors")).unwrap();
     assert!(weights(&run) == weights(&kept));
+    // These weights are from before the rollback, so their file has the old rates.
+    for file in ["run".to_owned(), format!("run/checkpoints/step-{to:08}/generator.safetensors")] {
+        succeed(at, &["inspect", &file]);
+    }
 }
 
 #[test]

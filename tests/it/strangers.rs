@@ -35,6 +35,12 @@ fn weights_of_another_run_are_refused() {
     for (change, expected) in [
         ("seed=7", "seed: expected 0 as in own/config.toml, found 7"),
         ("train.loss=hinge", "train.loss: expected non-saturating as in own/config.toml, found hinge"),
+        (
+            "train.generator.lr=0.003",
+            "train.generator.lr: expected 0.0002 as in own/config.toml, found 0.003",
+        ),
+        ("data.limit=4000", "data.limit: expected the default as in own/config.toml, found 4000"),
+        ("train.steps=12", "train.steps: expected 10 or fewer as in own/config.toml, found 12"),
     ] {
         let _ = std::fs::remove_dir_all(at.join("other"));
         succeed(at, &small_with(&small("other"), &short(change)));
@@ -59,6 +65,51 @@ fn weights_of_another_run_are_refused() {
         warning.contains("kept/ema.safetensors is missing: drawing from the weights of the last"),
         "{warning}"
     );
+}
+
+#[test]
+fn weights_of_a_run_on_other_pictures_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let evaluate = ["train.evaluate.every-kimg=0", "train.evaluate.count=64", "data.name=folder"];
+    let evaluate: Vec<&str> = evaluate.iter().flat_map(|set| ["--set", *set]).collect();
+    let train = |out: &str, data: &str, more: &[&str]| {
+        let more = [&["--data-dir", data], &evaluate[..], more].concat();
+        succeed(at, &small_with(&small(out), &[&short("seed=0")[..], &more].concat()));
+    };
+    pictures(&at.join("faces"), 140);
+    pictures(&at.join("others"), 141);
+    std::fs::remove_file(at.join("others/000.png")).unwrap();
+    train("own", "faces", &[]);
+    train("other", "others", &[]);
+    for file in ["best/generator.safetensors", "best/evaluation.json"] {
+        std::fs::copy(at.join("other").join(file), at.join("own").join(file)).unwrap();
+    }
+    let expected = "own/best/generator.safetensors: data.fingerprint: expected 140 images, ";
+    for command in [&["sample", "own"][..], &["train", "--out", "own", "--resume"]] {
+        let error = fail(at, command, 2);
+        assert!(error.contains(expected) && error.contains("does not belong to this run"), "{error}");
+    }
+    // Older files do not say their settings.
+    let file = at.join("own/generator.safetensors");
+    std::fs::remove_dir_all(at.join("own/best")).unwrap();
+    let bytes = std::fs::read(at.join("other/generator.safetensors")).unwrap();
+    std::fs::write(&file, without_settings(&bytes)).unwrap();
+    succeed(at, &["inspect", "own"]);
+}
+
+/// A generator's file as earlier versions wrote it.
+fn without_settings(file: &[u8]) -> Vec<u8> {
+    let (length, rest) = file.split_at(8);
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(length.try_into().unwrap()) as usize);
+    let mut header: serde_json::Value = serde_json::from_slice(header).unwrap();
+    let description = &mut header["__metadata__"]["gan"];
+    let mut gan: serde_json::Value = serde_json::from_str(description.as_str().unwrap()).unwrap();
+    assert!(gan["trained"].as_object_mut().unwrap().remove("settings").is_some());
+    *description = gan.to_string().into();
+    let mut header = header.to_string();
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), tensors].concat()
 }
 
 #[test]

@@ -220,6 +220,13 @@ pub(crate) fn samples(path: &Path, step: u64) -> PathBuf {
     path.join(format!("samples/step-{step:08}.png"))
 }
 
+/// The newest checkpoint of the run at `path`, if there is one. It may be damaged.
+pub(crate) fn newest_checkpoint(path: &Path) -> Option<PathBuf> {
+    let checkpoints = entries(&path.join("checkpoints")).unwrap_or_default();
+    // The names of checkpoints are in the order of their steps.
+    checkpoints.into_iter().filter(|path| path.join("state.json").is_file()).max()
+}
+
 /// The last generator of the run at `path`.
 pub(crate) fn generator(path: &Path) -> PathBuf {
     path.join("generator.safetensors")

@@ -11,7 +11,7 @@ use crate::exit::{End, usage};
 use crate::memory::Budget;
 use crate::signals::Stop;
 use crate::terminal::counted;
-use crate::{device, run_dir};
+use crate::{device, origin, run_dir};
 use anyhow::{Result, bail};
 use candle_core::Device;
 use gan_models::{Generator, ModelConfig, ModelError, Provenance};
@@ -154,26 +154,9 @@ pub(super) fn load(
         && let Ok(run) = Config::load(&of_run, &[])
     {
         agree(file, generator.config(), &of_run, &run.model, "the file does not belong to this run")?;
-        same_origin(file, &trained, &of_run, &run)?;
+        origin::check(file, &trained, &of_run, &run)?;
     }
     Ok((generator, Some(trained)))
-}
-
-/// Checks that the run with this configuration trained the weights in a file, as far as the file
-/// says it.
-fn same_origin(file: &Path, trained: &Provenance, config: &Path, run: &Config) -> Result<()> {
-    let origins = [
-        ("data.name", run.data.name.to_string(), trained.data.clone()),
-        ("train.loss", run.train.loss.to_string(), trained.loss.clone()),
-        ("seed", run.seed.to_string(), trained.seed.to_string()),
-    ];
-    let Some((key, expected, found)) = origins.iter().find(|(_, expected, found)| expected != found) else {
-        return Ok(());
-    };
-    let (file, config) = (file.display(), config.display());
-    Err(usage(format!(
-        "{file}: {key}: expected {expected} as in {config}, found {found}: the file does not belong to this run"
-    )))
 }
 
 /// Checks that the model in a file of weights is that of a configuration.

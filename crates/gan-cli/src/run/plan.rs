@@ -63,9 +63,9 @@ impl Plan {
     }
 
     /// The origin of the generator's weights, for its file.
-    pub(super) fn provenance(&self, trainer: &Trainer) -> Provenance {
+    pub(super) fn provenance(&self, trainer: &Trainer) -> Result<Provenance> {
         let (step, names) = (trainer.steps_done(), self.batches.dataset().class_names());
-        Provenance {
+        Ok(Provenance {
             data: self.batches.dataset().name().to_owned(),
             step,
             images: step * self.config.images_per_step() as u64,
@@ -73,6 +73,7 @@ impl Plan {
             loss: trainer.loss().to_string(),
             // The data may have more classes than the model, if the last ones have no images.
             class_names: names.iter().take(self.config.model.classes.unwrap_or(0)).cloned().collect(),
-        }
+            settings: self.settings()?,
+        })
     }
 }
