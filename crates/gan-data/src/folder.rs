@@ -8,6 +8,7 @@ mod complete;
 mod exif;
 mod find;
 mod fit;
+mod indexed;
 mod jpeg;
 mod labels;
 mod picture;

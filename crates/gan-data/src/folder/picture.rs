@@ -10,6 +10,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
 
 use super::exif::Metadata;
+use super::indexed::{self, Indexed};
 use super::jpeg::StrictJpeg;
 use super::{complete, exif};
 
@@ -153,10 +154,13 @@ fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> A
         }
         Some(ImageFormat::WebP) => Box::new(WebPDecoder::new(file).map_err(broken)?),
         Some(other) => return Err(format!("its format is {other:?}, not PNG, JPEG or WebP")),
+    let is_indexed = format == Some(ImageFormat::Png)
+        && indexed::is_indexed(&mut *file).map_err(|error| error.to_string())?;
         None => return Err("its format is not PNG, JPEG or WebP".to_owned()),
     };
     // Metadata may follow the pixels, where the decoder of PNG does not look before it decodes. Damaged
     // metadata do not damage the picture.
+        Some(ImageFormat::Png) if is_indexed => Box::new(Indexed::open(file, MAX_FILE_BYTES as usize)?),
     let is_read = format == Some(ImageFormat::WebP);
     let exif = data.exif.or_else(|| if is_read { None } else { decoder.exif_metadata().ok().flatten() });
     let orientation = exif.and_then(|exif| exif::orientation(&exif)).or_else(|| {

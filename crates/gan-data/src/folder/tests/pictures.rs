@@ -74,6 +74,44 @@ fn files_that_are_cut_off_are_never_filled_up() {
             );
             if length > 32 {
                 assert!(
+/// A PNG file of 5x2 pixels with a palette: red, half-transparent green, and blue.
+fn png_with_palette(bits: u8, indices: [u8; 10]) -> Vec<u8> {
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, 5, 2);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::from_u8(bits).unwrap());
+    encoder.set_palette(&[255, 0, 0, 0, 255, 0, 0, 0, 255][..]);
+    encoder.set_trns(&[255, 128][..]);
+    let mut writer = encoder.write_header().unwrap();
+    let pack = |row: &[u8]| {
+        let mut packed = vec![0; (row.len() * usize::from(bits)).div_ceil(8)];
+        for (x, index) in row.iter().enumerate() {
+            let at = x * usize::from(bits);
+            packed[at / 8] |= index << (8 - bits as usize - at % 8);
+        }
+        packed
+    };
+    writer.write_image_data(&indices.chunks(5).flat_map(pack).collect::<Vec<u8>>()).unwrap();
+    drop(writer);
+    bytes
+}
+
+#[test]
+fn pixels_beyond_the_palette_are_an_error() {
+    let whole = [0, 1, 2, 1, 0, 2, 2, 1, 0, 0];
+    for bits in [2, 4, 8] {
+        let picture = Picture::of_bytes(png_with_palette(bits, whole)).unwrap();
+        let colors = [[255, 0, 0, 255], [0, 255, 0, 128], [0, 0, 255, 255]];
+        let expected: Vec<u8> = whole.iter().flat_map(|&index| colors[usize::from(index)]).collect();
+        assert_eq!(picture.decode().unwrap().into_rgba8().into_raw(), expected, "{bits} bits");
+        let mut beyond = whole;
+        beyond[7] = 3;
+        let dir = folder(&[("a.png", &png_with_palette(bits, beyond))]);
+        let error = load_error(dir.path());
+        assert!(error.contains("a.png: ") && error.contains("the colour 3 of a palette of 3"), "{error}");
+    }
+}
+
                     error.contains(&format!("it is cut off: the file ends after {length} bytes")),
                     "{error}"
                 );
