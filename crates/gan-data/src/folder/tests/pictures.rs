@@ -175,6 +175,22 @@ fn jpegs_that_the_decoder_reads_as_other_pictures_are_refused() {
         (include_bytes!("jpeg/four-of-three.jpg"), Some([kind, "its markers contradict each other"])),
         (include_bytes!("jpeg/one-of-three-scans.jpg"), Some([cut_off, "752 bytes"])),
         (include_bytes!("jpeg/two-of-three-scans.jpg"), Some([cut_off, "968 bytes"])),
+#[test]
+fn kinds_of_jpeg_that_cannot_be_decoded_are_named() {
+    let whole = photograph("jpg");
+    let at = whole.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    for (marker, problem) in [
+        (0xc3, "it is compressed without loss"),
+        (0xc9, "its code is arithmetic"),
+        (0xc6, "it is hierarchical"),
+    ] {
+        let mut other = whole.clone();
+        other[at + 1] = marker;
+        let error = load_error(folder(&[("a.jpg", &other)]).path());
+        assert!(error.contains(&format!("this kind of JPEG cannot be read: {problem}")), "{error}");
+    }
+}
+
     ] {
         let dir = folder(&[("a.jpg", bytes)]);
         match problem {
