@@ -88,6 +88,8 @@ impl Options<'_> {
 /// than 1000. A directory around everything does not count.
 ///
 /// # Errors
+/// Only the first frame of an animated picture is used.
+///
 ///
 /// If `size` or `channels` is out of range, the directory or archive cannot be read or contains no
 /// pictures, or the images need more than 4 GiB. If labels do not fit the pictures. If pictures are

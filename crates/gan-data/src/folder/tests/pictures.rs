@@ -43,6 +43,19 @@ fn webp_with_exif(exif: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn animated_pictures_are_counted() {
+    let (png, webp) = (photograph("png"), photograph("webp"));
+    // The number of frames, and the number of repetitions.
+    let control = png_chunk(*b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]);
+    let moving = [&png[..33], &control, &png[33..]].concat();
+    let loops = [&b"ANIM"[..], &6_u32.to_le_bytes(), &[0; 6]].concat();
+    let content = [&webp[8..], &loops].concat();
+    let film = [&b"RIFF"[..], &(content.len() as u32).to_le_bytes(), &content].concat();
+    let dir = folder(&[("a.png", &moving), ("b.png", &png), ("c.webp", &film), ("d.webp", &webp)]);
+    assert_eq!(survey(dir.path()).unwrap().animated(), 2);
+}
+
+#[test]
 fn the_centre_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let wide = GrayImage::from_fn(8, 4, |x, y| Luma([(x * 10 + y) as u8]));
@@ -61,19 +74,6 @@ fn images_of_16_bits_lose_the_lower_8() {
     assert_eq!(load(dir.path(), 4, 1).unwrap().image(0), expected);
 }
 
-#[test]
-fn files_that_are_cut_off_are_never_filled_up() {
-    for extension in ["jpg", "png", "webp"] {
-        let whole = photograph(extension);
-        for length in [1, 20, whole.len() / 4, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 1] {
-            let dir = folder(&[("a.jpg", &whole[..length])]);
-            let error = load_error(dir.path());
-            assert!(
-                error.contains("1 of 1 pictures cannot be used: a.jpg: "),
-                "{extension} {length}: {error}"
-            );
-            if length > 32 {
-                assert!(
 /// A PNG file of 5x2 pixels with a palette: red, half-transparent green, and blue.
 fn png_with_palette(bits: u8, indices: [u8; 10]) -> Vec<u8> {
     let mut bytes = vec![];
@@ -112,6 +112,19 @@ fn pixels_beyond_the_palette_are_an_error() {
     }
 }
 
+#[test]
+fn files_that_are_cut_off_are_never_filled_up() {
+    for extension in ["jpg", "png", "webp"] {
+        let whole = photograph(extension);
+        for length in [1, 20, whole.len() / 4, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 1] {
+            let dir = folder(&[("a.jpg", &whole[..length])]);
+            let error = load_error(dir.path());
+            assert!(
+                error.contains("1 of 1 pictures cannot be used: a.jpg: "),
+                "{extension} {length}: {error}"
+            );
+            if length > 32 {
+                assert!(
                     error.contains(&format!("it is cut off: the file ends after {length} bytes")),
                     "{error}"
                 );
@@ -163,19 +176,6 @@ fn a_progressive_jpeg_without_its_last_scans_is_cut_off() {
 }
 
 #[test]
-fn jpegs_that_the_decoder_reads_as_other_pictures_are_refused() {
-    // 16x16, written for this test. The decoder reads all of them without an error.
-    let kind = "this kind of JPEG cannot be read: ";
-    let cut_off = "it is cut off: the file ends after ";
-    for (bytes, problem) in [
-        (&include_bytes!("jpeg/interleaved.jpg")[..], None),
-        (include_bytes!("jpeg/separate-scans.jpg"), Some([kind, "its components are in separate scans"])),
-        (include_bytes!("jpeg/finer-colours.jpg"), Some([kind, "its colours are sampled more finely"])),
-        (include_bytes!("jpeg/jfif-and-rgb.jpg"), Some([kind, "its markers contradict each other"])),
-        (include_bytes!("jpeg/four-of-three.jpg"), Some([kind, "its markers contradict each other"])),
-        (include_bytes!("jpeg/one-of-three-scans.jpg"), Some([cut_off, "752 bytes"])),
-        (include_bytes!("jpeg/two-of-three-scans.jpg"), Some([cut_off, "968 bytes"])),
-#[test]
 fn kinds_of_jpeg_that_cannot_be_decoded_are_named() {
     let whole = photograph("jpg");
     let at = whole.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
@@ -191,6 +191,19 @@ fn kinds_of_jpeg_that_cannot_be_decoded_are_named() {
     }
 }
 
+#[test]
+fn jpegs_that_the_decoder_reads_as_other_pictures_are_refused() {
+    // 16x16, written for this test. The decoder reads all of them without an error.
+    let kind = "this kind of JPEG cannot be read: ";
+    let cut_off = "it is cut off: the file ends after ";
+    for (bytes, problem) in [
+        (&include_bytes!("jpeg/interleaved.jpg")[..], None),
+        (include_bytes!("jpeg/separate-scans.jpg"), Some([kind, "its components are in separate scans"])),
+        (include_bytes!("jpeg/finer-colours.jpg"), Some([kind, "its colours are sampled more finely"])),
+        (include_bytes!("jpeg/jfif-and-rgb.jpg"), Some([kind, "its markers contradict each other"])),
+        (include_bytes!("jpeg/four-of-three.jpg"), Some([kind, "its markers contradict each other"])),
+        (include_bytes!("jpeg/one-of-three-scans.jpg"), Some([cut_off, "752 bytes"])),
+        (include_bytes!("jpeg/two-of-three-scans.jpg"), Some([cut_off, "968 bytes"])),
     ] {
         let dir = folder(&[("a.jpg", bytes)]);
         match problem {
