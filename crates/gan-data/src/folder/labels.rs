@@ -51,7 +51,9 @@ impl Labels {
         if content.get("labels").is_none() {
             return Ok(None);
         }
-        let File { labels, classes: names } = serde_json::from_value(content).map_err(|error| {
+        drop(content);
+        // A struct is read strictly: of two keys of the same name, `Value` keeps the last.
+        let File { labels, classes: names, prepared } = serde_json::from_slice(text).map_err(|error| {
             wrong(format!("expected {{\"labels\": [[\"00000/img.png\", 6], ...]}}, found {error}"))
         })?;
         let Some(labels) = labels else { return Ok(Some(Self::Unknown(None))) };
