@@ -160,6 +160,25 @@ fn pictures_that_are_not_square_are_not_judged_silently() {
 }
 
 #[test]
+fn an_archive_of_pictures_is_judged_as_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    pictures(&at.join("fakes"), 68);
+    succeed(at, &["data", "prepare", "fakes", "--size", "28", "--gray", "--out", "fakes.zip"]);
+    let judged = |samples| {
+        let report = succeed(at, &["evaluate", "--samples", samples, "--count", "64", "--json"]);
+        let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report.as_object_mut().unwrap().remove("subject").unwrap(), samples);
+        report
+    };
+    assert_eq!(judged("fakes.zip"), judged("fakes"));
+    let output = run(at, &["evaluate", "--samples", "fakes", "--seed", "3"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("'--samples <PATH>' cannot be used with '--seed <SEED>'"), "{error}");
+}
+
+#[test]
 fn nothing_is_deleted_if_a_name_is_taken() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();

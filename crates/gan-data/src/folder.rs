@@ -23,6 +23,7 @@ use rayon::prelude::*;
 
 use crate::dataset::check_channels;
 use crate::{DataError, Dataset, Result, resize};
+pub use archive::is_archive;
 use budget::Budget;
 use find::Found;
 pub(crate) use find::has_pictures;
@@ -89,8 +90,8 @@ impl Options<'_> {
 ///
 /// Only the first frame of an animated picture is used.
 ///
-///
 /// # Errors
+///
 /// If `size` or `channels` is out of range, the directory or archive cannot be read or contains no
 /// pictures, or the images need more than 4 GiB. If labels do not fit the pictures. If pictures that
 /// [`prepare`] has cut would be cut again. If pictures are cut off, damaged, unreadable, smaller than
@@ -102,8 +103,8 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     check_channels("channels", channels)?;
     options.transform.crop.validate()?;
     let found = find::pictures(path)?;
-    let count = found.pictures.len();
     found.cut_to(options.transform.crop)?;
+    let count = found.pictures.len();
     let mut pixels = vec![0; resize::length(count, channels, size)?];
     let behind = match options.transform.background {
         Background::Color(color) => color,

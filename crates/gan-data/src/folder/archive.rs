@@ -138,8 +138,10 @@ fn cleaned(name: &str) -> Option<String> {
     (!name.ends_with('/')).then(|| parts.join("/"))
 }
 
-/// Whether a path names a zip archive.
-pub(super) fn is_archive(path: &Path) -> bool {
+/// Whether a path is that of a zip archive of pictures: a file whose name ends in `.zip`, in upper or
+/// lower case.
+#[must_use]
+pub fn is_archive(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) && path.is_file()
 }
 
