@@ -160,6 +160,24 @@ fn pictures_that_are_not_square_are_not_judged_silently() {
 }
 
 #[test]
+fn a_resume_needs_the_same_names_of_classes() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for class in ["cat", "dog"] {
+        pictures(&at.join("pets").join(class), 30);
+    }
+    let sets = ["--data-dir", "pets", "--set", "data.name=folder", "--set", "model.classes=2"];
+    succeed(at, &small_with(&small("run"), &[&short("seed=0")[..], &sets].concat()));
+    let more = ["train", "--out", "run", "--resume", "--set", "train.steps=12"];
+    std::fs::rename(at.join("pets/dog"), at.join("pets/eel")).unwrap();
+    let error = fail(at, &more, 2);
+    let expected = "class 1 was \"dog\" in the run to resume, and is \"eel\" now (60 images in ";
+    assert!(error.contains(expected), "{error}");
+    std::fs::rename(at.join("pets/eel"), at.join("pets/dog")).unwrap();
+    succeed(at, &more);
+}
+
+#[test]
 fn an_archive_of_pictures_is_judged_as_its_directory() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();

@@ -12,7 +12,9 @@ use crate::run_dir::{self, RunDir};
 use crate::terminal::counted;
 use crate::{device, journal};
 use anyhow::{Context, Result};
+use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, LastBatch, Split};
+use gan_models::{Generator, ModelConfig};
 use gan_train::{Outcome, TrainError, Trainer, checkpoint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,7 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
     let fingerprint = Plan::fingerprint_of(batches.dataset());
     if let Some(newest) = &newest {
         check_data(newest, &fingerprint, &batches)?;
+        check_class_names(newest, &config.model, &batches)?;
     }
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
     let judges = Judges::of(&config)?.map(Arc::new);
@@ -123,6 +126,29 @@ fn check_data(checkpoint: &Path, fingerprint: &str, batches: &Batches) -> Result
         }
         checked => Ok(checked?),
     }
+}
+
+/// Checks that the classes of a conditional run are called as before. Only their names can differ,
+/// because the labels are part of the data.
+fn check_class_names(checkpoint: &Path, model: &ModelConfig, batches: &Batches) -> Result<()> {
+    if model.classes.is_none() {
+        return Ok(());
+    }
+    let (_, trained) = Generator::load(&checkpoint::generator(checkpoint), &Device::Cpu)?;
+    let (then, data) = (&trained.class_names, batches.dataset());
+    let now = Plan::class_names(model, data);
+    // A run may have begun before its classes had names.
+    if then.is_empty() || then == now {
+        return Ok(());
+    }
+    let class = then.iter().zip(now).position(|(then, now)| then != now).unwrap_or_default();
+    let called = now.get(class).map_or("no name".to_owned(), |now| format!("{now:?}"));
+    Err(usage(format!(
+        "class {class} was {:?} in the run to resume, and is {called} now ({}): a resume needs the same \
+         classes",
+        then[class],
+        data.source()
+    )))
 }
 
 /// The experiment, after all checks that do not need the data.
