@@ -185,7 +185,7 @@ fn what_cannot_be_judged_is_said() {
         (vec!["evaluate", "--samples", "none.npy"], 2, "none.npy: no such file or directory"),
         (vec!["evaluate", "none"], 2, "none: no such file or directory"),
         (vec!["evaluate", "--samples", "empty"], 1, "empty"),
-        (vec!["evaluate", "empty"], 1, "holds no generator.safetensors"),
+        (vec!["evaluate", "empty"], 2, "holds no generator.safetensors"),
         (
             vec!["evaluate", "--samples", "one.npy", "--features", "flat.npy"],
             1,
