@@ -8,6 +8,7 @@ use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal::counted;
 use anyhow::{Context, Result};
+use gan_files::sweep_dead;
 use std::path::{Path, PathBuf};
 
 /// The place of the images.
@@ -92,6 +93,7 @@ impl Output {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).with_context(|| path.display().to_string())?;
         }
+            sweep_dead(if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
         match kind {
             Kind::Grid => files::grid(images, columns, path, stop),
             Kind::Npy => files::npy(images, path, stop),
