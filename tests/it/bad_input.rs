@@ -22,7 +22,7 @@ fn configurations() {
             "arch = \"vae\"",
             "model.arch: unknown variant `vae`, expected one of `mlp`, `dcgan`, `residual`",
         ),
-        ("seed = 0", "seed = \"zero\"", "seed: invalid type: string \"zero\", expected u64"),
+        ("seed = 0", "seed = \"zero\"", "seed: invalid type: string \"zero\", expected a whole number"),
         ("[train]", "[train", "line "),
         ("seed = 0", "", "missing field `seed`"),
     ] {

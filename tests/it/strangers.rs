@@ -80,6 +80,12 @@ fn weights_of_a_run_on_other_pictures_are_refused() {
     pictures(&at.join("faces"), 140);
     pictures(&at.join("others"), 141);
     std::fs::remove_file(at.join("others/000.png")).unwrap();
+    pictures(&at.join("few"), 17);
+    let few = [&["--data-dir", "few"], &evaluate[..]].concat();
+    let error = fail(at, &small_with(&small("none"), &few), 2);
+    assert!(
+        error.ends_with("train.evaluate: expected at least 64 training images to compare with, found 17")
+    );
     train("own", "faces", &[]);
     train("other", "others", &[]);
     for file in ["best/generator.safetensors", "best/evaluation.json"] {
@@ -175,6 +181,15 @@ fn a_resume_needs_the_same_names_of_classes() {
     assert!(error.contains(expected), "{error}");
     std::fs::rename(at.join("pets/eel"), at.join("pets/dog")).unwrap();
     succeed(at, &more);
+    // The first picture is always held out, and it is the only one of its class.
+    std::fs::remove_dir_all(at.join("pets/dog")).unwrap();
+    let label = |n: u32| serde_json::json!([format!("cat/{n:03}.png"), u8::from(n == 0)]);
+    let labels: Vec<_> = (0..30).map(label).collect();
+    let json = serde_json::json!({ "labels": labels, "classes": ["cat", "dog"] });
+    std::fs::write(at.join("pets/dataset.json"), json.to_string()).unwrap();
+    let held = [&sets[..], &["--set", "data.hold-out=0.1"]].concat();
+    let error = fail(at, &small_with(&small("held"), &[&short("seed=0")[..], &held].concat()), 2);
+    assert!(error.contains("model.classes: the training images hold none of class 1 (dog)"), "{error}");
 }
 
 #[test]

@@ -288,7 +288,14 @@ mod tests {
             ("seed.x=1", "seed is a value, not a table"),
             ("seed", "expected KEY=VALUE"),
             ("train.generator.lr=-1", "train.generator.lr: expected a positive number, found -1"),
-            ("train.log-every=often", "train.log-every: invalid type: string \"often\", expected u64"),
+            (
+                "train.log-every=often",
+                "train.log-every: invalid type: string \"often\", expected a whole number",
+            ),
+            (
+                "train.evaluate.every-kimg=0.05",
+                "train.evaluate.every-kimg: invalid type: floating point `0.05`, expected a whole number",
+            ),
             (
                 "train.health.on-failure=x",
                 "train.health.on-failure: unknown variant `x`, expected one of `warn`",
