@@ -164,6 +164,7 @@ fn what_cannot_be_judged_is_said() {
         npy(&at.join(name), shape, vec![value; shape.iter().product::<u64>() as usize]);
     };
     write("flat.npy", &[4, 784], 0.);
+    write("three.npy", &[3], 0.);
     write("bright.npy", &[64, 28, 28], 200.);
     write("nan.npy", &[64, 1, 28, 28], f32::NAN);
     write("one.npy", &[1, 1, 28, 28], 0.);
@@ -180,12 +181,13 @@ fn what_cannot_be_judged_is_said() {
         (vec!["evaluate", "--samples", "nan.npy"], 1, "holds NaN or infinity"),
         (vec!["evaluate", "--samples", "one.npy"], 2, "expected at least 64 images to judge, found 1"),
         (vec!["evaluate", "--samples", "many.npy", "-n", "63"], 2, "at least 64 images to judge, found 63"),
+        (vec!["evaluate", "--samples", "three.npy"], 1, "found f32 [3]"),
         (vec!["evaluate", "none", "--samples", "many.npy"], 2, "none: no such file or directory"),
         (vec!["evaluate", "--samples", "words.npy"], 1, "words.npy"),
         (vec!["evaluate", "--samples", "none.npy"], 2, "none.npy: no such file or directory"),
         (vec!["evaluate", "none"], 2, "none: no such file or directory"),
         (vec!["evaluate", "--samples", "empty"], 1, "empty"),
-        (vec!["evaluate", "empty"], 1, "holds no generator.safetensors"),
+        (vec!["evaluate", "empty"], 2, "holds no generator.safetensors"),
         (
             vec!["evaluate", "--samples", "one.npy", "--features", "flat.npy"],
             1,

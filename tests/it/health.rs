@@ -211,8 +211,17 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     go_on(at, to);
     assert!(is_halved(), "{}", config());
     assert!(!checkpoint(undone).exists() && !drawn.exists() && !run.join("best/evaluation.json").exists());
-    let weights = |path: &Path| std::fs::read(path.join("generator.safetensors")).unwrap();
+    // The header says the rates, which the run has halved.
+    let weights = |path: &Path| {
+        let file = std::fs::read(path.join("generator.safetensors")).unwrap();
+        let header = u64::from_le_bytes(file[..8].try_into().unwrap());
+        file[8 + header as usize..].to_vec()
+    };
     assert!(weights(&run) == weights(&kept));
+    // The checkpoint is from before the rollback, so its file has the old rates.
+    for file in ["run".to_owned(), format!("run/checkpoints/step-{to:08}/generator.safetensors")] {
+        succeed(at, &["inspect", &file]);
+    }
 }
 
 #[test]
@@ -293,7 +302,11 @@ fn what_cannot_be_diagnosed_is_said() {
     assert!(fail(at, &["diagnose", "none"], 2).contains("none holds no metrics.jsonl: not a run"));
     let args = small("run");
     succeed(at, &small_with(&args, &["--set", "train.health.every=0"]));
-    assert!(fail(at, &["diagnose", "run"], 2).contains("holds no word of the run's health"));
+    let error = fail(at, &["diagnose", "run"], 2);
+    assert!(error.contains("holds no word of the run's health: train.health.every was 0"), "{error}");
+    std::fs::write(at.join("run/metrics.jsonl"), "").unwrap();
+    let error = fail(at, &["diagnose", "run"], 2);
+    assert!(error.contains("holds no word of the run's health: it is empty"), "{error}");
 }
 
 #[test]

@@ -216,3 +216,22 @@ mod signals {
         assert!(names(&at.join("out")).is_empty());
     }
 }
+
+#[test]
+fn a_file_that_a_killed_command_left_is_swept() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at);
+    std::fs::create_dir(at.join("out")).unwrap();
+    let sample = ["sample", "run", "--count", "2", "--out"];
+    for place in ["out", "."] {
+        let left = at.join(place).join(".gan-unfinished-aB3dE6");
+        for out in ["x.npy", "x.png"] {
+            std::fs::write(&left, "half a file").unwrap();
+            let out = if place == "." { out.to_owned() } else { format!("{place}/{out}") };
+            succeed(at, &[&sample[..], &[&out]].concat());
+            assert!(!left.exists(), "{out}");
+        }
+    }
+    assert_eq!(names(&at.join("out")), ["x.npy", "x.png"]);
+}

@@ -110,6 +110,44 @@ fn a_resume_without_its_checkpoints_does_not_start_again() {
     }
 }
 
+#[test]
+fn a_refused_run_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::create_dir(at.join("empty")).unwrap();
+    let wrong = ["--resume", "--set", "train.generator.lr=-1"];
+    fail(at, &small_with(&small("empty"), &wrong), 2);
+    assert_eq!(std::fs::read_dir(at.join("empty")).unwrap().count(), 0);
+    write(&at.join("taken/checkpoints/step-7"), "kept");
+    let args = small("taken");
+    fail(at, &small_with(&args, &[]), 2);
+    assert_eq!(std::fs::read_dir(at.join("taken")).unwrap().count(), 1);
+    // Another program's file has the name of a directory of the run. It is found after the lock.
+    write(&at.join("file/samples"), "kept");
+    let error = fail(at, &small_with(&small("file"), &[]), 2);
+    assert!(error.contains("samples: expected a directory, found a file"), "{error}");
+    assert_eq!(std::fs::read_dir(at.join("file")).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_nowhere_are_no_places_for_output() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
+    for out in ["link.png", "link"] {
+        std::os::unix::fs::symlink("nowhere", at.join(out)).unwrap();
+        let expected = format!("--out {out}: is a symbolic link to a place that does not exist");
+        let error = fail(at, &["sample", "run", "--count", "1", "--out", out], 2);
+        assert!(error.contains(&expected), "{error}");
+        let error = fail(at, &small_with(&small(out), &[]), 2);
+        assert!(error.contains(&expected), "{error}");
+        assert!(at.join(out).is_symlink());
+    }
+    let error = fail(at, &["sample", "run", "--count", "1", "--out", "link/"], 2);
+    assert!(error.contains("--out link: is a symbolic link"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn nothing_is_written_through_a_link() {

@@ -102,7 +102,9 @@ fn broken_pictures_are_one_error() {
     assert!(error.contains("001.png: expected a directory, found a file"), "{error}");
     let error = fail(at, &["evaluate", "--samples", "faces/001.png"], 2);
     assert!(
-        error.contains("--samples faces/001.png: expected a .npy file or a directory of pictures"),
+        error.contains(
+            "--samples faces/001.png: expected a .npy file, or a directory or .zip file of pictures"
+        ),
         "{error}"
     );
     assert!(!at.join("run").exists());

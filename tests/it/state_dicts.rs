@@ -38,7 +38,7 @@ fn weights_without_a_description_are_drawn_from_with_their_configuration() {
     assert!(table.starts_with("plain.safetensors: 64 images, gray\n"), "{table}");
 
     for command in ["sample", "inspect", "evaluate"] {
-        let error = fail(at, &[command, "plain.safetensors"], 1);
+        let error = fail(at, &[command, "plain.safetensors"], 2);
         let expected = "plain.safetensors: has no model description: expected a generator that was trained \
                         here; for a PyTorch state dict, --config says which model it is";
         assert!(error.ends_with(expected), "{error}");

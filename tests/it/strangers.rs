@@ -35,6 +35,12 @@ fn weights_of_another_run_are_refused() {
     for (change, expected) in [
         ("seed=7", "seed: expected 0 as in own/config.toml, found 7"),
         ("train.loss=hinge", "train.loss: expected non-saturating as in own/config.toml, found hinge"),
+        (
+            "train.generator.lr=0.003",
+            "train.generator.lr: expected 0.0002 as in own/config.toml, found 0.003",
+        ),
+        ("data.limit=4000", "data.limit: expected the default as in own/config.toml, found 4000"),
+        ("train.steps=12", "train.steps: expected 10 or fewer as in own/config.toml, found 12"),
     ] {
         let _ = std::fs::remove_dir_all(at.join("other"));
         succeed(at, &small_with(&small("other"), &short(change)));
@@ -59,6 +65,57 @@ fn weights_of_another_run_are_refused() {
         warning.contains("kept/ema.safetensors is missing: drawing from the weights of the last"),
         "{warning}"
     );
+}
+
+#[test]
+fn weights_of_a_run_on_other_pictures_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let evaluate = ["train.evaluate.every-kimg=0", "train.evaluate.count=64", "data.name=folder"];
+    let evaluate: Vec<&str> = evaluate.iter().flat_map(|set| ["--set", *set]).collect();
+    let train = |out: &str, data: &str, more: &[&str]| {
+        let more = [&["--data-dir", data], &evaluate[..], more].concat();
+        succeed(at, &small_with(&small(out), &[&short("seed=0")[..], &more].concat()));
+    };
+    pictures(&at.join("faces"), 140);
+    pictures(&at.join("others"), 141);
+    std::fs::remove_file(at.join("others/000.png")).unwrap();
+    pictures(&at.join("few"), 17);
+    let few = [&["--data-dir", "few"], &evaluate[..]].concat();
+    let error = fail(at, &small_with(&small("none"), &few), 2);
+    assert!(
+        error.ends_with("train.evaluate: expected at least 64 training images to compare with, found 17")
+    );
+    train("own", "faces", &[]);
+    train("other", "others", &[]);
+    for file in ["best/generator.safetensors", "best/evaluation.json"] {
+        std::fs::copy(at.join("other").join(file), at.join("own").join(file)).unwrap();
+    }
+    let expected = "own/best/generator.safetensors: data.fingerprint: expected 140 images, ";
+    for command in [&["sample", "own"][..], &["train", "--out", "own", "--resume"]] {
+        let error = fail(at, command, 2);
+        assert!(error.contains(expected) && error.contains("does not belong to this run"), "{error}");
+    }
+    // Older files do not say their settings.
+    let file = at.join("own/generator.safetensors");
+    std::fs::remove_dir_all(at.join("own/best")).unwrap();
+    let bytes = std::fs::read(at.join("other/generator.safetensors")).unwrap();
+    std::fs::write(&file, without_settings(&bytes)).unwrap();
+    succeed(at, &["inspect", "own"]);
+}
+
+/// A generator's file as earlier versions wrote it.
+fn without_settings(file: &[u8]) -> Vec<u8> {
+    let (length, rest) = file.split_at(8);
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(length.try_into().unwrap()) as usize);
+    let mut header: serde_json::Value = serde_json::from_slice(header).unwrap();
+    let description = &mut header["__metadata__"]["gan"];
+    let mut gan: serde_json::Value = serde_json::from_str(description.as_str().unwrap()).unwrap();
+    assert!(gan["trained"].as_object_mut().unwrap().remove("settings").is_some());
+    *description = gan.to_string().into();
+    let mut header = header.to_string();
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), tensors].concat()
 }
 
 #[test]
@@ -106,6 +163,52 @@ fn pictures_that_are_not_square_are_not_judged_silently() {
         warning.contains("2 of the pictures are not square: only their central squares are judged"),
         "{warning}"
     );
+}
+
+#[test]
+fn a_resume_needs_the_same_names_of_classes() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for class in ["cat", "dog"] {
+        pictures(&at.join("pets").join(class), 30);
+    }
+    let sets = ["--data-dir", "pets", "--set", "data.name=folder", "--set", "model.classes=2"];
+    succeed(at, &small_with(&small("run"), &[&short("seed=0")[..], &sets].concat()));
+    let more = ["train", "--out", "run", "--resume", "--set", "train.steps=12"];
+    std::fs::rename(at.join("pets/dog"), at.join("pets/eel")).unwrap();
+    let error = fail(at, &more, 2);
+    let expected = "class 1 was \"dog\" in the run to resume, and is \"eel\" now (60 images in ";
+    assert!(error.contains(expected), "{error}");
+    std::fs::rename(at.join("pets/eel"), at.join("pets/dog")).unwrap();
+    succeed(at, &more);
+    // The first picture is always held out, and it is the only one of its class.
+    std::fs::remove_dir_all(at.join("pets/dog")).unwrap();
+    let label = |n: u32| serde_json::json!([format!("cat/{n:03}.png"), u8::from(n == 0)]);
+    let labels: Vec<_> = (0..30).map(label).collect();
+    let json = serde_json::json!({ "labels": labels, "classes": ["cat", "dog"] });
+    std::fs::write(at.join("pets/dataset.json"), json.to_string()).unwrap();
+    let held = [&sets[..], &["--set", "data.hold-out=0.1"]].concat();
+    let error = fail(at, &small_with(&small("held"), &[&short("seed=0")[..], &held].concat()), 2);
+    assert!(error.contains("model.classes: the training images hold none of class 1 (dog)"), "{error}");
+}
+
+#[test]
+fn an_archive_of_pictures_is_judged_as_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    pictures(&at.join("fakes"), 68);
+    succeed(at, &["data", "prepare", "fakes", "--size", "28", "--gray", "--out", "fakes.zip"]);
+    let judged = |samples| {
+        let report = succeed(at, &["evaluate", "--samples", samples, "--count", "64", "--json"]);
+        let mut report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report.as_object_mut().unwrap().remove("subject").unwrap(), samples);
+        report
+    };
+    assert_eq!(judged("fakes.zip"), judged("fakes"));
+    let output = run(at, &["evaluate", "--samples", "fakes", "--seed", "3"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("'--samples <PATH>' cannot be used with '--seed <SEED>'"), "{error}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ pub(crate) struct Evaluate {
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u32>,
     /// The seed of the latents.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "samples")]
     pub(crate) seed: u64,
     /// The largest absolute value of a latent's elements, as in `sample`. A small limit raises
     /// precision and lowers recall.

@@ -134,7 +134,7 @@ impl Config {
     }
 }
 
-/// The first key in which two models differ, and its two values.
+/// The first key in which two configurations differ, and its two values.
 pub(crate) struct Difference {
     pub(crate) key: String,
     pub(crate) expected: String,
@@ -144,16 +144,20 @@ pub(crate) struct Difference {
 /// The first difference of two models. Keys are in alphabetical order.
 pub(crate) fn difference(expected: &ModelConfig, found: &ModelConfig) -> Result<Option<Difference>> {
     let values = |model| Ok::<_, anyhow::Error>(table::flatten(&toml::Table::try_from(model)?));
-    let (expected, found) = (values(expected)?, values(found)?);
+    let differs = first_difference(&values(expected)?, &values(found)?);
+    Ok(differs.map(|differs| Difference { key: format!("model.{}", differs.key), ..differs }))
+}
+
+/// The first difference of two sets of values by dotted key. Keys are in alphabetical order.
+pub(crate) fn first_difference(
+    expected: &BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+) -> Option<Difference> {
     let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-    let differs = keys.into_iter().find(|key| expected.get(*key) != found.get(*key));
+    let key = keys.into_iter().find(|key| expected.get(*key) != found.get(*key))?;
     // A file leaves out the keys that have their default.
     let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "the default".to_owned());
-    Ok(differs.map(|key| Difference {
-        key: format!("model.{key}"),
-        expected: shown(expected.get(key)),
-        found: shown(found.get(key)),
-    }))
+    Some(Difference { key: key.clone(), expected: shown(expected.get(key)), found: shown(found.get(key)) })
 }
 
 /// What names the directory that [`dir_from_environment`] returns.
@@ -284,7 +288,14 @@ mod tests {
             ("seed.x=1", "seed is a value, not a table"),
             ("seed", "expected KEY=VALUE"),
             ("train.generator.lr=-1", "train.generator.lr: expected a positive number, found -1"),
-            ("train.log-every=often", "train.log-every: invalid type: string \"often\", expected u64"),
+            (
+                "train.log-every=often",
+                "train.log-every: invalid type: string \"often\", expected a whole number",
+            ),
+            (
+                "train.evaluate.every-kimg=0.05",
+                "train.evaluate.every-kimg: invalid type: floating point `0.05`, expected a whole number",
+            ),
             (
                 "train.health.on-failure=x",
                 "train.health.on-failure: unknown variant `x`, expected one of `warn`",

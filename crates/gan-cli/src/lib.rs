@@ -16,6 +16,7 @@ mod loading;
 mod logging;
 mod memory;
 mod npy;
+mod origin;
 mod records;
 mod run;
 mod run_dir;

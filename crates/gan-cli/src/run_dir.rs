@@ -21,6 +21,18 @@ pub(crate) struct RunDir {
     path: PathBuf,
     /// The system releases it when the process ends, in whatever way.
     _lock: File,
+    /// What this process has made, in this order, before there is a run. It is deleted when the
+    /// directory is dropped.
+    made: Vec<PathBuf>,
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // Directories with files stay.
+        for path in self.made.iter().rev() {
+            let _ = if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
+        }
+    }
 }
 
 impl RunDir {
@@ -54,24 +66,39 @@ impl RunDir {
 
     /// Locks the directory. `None` if another process has locked it.
     fn lock(path: &Path) -> Result<Option<Self>> {
+        check_link(path)?;
         if let Some(run) = owner(path).filter(|run| !is_same(run, path)) {
             let (path, run) = (path.display(), run.display());
             return Err(usage(format!("{path} belongs to the run {run}: choose another --out")));
         }
+        let mut made: Vec<PathBuf> =
+            path.ancestors().take_while(|path| !is_there(path)).map(Path::to_owned).collect();
+        made.retain(|path| !path.as_os_str().is_empty());
+        made.reverse();
         create_directory(path)?;
         let file = path.join(".lock");
         check_own(&file).map_err(not_own)?;
+        let is_new = !is_there(&file);
         let lock = open_lock(&file)?;
-        Ok(match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => None,
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            // Another process may have deleted the file before it was locked here.
+            Ok(()) if !is_there(&file) => return Ok(None),
             // Training is still possible on a file system without locks.
-            Ok(()) | Err(TryLockError::Error(_)) => Some(Self { path: path.to_owned(), _lock: lock }),
-        })
+            Ok(()) | Err(TryLockError::Error(_)) => (),
+        }
+        made.extend(is_new.then_some(file));
+        Ok(Some(Self { path: path.to_owned(), _lock: lock, made }))
+    }
+
+    /// Keeps what was made, because the directory holds a run now.
+    pub(crate) fn keep(&mut self) {
+        self.made.clear();
     }
 
     /// Checks that the run's files are its own, creates the directories that are missing, and
     /// deletes unfinished files, which an earlier process was writing when it was killed.
-    fn prepare(self) -> Result<Self> {
+    fn prepare(mut self) -> Result<Self> {
         for file in [self.config(), self.metrics(), self.generator(), self.ema()] {
             check_own(&file).map_err(not_own)?;
         }
@@ -89,6 +116,7 @@ impl RunDir {
             )));
         }
         let [samples, checkpoints, best] = directories;
+        self.made.extend([&samples, &checkpoints].into_iter().filter(|path| !is_there(path)).cloned());
         create_directory(&samples)?;
         create_directory(&checkpoints)?;
         let swept =
@@ -150,6 +178,20 @@ impl RunDir {
         }
         Ok(())
     }
+}
+
+/// Checks that the place of an output is no link to nowhere. It is neither a file nor a directory,
+/// and nobody knows which of them is meant.
+pub(crate) fn check_link(path: &Path) -> Result<()> {
+    // With a separator at its end, a path is that of the link's target.
+    let path: PathBuf = path.components().collect();
+    if path.is_symlink() && !path.exists() {
+        return Err(usage(format!(
+            "--out {}: is a symbolic link to a place that does not exist",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Why a run does not use links.
@@ -218,6 +260,13 @@ pub(crate) fn metrics(path: &Path) -> PathBuf {
 /// The grid that the run at `path` drew after `step` steps.
 pub(crate) fn samples(path: &Path, step: u64) -> PathBuf {
     path.join(format!("samples/step-{step:08}.png"))
+}
+
+/// The newest checkpoint of the run at `path`, if there is one. It may be damaged.
+pub(crate) fn newest_checkpoint(path: &Path) -> Option<PathBuf> {
+    let checkpoints = entries(&path.join("checkpoints")).unwrap_or_default();
+    // The names of checkpoints are in the order of their steps.
+    checkpoints.into_iter().filter(|path| path.join("state.json").is_file()).max()
 }
 
 /// The last generator of the run at `path`.

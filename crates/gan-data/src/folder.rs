@@ -8,6 +8,7 @@ mod complete;
 mod exif;
 mod find;
 mod fit;
+mod indexed;
 mod jpeg;
 mod labels;
 mod picture;
@@ -22,6 +23,7 @@ use rayon::prelude::*;
 
 use crate::dataset::check_channels;
 use crate::{DataError, Dataset, Result, resize};
+pub use archive::is_archive;
 use budget::Budget;
 use find::Found;
 pub(crate) use find::has_pictures;
@@ -86,18 +88,22 @@ impl Options<'_> {
 /// classes if pictures are outside these directories, or if there is only one directory or more
 /// than 1000. A directory around everything does not count.
 ///
+/// Only the first frame of an animated picture is used.
+///
 /// # Errors
 ///
 /// If `size` or `channels` is out of range, the directory or archive cannot be read or contains no
-/// pictures, or the images need more than 4 GiB. If labels do not fit the pictures. If pictures are
-/// cut off, damaged, unreadable, smaller than the crop, or larger than 67,108,864 pixels or 512 MiB
-/// (256 MiB in an archive): the error counts them and names the first ten.
+/// pictures, or the images need more than 4 GiB. If labels do not fit the pictures. If pictures that
+/// [`prepare`] has cut would be cut again. If pictures are cut off, damaged, unreadable, smaller than
+/// the crop, or larger than 67,108,864 pixels or 512 MiB (256 MiB in an archive): the error counts
+/// them and names the first ten.
 pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     let (path, Options { size, channels, .. }) = (path.as_ref(), *options);
     resize::check_size(size)?;
     check_channels("channels", channels)?;
     options.transform.crop.validate()?;
     let found = find::pictures(path)?;
+    found.cut_to(options.transform.crop)?;
     let count = found.pictures.len();
     let mut pixels = vec![0; resize::length(count, channels, size)?];
     let behind = match options.transform.background {

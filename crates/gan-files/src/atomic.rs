@@ -61,6 +61,8 @@ impl AtomicFile {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = point(Operation::Create, path).and_then(|()| builder.tempfile_in(directory(path)));
         let file = Unfinished(file.map_err(|e| FileError::new(path, e))?);
+        // `sweep_dead` leaves locked files alone. A file system without locks has no such sweeping.
+        let _ = file.0.as_file().try_lock();
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
     }
 
@@ -137,6 +139,24 @@ mod tests {
         file.commit().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
         assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn files_of_dead_processes_are_swept_and_those_of_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let dead = at(".gan-unfinished-aB3dE6");
+        let others = [".gan-unfinished-aB3dE", ".gan-unfinished-aB3dE67", ".gan-unfinished", "aB3dE6"];
+        for path in others.map(at).into_iter().chain([dead.clone()]) {
+            std::fs::write(path, "x").unwrap();
+        }
+        let mut file = AtomicFile::create(&at("file")).unwrap();
+        file.write_all(b"new").unwrap();
+        file.flush().unwrap();
+        crate::sweep_dead(directory.path());
+        file.commit().unwrap();
+        assert!(!dead.exists() && others.iter().all(|name| at(name).exists()));
+        assert_eq!(std::fs::read(at("file")).unwrap(), b"new");
     }
 
     #[test]

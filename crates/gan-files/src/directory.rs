@@ -88,6 +88,19 @@ pub fn sweep(directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Deletes the unfinished files of [`AtomicFile`](crate::AtomicFile) in `directory` whose process has
+/// ended. Other processes may write to the directory at the same time: their files are locked, or
+/// empty. What cannot be deleted stays, because it harms nobody.
+pub fn sweep_dead(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten().filter(|entry| is_unfinished(&entry.file_name())) {
+        let is_written = entry.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
+        if is_written && std::fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A directory that gets its name when it is complete. It is deleted when it is dropped before.
 #[derive(Debug)]
 pub struct UnfinishedDirectory(TempDir);

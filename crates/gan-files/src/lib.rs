@@ -13,7 +13,7 @@ pub use append::Appender;
 pub use atomic::{AtomicFile, write_atomically};
 pub use directory::{
     UnfinishedDirectory, create_directory, entries, is_unfinished, remove_directory, remove_file, sweep,
-    sync_directory,
+    sweep_dead, sync_directory,
 };
 pub use error::{FileError, Result};
 pub use read::{check_own, open_lock, read, read_at_most};

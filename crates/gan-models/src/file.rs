@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor, safetensors::Load};
 use gan_files::write_atomically;
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// The only key under `__metadata__` in a safetensors header. There is one key only, because the
@@ -34,6 +34,10 @@ pub struct Provenance {
     /// these have no names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub class_names: Vec<String>,
+    /// The settings of the run that determine its weights, by dotted key. The run chooses them.
+    /// Empty in files of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]

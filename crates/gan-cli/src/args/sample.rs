@@ -34,8 +34,10 @@ pub(crate) struct Sample {
     /// Number of columns in the grid. [default: as square as possible]
     #[arg(long, value_name = "C")]
     pub(crate) columns: Option<NonZero<usize>>,
-    /// Draw only images of this class: its name, or its number from 0 on. `all` draws one row of the grid per class, with --count
-    /// images in each row [default: 10]. With --latents, each class gets every latent.
+    /// Draw only images of this class: its name, or its number from 0 on. If a class is called like
+    /// the number of another, name:X and number:X say which is meant. `all` draws one row of the
+    /// grid per class, with --count images in each row [default: 10]. name:all is a class that is
+    /// called so. With --latents, each class gets every latent.
     #[arg(long, value_name = "CLASS")]
     pub(crate) class: Option<Class>,
     /// The largest absolute value of a latent's elements. A small limit gives more typical and less

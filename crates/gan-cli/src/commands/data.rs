@@ -97,6 +97,12 @@ fn describe(text: &mut String, split: Split, data: &Dataset, survey: Option<&fol
         writeln!(text, "  sizes    {}", survey.sizes())?;
         writeln!(text, "  stored   {}", survey.modes())?;
     }
+    if let Some(animated) = survey.map(folder::Survey::animated).filter(|animated| *animated > 0) {
+        writeln!(
+            text,
+            "  WARNING  {animated} of the pictures are animated: only their first frames are used"
+        )?;
+    }
     if let Some(doubt) = data.doubt() {
         writeln!(text, "  WARNING  {doubt}")?;
     }

@@ -11,7 +11,6 @@ use crate::run_dir;
 use crate::terminal;
 use anyhow::Result;
 use gan_data::{DataConfig, Source};
-use gan_files::entries;
 use gan_metrics::Evaluation;
 use serde::Serialize;
 use subject::Subject;
@@ -108,11 +107,9 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
 /// Warns if the data of a run are other ones now. Without a checkpoint nobody knows it.
 fn warn_of_other_data(args: &args::Evaluate, real: &Real) {
     let Some(file) = args.from.as_deref().and_then(run_dir::config_around) else { return };
-    // The names of checkpoints are in the order of their steps.
-    let checkpoints = entries(&file.with_file_name("checkpoints")).unwrap_or_default();
-    let newest = checkpoints.iter().filter(|path| path.join("state.json").is_file()).max();
+    let newest = file.parent().and_then(run_dir::newest_checkpoint);
     if let (Ok(config), Some(newest)) = (Config::load(&file, &[]), newest) {
-        real.warn_of_other_data(&config, newest);
+        real.warn_of_other_data(&config, &newest);
     }
 }
 

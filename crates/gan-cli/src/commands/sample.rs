@@ -11,8 +11,8 @@ use crate::exit::{End, usage};
 use crate::memory::Budget;
 use crate::signals::Stop;
 use crate::terminal::counted;
-use crate::{device, run_dir};
-use anyhow::{Result, bail};
+use crate::{device, origin, run_dir};
+use anyhow::Result;
 use candle_core::Device;
 use gan_models::{Generator, ModelConfig, ModelError, Provenance};
 use output::Output;
@@ -81,6 +81,9 @@ impl args::Class {
                 Chosen { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
             }
             Self::All => {
+                if names.iter().any(|name| name == "all") {
+                    tracing::warn!("--class all draws every class: {NAME}:all draws the class of this name");
+                }
                 let each = count.unwrap_or(DEFAULT_OF_EACH);
                 Chosen { labels: Labels::Rows(each), count: classes * each, columns: Some(each) }
             }
@@ -88,26 +91,44 @@ impl args::Class {
     }
 }
 
-/// The label of a class by its name, or by its number if no class has this name.
+/// The label of a class by its name or its number: see [`args::Sample::class`].
 fn label(class: &str, classes: usize, names: &[String]) -> Result<u16> {
-    let by_name = names.iter().position(|name| name == class);
-    let ignoring_case = || {
-        let mut same = (0..names.len()).filter(|&label| names[label].eq_ignore_ascii_case(class));
-        same.next().filter(|_| same.next().is_none())
+    let called = |name: &str| {
+        let mut same = (0..names.len()).filter(|&label| names[label].eq_ignore_ascii_case(name));
+        let exactly = names.iter().position(|other| other == name);
+        exactly.or_else(|| same.next().filter(|_| same.next().is_none()))
     };
-    let number = || class.parse().ok().filter(|&number: &usize| number < classes);
-    match by_name.or_else(ignoring_case).or_else(number) {
-        Some(label) => Ok(label as u16),
-        None if names.iter().enumerate().all(|(label, name)| *name == label.to_string()) => {
-            Err(usage(format!("--class {class}: expected a class from 0 to {}, or `all`", classes - 1)))
-        }
-        None => {
-            let known: Vec<_> = names.iter().take(NAMED).map(String::as_str).collect();
-            let more = if names.len() > NAMED { ", ..." } else { "" };
-            let (known, last) = (known.join(", "), classes - 1);
-            Err(usage(format!("--class {class}: expected {known}{more}, 0 to {last}, or `all`")))
-        }
+    let numbered = |number: &str| number.parse().ok().filter(|&number: &usize| number < classes);
+    let is_name = names.iter().any(|name| name == class);
+    let (name, number) = match class.split_once(':') {
+        Some((NAME, name)) if !is_name => (called(name), None),
+        Some((NUMBER, number)) if !is_name => (None, numbered(number)),
+        _ => (called(class), numbered(class)),
+    };
+    match (name, number) {
+        (Some(name), Some(number)) if name != number => Err(usage(format!(
+            "--class {class}: {class} is the name of class {name}, and class {number} is called {:?}: say \
+             {NAME}:{class} or {NUMBER}:{class}",
+            names[number]
+        ))),
+        (Some(label), _) | (None, Some(label)) => Ok(label as u16),
+        (None, None) => Err(no_class(class, classes, names)),
     }
+}
+
+/// What can be in front of a class, if its name is another's number.
+const NAME: &str = "name";
+const NUMBER: &str = "number";
+
+/// The error for a class that does not exist.
+fn no_class(class: &str, classes: usize, names: &[String]) -> anyhow::Error {
+    let last = classes - 1;
+    if names.iter().enumerate().all(|(label, name)| *name == label.to_string()) {
+        return usage(format!("--class {class}: expected a class from 0 to {last}, or `all`"));
+    }
+    let known: Vec<_> = names.iter().take(NAMED).map(String::as_str).collect();
+    let more = if names.len() > NAMED { ", ..." } else { "" };
+    usage(format!("--class {class}: expected {}{more}, 0 to {last}, or `all`", known.join(", ")))
 }
 
 /// The file of the generator: `from` itself, or the generator of the run `from`.
@@ -117,10 +138,10 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
     }
     let file = run_dir::generator_to_draw_from(from);
     if !file.exists() {
-        bail!(
+        return Err(usage(format!(
             "{} holds no generator.safetensors: not a run, or one without a checkpoint yet",
             from.display()
-        );
+        )));
     }
     Ok(file)
 }
@@ -140,7 +161,7 @@ pub(super) fn load(
             return Ok((Generator::load_state_dict(file, model, device)?, None));
         }
         (Err(error @ ModelError::Undescribed { .. }), None) => {
-            bail!("{error}; for a PyTorch state dict, --config says which model it is")
+            return Err(usage(format!("{error}; for a PyTorch state dict, --config says which model it is")));
         }
         (loaded, _) => loaded?,
     };
@@ -154,26 +175,9 @@ pub(super) fn load(
         && let Ok(run) = Config::load(&of_run, &[])
     {
         agree(file, generator.config(), &of_run, &run.model, "the file does not belong to this run")?;
-        same_origin(file, &trained, &of_run, &run)?;
+        origin::check(file, &trained, &of_run, &run)?;
     }
     Ok((generator, Some(trained)))
-}
-
-/// Checks that the run with this configuration trained the weights in a file, as far as the file
-/// says it.
-fn same_origin(file: &Path, trained: &Provenance, config: &Path, run: &Config) -> Result<()> {
-    let origins = [
-        ("data.name", run.data.name.to_string(), trained.data.clone()),
-        ("train.loss", run.train.loss.to_string(), trained.loss.clone()),
-        ("seed", run.seed.to_string(), trained.seed.to_string()),
-    ];
-    let Some((key, expected, found)) = origins.iter().find(|(_, expected, found)| expected != found) else {
-        return Ok(());
-    };
-    let (file, config) = (file.display(), config.display());
-    Err(usage(format!(
-        "{file}: {key}: expected {expected} as in {config}, found {found}: the file does not belong to this run"
-    )))
 }
 
 /// Checks that the model in a file of weights is that of a configuration.
@@ -189,4 +193,37 @@ fn agree(
     };
     let (file, config) = (file.display(), config.display());
     Err(usage(format!("{file}: {key}: expected {expected} as in {config}, found {found}: {advice}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn a_class_is_named_or_numbered_and_never_guessed() {
+        let names = ["0", "1", "10", "2", "Cat", "name:1", "number:0"].map(str::to_owned);
+        let label = |class: &str| label(class, names.len(), &names).map_err(|error| error.to_string());
+        for (class, expected) in [
+            ("0", 0),
+            ("1", 1),
+            ("10", 2),
+            ("3", 3),
+            ("name:2", 3),
+            ("number:2", 2),
+            ("cat", 4),
+            ("name:cat", 4),
+            ("name:1", 5),
+            ("number:0", 6),
+            ("name:name:1", 5),
+        ] {
+            assert_eq!(label(class), Ok(expected), "{class}");
+        }
+        let expected =
+            "--class 2: 2 is the name of class 3, and class 2 is called \"10\": say name:2 or number:2";
+        assert_eq!(label("2").unwrap_err(), expected);
+        for class in ["number:7", "name:3", "dog", "7", "number:cat"] {
+            let error = label(class).unwrap_err();
+            assert!(error.starts_with(&format!("--class {class}: expected 0, 1, 10, 2, Cat, ")), "{error}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{program, quoted};
 use crate::args;
-use crate::config::{Config, check_images};
+use crate::config::{Config, MIN_JUDGED, check_images};
 use crate::exit::{End, usage};
 use crate::judge::Judges;
 use crate::loading;
@@ -12,7 +12,9 @@ use crate::run_dir::{self, RunDir};
 use crate::terminal::counted;
 use crate::{device, journal};
 use anyhow::{Context, Result};
+use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, LastBatch, Split};
+use gan_models::{Generator, ModelConfig};
 use gan_train::{Outcome, TrainError, Trainer, checkpoint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,8 +48,10 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
     let fingerprint = Plan::fingerprint_of(batches.dataset());
     if let Some(newest) = &newest {
         check_data(newest, &fingerprint, &batches)?;
+        check_class_names(newest, &config.model, &batches)?;
     }
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
+    check_judged(&config, batches.dataset().len())?;
     let judges = Judges::of(&config)?.map(Arc::new);
 
     // Nothing is written before everything that the command needs has been found.
@@ -123,6 +127,40 @@ fn check_data(checkpoint: &Path, fingerprint: &str, batches: &Batches) -> Result
         }
         checked => Ok(checked?),
     }
+}
+
+/// Checks that there are enough images to compare generated ones with. The comparison does not
+/// depend on `data.limit`.
+fn check_judged(config: &Config, images: usize) -> Result<()> {
+    if config.reporting.evaluate.is_none() || config.data.limit.is_some() || images >= MIN_JUDGED {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "train.evaluate: expected at least {MIN_JUDGED} training images to compare with, found {images}"
+    )))
+}
+
+/// Checks that the classes of a conditional run are called as before. Only their names can differ,
+/// because the labels are part of the data.
+fn check_class_names(checkpoint: &Path, model: &ModelConfig, batches: &Batches) -> Result<()> {
+    if model.classes.is_none() {
+        return Ok(());
+    }
+    let (_, trained) = Generator::load(&checkpoint::generator(checkpoint), &Device::Cpu)?;
+    let (then, data) = (&trained.class_names, batches.dataset());
+    let now = Plan::class_names(model, data);
+    // A run may have begun before its classes had names.
+    if then.is_empty() || then == now {
+        return Ok(());
+    }
+    let class = then.iter().zip(now).position(|(then, now)| then != now).unwrap_or_default();
+    let called = now.get(class).map_or("no name".to_owned(), |now| format!("{now:?}"));
+    Err(usage(format!(
+        "class {class} was {:?} in the run to resume, and is {called} now ({}): a resume needs the same \
+         classes",
+        then[class],
+        data.source()
+    )))
 }
 
 /// The experiment, after all checks that do not need the data.

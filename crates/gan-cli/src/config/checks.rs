@@ -93,17 +93,23 @@ pub(crate) fn check_images(model: &ModelConfig, data: &Dataset) -> Result<()> {
         return Err(without_labels(data.name()).context(data.source().to_owned()));
     };
     // Images of a class that has no training images would still be drawn and evaluated.
-    let mut found = vec![false; data.class_counts().map_or(0, |counts| counts.len()).max(classes)];
+    let all = data.class_counts().map_or(0, |counts| counts.len());
+    let mut found = vec![false; all.max(classes)];
     for &label in labels {
         found[usize::from(label)] = true;
     }
     let expected = found.iter().rposition(|&found| found).map_or(0, |largest| largest + 1);
-    same_number(classes, expected, data.name())?;
+    if classes != all {
+        same_number(classes, expected, data.name())?;
+    }
     match found[..classes].iter().position(|&found| !found) {
         Some(missing) => {
             let name = data.class_names().get(missing).filter(|name| **name != missing.to_string());
             let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-            Err(usage(format!("model.classes: the training images hold none of class {missing}{name}")))
+            Err(usage(format!(
+                "model.classes: the training images hold none of class {missing}{name}; data.hold-out and \
+                 data.limit leave images out"
+            )))
         }
         None => Ok(()),
     }

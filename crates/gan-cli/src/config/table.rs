@@ -89,8 +89,13 @@ pub(super) fn read<T: DeserializeOwned>(table: Table, at: &str) -> Result<T> {
         let path: Vec<_> = [at, &path].into_iter().filter(|part| !["", "."].contains(part)).collect();
         // The second line repeats the path.
         let problem = e.inner().to_string();
-        let problem = problem.lines().next().unwrap_or_default();
-        usage(if path.is_empty() { problem.to_owned() } else { format!("{}: {problem}", path.join(".")) })
+        let mut problem = problem.lines().next().unwrap_or_default().to_owned();
+        for number in ["u64", "u32", "u16", "usize"].map(|kind| format!("expected {kind}")) {
+            if let Some(rest) = problem.strip_suffix(&number) {
+                problem = format!("{rest}expected a whole number");
+            }
+        }
+        usage(if path.is_empty() { problem } else { format!("{}: {problem}", path.join(".")) })
     })
 }
 

@@ -14,6 +14,9 @@ const NAMED: usize = 10;
 /// Reads the only array of an archive. `read` gets its bytes and their number.
 pub(super) fn read(file: File, read: impl FnOnce(&mut dyn Read, u64) -> Result<Array>) -> Result<Array> {
     let mut archive = ZipArchive::new(BufReader::new(file)).context("is a damaged .npz file")?;
+    if archive.has_duplicate_names() {
+        bail!("is a .npz file with two entries of the same name: nobody knows which of them is meant");
+    }
     let names: Result<Vec<String>, _> = archive.file_names().map(|name| name.map(Cow::into_owned)).collect();
     let mut names = names.context("is a damaged .npz file")?;
     names.sort();

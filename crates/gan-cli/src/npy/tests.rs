@@ -170,6 +170,11 @@ fn an_archive_with_one_array_is_read() {
         assert!(error(&pack(method, &[("a.txt", b"x")])).contains("without a .npy file"));
         assert!(error(&bytes[..bytes.len() - 9]).starts_with("is a damaged .npz file"));
     }
+    let mut twice = pack(CompressionMethod::Stored, &[("z.npy", &array), ("y.npy", &array)]);
+    while let Some(at) = twice.windows(5).position(|name| name == b"y.npy") {
+        twice[at] = b'z';
+    }
+    assert!(error(&twice).starts_with("is a .npz file with two entries of the same name"));
     // One changed value: the checksum of the entry no longer fits.
     let mut changed = pack(CompressionMethod::Stored, &[("z.npy", &array)]);
     let at = changed.windows(4).position(|bytes| bytes == 1.5f32.to_le_bytes()).unwrap();

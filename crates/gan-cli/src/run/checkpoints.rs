@@ -45,7 +45,7 @@ impl<'a> Checkpoints<'a> {
     pub(super) fn save(&mut self, now: &mut Snapshot<'_>, notes: Notes<'_>, sinks: &mut Sinks) -> Result<()> {
         let Plan { run, config, .. } = self.plan;
         let (step, trainer) = (now.step(), now.trainer()?);
-        let provenance = self.plan.provenance(trainer);
+        let provenance = self.plan.provenance(trainer)?;
         let Notes { state, ways_back } = notes;
         let directory = run.checkpoints();
         let path = checkpoint::place(&directory, step);

@@ -36,7 +36,7 @@ impl<'a> Duties<'a> {
             samples: Samples::open(plan, trainer)?,
             owes_images: std::mem::take(&mut state.rest.owes_images),
             health: Health::open(plan, trainer, std::mem::take(&mut state.rest.window))?,
-            evaluation: Evaluation::open(plan),
+            evaluation: Evaluation::open(plan)?,
             owes_evaluation: std::mem::take(&mut state.rest.owes_evaluation),
             checkpoints: Checkpoints::open(plan, trainer.steps_done(), clock)?,
             plan,

@@ -5,9 +5,11 @@ use crate::aside;
 use crate::config::Every;
 use crate::draw::Drawing;
 use crate::judge::{self, Judges, Pixels};
+use crate::origin;
 use crate::records::{self, EvaluationLine};
 use crate::run_dir::{self, Best};
 use anyhow::Result;
+use candle_core::Device;
 use gan_files::{create_directory, read, seal, sha256, write_atomically};
 use gan_metrics::Evaluation as Numbers;
 use gan_models::{Generator, Provenance};
@@ -24,12 +26,23 @@ pub(super) struct Evaluation<'a> {
 impl<'a> Evaluation<'a> {
     /// Continues with the best generator of the run if it was evaluated in the same way. `None` if
     /// the configuration asks for no evaluation.
-    pub(super) fn open(plan: &'a Plan) -> Option<Self> {
-        let (config, judges) = (plan.config.reporting.evaluate.as_ref()?, plan.judges.as_ref()?);
+    ///
+    /// # Errors
+    /// A best generator of another run, which this run would not replace if it is better.
+    pub(super) fn open(plan: &'a Plan) -> Result<Option<Self>> {
+        let Plan { run, config, .. } = plan;
+        let (Some(evaluate), Some(judges)) = (&config.reporting.evaluate, &plan.judges) else {
+            return Ok(None);
+        };
+        let best = run_dir::best(run.path());
+        if best.is_some() {
+            let weights = run_dir::generator(&run.best());
+            let (_, trained) = Generator::load(&weights, &Device::Cpu)?;
+            origin::check(&weights, &trained, &run.config(), config)?;
+        }
         let is_comparable = |best: &Best| best.count == judges.count && best.features == judges.recorded;
-        let best = run_dir::best(plan.run.path()).filter(is_comparable);
-        let every = Every::kimg(config.every_kimg, plan.config.images_per_step());
-        Some(Self { plan, judges, every, best })
+        let every = Every::kimg(evaluate.every_kimg, config.images_per_step());
+        Ok(Some(Self { plan, judges, every, best: best.filter(is_comparable) }))
     }
 
     /// The run's last step is always evaluated.
@@ -53,7 +66,7 @@ impl<'a> Evaluation<'a> {
             sinks.hear(&Event::Evaluated(&line))?;
         }
         if self.best.as_ref().is_none_or(|before| distance < before.frechet_distance) {
-            self.best = Some(self.keep(sampler, &self.plan.provenance(trainer), distance)?);
+            self.best = Some(self.keep(sampler, &self.plan.provenance(trainer)?, distance)?);
         }
         Ok(Judged::Done)
     }

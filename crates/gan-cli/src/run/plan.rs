@@ -8,7 +8,7 @@ use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{Batches, Dataset};
-use gan_models::Provenance;
+use gan_models::{ModelConfig, Provenance};
 use gan_train::{Examples, Horizon, TrainError, Trainer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +34,13 @@ impl Plan {
     /// Identifies the data of a run in its checkpoints.
     pub(crate) fn fingerprint_of(data: &Dataset) -> String {
         format!("{}, {}", counted(data.len(), "image"), data.fingerprint())
+    }
+
+    /// The names of the model's classes. The data may have more classes, if the last ones have no
+    /// images. Empty if the model has no classes, or these have no names.
+    pub(crate) fn class_names<'a>(model: &ModelConfig, data: &'a Dataset) -> &'a [String] {
+        let names = data.class_names();
+        &names[..model.classes.unwrap_or(0).min(names.len())]
     }
 
     /// Whether the run itself writes a checkpoint after this step. Others come from an interruption.
@@ -63,16 +70,16 @@ impl Plan {
     }
 
     /// The origin of the generator's weights, for its file.
-    pub(super) fn provenance(&self, trainer: &Trainer) -> Provenance {
-        let (step, names) = (trainer.steps_done(), self.batches.dataset().class_names());
-        Provenance {
+    pub(super) fn provenance(&self, trainer: &Trainer) -> Result<Provenance> {
+        let step = trainer.steps_done();
+        Ok(Provenance {
             data: self.batches.dataset().name().to_owned(),
             step,
             images: step * self.config.images_per_step() as u64,
             seed: trainer.seed(),
             loss: trainer.loss().to_string(),
-            // The data may have more classes than the model, if the last ones have no images.
-            class_names: names.iter().take(self.config.model.classes.unwrap_or(0)).cloned().collect(),
-        }
+            class_names: Self::class_names(&self.config.model, self.batches.dataset()).to_vec(),
+            settings: self.settings()?,
+        })
     }
 }

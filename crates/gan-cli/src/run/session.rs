@@ -60,9 +60,11 @@ enum End {
 }
 
 impl Session {
-    pub(crate) fn write_config(&self) -> Result<()> {
-        let Plan { run, config, .. } = &self.plan;
-        Ok(write_atomically(&run.config(), config.to_toml()?.as_bytes())?)
+    pub(crate) fn write_config(&mut self) -> Result<()> {
+        let Plan { run, config, .. } = &mut self.plan;
+        write_atomically(&run.config(), config.to_toml()?.as_bytes())?;
+        run.keep();
+        Ok(())
     }
 
     /// The state to continue from: that of a checkpoint, or the initial one.

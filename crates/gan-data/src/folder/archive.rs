@@ -1,7 +1,7 @@
 //! A zip archive of pictures, such as `StyleGAN`'s `dataset_tool.py` and `gan-cli data prepare`
 //! write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -46,7 +46,13 @@ impl Archive {
         let file = File::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
         let shared = Shared { file: Arc::new(Mutex::new(file)), at: 0, buffer: vec![], start: 0 };
         let broken = |problem: String| DataError::Archive { path: path.to_owned(), problem };
-        let zip = ZipArchive::new(shared).map_err(|error| broken(error.to_string()))?;
+        let zip = ZipArchive::new(shared.clone()).map_err(|error| broken(error.to_string()))?;
+        // Only the last of them would be read.
+        if zip.has_duplicate_names() {
+            let name = twice(shared, zip.central_directory_start()).ok().flatten();
+            let name = name.unwrap_or_else(|| "of the same name".to_owned());
+            return Err(broken(format!("it has two entries {name}")));
+        }
         let mut files = BTreeMap::new();
         for index in 0..zip.len() {
             let Some(Ok(name)) = zip.name_for_index(index) else { continue };
@@ -102,6 +108,28 @@ impl Archive {
     }
 }
 
+/// The first name that two entries have, in the list of entries that starts at the place `start` of
+/// an archive. The layout is that of PKWARE's APPNOTE, section 4.3.12.
+fn twice(mut file: impl Read + Seek, start: u64) -> io::Result<Option<String>> {
+    let mut seen = BTreeSet::new();
+    file.seek(SeekFrom::Start(start))?;
+    loop {
+        let mut header = [0; 46];
+        file.read_exact(&mut header)?;
+        if !header.starts_with(b"PK\x01\x02") {
+            return Ok(None);
+        }
+        let length = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+        let mut name = vec![0; length(28).into()];
+        file.read_exact(&mut name)?;
+        if seen.contains(&name) {
+            return Ok(Some(String::from_utf8_lossy(&name).into_owned()));
+        }
+        seen.insert(name);
+        file.seek(SeekFrom::Current(i64::from(length(30)) + i64::from(length(32))))?;
+    }
+}
+
 /// The path of an entry, with `/` between its parts. Windows writes other separators, and some
 /// programs write `./` or `/` in front. `None` for a directory.
 fn cleaned(name: &str) -> Option<String> {
@@ -110,8 +138,10 @@ fn cleaned(name: &str) -> Option<String> {
     (!name.ends_with('/')).then(|| parts.join("/"))
 }
 
-/// Whether a path names a zip archive.
-pub(super) fn is_archive(path: &Path) -> bool {
+/// Whether a path is that of a zip archive of pictures: a file whose name ends in `.zip`, in upper or
+/// lower case.
+#[must_use]
+pub fn is_archive(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) && path.is_file()
 }
 

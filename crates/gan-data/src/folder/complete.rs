@@ -27,6 +27,7 @@ pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::M
         }
         match &kind {
             b"IEND" => return Ok(found),
+            b"acTL" => found.is_animated = true,
             b"eXIf" | b"zTXt" | b"tEXt" | b"iTXt" if bytes <= exif::MAX_BYTES => {
                 let mut content = vec![0; bytes as usize];
                 file.read_exact(&mut content).map_err(|_| cut_off(length))?;
@@ -64,6 +65,7 @@ pub(super) fn webp(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::
         let [a, b, c, d, size @ ..] = header;
         let size = u64::from(u32::from_le_bytes(size));
         let kind = [a, b, c, d];
+        found.is_animated |= &kind == b"ANIM";
         if (&kind == b"EXIF" || &kind == b"XMP ") && at + 8 + size <= end {
             let mut content = vec![0; size as usize];
             file.read_exact(&mut content).map_err(|_| cut_off(length))?;

@@ -25,11 +25,12 @@ pub(super) const XMP_PREFIX: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 /// The property with the orientation. Its value follows as an attribute or as an element.
 const XMP_ORIENTATION: &[u8] = b"tiff:Orientation";
 
-/// The metadata of a picture that can say how it is turned.
+/// The metadata of a picture that can say how it is turned, and whether it moves.
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
     pub(super) exif: Option<Vec<u8>>,
     pub(super) xmp: Option<Vec<u8>>,
+    pub(super) is_animated: bool,
 }
 
 /// The orientation in XMP data, which are XML. `None` if there is none. Like Pillow, it takes the

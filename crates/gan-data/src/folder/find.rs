@@ -5,11 +5,11 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use super::EXTENSIONS;
 use super::archive::{self, Archive};
 use super::budget::Budget;
-use super::labels::{self, Labels};
+use super::labels::{self, Labels, Preparation};
 use super::picture::{Attempt, Picture};
+use super::{Crop, EXTENSIONS};
 use crate::{DataError, Result};
 
 /// Number of kinds of other files that are named.
@@ -27,6 +27,8 @@ pub(super) struct Found {
     pub(super) pictures: Vec<PathBuf>,
     /// The classes of the pictures.
     pub(super) labels: Labels,
+    /// What `data prepare` has done to the pictures.
+    prepared: Preparation,
     /// The archive that the pictures are in.
     archive: Option<Archive>,
     root: PathBuf,
@@ -63,6 +65,7 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
     let mut found = Found {
         pictures: vec![],
         labels: Labels::Unknown(None),
+        prepared: Preparation::default(),
         archive: None,
         root: root.to_owned(),
         others: BTreeMap::new(),
@@ -128,6 +131,26 @@ impl Found {
         }
     }
 
+    /// What has been done to the pictures if they are cut to `crop` now.
+    ///
+    /// # Errors
+    ///
+    /// If `data prepare` has cut them already, and they would be cut again.
+    pub(super) fn cut_to(&self, crop: Crop) -> Result<Preparation> {
+        match (self.prepared.crop, crop) {
+            (_, Crop::Centre) => Ok(self.prepared),
+            (Crop::Centre, crop) => Ok(Preparation { crop }),
+            _ => Err(DataError::Value {
+                field: "data.crop",
+                expected: format!(
+                    "\"centre\", because the pictures of {} were cut with data prepare --crop",
+                    self.root.display()
+                ),
+                found: "another crop".to_owned(),
+            }),
+        }
+    }
+
     /// Opens a picture. One in an archive is read into memory, which takes a share of the budget
     /// meanwhile.
     ///
@@ -171,12 +194,14 @@ impl Found {
                 break;
             }
         }
-        if of_json.is_some() {
+        if let Some((labels, prepared)) = of_json {
+            (self.labels, self.prepared) = (labels, prepared);
             // It is not passed over.
             let json = self.others.entry("json".to_owned()).or_default();
             *json = json.saturating_sub(1);
+        } else {
+            self.labels = Labels::of_directories(names.iter().map(Path::new));
         }
-        self.labels = of_json.unwrap_or_else(|| Labels::of_directories(names.iter().map(Path::new)));
         self.others.retain(|_, count| *count > 0);
         Ok(())
     }

@@ -138,7 +138,7 @@ fn parts(file: &mut dyn Bytes) -> std::io::Result<(Option<Frame>, Metadata, Feat
             frame = Some(Frame { width, height, components });
             let is_progressive = marker::PROGRESSIVE.contains(&marker);
             scans = Some(Scans::none(&content, is_progressive));
-            features.add_frame(&content, is_progressive);
+            features.add_frame(&content, marker);
         }
     }
 }

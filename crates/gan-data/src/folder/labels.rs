@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::Crop;
 use crate::{DataError, Dataset, Result};
 
 /// The file with the labels, in the form of `StyleGAN2-ADA`'s `dataset_tool.py`.
@@ -35,26 +36,42 @@ struct File {
     /// `gan-cli data prepare` adds the names. `StyleGAN` does not read them.
     #[serde(default)]
     classes: Vec<String>,
+    #[serde(default, rename = "gan-cli")]
+    prepared: Preparation,
+}
+
+/// What `gan-cli data prepare` has done to the pictures of an archive, in its `dataset.json`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Preparation {
+    /// The part of each picture that was kept.
+    #[serde(default)]
+    pub(super) crop: Crop,
 }
 
 impl Labels {
-    /// Reads the content of `path`, a `dataset.json`, for pictures with these paths. `None` if it
-    /// has another form, because other programs write files of this name too.
+    /// Reads the content of `path`, a `dataset.json`, for pictures with these paths, and what was done
+    /// to them. `None` if it has another form, because other programs write files of this name too.
     ///
     /// # Errors
     ///
     /// If a picture has no label, a label is no whole number below 1000, or names are missing.
-    pub(super) fn of_json(path: &Path, text: &[u8], pictures: &[String]) -> Result<Option<Self>> {
+    pub(super) fn of_json(
+        path: &Path,
+        text: &[u8],
+        pictures: &[String],
+    ) -> Result<Option<(Self, Preparation)>> {
         let wrong = |problem: String| DataError::Labels { path: path.to_owned(), problem };
         let content: serde_json::Value =
             serde_json::from_slice(text).map_err(|error| wrong(format!("is not JSON ({error})")))?;
         if content.get("labels").is_none() {
             return Ok(None);
         }
-        let File { labels, classes: names } = serde_json::from_value(content).map_err(|error| {
+        drop(content);
+        // A struct is read strictly: of two keys of the same name, `Value` keeps the last.
+        let File { labels, classes: names, prepared } = serde_json::from_slice(text).map_err(|error| {
             wrong(format!("expected {{\"labels\": [[\"00000/img.png\", 6], ...]}}, found {error}"))
         })?;
-        let Some(labels) = labels else { return Ok(Some(Self::Unknown(None))) };
+        let Some(labels) = labels else { return Ok(Some((Self::Unknown(None), prepared))) };
         let mut of_names = BTreeMap::new();
         for (name, label) in labels {
             let name = name.replace('\\', "/");
@@ -83,7 +100,7 @@ impl Labels {
             return Err(wrong(format!("expected {classes} names of classes, found {}", names.len())));
         }
         let classes = classes.max(names.len());
-        Ok(Some(Self::Known { of_pictures, classes, names }))
+        Ok(Some((Self::Known { of_pictures, classes, names }, prepared)))
     }
 
     /// Takes the directories at the top as classes, in the order of their names, as torchvision's

@@ -10,6 +10,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
 
 use super::exif::Metadata;
+use super::indexed::{self, Indexed};
 use super::jpeg::StrictJpeg;
 use super::{complete, exif};
 
@@ -34,6 +35,7 @@ pub(super) type Attempt<T> = Result<T, String>;
 pub(super) struct Picture {
     decoder: Box<dyn ImageDecoder>,
     orientation: Orientation,
+    is_animated: bool,
     file_bytes: u64,
 }
 
@@ -74,12 +76,13 @@ impl Picture {
         if start.is_empty() {
             return Err("it is empty".to_owned());
         }
-        let (decoder, orientation) = open(file, file_bytes, image::guess_format(&start).ok())?;
+        let Opened { decoder, orientation, is_animated } =
+            open(file, file_bytes, image::guess_format(&start).ok())?;
         let (width, height) = decoder.dimensions();
         if u64::from(width) * u64::from(height) > MAX_PIXELS {
             return Err(format!("it announces {width}x{height} pixels; at most {MAX_PIXELS} (8192x8192)"));
         }
-        Ok(Self { decoder, orientation, file_bytes })
+        Ok(Self { decoder, orientation, is_animated, file_bytes })
     }
 
     /// Length of the shorter side.
@@ -110,6 +113,11 @@ impl Picture {
         self.decoder.color_type().has_color()
     }
 
+    /// Whether it has several frames. Only the first is decoded.
+    pub(super) fn is_animated(&self) -> bool {
+        self.is_animated
+    }
+
     /// Number of bytes that it takes to decode the picture and to fit it to `size`.
     pub(super) fn decoding_bytes(&self, size: usize) -> u64 {
         let (width, height) = self.decoder.dimensions();
@@ -134,7 +142,11 @@ fn unreadable(error: std::io::Error) -> String {
     format!("cannot read it ({error})")
 }
 
-type Opened = (Box<dyn ImageDecoder>, Orientation);
+struct Opened {
+    decoder: Box<dyn ImageDecoder>,
+    orientation: Orientation,
+    is_animated: bool,
+}
 
 fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> Attempt<Opened> {
     let data = match format {
@@ -142,10 +154,13 @@ fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> A
         Some(ImageFormat::WebP) => complete::webp(&mut file, length)?,
         _ => Metadata::default(),
     };
+    let is_indexed = format == Some(ImageFormat::Png)
+        && indexed::is_indexed(&mut *file).map_err(|error| error.to_string())?;
     file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
     let broken = |error: image::ImageError| error.to_string();
     let mut decoder: Box<dyn ImageDecoder> = match format {
         Some(ImageFormat::Jpeg) => Box::new(StrictJpeg::open(file)?),
+        Some(ImageFormat::Png) if is_indexed => Box::new(Indexed::open(file, MAX_FILE_BYTES as usize)?),
         Some(ImageFormat::Png) => {
             let mut limits = Limits::default();
             limits.max_alloc = Some(MAX_FILE_BYTES);
@@ -164,5 +179,6 @@ fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> A
         let xmp = if is_jpeg { decoder.xmp_metadata().ok().flatten() } else { data.xmp };
         exif::xmp_orientation(&xmp?)
     });
-    Ok((decoder, orientation.unwrap_or(Orientation::NoTransforms)))
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    Ok(Opened { decoder, orientation, is_animated: data.is_animated })
 }

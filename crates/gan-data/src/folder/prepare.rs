@@ -12,7 +12,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::find::{self, Found};
-use super::labels::{self, Labels};
+use super::labels::{self, Labels, Preparation};
 use super::{Background, BrokenPicture, Options, budget::Budget, fit, mean_color};
 use crate::dataset::check_channels;
 use crate::{DataError, resize};
@@ -53,6 +53,7 @@ pub fn prepare<E: From<DataError>>(
     check_channels("channels", options.channels)?;
     options.transform.crop.validate()?;
     let found = find::pictures(path)?;
+    let prepared = found.cut_to(options.transform.crop)?;
     let behind = match options.transform.background {
         Background::Color(color) => color,
         Background::Mean => mean_color(path, &found)?,
@@ -75,7 +76,7 @@ pub fn prepare<E: From<DataError>>(
     if !broken.is_empty() {
         return Err(DataError::Pictures { dir: path.to_owned(), broken, of: count }.into());
     }
-    add(&mut zip, out, labels::FILE, json(&found.labels).as_bytes())?;
+    add(&mut zip, out, labels::FILE, json(&found.labels, prepared).as_bytes())?;
     let file = zip.finish().map_err(|error| unwritten(out, error))?;
     check()?;
     file.commit().map_err(DataError::from)?;
@@ -122,8 +123,8 @@ fn name(index: usize) -> String {
 }
 
 /// The content of `dataset.json`.
-fn json(labels: &Labels) -> String {
-    let content = match labels {
+fn json(labels: &Labels, prepared: Preparation) -> String {
+    let mut content = match labels {
         Labels::Unknown(_) => serde_json::json!({ "labels": null }),
         Labels::Known { of_pictures, names, .. } => {
             let labels: Vec<_> = of_pictures.iter().enumerate().map(|(i, label)| (name(i), label)).collect();
@@ -134,6 +135,9 @@ fn json(labels: &Labels) -> String {
             }
         }
     };
+    if prepared != Preparation::default() {
+        content["gan-cli"] = serde_json::json!(prepared);
+    }
     content.to_string()
 }
 

@@ -24,6 +24,7 @@ pub struct Survey {
     modes: BTreeMap<String, usize>,
     gray: usize,
     colored: usize,
+    animated: usize,
 }
 
 /// Reads the headers of all pictures that [`load`](super::load) would read in `dir`.
@@ -38,7 +39,7 @@ pub fn survey(dir: impl AsRef<Path>) -> Result<Survey> {
     let budget = Budget::new(DECODING_BYTES);
     let shape = |path: &Path| {
         let picture = found.open(path, &budget)?;
-        Ok((picture.side(), picture.dimensions(), picture.mode(), picture.has_color()))
+        Ok((picture.side(), picture.dimensions(), picture.mode(), picture.has_color(), picture.is_animated()))
     };
     let shapes = all(dir, &found, found.pictures.par_iter().map(|path| shape(path)).collect())?;
     let mut survey = Survey {
@@ -47,12 +48,14 @@ pub fn survey(dir: impl AsRef<Path>) -> Result<Survey> {
         modes: BTreeMap::new(),
         gray: 0,
         colored: 0,
+        animated: 0,
     };
-    for (side, size, mode, has_color) in shapes {
+    for (side, size, mode, has_color, is_animated) in shapes {
         *survey.sides.entry(side).or_default() += 1;
         *survey.sizes.entry(size).or_default() += 1;
         *survey.modes.entry(mode).or_default() += 1;
         *if has_color { &mut survey.colored } else { &mut survey.gray } += 1;
+        survey.animated += usize::from(is_animated);
     }
     Ok(survey)
 }
@@ -109,6 +112,12 @@ impl Survey {
     #[must_use]
     pub fn not_square(&self) -> usize {
         self.sizes.iter().filter(|((width, height), _)| width != height).map(|(_, count)| count).sum()
+    }
+
+    /// Number of pictures with several frames. Only their first frames are used.
+    #[must_use]
+    pub fn animated(&self) -> usize {
+        self.animated
     }
 
     /// How the pictures are stored, with counts: `12 RGB, 3 gray with transparency`.

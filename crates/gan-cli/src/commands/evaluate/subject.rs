@@ -37,12 +37,12 @@ impl Subject {
     /// there.
     pub(super) fn open(args: &args::Evaluate, data: Source) -> Result<Self> {
         if let Some(path) = &args.samples {
-            let origin = if path.is_dir() {
+            let origin = if path.is_dir() || folder::is_archive(path) {
                 files(path)?
             } else if folder::is_picture(path) {
                 let path = path.display();
                 return Err(usage(format!(
-                    "--samples {path}: expected a .npy file or a directory of pictures"
+                    "--samples {path}: expected a .npy file, or a directory or .zip file of pictures"
                 )));
             } else {
                 Origin::Tensor(array(path, args.range)?)
@@ -164,7 +164,7 @@ impl Origin {
     }
 }
 
-/// Every picture of a directory. All are read with the most common size, and as RGB if any has
+/// Every picture of a directory or an archive. All are read with the most common size, and as RGB if any has
 /// colours.
 fn files(path: &Path) -> Result<Origin> {
     let survey = folder::survey(path)?;
@@ -197,7 +197,9 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     let at = || format!("--samples {}", path.display());
     let array = npy::read(path, |header| match (image_shape(header), header.shape.last()) {
         (Some(_), _) => Ok(()),
-        (None, Some(3)) => bail!("{EXPECTED}, found {header}; numpy.moveaxis(x, -1, 1) puts channels first"),
+        (None, Some(3)) if header.shape.len() > 2 => {
+            bail!("{EXPECTED}, found {header}; numpy.moveaxis(x, -1, 1) puts channels first")
+        }
         (None, _) => bail!("{EXPECTED}, found {header}"),
     });
     let npy::Array { header, values } = array.with_context(at)?;

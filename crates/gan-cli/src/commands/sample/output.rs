@@ -8,6 +8,7 @@ use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal::counted;
 use anyhow::{Context, Result};
+use gan_files::sweep_dead;
 use std::path::{Path, PathBuf};
 
 /// The place of the images.
@@ -32,6 +33,7 @@ impl Output {
     /// `samples-2.png`, ... that does not exist.
     pub(super) fn choose(out: Option<&Path>, replace: bool) -> Result<Self> {
         let path = out.map_or_else(next_free, Path::to_owned);
+        run_dir::check_link(&path)?;
         let kind = kind(&path)?;
         if replace && kind != Kind::Directory {
             return Err(usage(format!("--replace: expected --out DIR/, found {}", path.display())));
@@ -91,6 +93,7 @@ impl Output {
         }
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).with_context(|| path.display().to_string())?;
+            sweep_dead(if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
         }
         match kind {
             Kind::Grid => files::grid(images, columns, path, stop),

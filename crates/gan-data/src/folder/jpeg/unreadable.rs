@@ -1,6 +1,8 @@
 //! JPEG files that the decoder reads as another picture, without an error. They are rare, so they
 //! are refused.
 
+use super::marker;
+
 /// Identifiers of the components of a file that stores red, green and blue.
 const RGB: [u8; 3] = *b"RGB";
 
@@ -10,6 +12,8 @@ pub(super) struct Features {
     /// Identifier, sampling factors (horizontal and vertical) and table of each component.
     components: Vec<[u8; 3]>,
     is_progressive: bool,
+    /// The marker of the frame.
+    kind: Option<u8>,
     scans: usize,
     has_jfif: bool,
     /// The colour transform that Adobe's marker announces.
@@ -18,10 +22,11 @@ pub(super) struct Features {
 
 impl Features {
     /// A frame has come. `frame` is the content of its marker.
-    pub(super) fn add_frame(&mut self, frame: &[u8], is_progressive: bool) {
+    pub(super) fn add_frame(&mut self, frame: &[u8], marker: u8) {
         if self.components.is_empty() {
+            self.kind = Some(marker);
             self.components = frame.get(6..).unwrap_or_default().as_chunks().0.to_vec();
-            self.is_progressive = is_progressive;
+            self.is_progressive = marker::PROGRESSIVE.contains(&marker);
         }
     }
 
@@ -38,8 +43,15 @@ impl Features {
         }
     }
 
-    /// Why the decoder would read another picture.
+    /// Why the decoder would read another picture, or none.
     pub(super) fn problem(&self) -> Option<&'static str> {
+        // The kinds of frames are in ITU-T T.81, table B.1.
+        match self.kind {
+            Some(0xc3 | 0xc7 | 0xcb | 0xcf) => return Some("it is compressed without loss"),
+            Some(0xc5 | 0xc6 | 0xcd | 0xce) => return Some("it is hierarchical"),
+            Some(0xc9 | 0xca) => return Some("its code is arithmetic"),
+            Some(_) | None => (),
+        }
         let sampling = |[_, factors, _]: &[u8; 3]| [factors >> 4, factors & 15];
         let ids: Vec<u8> = self.components.iter().map(|[id, ..]| *id).collect();
         let [first, others @ ..] = &self.components[..] else { return None };

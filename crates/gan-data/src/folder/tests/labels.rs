@@ -126,6 +126,7 @@ fn dataset_json_says_the_classes() {
         ("{", "dataset.json: is not JSON (EOF".to_owned()),
         (r#"{"labels": {"a": 1}}"#, "expected {\"labels\": [[\"00000/img.png\", 6], ...]}, found ".into()),
         (r#"{"labels": [["a", 1], ["a", 2]]}"#, "dataset.json: a has two labels".into()),
+        (r#"{"labels": null, "labels": []}"#, "found duplicate field `labels`".into()),
         (r#"{"labels": []}"#, "3 of 3 pictures have no label: 00000/img00000000.png".into()),
         (
             &format!("{{{}}}", labels(["0", "-1", "1"])),
@@ -167,6 +168,19 @@ fn names_in_archives_have_several_forms() {
         let error = load(&path, 4, 1).unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");
     }
+}
+
+#[test]
+fn entries_of_the_same_name_are_an_error() {
+    let dir = tree(&["cat/a.png", "dog/b.png", "owl/c.png"]);
+    let (_home, archive) = zipped(dir.path());
+    let mut bytes = std::fs::read(&archive).unwrap();
+    while let Some(at) = bytes.windows(9).position(|name| name == b"dog/b.png") {
+        bytes[at..at + 9].copy_from_slice(b"cat/a.png");
+    }
+    std::fs::write(&archive, bytes).unwrap();
+    let error = load(&archive, 4, 1).unwrap_err().to_string();
+    assert!(error.ends_with("(it has two entries cat/a.png)"), "{error}");
 }
 
 #[test]

@@ -43,6 +43,19 @@ fn webp_with_exif(exif: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn animated_pictures_are_counted() {
+    let (png, webp) = (photograph("png"), photograph("webp"));
+    // The number of frames, and the number of repetitions.
+    let control = png_chunk(*b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]);
+    let moving = [&png[..33], &control, &png[33..]].concat();
+    let loops = [&b"ANIM"[..], &6_u32.to_le_bytes(), &[0; 6]].concat();
+    let content = [&webp[8..], &loops].concat();
+    let film = [&b"RIFF"[..], &(content.len() as u32).to_le_bytes(), &content].concat();
+    let dir = folder(&[("a.png", &moving), ("b.png", &png), ("c.webp", &film), ("d.webp", &webp)]);
+    assert_eq!(survey(dir.path()).unwrap().animated(), 2);
+}
+
+#[test]
 fn the_centre_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let wide = GrayImage::from_fn(8, 4, |x, y| Luma([(x * 10 + y) as u8]));
@@ -59,6 +72,44 @@ fn images_of_16_bits_lose_the_lower_8() {
     DynamicImage::ImageLuma16(deep).save(dir.path().join("a.png")).unwrap();
     let expected: Vec<u8> = (0..16).map(|n| n % 4 * 4 + n / 4).collect();
     assert_eq!(load(dir.path(), 4, 1).unwrap().image(0), expected);
+}
+
+/// A PNG file of 5x2 pixels with a palette: red, half-transparent green, and blue.
+fn png_with_palette(bits: u8, indices: [u8; 10]) -> Vec<u8> {
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, 5, 2);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::from_u8(bits).unwrap());
+    encoder.set_palette(&[255, 0, 0, 0, 255, 0, 0, 0, 255][..]);
+    encoder.set_trns(&[255, 128][..]);
+    let mut writer = encoder.write_header().unwrap();
+    let pack = |row: &[u8]| {
+        let mut packed = vec![0; (row.len() * usize::from(bits)).div_ceil(8)];
+        for (x, index) in row.iter().enumerate() {
+            let at = x * usize::from(bits);
+            packed[at / 8] |= index << (8 - bits as usize - at % 8);
+        }
+        packed
+    };
+    writer.write_image_data(&indices.chunks(5).flat_map(pack).collect::<Vec<u8>>()).unwrap();
+    drop(writer);
+    bytes
+}
+
+#[test]
+fn pixels_beyond_the_palette_are_an_error() {
+    let whole = [0, 1, 2, 1, 0, 2, 2, 1, 0, 0];
+    for bits in [2, 4, 8] {
+        let picture = Picture::of_bytes(png_with_palette(bits, whole)).unwrap();
+        let colors = [[255, 0, 0, 255], [0, 255, 0, 128], [0, 0, 255, 255]];
+        let expected: Vec<u8> = whole.iter().flat_map(|&index| colors[usize::from(index)]).collect();
+        assert_eq!(picture.decode().unwrap().into_rgba8().into_raw(), expected, "{bits} bits");
+        let mut beyond = whole;
+        beyond[7] = 3;
+        let dir = folder(&[("a.png", &png_with_palette(bits, beyond))]);
+        let error = load_error(dir.path());
+        assert!(error.contains("a.png: ") && error.contains("the colour 3 of a palette of 3"), "{error}");
+    }
 }
 
 #[test]
@@ -121,6 +172,22 @@ fn a_progressive_jpeg_without_its_last_scans_is_cut_off() {
         let part = whole[..length].strip_suffix(b"\xff").unwrap_or(&whole[..length]);
         let error = load_error(folder(&[("a.jpg", &[part, &[0xff, 0xd9]].concat())]).path());
         assert!(error.contains("a.jpg: it is cut off: the file ends after "), "{length}: {error}");
+    }
+}
+
+#[test]
+fn kinds_of_jpeg_that_cannot_be_decoded_are_named() {
+    let whole = photograph("jpg");
+    let at = whole.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    for (marker, problem) in [
+        (0xc3, "it is compressed without loss"),
+        (0xc9, "its code is arithmetic"),
+        (0xc6, "it is hierarchical"),
+    ] {
+        let mut other = whole.clone();
+        other[at + 1] = marker;
+        let error = load_error(folder(&[("a.jpg", &other)]).path());
+        assert!(error.contains(&format!("this kind of JPEG cannot be read: {problem}")), "{error}");
     }
 }
 

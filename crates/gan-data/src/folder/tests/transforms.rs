@@ -110,3 +110,29 @@ fn a_prepared_archive_holds_what_is_trained_on() {
     assert!(bytes == std::fs::read(&out).unwrap());
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn pictures_are_not_cut_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    GrayImage::from_fn(8, 8, |x, y| Luma([(x * 10 + y) as u8])).save(dir.path().join("a.png")).unwrap();
+    let cut = |side| Transform { crop: Crop::Side(side), ..Transform::default() };
+    let out = |name: &str| dir.path().join(name);
+    let prepare = |from: &Path, transform, name: &str| {
+        let options = Options { transform, ..Options::new(4, 1) };
+        prepare(from, &options, out(name), || Ok::<_, DataError>(())).unwrap()
+    };
+    prepare(dir.path(), cut(4), "cut.zip");
+    // The archive of an archive says it too.
+    prepare(&out("cut.zip"), Transform::default(), "again.zip");
+    prepare(dir.path(), Transform::default(), "whole.zip");
+    for name in ["cut.zip", "again.zip"] {
+        assert_eq!(with(&out(name), Transform::default(), 1).unwrap().len(), 1);
+        let error = with(&out(name), cut(2), 1).unwrap_err().to_string();
+        assert!(
+            error.starts_with("data.crop: expected \"centre\", because the pictures of ")
+                && error.ends_with(&format!("{name} were cut with data prepare --crop, found another crop")),
+            "{error}"
+        );
+    }
+    assert!(with(&out("whole.zip"), cut(2), 1).is_ok());
+}
