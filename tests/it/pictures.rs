@@ -207,6 +207,15 @@ fn folders_of_classes_train_and_are_drawn_by_name() {
     let bytes = |name: &str| std::fs::read(at.join(name)).unwrap();
     assert!(bytes("name.npy") == bytes("number.npy") && bytes("name.npy") == bytes("case.npy"));
     assert!(bytes("name.npy") != bytes("other.npy"));
+    for (class, order) in [
+        (&["--class", "all"][..], "20 images in x.png, 10 images of each class: apple, sky blue\n"),
+        (&[], "64 images in x.png, the classes in turn: apple, sky blue\n"),
+        (&["--class", "apple"], "64 images in x.png\n"),
+    ] {
+        let output = run(at, &[&["sample", "a", "--out", "x.png"][..], class].concat());
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(log.ends_with(order), "{log}");
+    }
     let error = fail(at, &["sample", "a", "--class", "pear"], 2);
     assert!(error.contains("--class pear: expected apple, sky blue, 0 to 1, or `all`"), "{error}");
     let unequal = ["--set", "model.classes=3", "--set", "model.channels=3"];

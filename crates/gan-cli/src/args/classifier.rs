@@ -36,7 +36,7 @@ pub(crate) struct TrainClassifier {
     /// Mirror half of the images (left and right).
     #[arg(long)]
     pub(crate) flip: bool,
-    /// Passes over the training images. [default: 40, and more for fewer than 6,400 images]
+    /// Passes over the training images. [default: 40, and more for fewer than 3,200 images]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
     /// The seed of the weights, the order and the augmentation.

@@ -19,7 +19,7 @@ const LR: f64 = 2e-3;
 /// Default number of passes over the images.
 const EPOCHS: u64 = 40;
 /// Smallest number of steps by default. Few images have more epochs for this.
-const STEPS: u64 = 2000;
+const STEPS: u64 = 1000;
 /// Number of lines about the progress.
 const LINES: u64 = 40;
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn few_images_have_more_epochs() {
-        assert_eq!([60_000, 6_400, 640, 10].map(epochs), [40, 40, 400, 2000]);
+        assert_eq!([60_000, 3_200, 640, 10].map(epochs), [40, 40, 200, 1000]);
     }
 
     #[test]
