@@ -39,7 +39,10 @@ pub(super) fn of(report: &Report) -> Result<String> {
         writeln!(text, "{name:26}{:>COLUMN$} {:>COLUMN$}  {note}", value(generated), value(floor))
     };
     row(&format!("{distance}-fd"), &|e| format!("{:.2}", e.frechet_distance), "lower is better")?;
-    let kid = |e: &Evaluation| format!("{:.3} +- {:.3}", e.kid.mean, e.kid.deviation);
+    let kid = |e: &Evaluation| {
+        let digits = if e.kid.mean.abs().max(e.kid.deviation) < 1000. { 3 } else { 0 };
+        format!("{:.digits$} +- {:.digits$}", e.kid.mean, e.kid.deviation)
+    };
     row("kid", &kid, "lower is better; mean and deviation of 100 subsets")?;
     if generated.classifier_score.is_some() {
         let score = |e: &Evaluation| e.classifier_score.map_or(String::new(), |score| format!("{score:.3}"));
