@@ -293,7 +293,8 @@ fn what_cannot_be_diagnosed_is_said() {
     assert!(fail(at, &["diagnose", "none"], 2).contains("none holds no metrics.jsonl: not a run"));
     let args = small("run");
     succeed(at, &small_with(&args, &["--set", "train.health.every=0"]));
-    assert!(fail(at, &["diagnose", "run"], 2).contains("holds no word of the run's health"));
+    let expected = "holds no word of the run's health: train.health.every was 0, or there were too few";
+    assert!(fail(at, &["diagnose", "run"], 2).contains(expected));
 }
 
 #[test]

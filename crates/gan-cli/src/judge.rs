@@ -6,7 +6,7 @@ mod weights;
 
 pub(crate) use real::Real;
 
-use crate::config::Config;
+use crate::config::{Config, MIN_JUDGED};
 use crate::exit::usage;
 use crate::terminal::counted;
 use anyhow::Result;
@@ -103,6 +103,12 @@ impl Judges {
         let features = features(evaluate.features.as_deref(), None, config.data.name)?;
         let real = Real::load(&config.data, config.model.image_size, config.model.channels, &features)?;
         let count = evaluate.count.min(real.held_out_count());
+        if count < MIN_JUDGED {
+            let (found, name) = (counted(count, "image"), config.data.name);
+            return Err(usage(format!(
+                "train.evaluate: expected at least {MIN_JUDGED} held-out real images, found {found} of {name}"
+            )));
+        }
         if count < evaluate.count {
             tracing::warn!("train.evaluate.count: {}, as real ones are held out", counted(count, "image"));
         }
