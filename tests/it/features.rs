@@ -146,9 +146,18 @@ fn the_features_of_papers_need_their_weights() {
     squares(&at.join("squares"));
     std::fs::write(at.join("a.pth"), "no weights").unwrap();
     let evaluate = ["evaluate", "--samples", "squares", "--data", "folder", "--data-dir", "squares"];
-    let needs = "the features inception need `evaluate --features inception --weights FILE`, FILE being pytorch-fid's";
+    let cached = "torch/hub/checkpoints/pt_inception-2015-12-05-6726825d.pth";
+    if cfg!(not(feature = "hub")) {
+        let error = fail(at, &[&evaluate[..], &["--features", "inception"]].concat(), 2);
+        let needs = format!("need --weights FILE, or the file {cached}: this build cannot download it");
+        assert!(error.contains(&needs) && error.contains("https://github.com/"), "{error}");
+    }
+    // The file is looked for where PyTorch keeps it, and is not taken if it is incomplete.
+    std::fs::create_dir_all(at.join("torch/hub/checkpoints")).unwrap();
+    std::fs::write(at.join(cached), "no weights").unwrap();
+    let other = format!("{cached}: expected a SHA-256 that begins with 6726825d");
     for (more, code, expected) in [
-        (&["--features", "inception"][..], 2, needs),
+        (&["--features", "inception"][..], 1, other.as_str()),
         (&["--features", "inception", "--weights", "b.pth"], 2, "b.pth: no such file or directory"),
         (&["--features", "inception", "--weights", "a.pth"], 1, "a.pth"),
         (
@@ -162,7 +171,7 @@ fn the_features_of_papers_need_their_weights() {
     }
     let during = ["--set", "train.evaluate.every-kimg=1", "--set", "train.evaluate.features=inception"];
     let error = fail(at, &arguments(&small("run"), &during), 2);
-    assert!(error.contains(needs), "{error}");
+    assert!(error.contains("train.evaluate.features: expected random or the file"), "{error}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Tests folders of people's pictures: what a run, `data info` and `evaluate` say about them.
 
 use crate::golden::{Golden, fill};
-use crate::program::{fail, run, small, small_with, succeed};
+use crate::program::{fail, gan_cli, run, small, small_with, succeed};
 use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 /// Writes gray pictures of these sides that differ from each other.
 fn write(directory: &Path, sides: &[u32]) {
@@ -47,6 +49,80 @@ fn what_is_passed_over_is_said() {
         "{log}"
     );
     assert!(!log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn one_picture_is_enough_to_train_and_too_few_to_judge() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for (name, side) in [("one", 28), ("dot", 1)] {
+        write(&at.join(name), &[side]);
+        let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", name]);
+        assert!(text.contains(": 1 image, 64x64") && text.contains(&format!("1 of {side}x{side}")), "{text}");
+        let run = format!("{name}-run");
+        let args = small(&run);
+        let error = fail(at, &training(&args, name), 2);
+        assert!(
+            error.contains("data.batch-size: expected 1..=1 (the images in folder), found 16"),
+            "{error}"
+        );
+        let alone = [&training(&args, name)[..], &["--set", "data.batch-size=1"]].concat();
+        let judged = ["--set", "train.evaluate.every-kimg=1", "--set", "train.evaluate.count=64"];
+        let error = fail(at, &[&alone[..], &judged].concat(), 2);
+        let expected = "train.evaluate: expected at least 64 held-out real images, found 1 image of folder";
+        assert!(error.contains(expected) && !at.join(&run).exists(), "{error}");
+        // A check of a single image tells nothing, so there is none.
+        let log = log(at, &[&alone[..], &["--set", "train.health.every=1"]].concat());
+        assert!(log.contains("training images, and there are 1 training image\n"), "{log}");
+        succeed(at, &["sample", &run, "--count", "2", "--out", "two.png"]);
+        let error = fail(at, &["evaluate", &run], 2);
+        assert!(error.contains("expected at least 64 images to judge, found 1"), "{error}");
+    }
+}
+
+#[test]
+fn a_class_can_have_any_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for class in ["Größe", "кот", "日本", "🙂"] {
+        write(&at.join("faces").join(class), &[28; 5]);
+        let [from, to] = ["000.png", "bild-ä.png"].map(|name| at.join("faces").join(class).join(name));
+        std::fs::rename(from, to).unwrap();
+    }
+    let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "faces"]);
+    assert!(text.contains("0 Größe: 5  1 кот: 5  2 日本: 5  3 🙂: 5\n"), "{text}");
+    succeed(at, &[&training(&small("run"), "faces")[..], &["--set", "model.classes=4"]].concat());
+    succeed(at, &["sample", "run", "--class", "日本", "--count", "2", "--out", "日本.png"]);
+    assert!(at.join("日本.png").is_file());
+}
+
+#[test]
+fn pictures_of_a_run_may_go_while_it_trains_but_a_resume_needs_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let faces = at.join("faces");
+    write(&faces, &[28; 20]);
+    let args = small("run");
+    let mut run = gan_cli(at, &[&training(&args, "faces")[..], &["--set", "train.steps=400"]].concat())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once the run says that it trains, all pictures are in memory.
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("training 400 steps")));
+    std::fs::rename(&faces, at.join("gone")).unwrap();
+    let rest: Vec<String> = lines.collect();
+    assert!(run.wait().unwrap().success() && !rest.iter().any(|line| line.contains("WARN")), "{rest:?}");
+
+    let more = ["train", "--out", "run", "--resume", "--set", "train.steps=401"];
+    let error = fail(at, &more, 1);
+    assert!(error.contains("faces: No such file or directory"), "{error}");
+    std::fs::rename(at.join("gone"), &faces).unwrap();
+    std::fs::remove_file(faces.join("007.png")).unwrap();
+    let error = fail(at, &more, 2);
+    assert!(error.contains("trained on 20 images, and there are other data now (19 images"), "{error}");
+    write(&faces, &[28; 20]);
+    succeed(at, &more);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 pub(crate) fn gan_cli(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gan-cli"));
     command.args(args).current_dir(directory).env("RUST_BACKTRACE", "1").env_remove("GAN_DATA_DIR");
+    command.env("TORCH_HOME", "torch");
     command
 }
 

@@ -5,8 +5,9 @@ use anyhow::Result;
 use xshell::{Cmd, Shell, cmd};
 
 /// All features but the hub. The lints check the hub's code with its several hundred packages.
-/// The tests cannot download anything, so they do not need it compiled to machine code, which
-/// would take longer than all other checks together.
+/// To compile it to machine code would take longer than all other checks together. Its only tests
+/// that need no network are those of a download from a local server, `cargo test -p gan-cli --lib
+/// download`.
 const FEATURES: &str = "gan-cli/embedded,gan-data/embedded";
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {

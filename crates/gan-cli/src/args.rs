@@ -139,7 +139,8 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "random|inception|FILE")]
     pub(crate) features: Option<PathBuf>,
     /// The weights for `--features inception`: pt_inception-2015-12-05-6726825d.pth of the Python
-    /// package pytorch-fid, as it is or converted to safetensors.
+    /// package pytorch-fid, as it is or converted to safetensors. [default: this file in
+    /// `$TORCH_HOME/hub/checkpoints` or `~/.cache/torch/hub/checkpoints`; the feature `hub` downloads it]
     #[arg(long, value_name = "FILE", requires = "features")]
     pub(crate) weights: Option<PathBuf>,
     /// Print one line of JSON instead of the table.

@@ -2,10 +2,11 @@
 //! with them.
 
 mod real;
+mod weights;
 
 pub(crate) use real::Real;
 
-use crate::config::Config;
+use crate::config::{Config, MIN_JUDGED};
 use crate::exit::usage;
 use crate::terminal::counted;
 use anyhow::Result;
@@ -21,8 +22,10 @@ use std::time::Instant;
 const RANDOM: &str = RandomNetwork::NAME;
 /// The value of `--features` that chooses the Inception network.
 const INCEPTION: &str = Inception::NAME;
-const NEEDS_WEIGHTS: &str = "the features inception need `evaluate --features inception --weights FILE`, \
-                             FILE being pytorch-fid's pt_inception-2015-12-05-6726825d.pth";
+/// The Inception network takes minutes, which a run would wait for after every evaluation.
+const TOO_SLOW: &str = "train.evaluate.features: expected random or the file of a classifier, found \
+                        inception, which takes minutes each time: after the training, use \
+                        `evaluate RUN --features inception`";
 
 /// A classifier that was right on more than this share of its own held-out images is right on most
 /// images of the same data set.
@@ -34,17 +37,15 @@ const DOUBTFUL: f64 = 0.8;
 
 /// The chosen features, or those for this data set: its classifier inside the program, or the random
 /// network if there is none. A choice that is no known name is the file of a classifier. `weights` is
-/// the file of the Inception network.
+/// the file of the Inception network. Without it, the one in PyTorch's cache is used.
 pub(crate) fn features(choice: Option<&Path>, weights: Option<&Path>, data: Source) -> Result<Features> {
     let device = Device::Cpu;
-    match (choice == Some(Path::new(INCEPTION)), weights) {
-        (true, Some(weights)) => {
-            let network = Inception::load(weights, Preprocessing::PytorchFid, &device)?;
-            return Ok(Features::Inception(Arc::new(network)));
-        }
-        (true, None) => return Err(usage(NEEDS_WEIGHTS)),
-        (false, Some(_)) => return Err(usage("--weights: expected --features inception with it")),
-        (false, None) => {}
+    if choice == Some(Path::new(INCEPTION)) {
+        let network = Inception::load(&weights::find(weights)?, Preprocessing::PytorchFid, &device)?;
+        return Ok(Features::Inception(Arc::new(network)));
+    }
+    if weights.is_some() {
+        return Err(usage("--weights: expected --features inception with it"));
     }
     if is_random(choice, data) {
         return Ok(Features::Random(RandomNetwork::new(&device)?));
@@ -96,9 +97,18 @@ impl Judges {
     pub(crate) fn of(config: &Config) -> Result<Option<Self>> {
         let Some(evaluate) = &config.reporting.evaluate else { return Ok(None) };
         let start = Instant::now();
+        if evaluate.features.as_deref() == Some(Path::new(INCEPTION)) {
+            return Err(usage(TOO_SLOW));
+        }
         let features = features(evaluate.features.as_deref(), None, config.data.name)?;
         let real = Real::load(&config.data, config.model.image_size, config.model.channels, &features)?;
         let count = evaluate.count.min(real.held_out_count());
+        if count < MIN_JUDGED {
+            let (found, name) = (counted(count, "image"), config.data.name);
+            return Err(usage(format!(
+                "train.evaluate: expected at least {MIN_JUDGED} held-out real images, found {found} of {name}"
+            )));
+        }
         if count < evaluate.count {
             tracing::warn!("train.evaluate.count: {}, as real ones are held out", counted(count, "image"));
         }

@@ -70,7 +70,7 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
         let cause = match damaged.first() {
             Some(line) => format!("line {line} is damaged or does not follow the line before it"),
             None if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) => "it is empty".to_owned(),
-            None => "train.health.every was 0".to_owned(),
+            None => "train.health.every was 0, or there were too few training images".to_owned(),
         };
         return Err(usage(format!("{} holds no word of the run's health: {cause}", path.display())));
     };

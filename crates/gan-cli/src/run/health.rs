@@ -4,6 +4,7 @@ use super::{Event, Plan, Sinks, Snapshot};
 use crate::config::{HealthConfig, OnFailure};
 use crate::judge;
 use crate::records::{self, Acted, BaselineLine, HealthLine, VerdictLine};
+use crate::terminal::counted;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use gan_metrics::classifier::CHUNK;
@@ -145,7 +146,8 @@ impl Watch {
         let (batches, step) = (&plan.batches, trainer.steps_done());
         let images = batches.dataset().len();
         if images < FEWEST {
-            tracing::warn!("{images} training images are too few to tell whether the run is healthy");
+            let images = counted(images, "training image");
+            tracing::warn!("health checks need at least {FEWEST} training images, and there are {images}");
             return Ok(None);
         }
         let probe = Probe::new(

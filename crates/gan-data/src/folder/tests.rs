@@ -36,6 +36,56 @@ fn photograph(extension: &str) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+/// A file can be deleted, replaced or rewritten after the search has found it.
+#[test]
+fn pictures_that_change_after_the_search_are_reported() {
+    let files: Vec<_> =
+        ["a.png", "b.png", "c.png", "d.png", "e.png"].map(|name| (name, photograph("png"))).into();
+    let dir = folder(&files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect::<Vec<_>>());
+    let found = find::pictures(dir.path()).unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::remove_file(at("a.png")).unwrap();
+    std::fs::remove_file(at("b.png")).unwrap();
+    std::fs::create_dir(at("b.png")).unwrap();
+    std::fs::write(at("c.png"), "<html>").unwrap();
+    std::fs::write(at("d.png"), &photograph("png")[..100]).unwrap();
+    let fit = |found: &Found| {
+        let mut pixels = vec![0; found.pictures.len() * 16];
+        fit_all(dir.path(), found, &Options::new(4, 1), [0; 3], &mut pixels).map(|_| pixels)
+    };
+    let error = fit(&found).err().unwrap().to_string();
+    for expected in [
+        ": 4 of 5 pictures cannot be used: a.png: cannot read it (",
+        "; b.png: it is not a regular file; c.png: its format is not PNG, JPEG or WebP; d.png: it is cut off",
+    ] {
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
+    // A whole picture in place of another is read as it is now.
+    for name in ["a.png", "c.png", "d.png", "e.png"] {
+        GrayImage::from_pixel(9, 9, Luma([7])).save(at(name)).unwrap();
+    }
+    std::fs::remove_dir(at("b.png")).unwrap();
+    GrayImage::from_pixel(1, 1, Luma([7])).save(at("b.png")).unwrap();
+    assert_eq!(fit(&found).unwrap(), [7; 80]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_picture_that_may_not_be_read_is_reported() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = folder(&[("a.png", &photograph("png")), ("b.png", &photograph("png"))]);
+    let path = dir.path().join("a.png");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // The superuser may read everything.
+    if std::fs::File::open(&path).is_err() {
+        let error = load_error(dir.path());
+        assert!(
+            error.contains("1 of 2 pictures cannot be used: a.png: cannot read it (Permission"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn images_of_every_kind_come_in_the_order_of_their_paths() {
     let dir = tempfile::tempdir().unwrap();

@@ -112,6 +112,38 @@ fn pixels_beyond_the_palette_are_an_error() {
     }
 }
 
+/// Pillow 13.0 wrote the files: 16x16, in quarters of one colour. The Adobe marker of some was removed
+/// or changed. The colours are those of Pillow's `convert("RGB")`, over black where transparent.
+#[test]
+fn colours_of_every_kind_are_those_of_pillow() {
+    let ink = [[255, 255, 255], [55, 225, 245], [207, 63, 139], [55, 55, 55]];
+    let light = [[250, 10, 20], [30, 240, 40], [50, 60, 230], [70, 80, 90]];
+    for (bytes, expected, mode) in [
+        (&include_bytes!("modes/cmyk-adobe.jpg")[..], ink, "RGB"),
+        (include_bytes!("modes/cmyk.jpg"), ink, "RGB"),
+        (include_bytes!("modes/ycck.jpg"), [[0, 134, 0], [36, 255, 28], [0, 15, 88], [0, 29, 0]], "RGB"),
+        (include_bytes!("modes/palette.png"), light, "RGB"),
+        (include_bytes!("modes/palette-1-bit.png"), [light[0], light[1], light[1], light[0]], "RGB"),
+        (
+            include_bytes!("modes/palette-transparent.png"),
+            [[0; 3], light[1], light[2], light[3]],
+            "RGB with transparency",
+        ),
+        (include_bytes!("modes/rgb-16.png"), light, "RGB of 16 bits"),
+    ] {
+        // The content decides the format.
+        let dir = folder(&[("a.png", bytes)]);
+        let survey = survey(dir.path()).unwrap();
+        assert_eq!((survey.modes(), survey.channels()), (format!("1 {mode}"), 3));
+        let data = load(dir.path(), 16, 3).unwrap();
+        let pixel = |x: usize, y: usize| [0, 1, 2].map(|channel| data.image(0)[(channel * 16 + y) * 16 + x]);
+        let found = [pixel(3, 3), pixel(12, 3), pixel(3, 12), pixel(12, 12)];
+        // Decoders of JPEG may differ by one.
+        let near = found.as_flattened().iter().zip(expected.as_flattened()).all(|(a, b)| a.abs_diff(*b) <= 1);
+        assert!(near, "{mode}: {found:?}, not {expected:?}");
+    }
+}
+
 #[test]
 fn files_that_are_cut_off_are_never_filled_up() {
     for extension in ["jpg", "png", "webp"] {
