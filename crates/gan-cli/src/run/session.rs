@@ -62,9 +62,10 @@ enum End {
 impl Session {
     pub(crate) fn write_config(&mut self) -> Result<()> {
         let Plan { run, config, .. } = &mut self.plan;
-        write_atomically(&run.config(), config.to_toml()?.as_bytes())?;
+        let text = config.to_toml()?;
+        // A write that fails may have left the file, so the rest of the run must stay too.
         run.keep();
-        Ok(())
+        Ok(write_atomically(&run.config(), text.as_bytes())?)
     }
 
     /// The state to continue from: that of a checkpoint, or the initial one.
