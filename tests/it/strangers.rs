@@ -84,7 +84,9 @@ fn weights_of_a_run_on_other_pictures_are_refused() {
     let few = [&["--data-dir", "few"], &evaluate[..]].concat();
     let error = fail(at, &small_with(&small("none"), &few), 2);
     assert!(
-        error.ends_with("train.evaluate: expected at least 64 training images to compare with, found 17")
+        error
+            .ends_with("train.evaluate: expected at least 64 held-out real images, found 8 images of folder"),
+        "{error}"
     );
     train("own", "faces", &[]);
     train("other", "others", &[]);

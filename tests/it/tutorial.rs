@@ -31,12 +31,15 @@ fn its_configuration_trains_on_a_folder() {
     let at = directory.path();
     let shown = blocks("toml").into_iter().find(|block| block.contains("[data]")).unwrap();
     std::fs::write(at.join("shapes.toml"), shown).unwrap();
-    std::fs::create_dir(at.join("shapes")).unwrap();
-    for i in 0..4 {
-        let picture = image::RgbImage::from_pixel(80, 64, image::Rgb([60 * i, 0, 200]));
-        picture.save(at.join(format!("shapes/{i}.png"))).unwrap();
+    for class in ["disc", "square"] {
+        std::fs::create_dir_all(at.join("shapes").join(class)).unwrap();
+        for i in 0..10 {
+            let picture = image::RgbImage::from_pixel(80, 64, image::Rgb([20 * i, 0, 200]));
+            picture.save(at.join(format!("shapes/{class}/{i}.png"))).unwrap();
+        }
     }
     let train = ["train", "--config", "shapes.toml", "--data-dir", "shapes"];
     succeed(at, &[&train[..], &["--set", "data.batch-size=4", "--set", "train.steps=1"]].concat());
     assert!(at.join("runs/shapes/samples/step-00000001.png").exists());
+    succeed(at, &["sample", "runs/shapes", "--class", "disc", "--out", "discs.png"]);
 }

@@ -2,7 +2,7 @@
 
 use super::{program, quoted};
 use crate::args;
-use crate::config::{Config, MIN_JUDGED, check_images};
+use crate::config::{Config, check_images};
 use crate::exit::{End, usage};
 use crate::judge::Judges;
 use crate::loading;
@@ -51,7 +51,6 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
         check_class_names(newest, &config.model, &batches)?;
     }
     let horizon = config.train.horizon(batches.batches_per_epoch())?;
-    check_judged(&config, batches.dataset().len())?;
     let judges = Judges::of(&config)?.map(Arc::new);
 
     // Nothing is written before everything that the command needs has been found.
@@ -127,17 +126,6 @@ fn check_data(checkpoint: &Path, fingerprint: &str, batches: &Batches) -> Result
         }
         checked => Ok(checked?),
     }
-}
-
-/// Checks that there are enough images to compare generated ones with. The comparison does not
-/// depend on `data.limit`.
-fn check_judged(config: &Config, images: usize) -> Result<()> {
-    if config.reporting.evaluate.is_none() || config.data.limit.is_some() || images >= MIN_JUDGED {
-        return Ok(());
-    }
-    Err(usage(format!(
-        "train.evaluate: expected at least {MIN_JUDGED} training images to compare with, found {images}"
-    )))
 }
 
 /// Checks that the classes of a conditional run are called as before. Only their names can differ,
