@@ -130,7 +130,7 @@ impl Real {
         if !self.source.is_folder() || record.class_names.is_empty() || self.is_known_to(features) {
             return;
         }
-        let listed = |names: &[String]| terminal::escaped(&names.join(", "), &[]).to_string();
+        let listed = |names: &[String]| terminal::escaped(&names.join(", "), &[]);
         let own = match self.reference.class_names() {
             [] => "no classes".to_owned(),
             names => listed(names),

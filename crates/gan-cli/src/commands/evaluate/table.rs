@@ -109,7 +109,7 @@ pub(super) fn of(report: &Report) -> Result<String> {
 
 /// The name of a class, or its number if it has no name.
 fn name(report: &Report, class: usize) -> String {
-    report.class_names.get(class).map_or_else(|| class.to_string(), |name| escaped(name, &[]).to_string())
+    report.class_names.get(class).map_or_else(|| class.to_string(), |name| escaped(name, &[]))
 }
 
 /// The shares of the classes, or of the bins, in the generated images and in the held-out ones.

@@ -106,7 +106,7 @@ fn listed(classes: usize, names: &[String]) -> String {
     if names.is_empty() {
         return format!("0 to {}", classes - 1);
     }
-    let known: Vec<_> = names.iter().take(NAMED).map(|name| escaped(name, &[]).to_string()).collect();
+    let known: Vec<_> = names.iter().take(NAMED).map(|name| escaped(name, &[])).collect();
     let more = if names.len() > NAMED { ", ..." } else { "" };
     format!("{}{more}", known.join(", "))
 }
