@@ -94,22 +94,20 @@ impl Augment {
     }
 }
 
-/// The images as D sees them. `images` are `[B, C, H, W]` as one slice, and each image has one
-/// place.
-pub(crate) fn show(places: &[Place], images: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
-    let mut toned = images.to_vec();
-    for_toned(places, &mut toned, [channels, height, width], Tone::change);
+/// The images as D sees them. `images` are `[B, C, H, W]`, and each image has one place.
+pub(crate) fn show(places: &[Place], mut images: Vec<f32>, shape: [usize; 3]) -> Vec<f32> {
+    for_toned(places, &mut images, shape, Tone::change);
     let mut shown = vec![0.; images.len()];
-    each(places, [channels, height, width], |seen, stands| shown[seen] = toned[stands]);
+    for_runs(places, shape, |seen, stands| shown[seen].copy_from_slice(&images[stands]));
     shown
 }
 
 /// The gradient of the images from the gradient of the result of [`show`]. It is the transpose of
 /// the linear part of `show`.
-pub(crate) fn back(places: &[Place], gradient: &[f32], [channels, height, width]: [usize; 3]) -> Vec<f32> {
+pub(crate) fn back(places: &[Place], gradient: &[f32], shape: [usize; 3]) -> Vec<f32> {
     let mut of_images = vec![0.; gradient.len()];
-    each(places, [channels, height, width], |seen, stands| of_images[stands] = gradient[seen]);
-    for_toned(places, &mut of_images, [channels, height, width], Tone::change_back);
+    for_runs(places, shape, |seen, stands| of_images[stands].copy_from_slice(&gradient[seen]));
+    for_toned(places, &mut of_images, shape, Tone::change_back);
     of_images
 }
 
@@ -127,20 +125,28 @@ fn for_toned(
     }
 }
 
-/// Calls `f` with the position where a pixel is seen and the position where it comes from, for
-/// each pixel that is seen. No pixel is seen twice.
-fn each(places: &[Place], [channels, height, width]: [usize; 3], mut f: impl FnMut(usize, usize)) {
+/// Calls `f` for all runs of pixels of a row that are seen side by side: with the positions where
+/// they are seen, and those where they come from. No pixel is seen twice.
+fn for_runs(
+    places: &[Place],
+    [channels, height, width]: [usize; 3],
+    mut f: impl FnMut(Range<usize>, Range<usize>),
+) {
     for (sample, Place { shift: [down, right], hole: [rows, columns], .. }) in places.iter().enumerate() {
+        // The columns that show a column of the image.
+        let first = right.min(&0).unsigned_abs().min(width);
+        let last = width.saturating_sub(right.max(&0).unsigned_abs());
+        let beside_hole = [first..last.min(columns.start), first.max(columns.end)..last];
+        let whole = [first..last, 0..0];
         for channel in 0..channels {
             let start = (sample * channels + channel) * height * width;
             for y in 0..height {
                 let Some(from) = y.checked_add_signed(*down).filter(|from| *from < height) else { continue };
-                let in_rows = rows.contains(&y);
-                for x in 0..width {
-                    let from_x = x.checked_add_signed(*right).filter(|from| *from < width);
-                    if let (Some(from_x), false) = (from_x, in_rows && columns.contains(&x)) {
-                        f(start + y * width + x, start + from * width + from_x);
-                    }
+                let runs = if rows.contains(&y) && !columns.is_empty() { &beside_hole } else { &whole };
+                for run in runs.iter().filter(|run| !run.is_empty()) {
+                    let seen = start + y * width + run.start;
+                    let stands = start + from * width + run.start.strict_add_signed(*right);
+                    f(seen..seen + run.len(), stands..stands + run.len());
                 }
             }
         }
@@ -166,8 +172,31 @@ mod tests {
         // The image moves one down and one to the left. The hole is the first two pixels of the
         // last row.
         let place = Place { tone: None, shift: [-1, 1], hole: [2..3, 0..2] };
-        let shown = show(std::slice::from_ref(&place), &image, [1, 3, 4]);
+        let shown = show(std::slice::from_ref(&place), image, [1, 3, 4]);
         assert!(shown == [0., 0., 0., 0., 2., 3., 4., 0., 0., 0., 8., 0.], "{shown:?}");
+    }
+
+    #[test]
+    fn rows_are_moved_as_their_pixels_are_defined() {
+        let [channels, height, width] = [2, 6, 5];
+        let far = Augment { color: false, translation: Some(1.), cutout: Some(0.6) };
+        let places = far.places(&mut Stream::new(2, "places", 0), 200, [height, width]).unwrap();
+        let images = values("images", 200 * channels * height * width);
+        let mut expected = vec![0.; images.len()];
+        for (sample, Place { shift, hole, .. }) in places.iter().enumerate() {
+            for (channel, y, x) in
+                (0..channels * height * width).map(|i| (i / (height * width), i / width % height, i % width))
+            {
+                let start = (sample * channels + channel) * height * width;
+                let from = [y.checked_add_signed(shift[0]), x.checked_add_signed(shift[1])];
+                if let [Some(row @ ..6), Some(column @ ..5)] = from
+                    && !(hole[0].contains(&y) && hole[1].contains(&x))
+                {
+                    expected[start + y * width + x] = images[start + row * width + column];
+                }
+            }
+        }
+        assert!(show(&places, images, [channels, height, width]) == expected);
     }
 
     #[test]
@@ -180,9 +209,9 @@ mod tests {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
             };
             // Without its constant part, the change is linear.
-            let constant = show(&places, &vec![0.; x.len()], shape);
+            let constant = show(&places, vec![0.; x.len()], shape);
             let linear: Vec<f32> =
-                show(&places, &x, shape).iter().zip(constant).map(|(a, b)| a - b).collect();
+                show(&places, x.clone(), shape).iter().zip(constant).map(|(a, b)| a - b).collect();
             let (there, and_back) = (dot(&linear, &y), dot(&x, &back(&places, &y, shape)));
             assert!((there - and_back).abs() < tolerance && there != 0., "{there} {and_back}");
         }

@@ -93,7 +93,7 @@ impl View {
         }
         let shown = self.map(images, |images| {
             let mut shown = match &self.places {
-                Some(places) => augment::show(places, &images, self.shape),
+                Some(places) => augment::show(places, images, self.shape),
                 None => images,
             };
             for (value, noise) in shown.iter_mut().zip(self.noise.iter().flatten()) {

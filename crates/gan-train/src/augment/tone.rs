@@ -45,17 +45,37 @@ impl Tone {
     /// Moves values away from the mean of their pixel, and then from the mean of the image.
     fn spread(&self, image: &mut [f32], channels: usize) {
         let area = image.len() / channels;
-        for pixel in 0..area {
-            let mean = (0..channels).map(|c| image[c * area + pixel]).sum::<f32>() / channels as f32;
-            for value in image[pixel..].iter_mut().step_by(area) {
+        let mut means = vec![0.; area];
+        for plane in image.chunks_exact(area) {
+            for (mean, value) in means.iter_mut().zip(plane) {
+                *mean += value;
+            }
+        }
+        for mean in &mut means {
+            *mean /= channels as f32;
+        }
+        for plane in image.chunks_exact_mut(area) {
+            for (mean, value) in means.iter().zip(plane) {
                 *value = (*value - mean) * self.saturation + mean;
             }
         }
-        let mean = image.iter().map(|&value| f64::from(value)).sum::<f64>() / image.len() as f64;
+        let mean = sum(image) / image.len() as f64;
         for value in image {
             *value = (*value - mean as f32) * self.contrast + mean as f32;
         }
     }
+}
+
+/// The sum in f64. Several sums side by side are faster than one.
+fn sum(values: &[f32]) -> f64 {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sums = [0f64; 8];
+    for chunk in chunks {
+        for (sum, &value) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(value);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value)).sum::<f64>()
 }
 
 #[cfg(test)]
