@@ -68,6 +68,13 @@ fn a_classifier_of_own_pictures_judges_their_generator_by_class() {
     let evaluated = lines.filter_map(|line| line.get("evaluate").cloned()).next_back().unwrap();
     assert!(evaluated["accuracy"]["overall"].is_f64() && evaluated["folder_fd"].is_f64(), "{evaluated}");
 
+    // With another share, the classifier has seen some of the held-out pictures.
+    succeed(at, &[&TRAIN[..], &["--out", "other.safetensors"]].concat());
+    for (file, expected) in [("own.safetensors", false), ("other.safetensors", true)] {
+        let log = String::from_utf8(run(at, &["evaluate", "run", "--features", file]).stderr).unwrap();
+        assert_eq!(log.contains("with --hold-out 0.1, and data.hold-out is 0.5: it may have seen"), expected);
+        assert_eq!(log.contains("WARN"), expected, "{log}");
+    }
     // Other pictures have other classes, and their names tell.
     std::fs::rename(at.join("squares/sun"), at.join("squares/moon")).unwrap();
     let output = run(at, &["evaluate", "run", "--features", "own.safetensors"]);
@@ -89,6 +96,14 @@ fn what_no_classifier_can_be_trained_on_is_an_error() {
     let error =
         fail(at, &["train-classifier", "--data", "folder", "--data-dir", "squares", "--size", "40"], 2);
     assert!(error.contains("--size: expected one of 28, 32, 64, 128, found 40"), "{error}");
+    // One step teaches nothing.
+    let chance = ["--hold-out", "0.5", "--out", "bad.safetensors", "--epochs", "1"];
+    let chance = [&TRAIN[..TRAIN.len() - 2], &chance].concat();
+    let log = String::from_utf8(run(at, &chance).stderr).unwrap();
+    assert!(
+        log.contains("WARN it is right as often as somebody who always names the largest class (25.00%)"),
+        "{log}"
+    );
     let error = refused(&["--hold-out", "0.7"]);
     assert!(error.contains("data.hold-out: expected a share above 0 and up to 0.5, found 0.7"), "{error}");
     let of = |dir: &str| fail(at, &["train-classifier", "--data", "folder", "--data-dir", dir], 2);
@@ -97,6 +112,7 @@ fn what_no_classifier_can_be_trained_on_is_an_error() {
     std::fs::create_dir_all(at.join("one/outer/red")).unwrap();
     std::fs::create_dir_all(at.join("one/outer/empty")).unwrap();
     std::fs::copy(at.join("squares/red/000.png"), at.join("one/outer/red/0.png")).unwrap();
-    assert!(!of("one").is_empty());
+    let error = of("one");
+    assert!(error.contains("data.hold-out: "), "{error}");
     assert!(!at.join("classifier.safetensors").exists());
 }

@@ -101,6 +101,7 @@ fn runes(size: usize, channels: usize) -> Record {
         test_accuracy: 0.5,
         size,
         channels,
+        hold_out: None,
         class_names: vec![],
     }
 }

@@ -30,9 +30,10 @@ pub(crate) struct TrainClassifier {
     #[command(flatten)]
     pub(crate) look: PictureLook,
     /// Share of the images of a folder that are kept from training, to test with (key
-    /// data.hold-out). They are the same images as those that a run with this share keeps.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
-    pub(crate) hold_out: f64,
+    /// data.hold-out). They are the same images as those that a run with this share keeps. [default:
+    /// 0.1, and none if the data have a test split]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) hold_out: Option<f64>,
     /// Mirror half of the images (left and right).
     #[arg(long)]
     pub(crate) flip: bool,

@@ -11,15 +11,18 @@ use crate::signals::Stop;
 use crate::terminal;
 use anyhow::Result;
 use candle_core::Device;
-use gan_data::{DataConfig, Dataset, Split};
+use gan_data::{DataConfig, DataError, Dataset, Split};
 use gan_metrics::Classifier;
 use gan_metrics::classifier::{Record, SIDE, SIDES};
 use std::path::Path;
 
+/// Share of the images that are kept to test with, if the data have no test split.
+const HELD_OUT: f64 = 0.1;
+
 pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
     check_free(&args.out)?;
     let stop = Stop::on_signals()?;
-    let (train, test) = data(args)?;
+    let (train, test, hold_out) = data(args)?;
     let classes = train.class_counts().map_or(0, |counts| counts.len());
     let epochs = args.epochs.map_or_else(|| fit::epochs(train.len()), u64::from);
     let mut record = Record {
@@ -31,6 +34,7 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
         test_accuracy: 0.,
         size: train.size(),
         channels: train.channels(),
+        hold_out,
         class_names: if args.data.is_folder() { train.class_names().to_vec() } else { vec![] },
     };
     let classifier = Classifier::new(record.clone(), &Device::Cpu)?;
@@ -45,11 +49,25 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
     );
     fit::fit(&classifier, train, &test, &record, args.flip, &stop)?;
     record.test_accuracy = fit::accuracy(&classifier, &test)?;
+    warn_of_chance(record.test_accuracy, &test);
     let reached = record.test_accuracy * 100.;
     classifier.with_record(record).save(&args.out)?;
     tracing::info!("test accuracy {reached:.2}%; wrote {}", args.out.display());
     tracing::info!("{} evaluate RUN --features {}", program(), quoted(&args.out));
     Ok(End::Done)
+}
+
+/// Warns if the classifier has learned nothing.
+fn warn_of_chance(accuracy: f64, test: &Dataset) {
+    let largest = test.class_counts().and_then(|counts| counts.into_iter().max()).unwrap_or(0);
+    let share = largest as f64 / test.len() as f64;
+    if accuracy <= share {
+        tracing::warn!(
+            "it is right as often as somebody who always names the largest class ({:.2}%), so its features \
+             mean nothing: train it longer (--epochs), or with more images",
+            share * 100.
+        );
+    }
 }
 
 /// Refuses a place where something is, or where nothing can be written, before the work begins.
@@ -64,8 +82,8 @@ fn check_free(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The images to train with and those to test with.
-fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset)> {
+/// The images to train with, those to test with, and the share that was kept for them.
+fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset, Option<f64>)> {
     let mut config = DataConfig::of(args.data, Some(args.data_dir.clone()));
     let (size, channels) = match args.data.shape {
         Some(shape) => (shape.side, shape.channels),
@@ -78,11 +96,19 @@ fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset)> {
     if args.data.shape.is_none() {
         (config.crop, config.background) = (args.look.crop, args.look.background);
     }
-    if args.data.test.is_none() {
-        config.hold_out = Some(args.hold_out);
-    }
-    let load = |split| loading::load(&config, split, size, channels);
-    let (train, test) = (load(Split::Train)?, load(Split::Test)?);
+    config.hold_out = args.hold_out.or(args.data.test.is_none().then_some(HELD_OUT));
+    let load = |config: &DataConfig, split| loading::load(config, split, size, channels);
+    let train = match load(&config, Split::Train) {
+        // MNIST's files in the place of pictures have their own test split.
+        Err(DataError::Value { field: "data.hold-out", expected, .. })
+            if args.hold_out.is_none() && expected.starts_with("none") =>
+        {
+            config.hold_out = None;
+            load(&config, Split::Train)?
+        }
+        train => train?,
+    };
+    let test = load(&config, Split::Test)?;
     let place = args.data_dir.display();
     match train.class_counts().map(|counts| counts.len()) {
         None => Err(usage(format!(
@@ -93,7 +119,7 @@ fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset)> {
         ))),
         Some(..2) => Err(usage(format!("{place}: a classifier needs at least 2 classes, found 1"))),
         Some(_) if train.len() < 2 => Err(usage(format!("{place}: expected at least 2 training images"))),
-        Some(_) => Ok((train, test)),
+        Some(_) => Ok((train, test, config.hold_out)),
     }
 }
 

@@ -119,14 +119,23 @@ impl Real {
         let (source, is_flipped) = (config.name, config.flip);
         let real =
             Self { trained, reference, held_out, may_be_trained_on, is_flipped, source, channels, names };
-        real.warn_of_other_classes(features);
+        real.warn_of_strange_classifier(features, config.hold_out);
         Ok(real)
     }
 
-    /// Warns if the classifier of another folder judges these pictures. Its features may serve, but
-    /// its classes do not.
-    fn warn_of_other_classes(&self, features: &Features) {
+    /// Warns if the classifier of another folder judges these pictures, whose classes do not serve then.
+    /// Also warns if the classifier of this folder may have been trained on the held-out images.
+    fn warn_of_strange_classifier(&self, features: &Features, hold_out: Option<f64>) {
         let Some(record) = features.classifier().map(Classifier::record) else { return };
+        if let (true, Some(own), Some(other)) = (self.is_known_to(features), hold_out, record.hold_out)
+            && self.source.is_folder()
+            && own.to_bits() != other.to_bits()
+        {
+            tracing::warn!(
+                "the classifier was trained with --hold-out {other}, and data.hold-out is {own}: it may have \
+                 seen the held-out images, so its accuracy on them is no floor"
+            );
+        }
         if !self.source.is_folder() || record.class_names.is_empty() || self.is_known_to(features) {
             return;
         }

@@ -1,6 +1,6 @@
 //! Finds the picture files of a directory, and counts the files that are passed over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,10 @@ pub(super) struct Found {
     others: BTreeMap<String, usize>,
     /// Number of runs below the directory, which are not searched.
     runs: usize,
+    /// Links to directories that were searched already, below the root.
+    again: Vec<String>,
+    /// Number of pictures that `dataset.json` names and that do not exist.
+    absent: usize,
 }
 
 /// Whether the name of a file ends like a picture's that can be read, in upper or lower case.
@@ -70,6 +74,8 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
         root: root.to_owned(),
         others: BTreeMap::new(),
         runs: 0,
+        again: vec![],
+        absent: 0,
     };
     if archive::is_archive(root) {
         let archive = Archive::open(root)?;
@@ -79,7 +85,11 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
         found.archive = Some(archive);
     } else {
         crate::spelling::require_dir(root)?;
-        search(root, &mut BTreeSet::new(), &mut found)?;
+        let (mut seen, mut links) = (BTreeSet::new(), VecDeque::from([root.to_owned()]));
+        // Links come last, so a directory keeps its own name.
+        while let Some(directory) = links.pop_front() {
+            search(&directory, &mut seen, &mut links, &mut found)?;
+        }
     }
     if found.pictures.is_empty() {
         let others = found.others().map_or_else(String::new, |others| format!(" ({others})"));
@@ -90,16 +100,28 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
     Ok(found)
 }
 
-fn search(dir: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result<()> {
+/// Searches a directory and those in it. Appends the links to directories to `links`.
+fn search(
+    dir: &Path,
+    seen: &mut BTreeSet<PathBuf>,
+    links: &mut VecDeque<PathBuf>,
+    found: &mut Found,
+) -> Result<()> {
     let unreadable = |source| DataError::Read { path: dir.to_owned(), source };
     // Links can form a loop, and can lead to one directory by exponentially many paths.
-    if !seen.insert(std::fs::canonicalize(dir).map_err(unreadable)?) {
+    let target = std::fs::canonicalize(dir).map_err(unreadable)?;
+    if !seen.insert(target.clone()) {
+        let around = dir.parent().and_then(|parent| parent.canonicalize().ok());
+        let is_loop = around.is_some_and(|around| around.starts_with(&target));
+        if !is_loop {
+            found.again.push(name_below(&found.root, dir));
+        }
         return Ok(());
     }
     let entries = std::fs::read_dir(dir).map_err(unreadable)?;
     let mut entries =
         entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().map_err(unreadable)?;
-    // The order decides under which of its paths a directory is searched.
+    // The order decides under which of its links a directory is searched.
     entries.sort();
     for path in entries.into_iter().filter(|path| !is_hidden(path)) {
         // A file can vanish, and a link can lead nowhere. If it should be a picture, it is reported
@@ -110,7 +132,11 @@ fn search(dir: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result
                 found.runs += 1;
                 continue;
             }
-            search(&path, seen, found)?;
+            if path.is_symlink() {
+                links.push_back(path);
+            } else {
+                search(&path, seen, links, found)?;
+            }
         } else if is_picture(&path) && kind.is_none_or(|kind| kind.is_file()) {
             found.pictures.push(path);
         } else {
@@ -181,6 +207,7 @@ impl Found {
 
     /// Finds the classes of the pictures, in `dataset.json` or in the names of directories.
     fn label(&mut self) -> Result<()> {
+        self.check_names()?;
         let names: Vec<String> = self.pictures.iter().map(|path| name_below(&self.root, path)).collect();
         let mut of_json = None;
         // Archives of a folder have one directory around everything.
@@ -194,8 +221,8 @@ impl Found {
                 break;
             }
         }
-        if let Some((labels, prepared)) = of_json {
-            (self.labels, self.prepared) = (labels, prepared);
+        if let Some(json) = of_json {
+            (self.labels, self.prepared, self.absent) = (json.labels, json.prepared, json.absent);
             // It is not passed over.
             let json = self.others.entry("json".to_owned()).or_default();
             *json = json.saturating_sub(1);
@@ -206,6 +233,29 @@ impl Found {
         Ok(())
     }
 
+    /// Refuses directories whose names are equal as text, because they would become one class.
+    fn check_names(&self) -> Result<()> {
+        if self.pictures.iter().all(|path| path.to_str().is_some()) {
+            return Ok(());
+        }
+        let mut paths = BTreeMap::new();
+        for picture in &self.pictures {
+            let below = picture.strip_prefix(&self.root).unwrap_or(picture);
+            for path in below.ancestors().skip(1) {
+                let text = path.to_string_lossy();
+                if paths.get(&text).is_some_and(|other| *other != path) {
+                    return Err(DataError::Value {
+                        field: "data.dir",
+                        expected: "names of directories that differ as Unicode".to_owned(),
+                        found: format!("two that are both {text}"),
+                    });
+                }
+                paths.insert(text, path);
+            }
+        }
+        Ok(())
+    }
+
     /// How many runs and other files were passed over, and of which kinds. `None` if there are none.
     pub(super) fn others(&self) -> Option<String> {
         let runs = match self.runs {
@@ -213,7 +263,18 @@ impl Found {
             1 => Some("a run of gan-cli passed over".to_owned()),
             runs => Some(format!("{runs} runs of gan-cli passed over")),
         };
-        let parts: Vec<_> = self.other_files().into_iter().chain(runs).collect();
+        let again = self.again.first().map(|first| match self.again.len() {
+            1 => format!("the link {first} passed over, because its directory was read already"),
+            count => {
+                format!("{count} links passed over, because their directories were read already ({first})")
+            }
+        });
+        let absent = match self.absent {
+            0 => None,
+            1 => Some(format!("1 picture of {} is missing", labels::FILE)),
+            count => Some(format!("{count} pictures of {} are missing", labels::FILE)),
+        };
+        let parts: Vec<_> = self.other_files().into_iter().chain(runs).chain(again).chain(absent).collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 

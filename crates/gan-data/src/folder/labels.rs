@@ -48,6 +48,15 @@ pub(super) struct Preparation {
     pub(super) crop: Crop,
 }
 
+/// What a `dataset.json` says about some pictures.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Json {
+    pub(super) labels: Labels,
+    pub(super) prepared: Preparation,
+    /// Number of other pictures that have a label. They are missing.
+    pub(super) absent: usize,
+}
+
 impl Labels {
     /// Reads the content of `path`, a `dataset.json`, for pictures with these paths, and what was done
     /// to them. `None` if it has another form, because other programs write files of this name too.
@@ -55,11 +64,7 @@ impl Labels {
     /// # Errors
     ///
     /// If a picture has no label, a label is no whole number below 1000, or names are missing.
-    pub(super) fn of_json(
-        path: &Path,
-        text: &[u8],
-        pictures: &[String],
-    ) -> Result<Option<(Self, Preparation)>> {
+    pub(super) fn of_json(path: &Path, text: &[u8], pictures: &[String]) -> Result<Option<Json>> {
         let wrong = |problem: String| DataError::Labels { path: path.to_owned(), problem };
         let content: serde_json::Value =
             serde_json::from_slice(text).map_err(|error| wrong(format!("is not JSON ({error})")))?;
@@ -71,7 +76,9 @@ impl Labels {
         let File { labels, classes: names, prepared } = serde_json::from_slice(text).map_err(|error| {
             wrong(format!("expected {{\"labels\": [[\"00000/img.png\", 6], ...]}}, found {error}"))
         })?;
-        let Some(labels) = labels else { return Ok(Some((Self::Unknown(None), prepared))) };
+        let Some(labels) = labels else {
+            return Ok(Some(Json { labels: Self::Unknown(None), prepared, absent: 0 }));
+        };
         let mut of_names = BTreeMap::new();
         for (name, label) in labels {
             let name = name.replace('\\', "/");
@@ -85,6 +92,10 @@ impl Labels {
         if let Some(first) = missing.clone().next() {
             let count = missing.count();
             return Err(wrong(format!("{count} of {} pictures have no label: {first}", pictures.len())));
+        }
+        let known: BTreeSet<&String> = pictures.iter().collect();
+        if known.len() < pictures.len() {
+            return Err(wrong("two pictures have names that are equal as Unicode".to_owned()));
         }
         let label = |picture: &String| {
             let value = &labels[picture];
@@ -100,7 +111,9 @@ impl Labels {
             return Err(wrong(format!("expected {classes} names of classes, found {}", names.len())));
         }
         let classes = classes.max(names.len());
-        Ok(Some((Self::Known { of_pictures, classes, names }, prepared)))
+        // Each picture has a label, so the others belong to no picture.
+        let absent = labels.len() - pictures.len();
+        Ok(Some(Json { labels: Self::Known { of_pictures, classes, names }, prepared, absent }))
     }
 
     /// Takes the directories at the top as classes, in the order of their names, as torchvision's

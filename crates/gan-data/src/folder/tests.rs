@@ -187,11 +187,31 @@ fn links_are_followed_once_and_only_regular_files_are_opened() {
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let data = load(dir.path(), 4, 1).unwrap();
     assert_eq!(data.len(), 2);
-    assert!(data.source().ends_with("; 2 other files passed over (png 1, without extension 1)"));
+    let expected = "; 2 other files passed over (png 1, without extension 1); 2 links passed over, because their \
+                    directories were read already (cats-again)";
+    assert!(data.source().ends_with(expected), "{}", data.source());
 
     symlink(classes.path().join("gone.png"), dir.path().join("c.png")).unwrap();
     let error = load_error(dir.path());
     assert!(error.contains("1 of 3 pictures cannot be used: c.png: cannot read it (No such file"), "{error}");
+}
+
+/// Classes are called after directories, and not after links to them.
+#[cfg(unix)]
+#[test]
+fn a_link_takes_no_class_away() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["cat", "dog", "zoo"] {
+        std::fs::create_dir(dir.path().join(class)).unwrap();
+        std::fs::write(dir.path().join(class).join("a.png"), photograph("png")).unwrap();
+    }
+    std::os::unix::fs::symlink("../zoo", dir.path().join("cat/more")).unwrap();
+    std::os::unix::fs::symlink("zoo", dir.path().join("all")).unwrap();
+    let data = load(dir.path(), 4, 1).unwrap();
+    assert_eq!((data.labels(), data.class_names().concat().as_str()), (Some(&[0, 1, 2][..]), "catdogzoo"));
+    assert!(
+        data.source().ends_with("; 2 links passed over, because their directories were read already (all)")
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -209,6 +229,14 @@ fn paths_need_not_be_unicode() {
     std::fs::write(below.join(OsStr::from_bytes(b"\xfe.png")), "").unwrap();
     let error = load_error(&below);
     assert!(error.contains("1 of 2 pictures cannot be used: \u{fffd}.png: it is empty"), "{error}");
+    // Two classes would become one.
+    std::fs::write(below.join(OsStr::from_bytes(b"\xfe.png")), photograph("png")).unwrap();
+    let twin = dir.path().join(OsStr::from_bytes(b"caf\xe8"));
+    std::fs::create_dir(&twin).unwrap();
+    std::fs::write(twin.join("a.png"), photograph("png")).unwrap();
+    let expected =
+        "data.dir: expected names of directories that differ as Unicode, found two that are both caf\u{fffd}";
+    assert_eq!(load_error(dir.path()), expected);
 }
 
 #[test]

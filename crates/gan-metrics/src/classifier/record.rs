@@ -33,6 +33,9 @@ pub struct Record {
     /// separately.
     #[serde(default = "digits::channels", skip_serializing_if = "digits::is_channels")]
     pub channels: usize,
+    /// Share of the images that were kept from training, for data without a test split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_out: Option<f64>,
     /// Names of the classes, in the order of their numbers. Empty if the name of the data says what
     /// they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -101,6 +101,13 @@ fn dataset_json_says_the_classes() {
         assert_eq!(data.class_counts(), Some(vec![1, 0, 1, 0, 0, 0, 1]));
         assert!(data.source().ends_with(&path.display().to_string()), "{}", data.source());
     }
+    // A picture that is not there is said to be missing.
+    let (gone, elsewhere) = (dir.path().join("00001/img00001000.png"), dir.path().join("gone"));
+    std::fs::rename(&gone, &elsewhere).unwrap();
+    let data = load(dir.path(), 4, 1).unwrap();
+    assert_eq!(data.labels(), Some(&[2, 0][..]));
+    assert!(data.source().ends_with("; 1 picture of dataset.json is missing"), "{}", data.source());
+    std::fs::rename(&elsewhere, &gone).unwrap();
     // The same with a directory around everything.
     let outer = tree(&["faces/00000/a.png", "faces/00001/b.png"]);
     let inner = r#"{"labels": [["00000/a.png", 1], ["00001/b.png", 0]]}"#;
