@@ -68,6 +68,8 @@ fn a_classifier_of_own_pictures_judges_their_generator_by_class() {
     let evaluated = lines.filter_map(|line| line.get("evaluate").cloned()).next_back().unwrap();
     assert!(evaluated["accuracy"]["overall"].is_f64() && evaluated["folder_fd"].is_f64(), "{evaluated}");
 
+    let error = fail(at, &["inspect", "own.safetensors"], 1);
+    assert!(error.contains("own.safetensors: expected a generator, found a classifier"), "{error}");
     // With another share, the classifier has seen some of the held-out pictures.
     succeed(at, &[&TRAIN[..], &["--out", "other.safetensors"]].concat());
     for (file, expected) in [("own.safetensors", false), ("other.safetensors", true)] {

@@ -292,6 +292,11 @@ fn folders_of_classes_train_and_are_drawn_by_name() {
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(log.ends_with(order), "{log}");
     }
+    let error = fail(at, &["sample", "a", "--out", "things/apple/new.png"], 2);
+    assert!(error.contains("--out things/apple/new.png is among the data"), "{error}");
+    let info =
+        ["data", "info", "--data", "folder", "--data-dir", "things", "--out", "a/samples/step-00000002.png"];
+    assert!(fail(at, &info, 2).contains("step-00000002.png belongs to the run "));
     let error = fail(at, &["sample", "a", "--class", "pear"], 2);
     assert!(error.contains("--class pear: expected apple, sky blue, 0 to 1, or `all`"), "{error}");
     let unequal = ["--set", "model.classes=3", "--set", "model.channels=3"];

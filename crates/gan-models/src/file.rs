@@ -66,8 +66,17 @@ impl Generator {
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Provenance)> {
         let (tensors, json) = read_tensors(path)?;
         let json = json.ok_or_else(|| ModelError::Undescribed { path: path.to_owned() })?;
-        let Description { model, trained } = serde_json::from_str(&json)
-            .map_err(|e| ModelError::file(path, format!("has an unreadable model description: {e}")))?;
+        let Description { model, trained } = serde_json::from_str(&json).map_err(|e| {
+            let content: Option<serde_json::Value> = serde_json::from_str(&json).ok();
+            let kind = content.as_ref().and_then(|content| content.get("kind")?.as_str());
+            ModelError::file(
+                path,
+                match kind {
+                    Some(kind) => format!("expected a generator, found a {kind}"),
+                    None => format!("has an unreadable model description: {e}"),
+                },
+            )
+        })?;
         let (names, classes) = (trained.class_names.len(), model.classes.unwrap_or(0));
         if names > 0 && names != classes {
             let problem = format!("has names of {names} classes, and its model has {classes} classes");

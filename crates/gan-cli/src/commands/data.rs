@@ -1,10 +1,12 @@
 //! `gan-cli data`.
 
+use super::check_outside;
 use crate::args::{self, DataCommand, DataInfo, PictureLook};
 use crate::config;
 use crate::draw;
 use crate::exit::{End, usage};
 use crate::loading;
+use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal;
 use anyhow::{Context, Result};
@@ -47,8 +49,12 @@ fn info(args: &DataInfo) -> Result<()> {
     if let Some(dir) = &dir {
         std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;
     }
-    if let (Some(dir), Some(out)) = (&dir, &args.out) {
-        check_outside(dir, out)?;
+    if let Some(out) = &args.out {
+        if let Some(run) = run_dir::owner(out) {
+            let (out, run) = (out.display(), run.display());
+            return Err(usage(format!("--out {out} belongs to the run {run}: choose another place")));
+        }
+        dir.iter().try_for_each(|dir| check_outside(dir, out))?;
     }
     let mut config = DataConfig::of(source, dir.clone());
     let (mut side, mut channels) = (args.look.size.into(), args.look.channels());
@@ -110,21 +116,6 @@ fn describe(text: &mut String, split: Split, data: &Dataset, survey: Option<&fol
         let counts = counts.iter().enumerate();
         let counts = counts.map(|(class, n)| format!("{}: {n}", label(class, data.class_names())));
         writeln!(text, "  classes  {}", lines(counts))?;
-    }
-    Ok(())
-}
-
-/// Refuses a place among the data, where the grid could replace a picture or become one.
-fn check_outside(dir: &Path, out: &Path) -> Result<()> {
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let (Ok(dir), Ok(parent)) = (dir.canonicalize(), parent.canonicalize())
-        && dir.is_dir()
-        && parent.starts_with(dir)
-    {
-        let out = out.display();
-        return Err(usage(format!(
-            "--out {out} is among the data: choose a place outside of their directory"
-        )));
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ pub(crate) mod sample;
 pub(crate) mod train;
 pub(crate) mod train_classifier;
 
+use crate::exit::usage;
+use anyhow::Result;
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -28,6 +30,22 @@ fn quoted(path: &Path) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
+}
+
+/// Refuses a place among the data, where a picture could be replaced, or a new one be trained on.
+fn check_outside(data: &Path, out: &Path) -> Result<()> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let places = [out, parent].map(Path::canonicalize);
+    if let Ok(data) = data.canonicalize()
+        && data.is_dir()
+        && places.iter().flatten().any(|place| place.starts_with(&data))
+    {
+        let out = out.display();
+        return Err(usage(format!(
+            "--out {out} is among the data: choose a place outside of their directory"
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     let output = Output::choose(args.out.as_deref(), args.replace)?;
     let file = locate(&args.from)?;
     output.protect(&file, args.latents.as_deref())?;
+    check_outside_data(&file, output.path())?;
     let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &device)?;
     let latents = args
         .latents
@@ -56,6 +57,16 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     let order = classes::order(args, &generator, count, &names);
     tracing::info!("{} in {}{order}", counted(count, "image"), output.path().display());
     Ok(End::Done)
+}
+
+/// Refuses a place among the pictures that the generator was trained on. A resume would find other
+/// data there.
+fn check_outside_data(generator: &Path, out: &Path) -> Result<()> {
+    let Some(config) = run_dir::config_around(generator) else { return Ok(()) };
+    // A configuration that cannot be read is reported when it is needed.
+    let data = Config::load(&config, &[]).ok().map(|config| config.data);
+    let dir = data.filter(|data| data.name.is_folder()).and_then(|data| data.dir);
+    dir.map_or(Ok(()), |dir| super::check_outside(&dir, out))
 }
 
 /// The file of the generator: `from` itself, or the generator of the run `from`.
