@@ -43,6 +43,18 @@ pub(crate) struct Real {
     pub(crate) names: Names,
 }
 
+/// The side of the real images, if the generated ones have this side. The features resize both.
+fn compared_size(features: &Features, size: usize) -> usize {
+    match features {
+        Features::Classifier(classifier) => match (classifier.record().channels, classifier.record().size) {
+            (1, SIDE) if size > LARGEST => SIDE,
+            _ => size.min(LARGEST_PICTURE),
+        },
+        Features::Random(_) => size.min(LARGEST_PICTURE),
+        Features::Inception(_) => size.min(inception::SIDE),
+    }
+}
+
 /// Why real images are not there.
 enum Unread {
     Data(DataError),
@@ -77,11 +89,7 @@ impl Real {
         features: &Features,
     ) -> Result<Self> {
         let wanted = size;
-        let size = match features {
-            Features::Classifier(_) if !features.see_colours() && size > LARGEST => SIDE,
-            Features::Classifier(_) | Features::Random(_) => size.min(LARGEST_PICTURE),
-            Features::Inception(_) => size.min(inception::SIDE),
-        };
+        let size = compared_size(features, size);
         let most = config.name.composed().map_or(usize::MAX, |composed| composed.compared);
         let read = |config: &DataConfig, split| {
             let data = config.load(split, size, channels).map_err(Unread::Data)?;
@@ -257,5 +265,26 @@ impl Real {
     fn chunks<'a>(&self, data: &'a Dataset) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
         let chunks = data.tensors(usize::MAX, CHUNK, self.channels, Range::MinusOneOne, &Device::Cpu);
         chunks.map(|images| Ok(images?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gan_metrics::classifier::Record;
+
+    /// If the real images were smaller than a classifier reads them, only they would be blurred.
+    #[test]
+    fn real_images_are_not_reduced_below_what_the_features_read() {
+        let digits = Classifier::mnist(&Device::Cpu).unwrap();
+        let of = |channels, size| {
+            let record = Record { channels, size, ..digits.record().clone() };
+            Features::Classifier(Box::new(Classifier::new(record, &Device::Cpu).unwrap()))
+        };
+        for (channels, reads) in [(1, 64), (1, 128), (3, 64), (3, 128)] {
+            assert_eq!(compared_size(&of(channels, reads), 128), 128, "{channels} {reads}");
+        }
+        assert_eq!([32, 64, 128].map(|size| compared_size(&of(1, SIDE), size)), [32, 64, SIDE]);
+        assert_eq!(compared_size(&of(3, 64), 512), LARGEST_PICTURE);
     }
 }

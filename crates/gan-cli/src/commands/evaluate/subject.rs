@@ -164,8 +164,8 @@ impl Origin {
     }
 }
 
-/// Every picture of a directory or an archive. All are read with the most common size, and as RGB if any has
-/// colours.
+/// Every picture of a directory or an archive. All are read with the most common size, and as RGB if
+/// any has colours.
 fn files(path: &Path) -> Result<Origin> {
     let survey = folder::survey(path)?;
     let (channels, size) = (survey.channels(), survey.side());
