@@ -77,6 +77,25 @@ fn a_classifier_of_own_pictures_judges_their_generator_by_class() {
         assert_eq!(log.contains("with --hold-out 0.1, and data.hold-out is 0.5: it may have seen"), expected);
         assert_eq!(log.contains("WARN"), expected, "{log}");
     }
+    // On other parts of the pictures, it is not what it was.
+    let cut = ["--hold-out", "0.5", "--crop", "2,3,20", "--out", "cut.safetensors"];
+    succeed(at, &[&TRAIN[..], &cut].concat());
+    let log =
+        String::from_utf8(run(at, &["evaluate", "run", "--features", "cut.safetensors"]).stderr).unwrap();
+    assert!(log.contains("trained with --crop 2,3,20, and data.crop is centre: it does not see"), "{log}");
+    // With another classifier under the same name, the run's distances cannot be compared.
+    for (file, expected) in [("own.safetensors", false), ("other.safetensors", true)] {
+        std::fs::copy(at.join(file), at.join("own.safetensors.new")).unwrap();
+        std::fs::rename(at.join("own.safetensors.new"), at.join("own.safetensors")).unwrap();
+        let output = run(at, &["train", "--resume", "--out", "run", "--data-dir", "squares"]);
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{log}");
+        assert_eq!(
+            log.contains("run/best: the next evaluation replaces the generator of"),
+            expected,
+            "{log}"
+        );
+    }
     // Other pictures have other classes, and their names tell.
     std::fs::rename(at.join("squares/sun"), at.join("squares/moon")).unwrap();
     let output = run(at, &["evaluate", "run", "--features", "own.safetensors"]);

@@ -171,6 +171,39 @@ fn padded_digits_train_a_model_of_their_size() {
 }
 
 #[test]
+fn settings_for_pictures_are_refused_for_other_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    digits(&at.join("data"), 28, |digit| digit);
+    for (option, key) in [(["--crop", "20"], "crop"), (["--background", "white"], "background")] {
+        let folder = ["data", "info", "--data", "folder", "--data-dir", "data"];
+        let error = fail(at, &[&folder[..], &option].concat(), 2);
+        let expected = format!(
+            "data.{key}: expected none, because data has the files of mnist and no pictures, found {}",
+            option[1]
+        );
+        assert!(error.contains(&expected), "{error}");
+    }
+    for option in [&["--size", "32"][..], &["--crop", "20"], &["--background", "white"], &["--gray"]] {
+        let expected = format!("{}: mnist has images of 28x28 gray; this is for folders", option[0]);
+        for command in [
+            &["data", "info", "--data", "mnist", "--data-dir", "data"][..],
+            &["train-classifier", "--data", "mnist", "--data-dir", "data"],
+        ] {
+            let error = fail(at, &[command, option].concat(), 2);
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
+    let error = fail(at, &["data", "prepare", "data", "--out", "set.zip"], 2);
+    let expected =
+        "data.dir: expected pictures in data, found MNIST's IDX files, which are trained on as they are";
+    assert!(error.contains(expected), "{error}");
+    let output = run(at, &["data", "info", "--data", "folder", "--data-dir", "data", "--crop", "1,2"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("expected centre, a number of pixels, or LEFT,TOP,SIDE, found 1,2"), "{error}");
+}
+
+#[test]
 fn labels_are_only_needed_for_classes() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();

@@ -92,7 +92,33 @@ fn a_directory_with_images_is_replaced_only_on_request() {
     assert_eq!(names(&at.join("d")), ["0.png", "1.png", "2.png", "7.jpg", "mine.png"]);
     assert_eq!(image::image_dimensions(at.join("d/2.png")).unwrap(), (28, 28));
     let error = fail(at, &["sample", "run", "--out", "x.png", "--replace"], 2);
-    assert!(error.contains("--replace: expected --out DIR/, found x.png"), "{error}");
+    assert!(error.contains("--replace: expected --out DIR/, X.npy or X.safetensors, found x.png"), "{error}");
+}
+
+#[test]
+fn a_file_of_something_else_is_overwritten_only_on_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at);
+    std::fs::copy(at.join("run/generator.safetensors"), at.join("x.safetensors")).unwrap();
+    std::fs::write(at.join("x.npy"), "\u{93}NUMPY").unwrap();
+    std::fs::write(at.join("empty.npy"), "").unwrap();
+    let sample = |out: &'static str, more: &[&'static str]| {
+        [&["sample", "run", "--count", "2", "--out", out], more].concat()
+    };
+    succeed(at, &sample("empty.npy", &[]));
+    for out in ["x.safetensors", "x.npy"] {
+        let before = std::fs::read(at.join(out)).unwrap();
+        let error = fail(at, &sample(out, &[]), 2);
+        let expected = format!("--out: {out} holds no images of this program: --replace overwrites it");
+        assert!(error.contains(&expected), "{error}");
+        assert_eq!(std::fs::read(at.join(out)).unwrap(), before);
+        succeed(at, &sample(out, &["--replace"]));
+        // Now it has images, of other seeds and numbers too.
+        succeed(at, &sample(out, &["--seed", "3"]));
+    }
+    let error = fail(at, &sample("x.npy", &["--columns", "2"]), 2);
+    assert!(error.contains("--columns: expected --out X.png, which is a grid, found x.npy"), "{error}");
 }
 
 #[test]

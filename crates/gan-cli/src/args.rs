@@ -77,8 +77,8 @@ pub(crate) struct Train {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// The directory of the training data: the files of the configuration's data set, or images.
-    /// The environment variable GAN_DATA_DIR has the same effect for configurations that read a
-    /// directory.
+    /// If neither this option nor the key data.dir names it, the environment variable GAN_DATA_DIR
+    /// does, for configurations that read a directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Continue from the newest checkpoint of the run. The result is the same as without the

@@ -12,9 +12,10 @@ use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::Source;
+use gan_files::sha256;
 use gan_metrics::inception::{Inception, Preprocessing};
 use gan_metrics::{Classifier, Evaluation, Features, Look, RandomNetwork, Reference, Sample};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -78,9 +79,10 @@ fn knows(learned: &str, data: Source) -> bool {
 #[derive(Debug)]
 pub(crate) struct Judges {
     pub(crate) features: Features,
-    /// What a record of the best generator says about the features. Records with other features
+    /// What a record of the best generator says about the features: a name, the SHA-256 of a
+    /// classifier's file, or nothing for the data set's classifier. Records with other features
     /// cannot be compared.
-    pub(crate) recorded: Option<PathBuf>,
+    pub(crate) recorded: Option<String>,
     pub(crate) reference: Reference,
     /// What the channels of the evaluated images are.
     pub(crate) channels: Channels,
@@ -123,9 +125,11 @@ impl Judges {
             counted(count, "image")
         );
         let (channels, tells_classes) = (real.channels_hold(&features), real.is_known_to(&features));
-        let recorded = match &features {
-            Features::Classifier(_) => evaluate.features.clone(),
-            Features::Random(_) | Features::Inception(_) => Some(PathBuf::from(features.id())),
+        let recorded = match (&features, &evaluate.features) {
+            // Another classifier may have replaced the file under the same name.
+            (Features::Classifier(_), Some(file)) => Some(sha256(&[&gan_files::read(file)?])),
+            (Features::Classifier(_), None) => None,
+            (Features::Random(_) | Features::Inception(_), _) => Some(features.id().to_owned()),
         };
         Ok(Some(Self { features, recorded, reference, channels, tells_classes, count }))
     }
@@ -137,11 +141,19 @@ pub(crate) fn warn_of_errors(features: &Features, data: Source, floor: &Evaluati
     let (Some(classifier), Some(accuracy)) = (features.classifier(), &floor.accuracy) else { return };
     let record = classifier.record();
     if accuracy.overall < DOUBTFUL && record.test_accuracy > RELIABLE {
+        let reached = accuracy.overall * 100.;
+        if data.is_folder() {
+            tracing::warn!(
+                "the classifier is right on only {reached:.0}% of these real images, and on {:.0}% of those that \
+                 it was tested with: they may be other pictures",
+                record.test_accuracy * 100.
+            );
+            return;
+        }
         tracing::warn!(
-            "the classifier of {} is right on only {:.0}% of the real images: are these files really {data} \
-             (transposed, another set)?",
-            record.data,
-            accuracy.overall * 100.
+            "the classifier of {} is right on only {reached:.0}% of the real images: are these files really \
+             {data} (transposed, another set)?",
+            record.data
         );
     }
 }

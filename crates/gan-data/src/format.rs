@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cifar::CifarFiles;
-use crate::folder::Options;
+use crate::folder::{Background, Crop, Options, Transform};
 use crate::idx_files::IdxFiles;
 use crate::sources::Composed;
 use crate::{DataError, Dataset, Result, Source, Split, folder, spelling};
@@ -44,6 +44,20 @@ impl Format {
             Self::Embedded { .. } | Self::Stacked(_) | Self::Folder { .. } => &[],
         }
     }
+}
+
+/// Refuses settings for pictures, which would have no effect on the files of `other`.
+fn check_unchanged(dir: &Path, other: Source, transform: Transform) -> Result<()> {
+    let Transform { crop, background } = transform;
+    let (field, found) = if crop != Crop::default() {
+        ("data.crop", crop.to_string())
+    } else if background != Background::default() {
+        ("data.background", background.to_string())
+    } else {
+        return Ok(());
+    };
+    let expected = format!("none, because {} has the files of {} and no pictures", dir.display(), other.name);
+    Err(DataError::Value { field, expected, found })
 }
 
 impl Source {
@@ -116,6 +130,7 @@ impl Source {
             (Err(DataError::NoImages { .. } | DataError::NoSplit { .. }), Some(files))
                 if files.are_in(dir, split) =>
             {
+                check_unchanged(dir, other, options.transform)?;
                 files.read(&other, dir, split)?.named(self.name).resize(options.size)
             }
             (pictures, _) => pictures,

@@ -48,13 +48,16 @@ impl IdxFiles {
     /// # Errors
     ///
     /// If the images are missing, a file is broken (see [`idx::read_images`]), images are not
-    /// square, a label is not one of the set's classes, the numbers of labels and images differ, or
-    /// the file is that of another data set.
+    /// square, a label is not one of the set's classes, the numbers of labels and images differ, the
+    /// file is that of another data set, or a file of another usual name has other content.
     pub(crate) fn read(&self, set: &Descriptor, dir: &Path, split: Split) -> Result<Dataset> {
         let [images_file, labels_file] = self.names_of(split);
         let images_path = spelling::require(dir, images_file, self.below)?;
         // Labels elsewhere could be those of other images.
         let labels_path = images_path.parent().and_then(|dir| spelling::find(dir, labels_file, &[]));
+        if let Some(path) = &labels_path {
+            spelling::check_alone(path, labels_file)?;
+        }
         let images = idx::open_images(&images_path)?;
         let [count, rows, cols] = images.dimensions();
         check_square(set, &images_path, (rows, cols))?;

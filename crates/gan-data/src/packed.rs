@@ -9,7 +9,7 @@ use flate2::bufread::GzDecoder;
 
 use crate::{DataError, Result};
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Maximum number of uncompressed bytes in a file: ninety times MNIST.
 pub(crate) const MAX_BYTES: u64 = 1 << 32;
 

@@ -102,6 +102,8 @@ fn runes(size: usize, channels: usize) -> Record {
         size,
         channels,
         hold_out: None,
+        crop: None,
+        background: None,
         class_names: vec![],
     }
 }

@@ -1,9 +1,11 @@
 //! The arguments of `gan-cli data`.
 
 use super::data_set;
+use crate::exit::usage;
+use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
-use gan_data::Source;
-use gan_data::folder::{Background, Crop};
+use gan_data::folder::{Background, Crop, Transform};
+use gan_data::{ImageShape, Source};
 use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
@@ -76,35 +78,50 @@ pub(crate) struct DataInfo {
 /// How the pictures of a folder become images.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PictureLook {
-    /// Height and width of the images of a folder.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub(crate) size: u16,
-    /// The part of each picture that is kept: `centre` (the largest square in the centre), or the
-    /// side of a square in the centre (key data.crop).
-    #[arg(long, value_name = "CROP", default_value = "centre", value_parser = parse_crop)]
-    pub(crate) crop: Crop,
+    /// Height and width of the images of a folder. [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    size: Option<u16>,
+    /// The part of each picture that is kept (key data.crop): `centre` (the largest square in the
+    /// centre), the side of a square in the centre, or LEFT,TOP,SIDE of another square. [default: centre]
+    #[arg(long, value_name = "CROP")]
+    crop: Option<Crop>,
     /// The colour behind transparent parts: black, white, mean, or a colour such as #ff8000 (key
-    /// data.background).
-    #[arg(long, value_name = "COLOUR", default_value = "black")]
-    pub(crate) background: Background,
+    /// data.background). [default: black]
+    #[arg(long, value_name = "COLOUR")]
+    background: Option<Background>,
     /// Convert the pictures to gray.
     #[arg(long)]
-    pub(crate) gray: bool,
+    gray: bool,
 }
 
 impl PictureLook {
+    /// Refuses options that would have no effect on a data set whose images have one shape.
+    pub(crate) fn check(&self, source: Source) -> Result<()> {
+        let Some(ImageShape { channels, side }) = source.shape else { return Ok(()) };
+        let options = [
+            ("--size", self.size.is_some()),
+            ("--crop", self.crop.is_some()),
+            ("--background", self.background.is_some()),
+            ("--gray", self.gray),
+        ];
+        let Some((option, _)) = options.into_iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+        let colours = if channels == 1 { "gray" } else { "RGB" };
+        Err(usage(format!("{option}: {source} has images of {side}x{side} {colours}; this is for folders")))
+    }
+
+    /// Height and width of an image.
+    pub(crate) fn size(&self) -> usize {
+        self.size.unwrap_or(64).into()
+    }
+
+    /// What happens to a picture before the resizing.
+    pub(crate) fn transform(&self) -> Transform {
+        let (crop, background) = (self.crop.unwrap_or_default(), self.background.unwrap_or_default());
+        Transform { crop, background }
+    }
+
     /// Number of channels of an image.
     pub(crate) fn channels(&self) -> usize {
         if self.gray { 1 } else { 3 }
-    }
-}
-
-fn parse_crop(text: &str) -> Result<Crop, String> {
-    match text {
-        "centre" | "center" => Ok(Crop::Centre),
-        side => match side.parse() {
-            Ok(side) if side > 0 => Ok(Crop::Side(side)),
-            _ => Err("expected `centre` or a number of pixels".to_owned()),
-        },
     }
 }

@@ -27,8 +27,8 @@ pub(crate) struct Sample {
     /// directory 1,000,000 images. [default: samples.png, with a number if it exists]
     #[arg(long, short, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
-    /// Delete the numbered PNG files (0.png, 01.png, ...) that DIR/ holds. Without this option, such
-    /// a directory is refused.
+    /// Delete the numbered PNG files (0.png, 01.png, ...) that DIR/ holds, or overwrite an X.npy or
+    /// X.safetensors that this command did not write. Without this option, both are refused.
     #[arg(long)]
     pub(crate) replace: bool,
     /// Number of columns in the grid. [default: as square as possible]

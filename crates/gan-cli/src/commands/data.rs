@@ -14,7 +14,7 @@ use candle_core::Device;
 use gan_data::folder::{self, Options, Transform};
 use gan_data::{DataConfig, DataError, Dataset, GridBuilder, Range, Source, Split};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Maximum number of columns for a list of classes.
 const WIDTH: usize = 100;
@@ -56,13 +56,9 @@ fn info(args: &DataInfo) -> Result<()> {
         }
         dir.iter().try_for_each(|dir| check_outside(dir, out))?;
     }
-    let mut config = DataConfig::of(source, dir.clone());
-    let (mut side, mut channels) = (args.look.size.into(), args.look.channels());
-    if let Some(shape) = source.shape {
-        (side, channels) = (shape.side, shape.channels);
-    } else {
-        (config.crop, config.background) = (args.look.crop, args.look.background);
-    }
+    args.look.check(source)?;
+    let config = picture_data(&args.look, source, dir.clone());
+    let (side, channels) = image_shape(&args.look, source);
 
     let mut text = String::new();
     for &split in source.splits() {
@@ -91,6 +87,17 @@ fn info(args: &DataInfo) -> Result<()> {
         text.push_str(&canonical(source, dir)?);
     }
     terminal::print(&text)
+}
+
+/// The data set with the options for pictures.
+pub(super) fn picture_data(look: &PictureLook, source: Source, dir: Option<PathBuf>) -> DataConfig {
+    let Transform { crop, background } = look.transform();
+    DataConfig { crop, background, ..DataConfig::of(source, dir) }
+}
+
+/// Height and width, and number of channels of the images.
+pub(super) fn image_shape(look: &PictureLook, source: Source) -> (usize, usize) {
+    source.shape.map_or_else(|| (look.size(), look.channels()), |shape| (shape.side, shape.channels))
 }
 
 fn describe(text: &mut String, split: Split, data: &Dataset, survey: Option<&folder::Survey>) -> Result<()> {
@@ -187,8 +194,8 @@ fn prepare(from: &Path, look: &PictureLook, out: &Path) -> Result<()> {
     }
     let stop = Stop::on_signals()?;
     let prepared = loading::watched(|progress| {
-        let transform = Transform { crop: look.crop, background: look.background };
-        let options = Options { size: look.size.into(), channels: look.channels(), transform, progress };
+        let (size, channels, transform) = (look.size(), look.channels(), look.transform());
+        let options = Options { size, channels, transform, progress };
         folder::prepare(from, &options, out, || stop.check())
     })?;
     let classes = prepared.classes.map(|classes| format!(" of {classes} classes")).unwrap_or_default();

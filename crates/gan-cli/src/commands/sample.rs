@@ -24,6 +24,10 @@ const DEFAULT_COUNT: usize = 64;
 pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     let device = device::open(&args.device.device)?;
     let output = Output::choose(args.out.as_deref(), args.replace)?;
+    if args.columns.is_some() && !output.is_grid() {
+        let found = output.path().display();
+        return Err(usage(format!("--columns: expected --out X.png, which is a grid, found {found}")));
+    }
     let file = locate(&args.from)?;
     output.protect(&file, args.latents.as_deref())?;
     check_outside_data(&file, output.path())?;

@@ -4,6 +4,7 @@ mod augment;
 mod fit;
 
 use crate::args;
+use crate::commands::data::{image_shape, picture_data};
 use crate::commands::{program, quoted};
 use crate::exit::{End, usage};
 use crate::loading;
@@ -11,6 +12,7 @@ use crate::signals::Stop;
 use crate::terminal;
 use anyhow::Result;
 use candle_core::Device;
+use gan_data::folder::{Background, Crop, Transform};
 use gan_data::{DataConfig, DataError, Dataset, Split};
 use gan_metrics::Classifier;
 use gan_metrics::classifier::{Record, SIDE, SIDES};
@@ -25,6 +27,7 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
     let (train, test, hold_out) = data(args)?;
     let classes = train.class_counts().map_or(0, |counts| counts.len());
     let epochs = args.epochs.map_or_else(|| fit::epochs(train.len()), u64::from);
+    let Transform { crop, background } = args.look.transform();
     let mut record = Record {
         data: train.name().to_owned(),
         classes,
@@ -35,6 +38,8 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
         size: train.size(),
         channels: train.channels(),
         hold_out,
+        crop: (crop != Crop::default()).then(|| crop.to_string()),
+        background: (background != Background::default()).then(|| background.to_string()),
         class_names: if args.data.is_folder() { train.class_names().to_vec() } else { vec![] },
     };
     let classifier = Classifier::new(record.clone(), &Device::Cpu)?;
@@ -84,17 +89,12 @@ fn check_free(out: &Path) -> Result<()> {
 
 /// The images to train with, those to test with, and the share that was kept for them.
 fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset, Option<f64>)> {
-    let mut config = DataConfig::of(args.data, Some(args.data_dir.clone()));
-    let (size, channels) = match args.data.shape {
-        Some(shape) => (shape.side, shape.channels),
-        None => (args.look.size.into(), args.look.channels()),
-    };
+    args.look.check(args.data)?;
+    let mut config = picture_data(&args.look, args.data, Some(args.data_dir.clone()));
+    let (size, channels) = image_shape(&args.look, args.data);
     if !SIDES.contains(&size) {
         let expected = SIDES.map(|side| side.to_string()).join(", ");
         return Err(usage(format!("--size: expected one of {expected}, found {size}")));
-    }
-    if args.data.shape.is_none() {
-        (config.crop, config.background) = (args.look.crop, args.look.background);
     }
     config.hold_out = args.hold_out.or(args.data.test.is_none().then_some(HELD_OUT));
     let load = |config: &DataConfig, split| loading::load(config, split, size, channels);

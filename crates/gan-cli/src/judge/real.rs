@@ -7,8 +7,9 @@ use crate::run::Plan;
 use crate::terminal;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use gan_data::folder::{Background, Crop};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
-use gan_metrics::classifier::{CHUNK, SIDE, at_side};
+use gan_metrics::classifier::{CHUNK, Record, SIDE, at_side};
 use gan_metrics::inception;
 use gan_metrics::{Classifier, Features, Reference, TrainingImages};
 use gan_train::{TrainError, checkpoint};
@@ -127,15 +128,19 @@ impl Real {
         let (source, is_flipped) = (config.name, config.flip);
         let real =
             Self { trained, reference, held_out, may_be_trained_on, is_flipped, source, channels, names };
-        real.warn_of_strange_classifier(features, config.hold_out);
+        real.warn_of_strange_classifier(features, config);
         Ok(real)
     }
 
     /// Warns if the classifier of another folder judges these pictures, whose classes do not serve then.
-    /// Also warns if the classifier of this folder may have been trained on the held-out images.
-    fn warn_of_strange_classifier(&self, features: &Features, hold_out: Option<f64>) {
+    /// Also warns if the classifier of this folder may have been trained on the held-out images, or saw
+    /// the pictures in another way.
+    fn warn_of_strange_classifier(&self, features: &Features, config: &DataConfig) {
         let Some(record) = features.classifier().map(Classifier::record) else { return };
-        if let (true, Some(own), Some(other)) = (self.is_known_to(features), hold_out, record.hold_out)
+        if self.source.is_folder() && record.data == self.source.name {
+            warn_of_other_look(record, config);
+        }
+        if let (true, Some(own), Some(other)) = (self.is_known_to(features), config.hold_out, record.hold_out)
             && self.source.is_folder()
             && own.to_bits() != other.to_bits()
         {
@@ -268,10 +273,26 @@ impl Real {
     }
 }
 
+/// Warns if the pictures were cut, or put on a background, in another way for the classifier.
+fn warn_of_other_look(record: &Record, config: &DataConfig) {
+    let pairs = [
+        ("crop", &record.crop, Crop::default().to_string(), config.crop.to_string()),
+        ("background", &record.background, Background::default().to_string(), config.background.to_string()),
+    ];
+    for (key, trained, default, own) in pairs {
+        let trained = trained.clone().unwrap_or(default);
+        if trained != own {
+            tracing::warn!(
+                "the classifier was trained with --{key} {trained}, and data.{key} is {own}: it does not see \
+                 the pictures as it learned them"
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gan_metrics::classifier::Record;
 
     /// If the real images were smaller than a classifier reads them, only they would be blurred.
     #[test]

@@ -33,7 +33,7 @@ impl fmt::Display for Header {
 
 impl Header {
     /// Reads a header from its first byte to its last.
-    pub(super) fn read(input: &mut dyn Read) -> Result<Self> {
+    pub(crate) fn read(input: &mut dyn Read) -> Result<Self> {
         let mut start = [0; 8];
         input.read_exact(&mut start).map_err(truncated)?;
         let version = start[6];

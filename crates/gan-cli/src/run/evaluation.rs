@@ -41,6 +41,13 @@ impl<'a> Evaluation<'a> {
             origin::check(&weights, &trained, &run.config(), config)?;
         }
         let is_comparable = |best: &Best| best.count == judges.count && best.features == judges.recorded;
+        if let Some(Best { step, .. }) = best.as_ref().filter(|best| !is_comparable(best)) {
+            tracing::warn!(
+                "{}: the next evaluation replaces the generator of step {step}, as it was compared by other \
+                 features or with another number of images",
+                run.best().display()
+            );
+        }
         let every = Every::kimg(evaluate.every_kimg, config.images_per_step());
         Ok(Some(Self { plan, judges, every, best: best.filter(is_comparable) }))
     }

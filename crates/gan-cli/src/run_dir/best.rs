@@ -15,7 +15,7 @@ pub(crate) struct Best {
     /// How the generator was evaluated. Distances with another number of images or with other
     /// features cannot be compared.
     pub(crate) count: usize,
-    pub(crate) features: Option<PathBuf>,
+    pub(crate) features: Option<String>,
     /// SHA-256 of the generator's file.
     pub(crate) sha256: String,
 }

@@ -3,17 +3,24 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use flate2::CrcWriter;
+
 use super::exif;
 use super::picture::Attempt;
 
-/// Checks that a PNG file has all its chunks, up to the last (`IEND`). Returns its metadata.
+/// Checks that a PNG file has all its chunks, up to the last (`IEND`), and that no chunk before the
+/// pixels is damaged. Returns its metadata.
+///
+/// The decoder checks the chunks without which there is no picture. It passes over other chunks that
+/// are damaged, without an error. One of them is the transparency.
 ///
 /// # Errors
 ///
-/// If the file ends before that.
+/// If the file ends before that, or a checksum is wrong.
 pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::Metadata> {
     let mut found = exif::Metadata::default();
     let mut at = 8;
+    let mut is_before_pixels = true;
     loop {
         let mut header = [0; 8];
         file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
@@ -24,6 +31,12 @@ pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::M
         at += 12 + bytes;
         if at > length {
             return Err(cut_off(length));
+        }
+        is_before_pixels &= &kind != b"IDAT";
+        // The first letter of a chunk that a decoder may pass over is small.
+        if is_before_pixels && kind[0].is_ascii_lowercase() {
+            check(file, kind, bytes)?;
+            file.seek(SeekFrom::Start(at - 4 - bytes)).map_err(|error| error.to_string())?;
         }
         match &kind {
             b"IEND" => return Ok(found),
@@ -40,6 +53,19 @@ pub(super) fn png(file: &mut (impl Read + Seek), length: u64) -> Attempt<exif::M
             _ => {}
         }
     }
+}
+
+/// Reads the content of a chunk, of `bytes` bytes, and compares the checksum that follows.
+fn check(file: &mut impl Read, kind: [u8; 4], bytes: u64) -> Attempt<()> {
+    let mut content = CrcWriter::new(std::io::sink());
+    let mut expected = [0; 4];
+    std::io::copy(&mut (&kind[..]).chain(file.take(bytes)), &mut content)
+        .and_then(|_| file.read_exact(&mut expected))
+        .map_err(|error| error.to_string())?;
+    if content.crc().sum() != u32::from_be_bytes(expected) {
+        return Err(format!("it is damaged: the checksum of its part {} is wrong", kind.escape_ascii()));
+    }
+    Ok(())
 }
 
 /// Checks that a WebP file is as long as its header announces. Returns its metadata. The decoder is

@@ -38,6 +38,8 @@ pub(super) struct Found {
     runs: usize,
     /// Links to directories that were searched already, below the root.
     again: Vec<String>,
+    /// Links that lead nowhere and have no picture's extension, below the root.
+    dangling: Vec<String>,
     /// Number of pictures that `dataset.json` names and that do not exist.
     absent: usize,
 }
@@ -75,6 +77,7 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
         others: BTreeMap::new(),
         runs: 0,
         again: vec![],
+        dangling: vec![],
         absent: 0,
     };
     if archive::is_archive(root) {
@@ -137,8 +140,10 @@ fn search(
             } else {
                 search(&path, seen, links, found)?;
             }
-        } else if is_picture(&path) && kind.is_none_or(|kind| kind.is_file()) {
+        } else if is_picture(&path) && kind.as_ref().is_none_or(Metadata::is_file) {
             found.pictures.push(path);
+        } else if kind.is_none() && path.is_symlink() {
+            found.dangling.push(name_below(&found.root, &path));
         } else {
             *found.others.entry(extension(&path)).or_default() += 1;
         }
@@ -172,7 +177,7 @@ impl Found {
                     "\"centre\", because the pictures of {} were cut with data prepare --crop",
                     self.root.display()
                 ),
-                found: "another crop".to_owned(),
+                found: crop.to_string(),
             }),
         }
     }
@@ -269,12 +274,17 @@ impl Found {
                 format!("{count} links passed over, because their directories were read already ({first})")
             }
         });
+        let dangling = self.dangling.first().map(|first| match self.dangling.len() {
+            1 => format!("the link {first} passed over, because it leads nowhere"),
+            count => format!("{count} links passed over, because they lead nowhere ({first})"),
+        });
         let absent = match self.absent {
             0 => None,
             1 => Some(format!("1 picture of {} is missing", labels::FILE)),
             count => Some(format!("{count} pictures of {} are missing", labels::FILE)),
         };
-        let parts: Vec<_> = self.other_files().into_iter().chain(runs).chain(again).chain(absent).collect();
+        let parts = [self.other_files(), runs, again, dangling, absent];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 

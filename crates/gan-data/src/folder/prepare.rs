@@ -15,7 +15,7 @@ use super::find::{self, Found};
 use super::labels::{self, Labels, Preparation};
 use super::{Background, BrokenPicture, Options, budget::Budget, fit, mean_color};
 use crate::dataset::check_channels;
-use crate::{DataError, resize};
+use crate::{DataError, Source, Split, resize};
 
 /// Number of pictures that are in memory at the same time.
 const CHUNK: usize = 256;
@@ -52,7 +52,7 @@ pub fn prepare<E: From<DataError>>(
     resize::check_size(options.size)?;
     check_channels("channels", options.channels)?;
     options.transform.crop.validate()?;
-    let found = find::pictures(path)?;
+    let found = find::pictures(path).map_err(|error| needless(path, error))?;
     let prepared = found.cut_to(options.transform.crop)?;
     let behind = match options.transform.background {
         Background::Color(color) => color,
@@ -85,6 +85,19 @@ pub fn prepare<E: From<DataError>>(
         Labels::Unknown(_) => None,
     };
     Ok(Prepared { count, classes, passed_over: found.others() })
+}
+
+/// The error for a directory that holds the files of a data set in place of pictures.
+fn needless(path: &Path, error: DataError) -> DataError {
+    let files = Source::MNIST.format.idx_files().filter(|files| files.are_in(path, Split::Train));
+    match (error, files) {
+        (DataError::NoImages { dir, .. }, Some(_)) => DataError::Value {
+            field: "data.dir",
+            expected: format!("pictures in {}", dir.display()),
+            found: "MNIST's IDX files, which are trained on as they are".to_owned(),
+        },
+        (error, _) => error,
+    }
 }
 
 /// The PNG files of some pictures, or what is wrong with them.

@@ -182,13 +182,15 @@ fn links_are_followed_once_and_only_regular_files_are_opened() {
     symlink(&cats, dir.path().join("cats-again")).unwrap();
     symlink(dir.path(), cats.join("loop")).unwrap();
     symlink(cats.join("a.png"), dir.path().join("b.png")).unwrap();
+    symlink(classes.path().join("dogs"), dir.path().join("dogs")).unwrap();
     let pipe = dir.path().join("pipe.png");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let data = load(dir.path(), 4, 1).unwrap();
     assert_eq!(data.len(), 2);
     let expected = "; 2 other files passed over (png 1, without extension 1); 2 links passed over, because their \
-                    directories were read already (cats-again)";
+                    directories were read already (cats-again); the link dogs passed over, because it leads \
+                    nowhere";
     assert!(data.source().ends_with(expected), "{}", data.source());
 
     symlink(classes.path().join("gone.png"), dir.path().join("c.png")).unwrap();

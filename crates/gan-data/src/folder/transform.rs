@@ -134,6 +134,39 @@ impl Background {
     pub const BLACK: Self = Self::Color([0; 3]);
 }
 
+/// As options of programs have it: `centre`, `SIDE` or `LEFT,TOP,SIDE`.
+impl fmt::Display for Crop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Centre => f.write_str("centre"),
+            Self::Side(side) => write!(f, "{side}"),
+            Self::Square { left, top, side } => write!(f, "{left},{top},{side}"),
+        }
+    }
+}
+
+/// The inverse of its [`Display`](fmt::Display).
+impl FromStr for Crop {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let numbers: Option<Vec<u32>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+        let crop = match (text, numbers.as_deref()) {
+            ("centre" | "center", _) => Some(Self::Centre),
+            (_, Some(&[side])) => Some(Self::Side(side)),
+            (_, Some(&[left, top, side])) => Some(Self::Square { left, top, side }),
+            _ => None,
+        };
+        let crop = crop.ok_or_else(|| DataError::Value {
+            field: "data.crop",
+            expected: "centre, a number of pixels, or LEFT,TOP,SIDE".to_owned(),
+            found: text.to_owned(),
+        })?;
+        crop.validate()?;
+        Ok(crop)
+    }
+}
+
 impl Default for Background {
     fn default() -> Self {
         Self::BLACK

@@ -31,7 +31,7 @@ fn pixels(data: &Dataset) -> Vec<u8> {
 }
 
 #[test]
-fn all_spellings_are_found_and_raw_is_preferred() {
+fn all_spellings_are_found_and_must_agree() {
     let dir = directory(&digits(3), &[0, 9, 5]);
     let data = load(&dir).unwrap();
     assert_eq!((data.len(), data.channels(), data.size(), data.name()), (3, 1, 28, "mnist"));
@@ -42,7 +42,13 @@ fn all_spellings_are_found_and_raw_is_preferred() {
     std::fs::write(dir.path().join("train-images.idx3-ubyte"), &raw).unwrap();
     // Some archives unpack to a directory that has the file's name.
     std::fs::create_dir(dir.path().join("train-images-idx3-ubyte")).unwrap();
+    let error = load(&dir).unwrap_err().to_string();
+    assert!(error.contains("train-images-idx3-ubyte.gz, found two contents"), "{error}");
+    std::fs::remove_file(dir.path().join("train-images-idx3-ubyte.gz")).unwrap();
     assert!(pixels(&load(&dir).unwrap()) == [7; 3 * 784]);
+    std::fs::write(dir.path().join("train-labels.idx1-ubyte"), b"\0\0\x08\x01\0\0\0\x03abc").unwrap();
+    let error = load(&dir).unwrap_err().to_string();
+    assert!(error.contains("train-labels-idx1-ubyte.gz, found two contents"), "{error}");
 }
 
 #[test]

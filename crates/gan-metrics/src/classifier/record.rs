@@ -36,6 +36,12 @@ pub struct Record {
     /// Share of the images that were kept from training, for data without a test split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_out: Option<f64>,
+    /// The part of each picture that was kept, if it was not the largest square in the centre.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<String>,
+    /// The colour behind transparent parts, if it was not black.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
     /// Names of the classes, in the order of their numbers. Empty if the name of the data says what
     /// they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

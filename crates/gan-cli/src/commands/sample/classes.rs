@@ -57,17 +57,17 @@ fn label(class: &str, classes: usize, names: &[String]) -> Result<u16> {
         exactly.or_else(|| same.next().filter(|_| same.next().is_none()))
     };
     let numbered = |number: &str| number.parse().ok().filter(|&number: &usize| number < classes);
-    let is_name = names.iter().any(|name| name == class);
-    let (name, number) = match class.split_once(':') {
-        Some((NAME, name)) if !is_name => (called(name), None),
-        Some((NUMBER, number)) if !is_name => (None, numbered(number)),
-        _ => (called(class), numbered(class)),
+    // A class can have any name, also one that begins with `name:`.
+    let other = match class.split_once(':') {
+        Some((NAME, name)) => called(name),
+        Some((NUMBER, number)) => numbered(number),
+        _ => numbered(class),
     };
-    match (name, number) {
-        (Some(name), Some(number)) if name != number => Err(usage(format!(
-            "--class {class}: {class} is the name of class {name}, and class {number} is called {:?}: say \
-             {NAME}:{class} or {NUMBER}:{class}",
-            names[number]
+    match (called(class), other) {
+        (Some(name), Some(other)) if name != other => Err(usage(format!(
+            "--class {class}: {class} is the name of class {name}, and class {other} is called {:?}: say \
+             {NAME}:{class} or {NUMBER}:{other}",
+            names[other]
         ))),
         (Some(label), _) | (None, Some(label)) => Ok(label as u16),
         (None, None) => Err(no_class(class, classes, names)),
@@ -128,15 +128,19 @@ mod tests {
             ("number:2", 2),
             ("cat", 4),
             ("name:cat", 4),
-            ("name:1", 5),
-            ("number:0", 6),
             ("name:name:1", 5),
+            ("name:number:0", 6),
+            ("number:1", 1),
         ] {
             assert_eq!(label(class), Ok(expected), "{class}");
         }
         let expected =
             "--class 2: 2 is the name of class 3, and class 2 is called \"10\": say name:2 or number:2";
         assert_eq!(label("2").unwrap_err(), expected);
+        for (class, number) in [("name:1", 1), ("number:0", 0)] {
+            let error = label(class).unwrap_err();
+            assert!(error.ends_with(&format!("say name:{class} or number:{number}")), "{error}");
+        }
         for class in ["number:7", "name:3", "dog", "7", "number:cat"] {
             let error = label(class).unwrap_err();
             assert!(error.starts_with(&format!("--class {class}: expected 0, 1, 10, 2, Cat, ")), "{error}");

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 use gan_data::{GridBuilder, save_image};
 use gan_files::{AtomicFile, check_own, sync_directory};
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -45,14 +45,42 @@ pub(super) fn npy(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<()> {
 /// Writes the file without the library, whose writer needs the whole tensor at once. The format is
 /// a length, a JSON header padded with spaces to a multiple of 8, and the bytes.
 pub(super) fn safetensors(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<()> {
-    let shape = images.shape();
-    let bytes = shape.iter().product::<usize>() * size_of::<f32>();
+    let header = safetensors_header(images.shape());
+    array(images, &header, out, stop)
+}
+
+fn safetensors_header(shape: [usize; 4]) -> Vec<u8> {
+    let bytes = shape.into_iter().fold(size_of::<f32>(), usize::saturating_mul);
     let json =
         serde_json::json!({ "images": { "dtype": "F32", "shape": shape, "data_offsets": [0, bytes] } });
     let mut json = json.to_string().into_bytes();
     json.resize(json.len().next_multiple_of(8), b' ');
-    let header = [&(json.len() as u64).to_le_bytes()[..], &json].concat();
-    array(images, &header, out, stop)
+    [&(json.len() as u64).to_le_bytes()[..], &json].concat()
+}
+
+/// Whether a file begins as [`npy`] or [`safetensors`] writes it, or is empty. Others hold weights, or
+/// arrays of another program.
+pub(super) fn is_of_images(file: &Path) -> Result<bool> {
+    const ENOUGH: u64 = 1 << 12;
+    let at = || file.display().to_string();
+    let mut start = vec![];
+    File::open(file).with_context(at)?.take(ENOUGH).read_to_end(&mut start).with_context(at)?;
+    Ok(start.is_empty() || begins_as_npy(&start) || begins_as_safetensors(&start))
+}
+
+fn begins_as_npy(mut start: &[u8]) -> bool {
+    let all = start;
+    let shape = npy::Header::read(&mut start).ok().map(|header| header.shape);
+    let shape: Option<Vec<usize>> = shape.map(|shape| shape.into_iter().map(|side| side as usize).collect());
+    shape.is_some_and(|shape| shape.len() == 4 && all.starts_with(&npy::written(&shape)))
+}
+
+fn begins_as_safetensors(start: &[u8]) -> bool {
+    let Some((length, json)) = start.split_first_chunk() else { return false };
+    let json = usize::try_from(u64::from_le_bytes(*length)).ok().and_then(|length| json.get(..length));
+    let json: Option<serde_json::Value> = json.and_then(|json| serde_json::from_slice(json).ok());
+    let shape = json.and_then(|mut json| serde_json::from_value(json["images"]["shape"].take()).ok());
+    shape.is_some_and(|shape| start.starts_with(&safetensors_header(shape)))
 }
 
 /// Writes a header and the values as f32.

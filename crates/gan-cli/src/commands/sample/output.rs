@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Output {
     path: PathBuf,
     kind: Kind,
-    /// Whether numbered PNG files in a directory are deleted first.
+    /// Whether numbered PNG files in a directory are deleted first, or a file that holds no images
+    /// is overwritten.
     replace: bool,
 }
 
@@ -35,8 +36,11 @@ impl Output {
         let path = out.map_or_else(next_free, Path::to_owned);
         run_dir::check_link(&path)?;
         let kind = kind(&path)?;
-        if replace && kind != Kind::Directory {
-            return Err(usage(format!("--replace: expected --out DIR/, found {}", path.display())));
+        if replace && kind == Kind::Grid {
+            let found = path.display();
+            return Err(usage(format!(
+                "--replace: expected --out DIR/, X.npy or X.safetensors, found {found}"
+            )));
         }
         Ok(Self { path, kind, replace })
     }
@@ -45,8 +49,12 @@ impl Output {
         &self.path
     }
 
-    /// Refuses to overwrite an input, a file of a run, or a directory that already holds numbered
-    /// images.
+    pub(super) fn is_grid(&self) -> bool {
+        self.kind == Kind::Grid
+    }
+
+    /// Refuses to overwrite an input, a file of a run, a file of weights or of another array, or a
+    /// directory that already holds numbered images.
     pub(super) fn protect(&self, generator: &Path, latents: Option<&Path>) -> Result<()> {
         let refuse = |problem: String| Err(usage(format!("--out: {} {problem}", self.path.display())));
         let place = std::fs::canonicalize(&self.path).ok();
@@ -62,6 +70,13 @@ impl Output {
             return refuse(format!(
                 "belongs to the run {run}: choose another place, or another directory in the run's"
             ));
+        }
+        if matches!(self.kind, Kind::Npy | Kind::Safetensors)
+            && !self.replace
+            && self.path.is_file()
+            && !files::is_of_images(&self.path)?
+        {
+            return refuse("holds no images of this program: --replace overwrites it".to_owned());
         }
         if self.kind == Kind::Directory && !self.replace {
             let old = files::numbered(&self.path)?;

@@ -97,6 +97,26 @@ fn png_with_palette(bits: u8, indices: [u8; 10]) -> Vec<u8> {
 }
 
 #[test]
+fn a_damaged_transparency_is_an_error() {
+    let palette = png_with_palette(8, [0, 1, 2, 1, 0, 2, 2, 1, 0, 0]);
+    let gray = {
+        let plain = photograph("png");
+        [&plain[..33], &png_chunk(*b"tRNS", &[0, 7]), &plain[33..]].concat()
+    };
+    for whole in [palette, gray] {
+        assert!(Picture::of_bytes(whole.clone()).is_ok());
+        let name = whole.windows(4).position(|bytes| bytes == b"tRNS").unwrap();
+        // The name, the first byte of the content, and the checksum.
+        for damaged in [name + 2, name + 4, name + 6] {
+            let mut bytes = whole.clone();
+            bytes[damaged] ^= 1;
+            let error = load_error(folder(&[("a.png", &bytes)]).path());
+            assert!(error.contains("it is damaged: the checksum of its part tR"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn pixels_beyond_the_palette_are_an_error() {
     let whole = [0, 1, 2, 1, 0, 2, 2, 1, 0, 0];
     for bits in [2, 4, 8] {

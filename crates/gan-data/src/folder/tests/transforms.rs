@@ -130,7 +130,7 @@ fn pictures_are_not_cut_twice() {
         let error = with(&out(name), cut(2), 1).unwrap_err().to_string();
         assert!(
             error.starts_with("data.crop: expected \"centre\", because the pictures of ")
-                && error.ends_with(&format!("{name} were cut with data prepare --crop, found another crop")),
+                && error.ends_with(&format!("{name} were cut with data prepare --crop, found 2")),
             "{error}"
         );
     }
