@@ -4,6 +4,8 @@
 // The modules with `fused` test files, or take too long without the kernels. What they test does not
 // depend on the arithmetic, so once is enough.
 #[cfg(feature = "fused")]
+mod animate;
+#[cfg(feature = "fused")]
 mod arrays;
 mod bad_input;
 mod bench;

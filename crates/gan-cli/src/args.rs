@@ -1,9 +1,11 @@
 //! The command line.
 
+mod animate;
 mod classifier;
 mod data;
 mod sample;
 
+pub(crate) use animate::{Along, Film, Timelapse, Walk};
 pub(crate) use classifier::TrainClassifier;
 pub(crate) use data::{Data, DataCommand, DataInfo, PictureLook};
 pub(crate) use sample::{Class, Sample};
@@ -45,6 +47,10 @@ pub(crate) enum Command {
     Train(Train),
     /// Draw images from a trained generator.
     Sample(Sample),
+    /// Animate a generator: its images change as its latents move.
+    Walk(Walk),
+    /// Animate a run: its grids in the order of the steps.
+    Timelapse(Timelapse),
     /// Measure how good a generator is. It compares generated images with real images.
     Evaluate(Evaluate),
     /// Train a classifier on images with labels. Its features then serve `evaluate`, which can also

@@ -38,7 +38,7 @@ pub(crate) enum Labels {
 }
 
 impl Labels {
-    fn of(self, index: usize) -> u16 {
+    pub(crate) fn of(self, index: usize) -> u16 {
         match self {
             Self::InTurn(classes) => (index % classes) as u16,
             Self::One(class) => class,

@@ -8,6 +8,7 @@ mod config;
 mod device;
 mod draw;
 mod exit;
+mod film;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod journal;
@@ -47,6 +48,8 @@ pub fn main() -> ExitCode {
     let result = match args.command {
         args::Command::Train(args) => commands::train::run(&args, budget),
         args::Command::Sample(args) => commands::sample::run(&args, budget),
+        args::Command::Walk(args) => commands::walk::run(&args, budget),
+        args::Command::Timelapse(args) => commands::timelapse::run(&args),
         args::Command::TrainClassifier(args) => commands::train_classifier::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
         args::Command::Diagnose(args) => commands::diagnose::run(&args),

@@ -165,9 +165,8 @@ impl RunDir {
     /// Deletes the grids and the best generator of steps after `step`, because a rollback undoes
     /// that part of the run.
     pub(crate) fn forget_after(&self, step: u64) -> Result<()> {
-        for path in entries(&self.path.join("samples"))? {
-            let drawn = path.file_stem().and_then(|stem| stem.to_str()?.strip_prefix("step-")?.parse().ok());
-            if drawn.is_some_and(|drawn| drawn > step && self.samples(drawn) == path) {
+        for path in grids(&self.path)? {
+            if step_of(&path).is_some_and(|drawn| drawn > step) {
                 remove_file(&path)?;
             }
         }
@@ -260,6 +259,19 @@ pub(crate) fn metrics(path: &Path) -> PathBuf {
 /// The grid that the run at `path` drew after `step` steps.
 pub(crate) fn samples(path: &Path, step: u64) -> PathBuf {
     path.join(format!("samples/step-{step:08}.png"))
+}
+
+/// The grids of the run at `path`, in the order of their steps.
+pub(crate) fn grids(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut grids = entries(&path.join("samples"))?;
+    grids.retain(|grid| step_of(grid).is_some_and(|step| samples(path, step) == *grid));
+    grids.sort_by_key(|grid| step_of(grid));
+    Ok(grids)
+}
+
+/// The step in the name of a grid.
+fn step_of(grid: &Path) -> Option<u64> {
+    grid.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
 /// The newest checkpoint of the run at `path`, if there is one. It may be damaged.

@@ -4,6 +4,7 @@ mod architectures;
 mod batch;
 mod chain;
 mod config;
+mod directions;
 mod discriminator;
 mod error;
 mod file;

@@ -5,9 +5,12 @@ pub(crate) mod data;
 pub(crate) mod diagnose;
 pub(crate) mod evaluate;
 pub(crate) mod inspect;
+pub(crate) mod output;
 pub(crate) mod sample;
+pub(crate) mod timelapse;
 pub(crate) mod train;
 pub(crate) mod train_classifier;
+pub(crate) mod walk;
 
 use crate::exit::usage;
 use anyhow::Result;

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
 
 /// Refuses a place among the pictures that the generator was trained on. A resume would find other
 /// data there.
-fn check_outside_data(generator: &Path, out: &Path) -> Result<()> {
+pub(super) fn check_outside_data(generator: &Path, out: &Path) -> Result<()> {
     let Some(config) = run_dir::config_around(generator) else { return Ok(()) };
     // A configuration that cannot be read is reported when it is needed.
     let data = Config::load(&config, &[]).ok().map(|config| config.data);

@@ -15,8 +15,8 @@ const NAMED: usize = 20;
 
 /// The images that `--class` selects: how many, of which classes, and the columns of their grid if
 /// the classes determine them.
-pub(super) struct Chosen {
-    pub(super) labels: Labels,
+pub(crate) struct Chosen {
+    pub(crate) labels: Labels,
     pub(super) count: usize,
     pub(super) columns: Option<usize>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Chosen {
 impl args::Class {
     /// Selects `count` images of one class, or of each class. In the second case the grid has one
     /// row per class.
-    pub(super) fn choose(
+    pub(crate) fn choose(
         &self,
         count: Option<usize>,
         generator: &Generator,

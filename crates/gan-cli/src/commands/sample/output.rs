@@ -1,20 +1,19 @@
 //! Where `gan-cli sample` writes, and what it refuses to overwrite.
 
 use super::files;
+use crate::commands::output::{self, Place};
 use crate::draw::Drawing;
 use crate::exit::usage;
 use crate::memory::{Budget, Need};
 use crate::run_dir;
 use crate::signals::Stop;
-use crate::terminal::counted;
 use anyhow::{Context, Result};
-use gan_files::sweep_dead;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The place of the images.
 #[derive(Debug)]
 pub(super) struct Output {
-    path: PathBuf,
+    place: Place,
     kind: Kind,
     /// Whether numbered PNG files in a directory are deleted first, or a file that holds no images
     /// is overwritten.
@@ -33,7 +32,7 @@ impl Output {
     /// The place that `--out` names. Without the option it is the first of `samples.png`,
     /// `samples-2.png`, ... that does not exist.
     pub(super) fn choose(out: Option<&Path>, replace: bool) -> Result<Self> {
-        let path = out.map_or_else(next_free, Path::to_owned);
+        let path = out.map_or_else(|| output::next_free("samples", "png"), Path::to_owned);
         run_dir::check_link(&path)?;
         let kind = kind(&path)?;
         if replace && kind == Kind::Grid {
@@ -42,11 +41,11 @@ impl Output {
                 "--replace: expected --out DIR/, X.npy or X.safetensors, found {found}"
             )));
         }
-        Ok(Self { path, kind, replace })
+        Ok(Self { place: Place::new(path), kind, replace })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.place.path()
     }
 
     pub(super) fn is_grid(&self) -> bool {
@@ -56,37 +55,17 @@ impl Output {
     /// Refuses to overwrite an input, a file of a run, a file of weights or of another array, or a
     /// directory that already holds numbered images.
     pub(super) fn protect(&self, generator: &Path, latents: Option<&Path>) -> Result<()> {
-        let refuse = |problem: String| Err(usage(format!("--out: {} {problem}", self.path.display())));
-        let place = std::fs::canonicalize(&self.path).ok();
-        let is_input = |input: &Path| place.is_some() && std::fs::canonicalize(input).ok() == place;
-        if is_input(generator) {
-            return refuse("is the generator itself".to_owned());
-        }
-        if latents.is_some_and(is_input) {
-            return refuse("is the file of --latents".to_owned());
-        }
-        if let Some(run) = run_dir::owner(&self.path) {
-            let run = run.display();
-            return refuse(format!(
-                "belongs to the run {run}: choose another place, or another directory in the run's"
-            ));
-        }
-        if matches!(self.kind, Kind::Npy | Kind::Safetensors)
-            && !self.replace
-            && self.path.is_file()
-            && !files::is_of_images(&self.path)?
-        {
-            return refuse("holds no images of this program: --replace overwrites it".to_owned());
-        }
-        if self.kind == Kind::Directory && !self.replace {
-            let old = files::numbered(&self.path)?;
-            if let Some(first) = old.first() {
-                let (images, first) = (counted(old.len(), "numbered image"), first.display());
-                let them = if old.len() == 1 { "it" } else { "them" };
-                return refuse(format!("already holds {images} ({first}): --replace deletes {them}"));
+        let inputs = [(generator, "the generator itself")].into_iter();
+        let inputs: Vec<_> = inputs.chain(latents.map(|file| (file, "the file of --latents"))).collect();
+        self.place.protect(&inputs)?;
+        match self.kind {
+            _ if self.replace => Ok(()),
+            Kind::Npy | Kind::Safetensors if self.path().is_file() && !files::is_of_images(self.path())? => {
+                Err(self.place.refused("holds no images of this program: --replace overwrites it"))
             }
+            Kind::Directory => self.place.protect_numbered(),
+            Kind::Grid | Kind::Npy | Kind::Safetensors => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes the images. After an error or a signal, the old files are as they were.
@@ -97,7 +76,7 @@ impl Output {
         budget: Budget,
         stop: &Stop,
     ) -> Result<()> {
-        let Self { path, kind, .. } = self;
+        let (path, kind) = (self.path(), &self.kind);
         let columns = columns.unwrap_or_else(|| crate::draw::columns(images.count()));
         let bytes = size(*kind, images.shape(), columns)?;
         let in_memory = if *kind == Kind::Grid { bytes } else { 0 };
@@ -106,10 +85,7 @@ impl Output {
             Kind::Directory => return files::directory(images, path, stop),
             Kind::Grid | Kind::Npy | Kind::Safetensors => (),
         }
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).with_context(|| path.display().to_string())?;
-            sweep_dead(if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
-        }
+        output::prepare_parent(path)?;
         match kind {
             Kind::Grid => files::grid(images, columns, path, stop),
             Kind::Npy => files::npy(images, path, stop),
@@ -119,19 +95,11 @@ impl Output {
     }
 }
 
-fn next_free() -> PathBuf {
-    let numbered = (2u32..).map(|n| PathBuf::from(format!("samples-{n}.png")));
-    // A link to nowhere is there, too.
-    let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
-    std::iter::once(PathBuf::from("samples.png")).chain(numbered).find(is_free).unwrap_or_default()
-}
-
 fn kind(out: &Path) -> Result<Kind> {
-    if out.is_dir() || out.to_string_lossy().ends_with(std::path::is_separator) {
+    if output::is_directory(out) {
         return Ok(Kind::Directory);
     }
-    let extension = out.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let hint = match extension.as_deref() {
+    let hint = match output::extension(out).as_deref() {
         Some("png") => return Ok(Kind::Grid),
         Some("npy") => return Ok(Kind::Npy),
         Some("safetensors") => return Ok(Kind::Safetensors),
