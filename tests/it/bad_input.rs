@@ -101,7 +101,7 @@ fn generators() {
     assert!(
         sample(&good[..good.len() - 1]).contains("bad.safetensors: is truncated or not a safetensors file")
     );
-    let error = sample(b"PK\x03\x04 a zip");
+    let error = sample(b"PK\x03\x04 a zip: x/data.pkl");
     let advice = "bad.safetensors: is a file of PyTorch, not a safetensors file; in Python, convert it: \
                   safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"x.safetensors\")";
     assert!(error.ends_with(advice), "{error}");

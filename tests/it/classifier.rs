@@ -82,7 +82,19 @@ fn a_classifier_of_own_pictures_judges_their_generator_by_class() {
     succeed(at, &[&TRAIN[..], &cut].concat());
     let log =
         String::from_utf8(run(at, &["evaluate", "run", "--features", "cut.safetensors"]).stderr).unwrap();
-    assert!(log.contains("trained with --crop 2,3,20, and data.crop is centre: it does not see"), "{log}");
+    let expected = "trained with the crop 2,3,20, and the data have centre: it does not see";
+    assert!(log.contains(expected), "{log}");
+    // An archive of these parts is what it was trained on.
+    let prepare = ["data", "prepare", "squares", "--size", "32", "--crop", "2,3,20", "--out", "cut.zip"];
+    succeed(at, &prepare);
+    let on_parts = ["evaluate", "run", "--data-dir", "cut.zip", "--features"];
+    for (file, expected) in
+        [("cut.safetensors", None), ("own.safetensors", Some("the crop centre, and the data have 2,3,20"))]
+    {
+        let log = String::from_utf8(run(at, &[&on_parts[..], &[file]].concat()).stderr).unwrap();
+        assert_eq!(log.contains("as it learned them"), expected.is_some(), "{log}");
+        assert!(expected.is_none_or(|expected| log.contains(expected)), "{log}");
+    }
     // With another classifier under the same name, the run's distances cannot be compared.
     for (file, expected) in [("own.safetensors", false), ("other.safetensors", true)] {
         std::fs::copy(at.join(file), at.join("own.safetensors.new")).unwrap();
@@ -100,8 +112,8 @@ fn a_classifier_of_own_pictures_judges_their_generator_by_class() {
     std::fs::rename(at.join("squares/sun"), at.join("squares/moon")).unwrap();
     let output = run(at, &["evaluate", "run", "--features", "own.safetensors"]);
     let [table, log] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    let expected = "the classifier knows the classes blue sky, grass, red, sun, and the data have blue sky, \
-                    grass, moon, red: no accuracy is computed";
+    let expected = "the classifier knows the classes blue sky, grass, red, sun, and the data have the \
+                    classes blue sky, grass, moon, red: no accuracy is computed";
     assert!(log.contains(expected) && !table.contains("accuracy"), "{log}{table}");
 }
 
@@ -125,6 +137,16 @@ fn what_no_classifier_can_be_trained_on_is_an_error() {
         log.contains("WARN it is right as often as somebody who always names the largest class (25.00%)"),
         "{log}"
     );
+    // It means nothing later either, and digits have other classes.
+    succeed(at, &small_with(&small("run"), &[]));
+    let output = run(at, &["evaluate", "run", "--features", "bad.safetensors", "--count", "64"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    let expected = "WARN the classifier is right as often as somebody who always names the largest class (25%): \
+                    its features mean nothing";
+    assert!(log.contains(expected), "{log}");
+    let expected = "WARN the classifier knows the classes blue sky, grass, red, sun, and the data have those of \
+                    mnist-5k: no accuracy is computed";
+    assert!(log.contains(expected), "{log}");
     let error = refused(&["--hold-out", "0.7"]);
     assert!(error.contains("data.hold-out: expected a share above 0 and up to 0.5, found 0.7"), "{error}");
     let of = |dir: &str| fail(at, &["train-classifier", "--data", "folder", "--data-dir", dir], 2);

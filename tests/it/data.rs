@@ -158,6 +158,13 @@ fn padded_digits_train_a_model_of_their_size() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     digits(&at.join("padded"), 32, |digit| digit);
+    // Without a size, a folder's are shown at the size that they have.
+    let folder = ["data", "info", "--data", "folder", "--data-dir", "padded"];
+    let text = succeed(at, &[&folder[..], &["--out", "grid.png"]].concat());
+    assert!(text.contains("folder train: 1000 images, 32x32 gray"), "{text}");
+    assert_eq!(image::image_dimensions(at.join("grid.png")).unwrap(), (274, 274));
+    let error = fail(at, &[&folder[..], &["--size", "28"]].concat(), 2);
+    assert!(error.contains("--size: expected images of 28x28 pixels, found 32x32 in folder ("), "{error}");
     let text = succeed(at, &["data", "info", "--data", "mnist", "--data-dir", "padded"]);
     assert!(text.contains("mnist train: 1000 images, 32x32 gray"), "{text}");
     let error = fail(at, &on_mnist(&small("run"), "padded", &[]), 2);

@@ -151,16 +151,27 @@ fn ink_on_a_transparent_ground_is_warned_of() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     std::fs::create_dir(at.join("ink")).unwrap();
-    for n in 0..20 {
-        let ink = RgbaImage::from_fn(28, 28, |x, _| Rgba([0, 0, 0, if x == n { 255 } else { 0 }]));
+    for n in 0..140 {
+        let is_ink = |x| (n % 28..=n % 28 + n / 28).contains(&x);
+        let ink = RgbaImage::from_fn(28, 28, |x, _| Rgba([0, 0, 0, if is_ink(x) { 255 } else { 0 }]));
         ink.save(at.join(format!("ink/{n}.png"))).unwrap();
     }
-    let expected = "all 20 images are one and the same colour (0): 20 of them have transparent parts, which \
+    let expected = "all 140 images are one and the same colour (0): 140 of them have transparent parts, which \
                     become black (data.background = \"white\" makes them white)";
     let log = log(at, &training(&small("run"), "ink"));
     assert!(log.contains(&format!("WARN data: {expected}")), "{log}");
     let text = succeed(at, &["data", "info", "--data", "folder", "--data-dir", "ink"]);
     assert!(text.contains(&format!("WARNING  {}", expected.replace("(0)", "(0, 0, 0)"))), "{text}");
+    // Samples are put on the same ground as the real pictures.
+    succeed(at, &[&training(&small("white"), "ink")[..], &["--set", "data.background=white"]].concat());
+    let output = run(at, &["evaluate", "white", "--samples", "ink", "--json"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        log.contains("--samples: 140 images in ink (140 with transparent parts, which are white)"),
+        "{log}"
+    );
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["generated"]["random_fd"].as_f64().unwrap() < 1., "{report}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod tensors;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::folder::Transform;
 use crate::stacked::Stacks;
 use crate::{DataError, Result, resize};
 pub use part::evenly_spaced;
@@ -29,6 +30,8 @@ pub struct Dataset {
     deepest: Option<u16>,
     /// The size before resizing, if the published images of this data set have another.
     unusual_size: Option<usize>,
+    /// What happened to pictures before they were resized.
+    transform: Option<Transform>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +78,19 @@ impl Dataset {
         }
         let (name, source, images) = (name.into(), source.into(), Storage::Stored(pixels));
         let (labels, deepest, unusual_size) = (None, None, None);
-        Ok(Self { name, source, images, channels, size, labels, transparent: 0, deepest, unusual_size })
+        let (transparent, transform) = (0, None);
+        Ok(Self {
+            name,
+            source,
+            images,
+            channels,
+            size,
+            labels,
+            transparent,
+            deepest,
+            unusual_size,
+            transform,
+        })
     }
 
     /// The same images with the class of each. There are `classes` classes.
@@ -182,6 +197,13 @@ impl Dataset {
         self.size
     }
 
+    /// How pictures of any size and colours became these images, now or when an archive of them was
+    /// made. The background is black if no picture had transparent parts. `None` for other data.
+    #[must_use]
+    pub fn transform(&self) -> Option<Transform> {
+        self.transform
+    }
+
     /// Height and width of each image in its file, if the published images of the data set have
     /// another size. [`size`](Self::size) may differ, because images are resized.
     #[must_use]
@@ -272,6 +294,10 @@ impl Dataset {
     /// The same data, whose pictures of 16 bits reach this value.
     pub(crate) fn with_deepest(self, deepest: Option<u16>) -> Self {
         Self { deepest, ..self }
+    }
+
+    pub(crate) fn with_transform(self, transform: Transform) -> Self {
+        Self { transform: Some(transform), ..self }
     }
 
     /// The same data, whose images have another size than the published ones.

@@ -103,7 +103,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     check_channels("channels", channels)?;
     options.transform.crop.validate()?;
     let found = find::pictures(path)?;
-    found.cut_to(options.transform.crop)?;
+    let prepared = found.cut_to(options.transform.crop)?;
     let count = found.pictures.len();
     let mut pixels = vec![0; resize::length(count, channels, size)?];
     let behind = match options.transform.background {
@@ -116,7 +116,14 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     let source = describe(path, &found, transparent, behind);
     let data = Dataset::new(NAME, source, pixels, channels, size)?
         .with_transparent(if behind == [0; 3] { transparent } else { 0 })
-        .with_deepest(deepest);
+        .with_deepest(deepest)
+        .with_transform(Transform {
+            crop: prepared.crop,
+            background: match transparent {
+                0 => prepared.background.unwrap_or_default(),
+                _ => options.transform.background,
+            },
+        });
     found.labels.put_on(data)
 }
 

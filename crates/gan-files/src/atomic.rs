@@ -4,6 +4,8 @@
 use crate::directory::{UNFINISHED, sync_directory};
 use crate::error::{FileError, Result};
 use crate::fault::{Operation, point};
+use crate::read::not_regular;
+use std::fs::Metadata;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -48,11 +50,16 @@ impl Seek for Unfinished {
 }
 
 impl AtomicFile {
-    /// Opens a temporary file in the directory of `path`.
+    /// Opens a temporary file in the directory of `path`. It gets the permissions of an older file.
     ///
     /// # Errors
-    /// A directory that cannot be written.
+    /// A directory that cannot be written; a pipe, a device or a write-protected file at `path`, which
+    /// the renaming would replace.
     pub fn create(path: &Path) -> Result<Self> {
+        let older = std::fs::metadata(path).ok().filter(|found| !found.is_dir());
+        if let Some(found) = &older {
+            check_replaceable(found).map_err(|e| FileError::new(path, e))?;
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED);
         // A temporary file is private by default, but this one becomes an ordinary file, so only
@@ -61,6 +68,10 @@ impl AtomicFile {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = point(Operation::Create, path).and_then(|()| builder.tempfile_in(directory(path)));
         let file = Unfinished(file.map_err(|e| FileError::new(path, e))?);
+        if let Some(older) = older {
+            // A file system without permissions has none to lose.
+            let _ = file.0.as_file().set_permissions(older.permissions());
+        }
         // `sweep_dead` leaves locked files alone. A file system without locks has no such sweeping.
         let _ = file.0.as_file().try_lock();
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
@@ -80,6 +91,17 @@ impl AtomicFile {
         file.persist(&path).map_err(|e| at(e.error))?;
         sync_directory(directory(&path))
     }
+}
+
+/// Refuses what is at the place of a new file and is no file that could be written.
+fn check_replaceable(found: &Metadata) -> io::Result<()> {
+    if !found.is_file() {
+        return Err(not_regular(found));
+    }
+    if found.permissions().readonly() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is write-protected"));
+    }
+    Ok(())
 }
 
 impl Write for AtomicFile {
@@ -139,6 +161,30 @@ mod tests {
         file.commit().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
         assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_protected_files_are_not_replaced_and_permissions_stay() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        std::os::unix::fs::symlink("pipe", at("link")).unwrap();
+        std::fs::write(at("protected"), "old").unwrap();
+        std::fs::set_permissions(at("protected"), mode(0o444)).unwrap();
+        let error = |name: &str| write_atomically(&at(name), b"new").unwrap_err().to_string();
+        for name in ["pipe", "link"] {
+            assert!(error(name).ends_with("expected a regular file, found a pipe, a socket or a device"));
+        }
+        assert!(error("protected").ends_with("protected: it is write-protected"));
+        std::fs::write(at("private"), "old").unwrap();
+        std::fs::set_permissions(at("private"), mode(0o640)).unwrap();
+        write_atomically(&at("private"), b"new").unwrap();
+        let found = std::fs::metadata(at("private")).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, 0o640);
+        assert_eq!(names(directory.path()).len(), 4);
     }
 
     #[test]

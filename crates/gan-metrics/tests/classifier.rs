@@ -102,6 +102,7 @@ fn runes(size: usize, channels: usize) -> Record {
         size,
         channels,
         hold_out: None,
+        chance: None,
         crop: None,
         background: None,
         class_names: vec![],

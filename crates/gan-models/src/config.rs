@@ -175,6 +175,13 @@ mod tests {
         );
         assert!(problem(|c| c.discriminator.widths[0] = 0).starts_with("model.discriminator.widths: "));
         assert!(problem(|c| c.generator.negative_slope = f64::NAN).contains("from 0 to 1, found NaN"));
+        let steep = problem(|c| {
+            (c.generator.activation, c.generator.negative_slope) = (HiddenActivation::Relu, 0.9);
+        });
+        assert_eq!(
+            steep,
+            "model.generator.negative-slope: expected no such key with activation = \"relu\", found 0.9"
+        );
         assert!(problem(|c| c.discriminator.input = DiscriminatorInput::Flat).contains("found \"flat\""));
         assert!(problem(|c| c.discriminator.pack = 5).contains("from 1 to 4, found 5"));
         assert!(problem(|c| c.discriminator.minibatch_std = Some(1)).contains("from 2 to 1024, found 1"));

@@ -181,15 +181,20 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     // The first bytes of safetensors are a length with zeros at its end.
     let start = &bytes[..bytes.len().min(512)];
     let text = "is text, not a safetensors file (--config takes a configuration)";
+    // Files of torch.save begin with this entry.
+    let is_pytorch = start.windows(8).any(|name| name == b"data.pkl");
+    let known = if known == Some(ZIP) && is_pytorch { Some(PYTORCH) } else { known };
     known.or_else(|| (start.len() > 8 && start.iter().all(is_text)).then_some(text))
 }
 
 const PYTORCH: &str = "is a file of PyTorch, not a safetensors file; in Python, convert it: \
                        safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"x.safetensors\")";
 
+const ZIP: &str = "is a zip archive, not a safetensors file";
+
 const FOREIGN: [(&[u8], &str); 6] = [
     // torch.save writes a ZIP archive, or a pickle in older versions.
-    (b"PK\x03\x04", PYTORCH),
+    (b"PK\x03\x04", ZIP),
     (b"\x80\x02", PYTORCH),
     (b"\x89PNG", "is a PNG picture, not a safetensors file"),
     (b"\xff\xd8\xff", "is a JPEG picture, not a safetensors file"),
@@ -308,9 +313,10 @@ mod tests {
         }
         for (bytes, what) in [
             (
-                &b"PK\x03\x04 and more"[..],
+                &b"PK\x03\x04 and more: x/data.pkl"[..],
                 "is a file of PyTorch, not a safetensors file; in Python, convert it",
             ),
+            (b"PK\x03\x04 and more: 00000/img00000000.png", "is a zip archive, not a safetensors file"),
             (b"\x80\x02\x8a\nl\xfc", "is a file of PyTorch"),
             (b"\x89PNG\r\n\x1a\n", "is a PNG picture"),
             (b"seed = 1\n[model]\n", "is text, not a safetensors file"),

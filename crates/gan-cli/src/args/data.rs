@@ -109,6 +109,11 @@ impl PictureLook {
         Err(usage(format!("{option}: {source} has images of {side}x{side} {colours}; this is for folders")))
     }
 
+    /// Whether the size was chosen.
+    pub(crate) fn has_size(&self) -> bool {
+        self.size.is_some()
+    }
+
     /// Height and width of an image.
     pub(crate) fn size(&self) -> usize {
         self.size.unwrap_or(64).into()

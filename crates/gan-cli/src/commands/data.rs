@@ -68,7 +68,14 @@ fn info(args: &DataInfo) -> Result<()> {
                 writeln!(text, "test: no files in {}", terminal::name(&dir))?;
             }
             data => {
-                let data = data?;
+                let mut data = data?;
+                // Such images are not resized, because they train a model of their own size.
+                if let Some(found) = data.unusual_size().filter(|&found| found != side) {
+                    if args.look.has_size() {
+                        crate::config::check_size(side, &data).context("--size")?;
+                    }
+                    data = loading::load(&config, split, found, channels)?;
+                }
                 let survey =
                     dir.as_deref().filter(|_| source.is_folder()).and_then(|dir| folder::survey(dir).ok());
                 describe(&mut text, split, &data, survey.as_ref())?;

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         return Err(usage(format!("{}: no such file or directory", path.display())));
     }
     let data = data(args)?;
-    let subject = Subject::open(args, data.name)?;
+    let subject = Subject::open(args, &data)?;
     let (channels, size) = subject.shape();
     let features = judge::features(args.features.as_deref(), args.weights.as_deref(), data.name)?;
     let real = Real::load(&data, size, channels, &features)?;

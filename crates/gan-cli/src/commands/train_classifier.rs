@@ -10,7 +10,7 @@ use crate::exit::{End, usage};
 use crate::loading;
 use crate::signals::Stop;
 use crate::terminal;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::Device;
 use gan_data::folder::{Background, Crop, Transform};
 use gan_data::{DataConfig, DataError, Dataset, Split};
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
     let (train, test, hold_out) = data(args)?;
     let classes = train.class_counts().map_or(0, |counts| counts.len());
     let epochs = args.epochs.map_or_else(|| fit::epochs(train.len()), u64::from);
-    let Transform { crop, background } = args.look.transform();
+    let Transform { crop, background } = train.transform().unwrap_or_default();
     let mut record = Record {
         data: train.name().to_owned(),
         classes,
@@ -38,6 +38,7 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
         size: train.size(),
         channels: train.channels(),
         hold_out,
+        chance: Some(largest_share(&test)),
         crop: (crop != Crop::default()).then(|| crop.to_string()),
         background: (background != Background::default()).then(|| background.to_string()),
         class_names: if args.data.is_folder() { train.class_names().to_vec() } else { vec![] },
@@ -64,8 +65,7 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
 
 /// Warns if the classifier has learned nothing.
 fn warn_of_chance(accuracy: f64, test: &Dataset) {
-    let largest = test.class_counts().and_then(|counts| counts.into_iter().max()).unwrap_or(0);
-    let share = largest as f64 / test.len() as f64;
+    let share = largest_share(test);
     if accuracy <= share {
         tracing::warn!(
             "it is right as often as somebody who always names the largest class ({:.2}%), so its features \
@@ -73,6 +73,12 @@ fn warn_of_chance(accuracy: f64, test: &Dataset) {
             share * 100.
         );
     }
+}
+
+/// Share of the images that belong to the largest class.
+fn largest_share(test: &Dataset) -> f64 {
+    let largest = test.class_counts().and_then(|counts| counts.into_iter().max()).unwrap_or(0);
+    largest as f64 / test.len() as f64
 }
 
 /// Refuses a place where something is, or where nothing can be written, before the work begins.
@@ -109,6 +115,7 @@ fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset, Option<f64>)>
         train => train?,
     };
     let test = load(&config, Split::Test)?;
+    crate::config::check_size(size, &train).context("--size")?;
     let place = args.data_dir.display();
     match train.class_counts().map(|counts| counts.len()) {
         None => Err(usage(format!(

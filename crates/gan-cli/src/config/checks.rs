@@ -1,6 +1,6 @@
 //! Checks whether data, model and training fit together. None of their crates can check this alone.
 
-use super::Config;
+use super::{Config, OnFailure};
 use crate::exit::usage;
 use anyhow::{Context, Result};
 use gan_data::{DataConfig, DataError, Dataset};
@@ -66,7 +66,16 @@ impl Config {
             let value = value.filter(|value| *value >= least)?;
             Some(format!("{key} = {value}: {why}"))
         };
-        values.into_iter().filter_map(doubt).collect()
+        values.into_iter().filter_map(doubt).chain(self.idle_health()).collect()
+    }
+
+    /// A setting that waits for a check of the run's health which never comes.
+    fn idle_health(&self) -> Option<String> {
+        let (health, steps) = (&self.reporting.health, self.train.steps?);
+        let waits = health.on_failure != OnFailure::Warn && !health.every.is_never();
+        (waits && !health.every.has_come_by(steps)).then(|| {
+            format!("train.health.on-failure: the run ends after {steps} steps, before the first check of its health")
+        })
     }
 
     /// Makes the check that loading the data makes later.
@@ -204,6 +213,18 @@ mod tests {
             let found = doubts(&[set]);
             assert!(found.len() == 1 && found[0].starts_with(expected), "{set}: {found:?}");
         }
+    }
+
+    #[test]
+    fn an_action_that_waits_for_a_check_after_the_end_is_doubted() {
+        let doubts = |steps: u64| {
+            let health = "train.health={ every = 10, on-failure = \"stop\" }".to_owned();
+            let sets = [format!("train.steps={steps}"), health];
+            Config::load(Path::new("mnist-5k"), &sets).unwrap().doubts()
+        };
+        let expected =
+            "train.health.on-failure: the run ends after 9 steps, before the first check of its health";
+        assert_eq!((doubts(9), doubts(10)), (vec![expected.to_owned()], vec![]));
     }
 
     #[test]

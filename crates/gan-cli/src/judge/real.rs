@@ -7,7 +7,7 @@ use crate::run::Plan;
 use crate::terminal;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_data::folder::{Background, Crop};
+use gan_data::folder::{Background, Crop, Transform};
 use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, Record, SIDE, at_side};
 use gan_metrics::inception;
@@ -128,20 +128,29 @@ impl Real {
         let (source, is_flipped) = (config.name, config.flip);
         let real =
             Self { trained, reference, held_out, may_be_trained_on, is_flipped, source, channels, names };
-        real.warn_of_strange_classifier(features, config);
+        real.warn_of_strange_classifier(features, config.hold_out);
         Ok(real)
     }
 
-    /// Warns if the classifier of another folder judges these pictures, whose classes do not serve then.
-    /// Also warns if the classifier of this folder may have been trained on the held-out images, or saw
-    /// the pictures in another way.
-    fn warn_of_strange_classifier(&self, features: &Features, config: &DataConfig) {
+    /// Warns if the classifier has learned nothing, or knows other classes, which do not serve then. Also
+    /// warns if it may have been trained on the held-out images, or saw the pictures in another way.
+    fn warn_of_strange_classifier(&self, features: &Features, hold_out: Option<f64>) {
         let Some(record) = features.classifier().map(Classifier::record) else { return };
-        if self.source.is_folder() && record.data == self.source.name {
-            warn_of_other_look(record, config);
+        if record.is_at_chance() {
+            tracing::warn!(
+                "the classifier is right as often as somebody who always names the largest class ({:.0}%): its \
+                 features mean nothing",
+                record.test_accuracy * 100.
+            );
         }
-        if let (true, Some(own), Some(other)) = (self.is_known_to(features), config.hold_out, record.hold_out)
-            && self.source.is_folder()
+        if record.data == self.source.name
+            && let Some(transform) = self.reference.transform()
+        {
+            warn_of_other_look(record, transform);
+        }
+        if !self.is_known_to(features) {
+            tracing::warn!("{}: no accuracy is computed", self.other_classes(record));
+        } else if let (Some(own), Some(other)) = (hold_out, record.hold_out)
             && own.to_bits() != other.to_bits()
         {
             tracing::warn!(
@@ -149,18 +158,21 @@ impl Real {
                  seen the held-out images, so its accuracy on them is no floor"
             );
         }
-        if !self.source.is_folder() || record.class_names.is_empty() || self.is_known_to(features) {
-            return;
-        }
-        let listed = |names: &[String]| terminal::escaped(&names.join(", "), &[]);
-        let own = match self.reference.class_names() {
-            [] => "no classes".to_owned(),
+    }
+
+    /// What the classifier knows, and what the data have.
+    fn other_classes(&self, record: &Record) -> String {
+        let listed = |names: &[String]| format!("the classes {}", terminal::escaped(&names.join(", "), &[]));
+        let theirs = match &record.class_names[..] {
+            [] => format!("the {} classes of {}", record.classes, record.data),
             names => listed(names),
         };
-        tracing::warn!(
-            "the classifier knows the classes {}, and the data have {own}: no accuracy is computed",
-            listed(&record.class_names)
-        );
+        let own = match (self.source.is_folder(), self.reference.class_names()) {
+            (false, _) => format!("those of {}", self.source),
+            (true, []) => "no classes".to_owned(),
+            (true, names) => listed(names),
+        };
+        format!("the classifier knows {theirs}, and the data have {own}")
     }
 
     /// Warns if these are not the images that the run with this configuration was trained on.
@@ -274,16 +286,16 @@ impl Real {
 }
 
 /// Warns if the pictures were cut, or put on a background, in another way for the classifier.
-fn warn_of_other_look(record: &Record, config: &DataConfig) {
+fn warn_of_other_look(record: &Record, Transform { crop, background }: Transform) {
     let pairs = [
-        ("crop", &record.crop, Crop::default().to_string(), config.crop.to_string()),
-        ("background", &record.background, Background::default().to_string(), config.background.to_string()),
+        ("crop", &record.crop, Crop::default().to_string(), crop.to_string()),
+        ("background", &record.background, Background::default().to_string(), background.to_string()),
     ];
     for (key, trained, default, own) in pairs {
         let trained = trained.clone().unwrap_or(default);
         if trained != own {
             tracing::warn!(
-                "the classifier was trained with --{key} {trained}, and data.{key} is {own}: it does not see \
+                "the classifier was trained with the {key} {trained}, and the data have {own}: it does not see \
                  the pictures as it learned them"
             );
         }

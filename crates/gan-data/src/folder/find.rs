@@ -170,7 +170,7 @@ impl Found {
     pub(super) fn cut_to(&self, crop: Crop) -> Result<Preparation> {
         match (self.prepared.crop, crop) {
             (_, Crop::Centre) => Ok(self.prepared),
-            (Crop::Centre, crop) => Ok(Preparation { crop }),
+            (Crop::Centre, crop) => Ok(Preparation { crop, ..self.prepared }),
             _ => Err(DataError::Value {
                 field: "data.crop",
                 expected: format!(

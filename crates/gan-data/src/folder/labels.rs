@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::Crop;
+use super::{Background, Crop};
 use crate::{DataError, Dataset, Result};
 
 /// The file with the labels, in the form of `StyleGAN2-ADA`'s `dataset_tool.py`.
@@ -46,6 +46,9 @@ pub(super) struct Preparation {
     /// The part of each picture that was kept.
     #[serde(default)]
     pub(super) crop: Crop,
+    /// The colour behind transparent parts, if it was not black.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) background: Option<Background>,
 }
 
 /// What a `dataset.json` says about some pictures.

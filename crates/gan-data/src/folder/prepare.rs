@@ -1,7 +1,7 @@
 //! Writes pictures as they are trained on into one archive, in the form of `StyleGAN2-ADA`'s
 //! `dataset_tool.py`.
 
-use std::io::{Seek, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use gan_files::AtomicFile;
@@ -53,20 +53,23 @@ pub fn prepare<E: From<DataError>>(
     check_channels("channels", options.channels)?;
     options.transform.crop.validate()?;
     let found = find::pictures(path).map_err(|error| needless(path, error))?;
-    let prepared = found.cut_to(options.transform.crop)?;
+    let mut prepared = found.cut_to(options.transform.crop)?;
     let behind = match options.transform.background {
         Background::Color(color) => color,
         Background::Mean => mean_color(path, &found)?,
     };
     let file = AtomicFile::create(out).map_err(DataError::from)?;
-    let mut zip = ZipWriter::new(file);
-    let (count, mut broken) = (found.pictures.len(), vec![]);
+    let mut zip = ZipWriter::new(UntilError(Some(file)));
+    let (count, mut broken, mut is_transparent) = (found.pictures.len(), vec![], false);
     for (number, chunk) in found.pictures.chunks(CHUNK).enumerate() {
         check()?;
         let first = number * CHUNK;
         for (index, png) in encoded(&found, chunk, options, behind).into_iter().enumerate() {
             match png {
-                Ok(png) if broken.is_empty() => add(&mut zip, out, &name(first + index), &png)?,
+                Ok((png, transparent)) if broken.is_empty() => {
+                    is_transparent |= transparent;
+                    add(&mut zip, out, &name(first + index), &png)?;
+                }
                 Ok(_) => {}
                 Err(problem) => broken.push(BrokenPicture { path: chunk[index].clone(), problem }),
             }
@@ -76,15 +79,54 @@ pub fn prepare<E: From<DataError>>(
     if !broken.is_empty() {
         return Err(DataError::Pictures { dir: path.to_owned(), broken, of: count }.into());
     }
+    let background = options.transform.background;
+    if is_transparent && background != Background::default() {
+        prepared.background = Some(background);
+    }
     add(&mut zip, out, labels::FILE, json(&found.labels, prepared).as_bytes())?;
     let file = zip.finish().map_err(|error| unwritten(out, error))?;
     check()?;
-    file.commit().map_err(DataError::from)?;
+    file.commit()?;
     let classes = match &found.labels {
         Labels::Known { classes, .. } => Some(*classes),
         Labels::Unknown(_) => None,
     };
     Ok(Prepared { count, classes, passed_over: found.others() })
+}
+
+/// A file up to the first error, and nothing after it. A writer of archives tries to complete its archive
+/// when it is dropped, and would print the error again.
+struct UntilError(Option<AtomicFile>);
+
+impl UntilError {
+    fn then<T>(&mut self, nothing: T, act: impl FnOnce(&mut AtomicFile) -> io::Result<T>) -> io::Result<T> {
+        let Some(file) = &mut self.0 else { return Ok(nothing) };
+        let done = act(file);
+        if done.is_err() {
+            self.0 = None;
+        }
+        done
+    }
+
+    fn commit(self) -> Result<(), DataError> {
+        self.0.map_or(Ok(()), |file| Ok(file.commit()?))
+    }
+}
+
+impl Write for UntilError {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.then(bytes.len(), |file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.then((), AtomicFile::flush)
+    }
+}
+
+impl Seek for UntilError {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.then(0, |file| file.seek(to))
+    }
 }
 
 /// The error for a directory that holds the files of a data set in place of pictures.
@@ -100,21 +142,21 @@ fn needless(path: &Path, error: DataError) -> DataError {
     }
 }
 
-/// The PNG files of some pictures, or what is wrong with them.
+/// The PNG files of some pictures, and whether each had transparent parts. Or what is wrong with them.
 fn encoded(
     found: &Found,
     pictures: &[std::path::PathBuf],
     options: &Options<'_>,
     behind: [u8; 3],
-) -> Vec<Result<Vec<u8>, String>> {
+) -> Vec<Result<(Vec<u8>, bool), String>> {
     let Options { size, channels, transform, .. } = *options;
     let budget = Budget::new(super::DECODING_BYTES);
     let encode = |path: &std::path::PathBuf| {
         let picture = found.open(path, &budget)?;
         let _share = budget.take(picture.decoding_bytes(size));
         let mut planes = vec![0; channels * size * size];
-        fit::fit(picture.decode()?, (transform.crop, behind), (channels, size), &mut planes)?;
-        png(&planes, channels, size)
+        let fitted = fit::fit(picture.decode()?, (transform.crop, behind), (channels, size), &mut planes)?;
+        Ok((png(&planes, channels, size)?, fitted.is_transparent))
     };
     pictures.par_iter().map(encode).collect()
 }

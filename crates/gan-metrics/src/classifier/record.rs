@@ -26,6 +26,9 @@ pub struct Record {
     pub seed: u64,
     /// Share of the held-out images that it classifies correctly.
     pub test_accuracy: f64,
+    /// Share of the largest class among these images. Always naming this class would be as accurate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance: Option<f64>,
     /// Height and width of the images that it reads, one of [`SIDES`].
     #[serde(default = "digits::size", skip_serializing_if = "digits::is_size")]
     pub size: usize,
@@ -69,6 +72,13 @@ mod digits {
 }
 
 impl Record {
+    /// Whether the classifier is no better than naming the largest class always. If the record does
+    /// not say how large it is, it may be as small as the others.
+    #[must_use]
+    pub fn is_at_chance(&self) -> bool {
+        self.test_accuracy <= self.chance.unwrap_or(1. / self.classes as f64)
+    }
+
     /// Checks that there is a network for these images and classes.
     pub(super) fn check(&self) -> Result<()> {
         let names = self.class_names.len();

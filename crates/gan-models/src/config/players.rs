@@ -183,7 +183,7 @@ impl GeneratorConfig {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        validate_hidden("model.generator", &self.widths, self.negative_slope, self.blocks)
+        validate_hidden("model.generator", &self.widths, (self.activation, self.negative_slope), self.blocks)
     }
 }
 
@@ -233,7 +233,12 @@ impl DiscriminatorConfig {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        validate_hidden("model.discriminator", &self.widths, self.negative_slope, self.blocks)?;
+        validate_hidden(
+            "model.discriminator",
+            &self.widths,
+            (self.activation, self.negative_slope),
+            self.blocks,
+        )?;
         at_most("model.discriminator.pack", self.pack, MAX_PACK)?;
         if let Some(group) = self.minibatch_std.filter(|group| !(2..=MAX_GROUP).contains(group)) {
             let problem = format!("expected a whole number from 2 to {MAX_GROUP}, found {group}");
@@ -253,12 +258,22 @@ impl GeneratorNorm {
     }
 }
 
-fn validate_hidden(field: &str, widths: &[usize], slope: f64, blocks: usize) -> Result<()> {
+fn validate_hidden(
+    field: &str,
+    widths: &[usize],
+    (activation, slope): (HiddenActivation, f64),
+    blocks: usize,
+) -> Result<()> {
     for &width in widths {
         at_most(&format!("{field}.widths"), width, MAX_WIDTH)?;
     }
     if !(0. ..=1.).contains(&slope) {
         let problem = format!("expected a number from 0 to 1, found {slope}");
+        return Err(ModelError::config(format!("{field}.negative-slope"), problem));
+    }
+    // Files of runs have the default with every activation.
+    if activation == HiddenActivation::Relu && slope.to_bits() != default_negative_slope().to_bits() {
+        let problem = format!("expected no such key with activation = \"relu\", found {slope}");
         return Err(ModelError::config(format!("{field}.negative-slope"), problem));
     }
     at_most(&format!("{field}.blocks"), blocks, MAX_BLOCKS)

@@ -8,7 +8,8 @@ use crate::judge::Real;
 use crate::{device, npy};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
-use gan_data::{Dataset, Range, Source, evenly_spaced, folder};
+use gan_data::folder::{self, Background, Options, Transform};
+use gan_data::{DataConfig, Dataset, Range, evenly_spaced};
 use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
 use std::path::Path;
@@ -35,10 +36,10 @@ impl Subject {
     /// Opens the images for a comparison with `data`. RGB images with equal channels are evaluated
     /// as gray images. Composed data are an exception, because three equal channels are possible
     /// there.
-    pub(super) fn open(args: &args::Evaluate, data: Source) -> Result<Self> {
+    pub(super) fn open(args: &args::Evaluate, data: &DataConfig) -> Result<Self> {
         if let Some(path) = &args.samples {
             let origin = if path.is_dir() || folder::is_archive(path) {
-                files(path)?
+                files(path, data.background)?
             } else if folder::is_picture(path) {
                 let path = path.display();
                 return Err(usage(format!(
@@ -47,7 +48,7 @@ impl Subject {
             } else {
                 Origin::Tensor(array(path, args.range)?)
             };
-            let origin = if data.composed().is_some() { origin } else { origin.gray(path)? };
+            let origin = if data.name.composed().is_some() { origin } else { origin.gray(path)? };
             return Ok(Self { name: path.display().to_string(), origin, class_names: vec![] });
         }
         let Some(from) = &args.from else {
@@ -165,8 +166,8 @@ impl Origin {
 }
 
 /// Every picture of a directory or an archive. All are read with the most common size, and as RGB if
-/// any has colours.
-fn files(path: &Path) -> Result<Origin> {
+/// any has colours. Transparent parts get the background of the real pictures.
+fn files(path: &Path, background: Background) -> Result<Origin> {
     let survey = folder::survey(path)?;
     let (channels, size) = (survey.channels(), survey.side());
     if let Some(mixture) = survey.mixture() {
@@ -183,7 +184,8 @@ fn files(path: &Path) -> Result<Origin> {
             path.display()
         ),
     }
-    let data = folder::load(path, &folder::Options::new(size, channels))?;
+    let transform = Transform { background, ..Transform::default() };
+    let data = folder::load(path, &Options { transform, ..Options::new(size, channels) })?;
     tracing::info!("--samples: {}", data.source());
     if let Some(doubt) = data.doubt() {
         tracing::warn!("--samples {}: {doubt}", path.display());

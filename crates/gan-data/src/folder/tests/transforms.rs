@@ -135,4 +135,18 @@ fn pictures_are_not_cut_twice() {
         );
     }
     assert!(with(&out("whole.zip"), cut(2), 1).is_ok());
+    // The images say what happened to them, whenever it did.
+    let of = |path: &Path, transform| with(path, transform, 1).unwrap().transform().unwrap();
+    for path in [out("cut.zip"), out("again.zip")] {
+        assert_eq!(of(&path, Transform::default()), cut(4));
+    }
+    // Without transparent parts, the background does not matter.
+    let white = Transform { background: Background::Color([255; 3]), ..Transform::default() };
+    let opaque = tempfile::tempdir().unwrap();
+    std::fs::copy(out("a.png"), opaque.path().join("a.png")).unwrap();
+    assert_eq!(of(opaque.path(), white), Transform::default());
+    image::RgbaImage::new(8, 8).save(opaque.path().join("b.png")).unwrap();
+    assert_eq!(of(opaque.path(), white), white);
+    prepare(opaque.path(), white, "white.zip");
+    assert_eq!(of(&out("white.zip"), Transform::default()), white);
 }
