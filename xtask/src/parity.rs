@@ -24,12 +24,13 @@ const RUN_GAN_CLI: [&str; 9] = [
 const LATENT: &str = "model.latent-dim=64";
 
 pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
-    cmd!(shell, "{python} -c 'import numpy, PIL, pytorch_fid, scipy, torch, safetensors'")
+    cmd!(shell, "{python} -c 'import numpy, PIL, pytorch_fid, scipy, torch, safetensors, tensorboard'")
         .quiet()
         .run()
         .with_context(|| {
             format!(
-                "{python} lacks a package: {python} -m pip install torch safetensors numpy scipy pillow pytorch-fid"
+                "{python} lacks a package: {python} -m pip install torch safetensors numpy scipy pillow pytorch-fid \
+                 tensorboard setuptools"
             )
         })?;
     // First PyTorch computes the committed values again. Then the project's values are compared
@@ -57,5 +58,16 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
         let weights = format!("{run}/generator.safetensors");
         cmd!(shell, "{python} {check} compare {preset} {weights} {z} {images}").run()?;
     }
+    // TensorBoard reads what a run writes for it, also after a resume.
+    let run = format!("{at}/events");
+    for (steps, resume) in [("20", None), ("40", Some("--resume"))] {
+        let sets = ["train.log-every=5", "train.sample-every=10", "train.health.every=10"];
+        let evaluate = ["train.evaluate.every-kimg=0", "train.evaluate.count=64"];
+        let sets = sets.iter().chain(&evaluate).flat_map(|set| ["--set", set]);
+        cmd!(shell, "cargo {RUN_GAN_CLI...} -q train --out {run} --tensorboard {resume...} {sets...}")
+            .args(["--set".to_owned(), format!("train.steps={steps}")])
+            .run()?;
+    }
+    cmd!(shell, "{python} tests/golden/check_tensorboard.py {run}").run()?;
     Ok(())
 }

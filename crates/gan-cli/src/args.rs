@@ -91,6 +91,9 @@ pub(crate) struct Train {
     /// interruption.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Write event files for `TensorBoard` into the run's directory (key train.tensorboard).
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
     #[command(flatten)]
     pub(crate) device: Device,
 }

@@ -84,6 +84,8 @@ pub(crate) struct Judges {
     /// cannot be compared.
     pub(crate) recorded: Option<String>,
     pub(crate) reference: Reference,
+    /// The evaluation of as many real images.
+    pub(crate) floor: Evaluation,
     /// What the channels of the evaluated images are.
     pub(crate) channels: Channels,
     /// Whether there are classes, and they are the classes of the data.
@@ -119,9 +121,9 @@ impl Judges {
         let (name, seconds) = (&real.names.reference, start.elapsed().as_secs_f64());
         let floor = reference.floor(count)?;
         warn_of_errors(&features, config.data.name, &floor);
-        let (data, floor) = (features.name(), floor.frechet_distance);
+        let (data, distance) = (features.name(), floor.frechet_distance);
         tracing::info!(
-            "will compare {} with {name}: real ones have {data}-fd {floor:.2} ({seconds:.1} s to prepare)",
+            "will compare {} with {name}: real ones have {data}-fd {distance:.2} ({seconds:.1} s to prepare)",
             counted(count, "image")
         );
         let (channels, tells_classes) = (real.channels_hold(&features), real.is_known_to(&features));
@@ -131,7 +133,7 @@ impl Judges {
             (Features::Classifier(_), None) => None,
             (Features::Random(_) | Features::Inception(_), _) => Some(features.id().to_owned()),
         };
-        Ok(Some(Self { features, recorded, reference, channels, tells_classes, count }))
+        Ok(Some(Self { features, recorded, reference, floor, channels, tells_classes, count }))
     }
 }
 

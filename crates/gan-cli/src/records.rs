@@ -45,10 +45,18 @@ pub(crate) struct EvaluationLine {
     pub(crate) evaluation: Evaluation,
 }
 
+impl EvaluationLine {
+    /// The numbers of an evaluation with these features, by name.
+    pub(crate) fn record_of(&self, evaluation: &Evaluation) -> serde_json::Result<serde_json::Value> {
+        let mut record = serde_json::to_value(evaluation)?;
+        judge::name_distance(&mut record, &self.distance);
+        Ok(record)
+    }
+}
+
 impl Serialize for EvaluationLine {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut evaluation = serde_json::to_value(&self.evaluation).map_err(S::Error::custom)?;
-        judge::name_distance(&mut evaluation, &self.distance);
+        let mut evaluation = self.record_of(&self.evaluation).map_err(S::Error::custom)?;
         if let Some(fields) = evaluation.as_object_mut() {
             fields.insert("features".to_owned(), self.features.clone().into());
         }

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
         (None, Place::Of(path)) => RunDir::create(path)?,
         (None, Place::Numbered(name)) => RunDir::create_numbered(name)?,
     };
-    let sinks = Sinks::of(&run);
+    let sinks = Sinks::of(&run, &config)?;
     let plan = Plan { run, config, fingerprint, batches, horizon, device, judges, interrupt };
     let mut session = Session { plan, sinks };
     let start = Instant::now();
@@ -154,6 +154,7 @@ fn check_class_names(checkpoint: &Path, model: &ModelConfig, batches: &Batches) 
 /// The experiment, after all checks that do not need the data.
 fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Config> {
     let mut config = Config::load(file, &args.set)?;
+    config.reporting.tensorboard |= args.tensorboard;
     config.find_files(args.data_dir.as_deref())?;
     config.data.validate().with_context(|| file.display().to_string())?;
     config.check().with_context(|| file.display().to_string())?;

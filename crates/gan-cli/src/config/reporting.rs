@@ -26,6 +26,9 @@ pub(crate) struct Reporting {
     /// The evaluation during the run. If it is absent, there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) evaluate: Option<EvaluateConfig>,
+    /// Whether the run writes event files for `TensorBoard`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) tensorboard: bool,
 }
 
 /// Settings of the health checks.
@@ -84,6 +87,7 @@ impl Default for Reporting {
             keep: 2,
             health: HealthConfig::default(),
             evaluate: None,
+            tensorboard: false,
         }
     }
 }

@@ -70,7 +70,7 @@ impl<'a> Evaluation<'a> {
             let features = &self.judges.features;
             let (features, distance) = (features.id().to_owned(), features.name().to_owned());
             let line = EvaluationLine { step, features, distance, evaluation };
-            sinks.hear(&Event::Evaluated(&line))?;
+            sinks.hear(&Event::Evaluated { line: &line, floor: &self.judges.floor })?;
         }
         if self.best.as_ref().is_none_or(|before| distance < before.frechet_distance) {
             self.best = Some(self.keep(sampler, &self.plan.provenance(trainer)?, distance)?);

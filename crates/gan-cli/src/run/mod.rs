@@ -23,7 +23,7 @@ mod snapshot;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use plan::Plan;
 pub(crate) use session::Session;
-pub(crate) use sinks::Sinks;
+pub(crate) use sinks::{Sinks, is_event_file};
 
 use clock::Clock;
 use duties::Duties;

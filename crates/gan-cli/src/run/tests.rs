@@ -39,7 +39,7 @@ impl Sink for Recorder {
             Event::Drawn { step, .. } => format!("drawn {step}"),
             Event::Checked { line, .. } => format!("checked {}", line.step),
             Event::Verdict(line) => format!("verdict {}: {}", line.step, line.verdict.failure.name()),
-            Event::Evaluated(line) => format!("evaluated {}", line.step),
+            Event::Evaluated { line, .. } => format!("evaluated {}", line.step),
             Event::Saved { step, path } => {
                 assert!(path.join("state.json").exists());
                 format!("saved {step}")
@@ -109,7 +109,8 @@ fn judges() -> Judges {
     };
     let reference = Reference::new(real("train"), real("test")).unwrap();
     let channels = Channels::Colours;
-    Judges { features, recorded: None, reference, channels, tells_classes: false, count: 64 }
+    let floor = reference.floor(64).unwrap();
+    Judges { features, recorded: None, reference, floor, channels, tells_classes: false, count: 64 }
 }
 
 /// A sink that cannot record a step, nor anything after it.
@@ -127,7 +128,7 @@ impl Sink for Full {
 
 /// Trains and returns the names of the events. The signal comes in step `interrupt_at`.
 fn heard(plan: Plan, interrupt_at: u64) -> Vec<String> {
-    let sinks = Sinks::of(&plan.run);
+    let sinks = Sinks::of(&plan.run, &plan.config).unwrap();
     train(plan, sinks, interrupt_at).0
 }
 
@@ -352,7 +353,7 @@ fn every_sink_hears_the_end_when_one_fails() {
     let directory = tempfile::tempdir().unwrap();
     for from in [1, 3] {
         let plan = plan(directory.path(), &["train.health.every=0", "train.log-every=0"]);
-        let mut sinks = Sinks::of(&plan.run);
+        let mut sinks = Sinks::of(&plan.run, &plan.config).unwrap();
         sinks.push(Full { from, is_full: false });
         let (heard, outcome) = train(plan, sinks, 0);
         assert_eq!(heard.last(), Some(&format!("ended {from}: broken")), "{heard:?}");

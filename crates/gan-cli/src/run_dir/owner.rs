@@ -1,6 +1,7 @@
 //! To which run a path belongs.
 
 use super::{BEST, is_our_run};
+use crate::run::is_event_file;
 use std::path::{Component, Path, PathBuf};
 
 /// The run whose file `path` is, or would be: its directory, a file that a run or `--resume` reads, or
@@ -37,7 +38,7 @@ fn is_own(path: &str) -> bool {
     // Some file systems do not tell capitals from small letters.
     let path = path.to_lowercase();
     let first = path.split(std::path::is_separator).next().unwrap_or_default();
-    first.is_empty() || OWN.contains(&first)
+    first.is_empty() || OWN.contains(&first) || is_event_file(first)
 }
 
 /// The path without links to directories. Parts that do not exist yet are taken as they are.

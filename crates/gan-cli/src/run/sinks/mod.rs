@@ -4,10 +4,13 @@ mod grids;
 mod journal;
 mod log;
 mod progress;
+mod tensorboard;
 
 use super::Event;
+use crate::config::Config;
 use crate::run_dir::RunDir;
 use anyhow::Result;
+pub(crate) use tensorboard::is_event_file;
 
 /// Receives the events of a run, from its beginning to its end.
 pub(crate) trait Sink {
@@ -21,13 +24,15 @@ pub(crate) struct Sinks(Vec<Box<dyn Sink>>);
 impl Sinks {
     /// The sinks for the run in that directory. Each event goes from the first to the last, so an
     /// event that cannot be recorded is not shown.
-    pub(crate) fn of(run: &RunDir) -> Self {
-        Self(vec![
-            Box::new(journal::Lines::of(run)),
-            Box::new(grids::Grids::of(run)),
-            Box::new(progress::Progress::default()),
-            Box::new(log::Log),
-        ])
+    pub(crate) fn of(run: &RunDir, config: &Config) -> Result<Self> {
+        let mut sinks: Vec<Box<dyn Sink>> =
+            vec![Box::new(journal::Lines::of(run)), Box::new(grids::Grids::of(run))];
+        if config.reporting.tensorboard {
+            sinks.push(Box::new(tensorboard::TensorBoard::of(run, config)?));
+        }
+        sinks.push(Box::new(progress::Progress::default()));
+        sinks.push(Box::new(log::Log));
+        Ok(Self(sinks))
     }
 
     #[cfg(all(test, feature = "fused"))]

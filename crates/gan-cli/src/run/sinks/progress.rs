@@ -38,7 +38,7 @@ impl Sink for Progress {
             | Event::Drawn { .. }
             | Event::Checked { .. }
             | Event::Verdict(_)
-            | Event::Evaluated(_)
+            | Event::Evaluated { .. }
             | Event::Saved { .. }
             | Event::WentBack(_) => (),
         }
