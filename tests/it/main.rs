@@ -39,6 +39,8 @@ mod parity;
 #[cfg(feature = "fused")]
 mod pictures;
 mod program;
+#[cfg(feature = "fused")]
+mod report;
 mod stacked;
 #[cfg(feature = "fused")]
 mod state_dicts;

@@ -3,11 +3,13 @@
 mod animate;
 mod classifier;
 mod data;
+mod report;
 mod sample;
 
 pub(crate) use animate::{Along, Film, Timelapse, Walk};
 pub(crate) use classifier::TrainClassifier;
 pub(crate) use data::{Data, DataCommand, DataInfo, PictureLook};
+pub(crate) use report::{Compare, Report};
 pub(crate) use sample::{Class, Sample};
 
 use crate::memory::{self, Budget};
@@ -56,6 +58,10 @@ pub(crate) enum Command {
     /// Train a classifier on images with labels. Its features then serve `evaluate`, which can also
     /// say whether images show the class that was asked for.
     TrainClassifier(TrainClassifier),
+    /// Write a page about runs: curves, grids, evaluations, settings. It is one file without a network.
+    Report(Report),
+    /// Compare runs in a table.
+    Compare(Compare),
     /// Report what is wrong with a run, since which step, and what to try.
     Diagnose(Diagnose),
     /// Show the layers, shapes and parameters of a model, and how it was trained.

@@ -134,6 +134,13 @@ impl Config {
     }
 }
 
+/// All keys of a configuration with their values.
+pub(crate) fn flat(config: &Config) -> Result<BTreeMap<String, String>> {
+    let mut table = toml::Table::try_from(config)?;
+    table::join(&mut table, toml::Table::try_from(&config.reporting)?);
+    Ok(table::flatten(&table))
+}
+
 /// The first key in which two configurations differ, and its two values.
 pub(crate) struct Difference {
     pub(crate) key: String,

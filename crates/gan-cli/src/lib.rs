@@ -19,6 +19,7 @@ mod memory;
 mod npy;
 mod origin;
 mod records;
+mod report;
 mod run;
 mod run_dir;
 mod signals;
@@ -50,6 +51,8 @@ pub fn main() -> ExitCode {
         args::Command::Sample(args) => commands::sample::run(&args, budget),
         args::Command::Walk(args) => commands::walk::run(&args, budget),
         args::Command::Timelapse(args) => commands::timelapse::run(&args),
+        args::Command::Report(args) => commands::report::run(&args),
+        args::Command::Compare(args) => commands::report::compare(&args),
         args::Command::TrainClassifier(args) => commands::train_classifier::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
         args::Command::Diagnose(args) => commands::diagnose::run(&args),

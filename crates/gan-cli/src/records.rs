@@ -43,6 +43,8 @@ pub(crate) struct EvaluationLine {
     /// The name after which the distance is called.
     pub(crate) distance: String,
     pub(crate) evaluation: Evaluation,
+    /// The evaluation of as many real images.
+    pub(crate) floor: Evaluation,
 }
 
 impl EvaluationLine {
@@ -60,7 +62,8 @@ impl Serialize for EvaluationLine {
         if let Some(fields) = evaluation.as_object_mut() {
             fields.insert("features".to_owned(), self.features.clone().into());
         }
-        serde_json::json!({ "step": self.step, "evaluate": evaluation }).serialize(serializer)
+        let floor = self.record_of(&self.floor).map_err(S::Error::custom)?;
+        serde_json::json!({ "step": self.step, "evaluate": evaluation, "floor": floor }).serialize(serializer)
     }
 }
 

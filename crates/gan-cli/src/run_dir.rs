@@ -270,7 +270,7 @@ pub(crate) fn grids(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The step in the name of a grid.
-fn step_of(grid: &Path) -> Option<u64> {
+pub(crate) fn step_of(grid: &Path) -> Option<u64> {
     grid.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 

@@ -27,6 +27,11 @@ pub struct Augment {
     /// outside. The authors' program uses 0.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutout: Option<f64>,
+    /// Each augmentation changes this share of the images, chosen for each of them by itself. If it is
+    /// absent, all images are changed. Up to about 0.8, G learns nothing of the change, because D sees
+    /// unchanged images most often (Karras et al. 2020, arXiv 2006.06676, section 2.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
 }
 
 /// The change of one image. It is a linear map, and a constant if the colours change.
@@ -47,7 +52,7 @@ impl Augment {
             let problem = "expected color, translation or cutout, found none of them";
             return Err(TrainError::config(field, problem));
         }
-        for (key, share) in shares {
+        for (key, share) in shares.into_iter().chain([("probability", self.probability)]) {
             if let Some(share) = share.filter(|share| !(*share > 0. && *share <= 1.)) {
                 let problem = format!("expected a number over 0 and up to 1, found {share}");
                 return Err(TrainError::config(format!("{field}.{key}"), problem));
@@ -90,7 +95,30 @@ impl Augment {
             shift: [shift(draws[0], height), shift(draws[1], width)],
             hole: [hole(draws[2], height), hole(draws[3], width)],
         };
-        Ok(draws.iter().zip(tones).map(place).collect())
+        let mut places: Vec<Place> = draws.iter().zip(tones).map(place).collect();
+        if let Some(probability) = self.probability {
+            let draws = stream.uniform(0., 1., (samples, 3), &device)?.to_vec2::<f32>()?;
+            for (place, draws) in places.iter_mut().zip(draws) {
+                place.keep(draws.iter().map(|&draw| f64::from(draw) < probability));
+            }
+        }
+        Ok(places)
+    }
+}
+
+impl Place {
+    /// Keeps only these of the augmentations: of colours, the shift, and the hole.
+    fn keep(&mut self, kept: impl IntoIterator<Item = bool>) {
+        let mut kept = kept.into_iter();
+        if kept.next() == Some(false) {
+            self.tone = None;
+        }
+        if kept.next() == Some(false) {
+            self.shift = [0; 2];
+        }
+        if kept.next() == Some(false) {
+            self.hole = [0..0, 0..0];
+        }
     }
 }
 
@@ -158,7 +186,8 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    const BOTH: Augment = Augment { color: false, translation: Some(0.25), cutout: Some(0.5) };
+    const BOTH: Augment =
+        Augment { color: false, translation: Some(0.25), cutout: Some(0.5), probability: None };
     const ALL: Augment = Augment { color: true, ..BOTH };
 
     fn values(purpose: &str, count: usize) -> Vec<f32> {
@@ -179,7 +208,7 @@ mod tests {
     #[test]
     fn rows_are_moved_as_their_pixels_are_defined() {
         let [channels, height, width] = [2, 6, 5];
-        let far = Augment { color: false, translation: Some(1.), cutout: Some(0.6) };
+        let far = Augment { translation: Some(1.), cutout: Some(0.6), ..BOTH };
         let places = far.places(&mut Stream::new(2, "places", 0), 200, [height, width]).unwrap();
         let images = values("images", 200 * channels * height * width);
         let mut expected = vec![0.; images.len()];
@@ -257,10 +286,30 @@ mod tests {
     }
 
     #[test]
+    fn each_augmentation_changes_its_share_of_the_images() {
+        let draw = |augment: Augment| augment.places(&mut Stream::new(1, "places", 0), 4000, [9, 9]).unwrap();
+        let (always, some) = (draw(ALL), draw(Augment { probability: Some(0.25), ..ALL }));
+        let mut counts = [0; 4];
+        for (always, some) in always.iter().zip(&some) {
+            let is_kept = [some.tone == always.tone, some.shift == always.shift, some.hole == always.hole];
+            let is_dropped = [some.tone.is_none(), some.shift == [0, 0], some.hole == [0..0, 0..0]];
+            assert!(is_kept.iter().zip(is_dropped).all(|(kept, dropped)| *kept || dropped));
+            counts[0] += usize::from(is_kept[0]);
+            counts[1] += usize::from(!is_dropped[1]);
+            counts[2] += usize::from(!is_dropped[2]);
+            counts[3] += usize::from(is_kept[0] && !is_dropped[2]);
+        }
+        // A shift is [0, 0] by itself in one of 25 cases. The choices do not depend on each other.
+        for (count, expected) in counts.into_iter().zip([1000, 960, 1000, 250]) {
+            assert!(count.abs_diff(expected) < 100, "{counts:?}");
+        }
+    }
+
+    #[test]
     fn every_bad_value_is_named_with_what_is_expected() {
         BOTH.validate("x").unwrap();
         let problem = |augment: Augment| augment.validate("x").unwrap_err().to_string();
-        let none = Augment { color: false, translation: None, cutout: None };
+        let none = Augment { translation: None, cutout: None, ..BOTH };
         assert_eq!(problem(none), "x: expected color, translation or cutout, found none of them");
         Augment { color: true, ..none }.validate("x").unwrap();
         assert_eq!(
@@ -268,6 +317,7 @@ mod tests {
             "x.cutout: expected a number over 0 and up to 1, found 0"
         );
         assert!(problem(Augment { translation: Some(1.5), ..BOTH }).starts_with("x.translation: "));
+        assert!(problem(Augment { probability: Some(0.), ..BOTH }).starts_with("x.probability: "));
         assert!(problem(Augment { translation: Some(f64::NAN), ..BOTH }).ends_with("found NaN"));
     }
 }

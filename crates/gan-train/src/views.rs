@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn each_batch_has_a_view_of_its_own_that_is_the_same_again() {
         let mut config = config();
-        config.augment = Some(Augment { color: false, translation: Some(0.25), cutout: Some(0.5) });
+        config.augment =
+            Some(Augment { color: false, translation: Some(0.25), cutout: Some(0.5), probability: None });
         let first = seen(&config, "x", 0, 0);
         assert!(first == seen(&config, "x", 0, 0));
         assert!(first != seen(&config, "y", 0, 0) && first != seen(&config, "x", 1, 0));

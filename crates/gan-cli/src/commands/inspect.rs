@@ -37,7 +37,7 @@ fn is_config(from: &Path) -> bool {
     from.extension().is_some_and(|e| e == "toml") || (built_in(from).is_some() && !from.exists())
 }
 
-fn provenance(trained: &Provenance) -> String {
+pub(crate) fn provenance(trained: &Provenance) -> String {
     let Provenance { data, step, images, seed, loss, class_names, settings: _ } = trained;
     // A line break could forge a line of the report.
     let [data, loss] = [data, loss].map(|name| terminal::escaped(name, &[]));
@@ -48,7 +48,7 @@ fn provenance(trained: &Provenance) -> String {
     format!("trained on {data}: {steps}, {images}, {loss} loss, seed {seed}\n{classes}\n")
 }
 
-fn describe(model: &ModelConfig) -> Result<String> {
+pub(crate) fn describe(model: &ModelConfig) -> Result<String> {
     let mut text = String::new();
     let networks = [
         ("generator", model.generator_layers(), model.generator_input()),

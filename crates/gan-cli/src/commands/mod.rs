@@ -6,6 +6,7 @@ pub(crate) mod diagnose;
 pub(crate) mod evaluate;
 pub(crate) mod inspect;
 pub(crate) mod output;
+pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod timelapse;
 pub(crate) mod train;

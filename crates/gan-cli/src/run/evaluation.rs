@@ -69,8 +69,9 @@ impl<'a> Evaluation<'a> {
         if !records::has_evaluated(&self.plan.run.metrics(), step)? {
             let features = &self.judges.features;
             let (features, distance) = (features.id().to_owned(), features.name().to_owned());
-            let line = EvaluationLine { step, features, distance, evaluation };
-            sinks.hear(&Event::Evaluated { line: &line, floor: &self.judges.floor })?;
+            let floor = self.judges.floor.clone();
+            let line = EvaluationLine { step, features, distance, evaluation, floor };
+            sinks.hear(&Event::Evaluated(&line))?;
         }
         if self.best.as_ref().is_none_or(|before| distance < before.frechet_distance) {
             self.best = Some(self.keep(sampler, &self.plan.provenance(trainer)?, distance)?);

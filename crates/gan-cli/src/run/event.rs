@@ -1,7 +1,6 @@
 //! The events of a run, for the sinks that record or show them.
 
 use crate::records::{BaselineLine, EvaluationLine, HealthLine, LossesLine, RollbackLine, VerdictLine};
-use gan_metrics::Evaluation;
 use gan_metrics::health::{Monitor, Verdict};
 use gan_train::{Outcome, StepReport};
 use std::path::Path;
@@ -28,8 +27,8 @@ pub(crate) enum Event<'a> {
     Checked { line: &'a HealthLine, took: Duration },
     /// Something is wrong with the run.
     Verdict(&'a VerdictLine),
-    /// The generator was evaluated. `floor` is the evaluation of real images.
-    Evaluated { line: &'a EvaluationLine, floor: &'a Evaluation },
+    /// The generator was evaluated.
+    Evaluated(&'a EvaluationLine),
     /// A checkpoint was written, after the step's other output.
     Saved { step: u64, path: &'a Path },
     /// The run went back. All that followed the given step is undone, also on the disk.

@@ -39,7 +39,7 @@ impl Sink for Recorder {
             Event::Drawn { step, .. } => format!("drawn {step}"),
             Event::Checked { line, .. } => format!("checked {}", line.step),
             Event::Verdict(line) => format!("verdict {}: {}", line.step, line.verdict.failure.name()),
-            Event::Evaluated { line, .. } => format!("evaluated {}", line.step),
+            Event::Evaluated(line) => format!("evaluated {}", line.step),
             Event::Saved { step, path } => {
                 assert!(path.join("state.json").exists());
                 format!("saved {step}")

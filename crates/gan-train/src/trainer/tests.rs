@@ -59,7 +59,8 @@ fn the_gradient_of_g_goes_back_through_what_d_sees() -> Result<()> {
     for model in [preset::mlp_002(), preset::dcgan_28()] {
         let mut train = TrainConfig::new(1, still);
         train.loss = Loss::Relativistic;
-        train.augment = Some(Augment { color: false, translation: Some(0.2), cutout: Some(0.4) });
+        train.augment =
+            Some(Augment { color: false, translation: Some(0.2), cutout: Some(0.4), probability: None });
         train.instance_noise = Some(InstanceNoise { deviation: 0.1, schedule: None });
         let real = Stream::new(0, "real", 0).uniform(-1., 1., (4, 1, 28, 28), &Device::Cpu)?;
         let mut trainer = Trainer::new(&model, &train, 0, &Device::Cpu)?;

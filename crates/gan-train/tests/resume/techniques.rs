@@ -59,7 +59,8 @@ fn several_updates_schedules_rmsprop_and_views_go_on_bit_for_bit() {
     (train.d_steps, train.g_steps) = (2, 2);
     train.r1 = Some(ZeroCentered { gamma_schedule: to(0.1), every: 3, ..ZeroCentered::new(1.) });
     train.ema = Some(EmaConfig { half_life_schedule: to(0.2), ..EmaConfig::new(0.05) });
-    train.augment = Some(Augment { color: true, translation: Some(0.125), cutout: Some(0.5) });
+    train.augment =
+        Some(Augment { color: true, translation: Some(0.125), cutout: Some(0.5), probability: None });
     train.instance_noise = Some(InstanceNoise { deviation: 0.1, schedule: to(0.) });
     let warm_up = Schedule { to: 1e-4, over_kimg: 0.02, shape: Shape::Linear, warm_up_kimg: 0.01 };
     train.generator.lr_schedule = Some(warm_up);

@@ -32,7 +32,7 @@ impl Sink for Lines {
             Event::Losses(line) => self.append(line)?,
             Event::Checked { line, .. } => self.append(line)?,
             Event::Verdict(line) => self.append(line)?,
-            Event::Evaluated { line, .. } => self.append(line)?,
+            Event::Evaluated(line) => self.append(line)?,
             // The rollback writes its own line, in one atomic write that also drops the undone
             // lines.
             Event::WentBack(_)

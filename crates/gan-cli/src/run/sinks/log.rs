@@ -21,7 +21,7 @@ impl Sink for Log {
                 tracing::debug!("looked at the run's health in {:.1} ms", took.as_secs_f64() * 1e3);
             }
             Event::Verdict(line) => tracing::warn!("{}", line.verdict),
-            Event::Evaluated { line, .. } => tracing::info!("{}", describe(line)),
+            Event::Evaluated(line) => tracing::info!("{}", describe(line)),
             Event::Saved { step, path } => {
                 tracing::debug!("saved a checkpoint at step {step}: {}", path.display());
             }

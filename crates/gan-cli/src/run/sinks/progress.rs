@@ -38,7 +38,7 @@ impl Sink for Progress {
             | Event::Drawn { .. }
             | Event::Checked { .. }
             | Event::Verdict(_)
-            | Event::Evaluated { .. }
+            | Event::Evaluated(_)
             | Event::Saved { .. }
             | Event::WentBack(_) => (),
         }

@@ -73,9 +73,9 @@ impl Sink for TensorBoard {
             Event::Verdict(line) => {
                 self.append(line.step, [Value::text("verdicts", line.verdict.to_string())])?;
             }
-            Event::Evaluated { line, floor } => {
+            Event::Evaluated(line) => {
                 self.numbers(line.step, "evaluate", &line.record_of(&line.evaluation)?)?;
-                self.numbers(line.step, "floor", &line.record_of(floor)?)?;
+                self.numbers(line.step, "floor", &line.record_of(&line.floor)?)?;
             }
             Event::WentBack(line) => {
                 if let Some(file) = &self.file {

@@ -1,0 +1,10 @@
+//! What runs have written, for people: one HTML file without a network, and a table on the terminal.
+
+mod chart;
+mod page;
+mod record;
+mod rows;
+
+pub(crate) use page::html;
+pub(crate) use record::{Record, differences, read_all};
+pub(crate) use rows::{COLUMNS, cells};

@@ -1,0 +1,225 @@
+//! The HTML file.
+
+use super::chart::{Chart, Curve, Mark, RUNS};
+use super::record::{Record, differences};
+use super::rows::{COLUMNS, Row, cells, evaluation_rows};
+use crate::commands::inspect;
+use crate::film::spread;
+use crate::run_dir;
+use anyhow::{Context, Result};
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use candle_core::Device;
+use gan_files::sha256;
+use gan_metrics::health;
+use gan_models::Generator;
+
+/// Number of grids of a run, evenly spaced. A page of some megabytes can be mailed.
+const GRIDS: usize = 30;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    title: String,
+    version: &'static str,
+    style: &'static str,
+    script: &'static str,
+    columns: [&'static str; COLUMNS.len()],
+    runs: Vec<Shown<'a>>,
+    evaluations: Vec<Named<'a>>,
+    evaluation_rows: Vec<Row>,
+    charts: Vec<Drawn>,
+    differences: Vec<(String, Vec<String>)>,
+}
+
+/// A run on the page.
+struct Shown<'a> {
+    name: &'a str,
+    /// Number of its colour.
+    color: usize,
+    cells: [String; COLUMNS.len()],
+    verdicts: Vec<Verdict<'a>>,
+    /// Grids as base64, with their steps.
+    grids: Vec<(u64, String)>,
+    config: String,
+    /// Empty if the run has no weights yet.
+    provenance: String,
+    layers: String,
+}
+
+struct Verdict<'a> {
+    name: &'static str,
+    since: u64,
+    evidence: &'a str,
+    cause: &'static str,
+    advice: &'static str,
+}
+
+/// An evaluation and its run.
+struct Named<'a> {
+    run: &'a str,
+    step: u64,
+}
+
+/// A chart, and what its dashes mean.
+struct Drawn {
+    title: String,
+    note: String,
+    keys: Vec<(usize, String)>,
+    svg: String,
+}
+
+/// The page for some runs.
+pub(crate) fn html(records: &[Record]) -> Result<String> {
+    let runs =
+        records.iter().enumerate().map(|(run, record)| shown(run, record)).collect::<Result<Vec<_>>>()?;
+    let best: Vec<_> = records.iter().filter_map(|record| Some((record, record.best()?))).collect();
+    let judged: Vec<_> = best.iter().map(|(_, judged)| *judged).collect();
+    let value = |value: Option<String>| value.unwrap_or_else(|| "the default".to_owned());
+    let differences = differences(records).into_iter();
+    let names: Vec<&str> = records.iter().map(|record| &record.name[..]).collect();
+    let page = Page {
+        title: names.join(", "),
+        version: env!("CARGO_PKG_VERSION"),
+        style: include_str!("../../templates/report.css"),
+        script: include_str!("../../templates/report.js"),
+        columns: COLUMNS,
+        runs,
+        evaluations: best
+            .iter()
+            .map(|(record, judged)| Named { run: &record.name, step: judged.step })
+            .collect(),
+        evaluation_rows: evaluation_rows(&judged),
+        charts: charts(records),
+        differences: differences
+            .map(|(key, values)| (key, values.into_iter().map(value).collect()))
+            .collect(),
+    };
+    Ok(page.render()?)
+}
+
+fn shown<'a>(run: usize, record: &'a Record) -> Result<Shown<'a>> {
+    let chosen = spread(record.grids.len(), GRIDS).into_iter().map(|index| &record.grids[index]);
+    let encoded = |(step, path): &(u64, std::path::PathBuf)| {
+        let png = std::fs::read(path).with_context(|| path.display().to_string())?;
+        Ok((*step, STANDARD.encode(png)))
+    };
+    let verdict = |verdict: &'a health::Verdict| {
+        let health::Verdict { failure, since, evidence, .. } = verdict;
+        let (cause, advice) = (failure.cause(), failure.advice());
+        Verdict { name: failure.name(), since: *since, evidence, cause, advice }
+    };
+    Ok(Shown {
+        name: &record.name,
+        color: run % RUNS,
+        cells: cells(record),
+        verdicts: record.verdicts.iter().map(verdict).collect(),
+        grids: chosen.map(encoded).collect::<Result<_>>()?,
+        config: record.config.to_toml()?,
+        provenance: provenance(record)?,
+        layers: inspect::describe(&record.config.model)?,
+    })
+}
+
+/// The file of weights that a report is about, its checksum, and what it says.
+fn provenance(record: &Record) -> Result<String> {
+    let file = run_dir::generator_to_draw_from(&record.path);
+    if !file.exists() {
+        return Ok(String::new());
+    }
+    let (_, trained) = Generator::load(&file, &Device::Cpu)?;
+    let sha256 = sha256(&[&gan_files::read(&file)?]);
+    Ok(format!("{}\nSHA-256 {sha256}\n{}", file.display(), inspect::provenance(&trained)))
+}
+
+/// A chart to draw: title, note, and fields of `metrics.jsonl` with their names.
+type Planned = (String, String, Vec<(String, String)>);
+
+/// The same, if it is known at compile time.
+type Plan = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CHARTS: [Plan; 8] = [
+    ("Losses", "A low loss does not mean good images.", &[("d_loss", "D"), ("g_loss", "G")]),
+    (
+        "How sure D is",
+        "1: it is sure that an image is real. 0.5 and 0.5: it only guesses.",
+        &[("d_real", "of real images"), ("d_fake", "of generated ones")],
+    ),
+    (
+        "Precision and recall",
+        "Shares; higher is better.",
+        &[
+            ("evaluate/precision", "precision"),
+            ("evaluate/recall", "recall"),
+            ("floor/precision", "precision of real images"),
+            ("floor/recall", "recall of real images"),
+        ],
+    ),
+    (
+        "Variety",
+        "Variance of the images, divided by that of real ones. Near 0: all are the same.",
+        &[("health/images/spread", "")],
+    ),
+    ("Distance at the health checks", "To the data; lower is better.", &[("health/images/distance", "")]),
+    (
+        "Updates",
+        "Size of a step's update, divided by that of the weights. 0: nothing is learned.",
+        &[("health/discriminator/update", "D"), ("health/generator/update", "G")],
+    ),
+    ("Learning rates", "", &[("lr_d", "D"), ("lr_g", "G")]),
+    ("Speed", "Images in a second.", &[("images_per_s", "")]),
+];
+
+fn charts(records: &[Record]) -> Vec<Drawn> {
+    let plans = CHARTS.iter().map(|(title, note, fields)| {
+        let fields: Vec<_> =
+            fields.iter().map(|(field, name)| ((*field).to_owned(), (*name).to_owned())).collect();
+        ((*title).to_owned(), (*note).to_owned(), fields)
+    });
+    let all = distances(records).into_iter().chain(plans);
+    all.filter_map(|(title, note, fields)| drawn(records, title, note, &fields)).collect()
+}
+
+/// The charts of the distances, which are called after the data.
+fn distances(records: &[Record]) -> Vec<Planned> {
+    let names =
+        records.iter().flat_map(|record| &record.evaluations).filter_map(|judged| Some(judged.distance()?.0));
+    let names: std::collections::BTreeSet<String> = names.collect();
+    let chart = |name: String| {
+        let field = name.replace('-', "_");
+        let fields = [
+            (format!("evaluate/{field}"), "generated".to_owned()),
+            (format!("floor/{field}"), "real (the floor)".to_owned()),
+        ];
+        (name, "Distance to the data; lower is better.".to_owned(), fields.into())
+    };
+    names.into_iter().map(chart).collect()
+}
+
+fn drawn(records: &[Record], title: String, note: String, fields: &[(String, String)]) -> Option<Drawn> {
+    let curve = |(run, record): (usize, &Record), (dash, (field, name)): (usize, &(String, String))| {
+        let name = [&record.name[..], name].join(" ").trim().to_owned();
+        Curve { name, run, dash, points: record.series(field) }
+    };
+    let curves = records
+        .iter()
+        .enumerate()
+        .flat_map(|record| fields.iter().enumerate().map(move |field| curve(record, field)));
+    let marks = records.iter().enumerate().flat_map(|(run, record)| {
+        let mark = move |verdict: &health::Verdict| Mark {
+            step: verdict.since,
+            run,
+            text: format!("{}: {} since step {}", record.name, verdict.failure.name(), verdict.since),
+        };
+        record.verdicts.iter().map(mark)
+    });
+    let chart = Chart { title, note, curves: curves.collect(), marks: marks.collect() };
+    if chart.is_empty() {
+        return None;
+    }
+    let svg = chart.svg();
+    let keys = fields.iter().enumerate().filter(|(_, (_, name))| !name.is_empty());
+    let keys = keys.map(|(dash, (_, name))| (dash, name.clone())).collect();
+    Some(Drawn { title: chart.title, note: chart.note, keys, svg })
+}

@@ -1,0 +1,139 @@
+//! What the directory of a run says about it, for reports.
+
+use crate::config::Config;
+use crate::exit::usage;
+use crate::records::VerdictLine;
+use crate::{journal, run_dir};
+use anyhow::{Context, Result};
+use gan_metrics::health::Verdict;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A run, as its files describe it. It may still be training.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// Name of its directory.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) config: Config,
+    /// All keys of the configuration with their values, as text.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// Number of steps that are recorded, and of the run.
+    pub(crate) steps: (u64, Option<u64>),
+    /// Seconds of training.
+    pub(crate) seconds: f64,
+    pub(crate) verdicts: Vec<Verdict>,
+    /// Evaluations during the run by step, beside those of real images if the run recorded them.
+    pub(crate) evaluations: Vec<Judged>,
+    /// Grids by step.
+    pub(crate) grids: Vec<(u64, PathBuf)>,
+    /// The lines of `metrics.jsonl`.
+    lines: Vec<Value>,
+}
+
+/// An evaluation during the run.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) step: u64,
+    pub(crate) numbers: Value,
+    pub(crate) floor: Option<Value>,
+}
+
+impl Judged {
+    /// The name of the distance, such as `mnist-fd`, and its value.
+    pub(crate) fn distance(&self) -> Option<(String, f64)> {
+        let fields = self.numbers.as_object()?;
+        let (name, value) = fields.iter().find(|(name, _)| name.ends_with("_fd"))?;
+        Some((name.replace('_', "-"), value.as_f64()?))
+    }
+}
+
+impl Record {
+    /// Reads a run's directory.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        if !run_dir::metrics(path).is_file() || !run_dir::config(path).is_file() {
+            return Err(usage(format!(
+                "{}: expected the directory of a run, with config.toml and metrics.jsonl",
+                path.display()
+            )));
+        }
+        let config = Config::load(&run_dir::config(path), &[])?;
+        let settings = crate::config::flat(&config)?;
+        let lines: Vec<Value> = journal::read(&run_dir::metrics(path))?;
+        let verdicts = journal::read::<VerdictLine>(&run_dir::metrics(path))?;
+        let verdicts = verdicts.into_iter().map(|line| line.verdict).collect();
+        let evaluations = lines.iter().filter_map(|line| {
+            let numbers = line.get("evaluate")?.clone();
+            Some(Judged { step: step(line)?, numbers, floor: line.get("floor").cloned() })
+        });
+        let done = lines.iter().filter_map(step).max().unwrap_or(0);
+        let seconds = lines.iter().filter_map(|line| line.get("seconds")?.as_f64()).fold(0., f64::max);
+        let grids = if path.join("samples").is_dir() { run_dir::grids(path)? } else { vec![] };
+        let grids = grids.into_iter().filter_map(|grid| Some((run_dir::step_of(&grid)?, grid))).collect();
+        let absolute = std::path::absolute(path).with_context(|| path.display().to_string())?;
+        let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self {
+            name,
+            path: path.to_owned(),
+            settings,
+            steps: (done, config.train.steps),
+            seconds,
+            verdicts,
+            evaluations: evaluations.collect(),
+            grids,
+            config,
+            lines,
+        })
+    }
+
+    /// The values of a field in all lines that have it, by step. `path` names fields in fields:
+    /// `health/images/spread`.
+    pub(crate) fn series(&self, path: &str) -> Vec<(f64, f64)> {
+        let value = |line: &Value| {
+            let field = path.split('/').try_fold(line, |value, field| value.get(field))?;
+            field.as_f64()
+        };
+        self.lines.iter().filter_map(|line| Some((step(line)? as f64, value(line)?))).collect()
+    }
+
+    /// The evaluation with the smallest distance.
+    pub(crate) fn best(&self) -> Option<&Judged> {
+        let distance = |judged: &&Judged| judged.distance().map_or(f64::INFINITY, |(_, value)| value);
+        self.evaluations.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    }
+
+    /// Images in a second, over all recorded steps.
+    pub(crate) fn speed(&self) -> Option<f64> {
+        let images = self.lines.iter().filter_map(|line| line.get("images")?.as_f64()).fold(0., f64::max);
+        (self.seconds > 0.).then(|| images / self.seconds)
+    }
+}
+
+fn step(line: &Value) -> Option<u64> {
+    line.get("step")?.as_u64()
+}
+
+/// Reads runs. Equal names get a number, so that they can be told apart.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Record>> {
+    let mut records: Vec<Record> = vec![];
+    for path in paths {
+        let mut record = Record::read(path)?;
+        let is_taken = |name: &String| records.iter().any(|record| record.name == *name);
+        if is_taken(&record.name) {
+            let numbered = (2..).map(|number| format!("{} ({number})", record.name));
+            record.name = numbered.into_iter().find(|name| !is_taken(name)).unwrap_or_default();
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The keys in which the configurations of runs differ, with the value of each run. `None` stands for
+/// a key that a run does not have.
+pub(crate) fn differences(records: &[Record]) -> Vec<(String, Vec<Option<String>>)> {
+    let keys: std::collections::BTreeSet<&String> = records.iter().flat_map(|r| r.settings.keys()).collect();
+    let values = |key: &String| records.iter().map(|r| r.settings.get(key).cloned()).collect::<Vec<_>>();
+    let all = keys.into_iter().map(|key| (key.clone(), values(key)));
+    all.filter(|(_, values)| values.iter().any(|value| *value != values[0])).collect()
+}

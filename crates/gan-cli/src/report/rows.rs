@@ -1,0 +1,111 @@
+//! The row of a run in a table, and the rows of evaluations.
+
+use super::chart::number;
+use super::record::{Judged, Record};
+use serde_json::Value;
+
+/// The columns of a table of runs, after the name.
+pub(crate) const COLUMNS: [&str; 7] = ["data", "networks", "loss", "steps", "time", "images/s", "distance"];
+
+/// The cells of a run for [`COLUMNS`]. Further verdicts stand on their own.
+pub(crate) fn cells(record: &Record) -> [String; COLUMNS.len()] {
+    let model = &record.config.model;
+    let (done, all) = record.steps;
+    let steps = match all {
+        Some(all) if all != done => format!("{done} of {all}"),
+        _ => done.to_string(),
+    };
+    let channels = if model.channels == 1 { "gray" } else { "RGB" };
+    let side = model.image_size;
+    [
+        record.config.data.name.to_string(),
+        format!(
+            "{}, {side}x{side} {channels}",
+            record.settings.get("model.arch").map_or("", |arch| arch.trim_matches('"'))
+        ),
+        record.settings.get("train.loss").map_or(String::new(), |loss| loss.trim_matches('"').to_owned()),
+        steps,
+        duration(record.seconds),
+        record.speed().map_or(String::new(), |speed| format!("{speed:.0}")),
+        record.best().map_or_else(|| "not evaluated".to_owned(), distance),
+    ]
+}
+
+/// The distance of an evaluation, beside its floor.
+fn distance(judged: &Judged) -> String {
+    let Some((name, value)) = judged.distance() else { return String::new() };
+    let floor = judged.floor.as_ref().and_then(|floor| floor.get(name.replace('-', "_"))?.as_f64());
+    let floor = floor.map_or(String::new(), |floor| format!(" (floor {})", number(floor)));
+    format!("{name} {}{floor} at step {}", number(value), judged.step)
+}
+
+/// A time in words: `48 s`, `9.5 min`, `2 h 5 min`.
+fn duration(seconds: f64) -> String {
+    if seconds < 90. {
+        format!("{seconds:.0} s")
+    } else if seconds < 5400. {
+        format!("{:.1} min", seconds / 60.)
+    } else {
+        format!("{:.0} h {:.0} min", (seconds / 3600.).floor(), seconds % 3600. / 60.)
+    }
+}
+
+/// A row of the table of evaluations.
+pub(super) struct Row {
+    pub(super) name: String,
+    /// For each evaluation, its value and that of real images.
+    pub(super) cells: Vec<(String, String)>,
+    pub(super) note: &'static str,
+}
+
+/// Fields of an evaluation, their names, and what they mean. The first is the end of the distance's name.
+const FIELDS: [(&str, &str, &str); 11] = [
+    ("_fd", "", "Fréchet distance of the features; lower is better"),
+    ("kid/mean", "kid", "kernel distance; lower is better"),
+    ("classifier_score", "classifier score", "higher is better"),
+    ("precision", "precision", "share of the images that look real"),
+    ("recall", "recall", "share of the real images that it could draw"),
+    ("density", "density", "like precision; outliers count less"),
+    ("coverage", "coverage", "like recall; outliers count less"),
+    ("classes/kl", "class KL", "0: the same shares of the classes as in the data"),
+    ("bins/different", "different bins", "bins of similar images with other shares; lower is better"),
+    ("accuracy/overall", "class accuracy", "share of the images that show the class that was asked for"),
+    ("modes/kl", "mode KL", "0: all modes equally often"),
+];
+
+/// The rows for fields that any of the evaluations has.
+pub(super) fn evaluation_rows(evaluations: &[&Judged]) -> Vec<Row> {
+    let row = |&(field, name, note): &(&str, &str, &'static str)| {
+        let of = |judged: &&Judged| {
+            let value = |numbers: &Value| value(numbers, field);
+            let shown = |value: Option<f64>| value.map_or(String::new(), number);
+            (shown(value(&judged.numbers)), shown(judged.floor.as_ref().and_then(value)))
+        };
+        let cells: Vec<_> = evaluations.iter().map(of).collect();
+        let distance =
+            || evaluations.iter().find_map(|judged| Some(judged.distance()?.0)).unwrap_or_default();
+        let name = if name.is_empty() { distance() } else { name.to_owned() };
+        Row { name, cells, note }
+    };
+    let rows = FIELDS.iter().map(row);
+    rows.filter(|row| row.cells.iter().any(|(value, _)| !value.is_empty())).collect()
+}
+
+fn value(numbers: &Value, field: &str) -> Option<f64> {
+    if field == "_fd" {
+        return numbers.as_object()?.iter().find(|(name, _)| name.ends_with("_fd"))?.1.as_f64();
+    }
+    field.split('/').try_fold(numbers, |value, name| value.get(name))?.as_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_words() {
+        for (seconds, expected) in [(48.2, "48 s"), (570., "9.5 min"), (7500., "2 h 5 min")] {
+            assert_eq!(duration(seconds), expected);
+        }
+    }
+}

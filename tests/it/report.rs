@@ -1,0 +1,75 @@
+//! Tests the page and the table about runs.
+
+use crate::program::{fail, small, small_with, succeed};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+#[test]
+fn a_page_has_all_that_runs_wrote_and_needs_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let judged = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=64"];
+    succeed(at, &small_with(&small("first"), &[&judged[..], &["--set", "train.sample-every=20"]].concat()));
+    let wrong =
+        ["--set", "data.range=zero-one", "--set", "train.health.every=20", "--set", "model.channels=3"];
+    let odd = "<b>odd & \"second\"";
+    succeed(at, &small_with(&small(odd), &wrong));
+    succeed(at, &["report", "first", odd, "--out", "both.html"]);
+    let page = std::fs::read_to_string(at.join("both.html")).unwrap();
+    // Nothing is loaded: neither a script, nor a style sheet, nor a picture.
+    for part in ["src=\"http", "href=\"http", "<link", "@import", "url("] {
+        assert!(!page.contains(part), "{part}");
+    }
+    assert!(
+        !page.contains("<b>odd") && page.contains("&#60;b&#62;odd &#38; &#34;second&#34;"),
+        "names are text"
+    );
+    for part in [
+        "range mismatch since step 0",
+        "<b>Usual cause:</b>",
+        "mnist-fd",
+        "<th>precision</th>",
+        "model.channels",
+        "ConvTranspose2d",
+        "SHA-256 ",
+        "seed = 0",
+    ] {
+        let is_there = page.contains(part) || part == "ConvTranspose2d" && page.contains("Linear(");
+        assert!(is_there, "{part}");
+    }
+    for step in [20, 40] {
+        let png = std::fs::read(at.join(format!("first/samples/step-{step:08}.png"))).unwrap();
+        assert!(page.contains(&STANDARD.encode(png)), "{step}");
+    }
+    // The table of the evaluation has real images beside the generated ones.
+    let line = std::fs::read_to_string(at.join("first/metrics.jsonl")).unwrap();
+    let line = line.lines().find(|line| line.contains("\"evaluate\"")).unwrap().to_owned();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(line["floor"]["precision"].as_f64().unwrap() > line["evaluate"]["precision"].as_f64().unwrap());
+    assert!(page.matches("class=\"floor\"").count() > 8 && page.matches("<polyline").count() > 6);
+
+    let table = succeed(at, &["compare", "first", odd]);
+    for part in ["verdicts", "none", "range mismatch", "data.range", "\"zero-one\"", "mnist-fd "] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    assert!(!table.contains("train.steps"), "{table}");
+    // Without a name, no page is overwritten.
+    succeed(at, &["report", "first"]);
+    succeed(at, &["report", "first"]);
+    assert!(at.join("report.html").exists() && at.join("report-2.html").exists());
+    let error = fail(at, &["report", "first", "--out", "first/best/x.html"], 2);
+    assert!(error.contains("--out: first/best/x.html belongs to the run "), "{error}");
+    let error = fail(at, &["report", "first", "--out", "page.pdf"], 2);
+    assert!(error.contains("--out: expected X.html, found page.pdf"), "{error}");
+    let error = fail(at, &["compare", "first", "."], 2);
+    assert!(
+        error.contains(".: expected the directory of a run, with config.toml and metrics.jsonl"),
+        "{error}"
+    );
+    // A page about a run that has just begun.
+    std::fs::create_dir(at.join("young")).unwrap();
+    std::fs::copy(at.join("first/config.toml"), at.join("young/config.toml")).unwrap();
+    std::fs::write(at.join("young/metrics.jsonl"), "").unwrap();
+    succeed(at, &["report", "young", "--out", "young.html"]);
+    assert!(std::fs::read_to_string(at.join("young.html")).unwrap().contains("young has drawn no grid"));
+}
