@@ -270,3 +270,24 @@ fn threads_change_nothing_in(at: &Path, config: &str) {
         );
     }
 }
+
+#[test]
+fn shells_and_the_manual_know_every_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = succeed(at, &["completions", shell]);
+        assert!(script.contains("train-classifier") && script.contains("tensorboard"), "{shell}");
+    }
+    assert!(succeed(at, &["man"]).contains("gan\\-cli \\- Train generative adversarial networks"));
+    succeed(at, &["man", "--out", "man/man1"]);
+    let page = |name: &str| std::fs::read_to_string(at.join("man/man1").join(name)).unwrap();
+    assert!(page("gan-cli.1").contains("gan\\-cli\\-sample(1)"));
+    for (name, option) in
+        [("train", "\\-\\-data\\-dir"), ("data-prepare", "\\-\\-crop"), ("walk", "\\-\\-along")]
+    {
+        assert!(page(&format!("gan-cli-{name}.1")).contains(option), "{name}");
+    }
+    std::fs::write(at.join("file"), "").unwrap();
+    assert!(fail(at, &["man", "--out", "file"], 2).contains("expected a directory, found the file file"));
+}

@@ -3,12 +3,14 @@
 mod animate;
 mod classifier;
 mod data;
+mod manual;
 mod report;
 mod sample;
 
 pub(crate) use animate::{Along, Film, Timelapse, Walk};
 pub(crate) use classifier::TrainClassifier;
 pub(crate) use data::{Data, DataCommand, DataInfo, PictureLook};
+pub(crate) use manual::{Completions, Manual};
 pub(crate) use report::{Compare, Report};
 pub(crate) use sample::{Class, Sample};
 
@@ -71,6 +73,10 @@ pub(crate) enum Command {
     /// Measure the time of a configuration's training step on this machine. It needs no data and
     /// writes no files.
     Bench(Bench),
+    /// Print the completions of a shell.
+    Completions(Completions),
+    /// Print the manual, or write a page for each command.
+    Man(Manual),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -59,6 +59,8 @@ pub fn main() -> ExitCode {
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Data(args) => commands::data::run(&args),
         args::Command::Bench(args) => commands::bench::run(&args, budget),
+        args::Command::Completions(args) => commands::manual::completions(&args),
+        args::Command::Man(args) => commands::manual::man(&args),
     };
     exit::code(result)
 }

@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod diagnose;
 pub(crate) mod evaluate;
 pub(crate) mod inspect;
+pub(crate) mod manual;
 pub(crate) mod output;
 pub(crate) mod report;
 pub(crate) mod sample;
