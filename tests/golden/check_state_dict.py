@@ -3,6 +3,7 @@
 
   python3 check_state_dict.py latents PRESET z.npy          writes 16 latents
   python3 check_state_dict.py compare PRESET generator.safetensors z.npy images.npy
+  python3 check_state_dict.py save PRESET generator.safetensors generator.pth
 """
 
 import sys
@@ -17,6 +18,11 @@ command, preset, *files = sys.argv[1:]
 if command == "latents":
     rng = np.random.default_rng(0)
     np.save(files[0], rng.standard_normal((16, LATENT.get(preset, 100)), dtype=np.float32))
+elif command == "save":
+    weights, out = files
+    generator, _ = PRESETS[preset]()
+    generator.load_state_dict(load_file(weights), strict=True)
+    torch.save(generator.state_dict(), out)
 else:
     weights, latents, images = files
     generator, _ = PRESETS[preset]()

@@ -101,10 +101,12 @@ fn generators() {
     assert!(
         sample(&good[..good.len() - 1]).contains("bad.safetensors: is truncated or not a safetensors file")
     );
-    let error = sample(b"PK\x03\x04 a zip: x/data.pkl");
-    let advice = "bad.safetensors: is a file of PyTorch, not a safetensors file; in Python, convert it: \
-                  safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"x.safetensors\")";
-    assert!(error.ends_with(advice), "{error}");
+    // A file of PyTorch has no description.
+    std::fs::write(at.join("bad.safetensors"), b"PK\x03\x04 a zip: x/data.pkl").unwrap();
+    let error = fail(at, &["sample", "bad.safetensors", "--out", "x.png"], 2);
+    assert!(error.ends_with("for a PyTorch state dict, --config says which model it is"), "{error}");
+    let error = fail(at, &["sample", "bad.safetensors", "--config", "mlp-002", "--out", "x.png"], 1);
+    assert!(error.contains("bad.safetensors: is damaged or not a state dict of PyTorch (the ZIP"), "{error}");
     let file = safetensors::SafeTensors::deserialize(&good).unwrap();
     let doubles: Vec<u8> = [1e300f64; 784].iter().flat_map(|value| value.to_le_bytes()).collect();
     let tensors = file.tensors().into_iter().map(|(name, tensor)| {

@@ -24,6 +24,8 @@ mod features;
 mod golden;
 #[cfg(feature = "fused")]
 mod health;
+#[cfg(feature = "fused")]
+mod init;
 mod kill;
 #[cfg(feature = "fused")]
 mod layering;

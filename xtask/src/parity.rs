@@ -57,6 +57,12 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
         cmd!(shell, "cargo {RUN_GAN_CLI...} -q sample {run} --latents {z} --out {images}").run()?;
         let weights = format!("{run}/generator.safetensors");
         cmd!(shell, "{python} {check} compare {preset} {weights} {z} {images}").run()?;
+        // The way back: what PyTorch saves is drawn from, with the configuration of the run.
+        let (pth, config) = (format!("{at}/{preset}.pth"), format!("{run}/config.toml"));
+        cmd!(shell, "{python} {check} save {preset} {weights} {pth}").run()?;
+        cmd!(shell, "cargo {RUN_GAN_CLI...} -q sample {pth} --config {config} --latents {z} --out {images}")
+            .run()?;
+        cmd!(shell, "{python} {check} compare {preset} {weights} {z} {images}").run()?;
     }
     // TensorBoard reads what a run writes for it, also after a resume.
     let run = format!("{at}/events");

@@ -103,6 +103,14 @@ pub(crate) struct Train {
     /// interruption.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Begin with weights of earlier training: of a run or a checkpoint (both networks and the average),
+    /// or of a generator's file, also one of PyTorch (key train.init.from).
+    #[arg(long, value_name = "FILE_OR_RUN", conflicts_with = "resume")]
+    pub(crate) init_from: Option<PathBuf>,
+    /// Leave out the tensors of --init-from whose names or shapes do not fit, and list them (key
+    /// train.init.partial).
+    #[arg(long, requires = "init_from")]
+    pub(crate) init_partial: bool,
     /// Write event files for `TensorBoard` into the run's directory (key train.tensorboard).
     #[arg(long)]
     pub(crate) tensorboard: bool,

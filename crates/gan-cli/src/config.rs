@@ -105,6 +105,10 @@ impl Config {
     /// classifier.
     pub(crate) fn find_files(&mut self, data_dir: Option<&Path>) -> Result<()> {
         set_data_dir(&mut self.data, data_dir)?;
+        if let Some(init) = &mut self.train.init {
+            // A resume does not need it, so it may be gone.
+            init.from = std::fs::canonicalize(&init.from).unwrap_or_else(|_| init.from.clone());
+        }
         if let Some(features) =
             self.reporting.evaluate.as_mut().and_then(|evaluate| evaluate.features.as_mut())
         {
@@ -130,6 +134,8 @@ impl Config {
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut fixed = self.clone();
         (fixed.data.dir, fixed.train.steps, fixed.train.epochs) = (None, None, None);
+        // A checkpoint has weights of its own.
+        fixed.train.init = None;
         Ok(table::flatten(&toml::Table::try_from(&fixed)?))
     }
 }

@@ -4,6 +4,7 @@
 use crate::config::ModelConfig;
 use crate::error::{ModelError, Result};
 use crate::generator::Generator;
+use crate::pth::{is_of_pytorch, read_state_dict};
 use crate::sequential::MODEL;
 use candle_core::{Device, Tensor, safetensors::Load};
 use gan_files::write_atomically;
@@ -64,7 +65,10 @@ impl Generator {
     /// A file that is missing, truncated, not safetensors or not a generator's; tensors that do
     /// not fit the model in the description.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Provenance)> {
-        let (tensors, json) = read_tensors(path)?;
+        let bytes = gan_files::read(path)?;
+        // Files of PyTorch have no description. `load_state_dict` reads them.
+        let (tensors, json) =
+            if is_of_pytorch(&bytes) { (HashMap::new(), None) } else { parse_tensors(path, &bytes)? };
         let json = json.ok_or_else(|| ModelError::Undescribed { path: path.to_owned() })?;
         let Description { model, trained } = serde_json::from_str(&json).map_err(|e| {
             let content: Option<serde_json::Value> = serde_json::from_str(&json).ok();
@@ -86,19 +90,27 @@ impl Generator {
         Ok((generator, trained))
     }
 
-    /// Reads a PyTorch state dict of the model `config`. A description in the file is not used. Try
-    /// [`Self::load`] first if the file may have one.
-    ///
-    /// The names may be those of an `nn.Sequential` alone (`0.weight`) or of one that is an
-    /// attribute `model` or `main`. `nn.DataParallel` and `torch.compile` put `module.` and
-    /// `_orig_mod.` in front of all names, which is taken off.
+    /// Reads the weights of the model `config` with [`read_weights`]. A description in the file is not
+    /// used. Try [`Self::load`] first if the file may have one.
     ///
     /// # Errors
-    /// A file that is missing, truncated or not safetensors; tensors that do not fit the model.
+    /// Those of [`read_weights`]; tensors that do not fit the model.
     pub fn load_state_dict(path: &Path, config: &ModelConfig, device: &Device) -> Result<Self> {
-        let tensors = renamed(read_tensors(path)?.0);
-        Self::from_tensors(config, tensors, device).map_err(|e| ModelError::file(path, e))
+        Self::from_tensors(config, read_weights(path)?, device).map_err(|e| ModelError::file(path, e))
     }
+}
+
+/// Reads the tensors of a network from safetensors, or from a file of `torch.save`, to the CPU. They get
+/// the names of this crate.
+///
+/// In the file, the names may be those of an `nn.Sequential` alone (`0.weight`) or of one that is an
+/// attribute `model` or `main`. `nn.DataParallel` and `torch.compile` put `module.` and `_orig_mod.` in
+/// front of all names, which is taken off.
+///
+/// # Errors
+/// A file that is missing, damaged, or of another format.
+pub fn read_weights(path: &Path) -> Result<HashMap<String, Tensor>> {
+    Ok(renamed(read_state_dict(path)?))
 }
 
 /// What PyTorch puts in front of every name.
@@ -312,10 +324,7 @@ mod tests {
             assert!(error(&path).contains("generator.safetensors: is truncated or not a safetensors file"));
         }
         for (bytes, what) in [
-            (
-                &b"PK\x03\x04 and more: x/data.pkl"[..],
-                "is a file of PyTorch, not a safetensors file; in Python, convert it",
-            ),
+            (&b"PK\x03\x04 and more: x/data.pkl"[..], "has no model description"),
             (b"PK\x03\x04 and more: 00000/img00000000.png", "is a zip archive, not a safetensors file"),
             (b"\x80\x02\x8a\nl\xfc", "is a file of PyTorch"),
             (b"\x89PNG\r\n\x1a\n", "is a PNG picture"),

@@ -32,7 +32,7 @@ pub use config::{
 };
 pub use discriminator::Discriminator;
 pub use error::{ModelError, Result};
-pub use file::{Provenance, parse_tensors, read_tensors, write_tensors};
+pub use file::{Provenance, parse_tensors, read_tensors, read_weights, write_tensors};
 pub use generator::Generator;
 pub use gradients::Gradients;
 pub use init::DCGAN_DEVIATION;

@@ -38,6 +38,15 @@ pub fn read_state_dict(path: &Path) -> Result<HashMap<String, Tensor>> {
     Ok(parse_tensors(path, &bytes)?.0)
 }
 
+/// Whether a file is one that `torch.save` wrote, by its first bytes.
+pub(crate) fn is_of_pytorch(bytes: &[u8]) -> bool {
+    /// The pickle is the first entry of the archive, in a directory with the name of the file.
+    const ENOUGH: usize = 512;
+    let start = &bytes[..bytes.len().min(ENOUGH)];
+    bytes.starts_with(STREAM)
+        || bytes.starts_with(ARCHIVE) && start.windows(8).any(|name| name == b"data.pkl")
+}
+
 fn parse(path: &Path, bytes: &[u8]) -> Result<HashMap<String, Tensor>> {
     let tensors = if bytes.starts_with(ARCHIVE) { archive(bytes) } else { stream(bytes) };
     tensors.map_err(|problem| {

@@ -92,6 +92,24 @@ pub fn generator(path: &Path) -> PathBuf {
     path.join(GENERATOR)
 }
 
+/// The discriminator's file in a checkpoint.
+pub(crate) fn discriminator(path: &Path) -> PathBuf {
+    path.join(DISCRIMINATOR)
+}
+
+/// The file of the average, which a checkpoint may have.
+pub(crate) fn average(path: &Path) -> PathBuf {
+    path.join(EMA)
+}
+
+/// Whether `path` is a checkpoint.
+///
+/// # Errors
+/// A damaged checkpoint.
+pub(crate) fn is_whole(path: &Path) -> Result<bool> {
+    if path.join(STATE).exists() { read_state(path).map(|_| true) } else { Ok(false) }
+}
+
 /// Restores the trainer, bit for bit, and returns it with the checkpoint's [`State`].
 ///
 /// # Errors

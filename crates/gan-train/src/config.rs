@@ -8,6 +8,7 @@ mod optimizer;
 use crate::augment::Augment;
 use crate::ema::EmaConfig;
 use crate::error::{Result, TrainError};
+use crate::init::InitConfig;
 use crate::loss::Loss;
 use crate::penalty::{OneCentered, ZeroCentered};
 use crate::views::InstanceNoise;
@@ -64,6 +65,9 @@ pub struct TrainConfig {
     /// Average of the generator's weights, from which images are drawn. There is none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
+    /// Where the weights before the first step come from. They are random if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
     /// The generator's optimizer.
     pub generator: OptimizerConfig,
     /// The discriminator's optimizer.
@@ -107,6 +111,7 @@ impl TrainConfig {
             augment: None,
             instance_noise: None,
             ema: None,
+            init: None,
             generator: adam,
             discriminator: adam,
         }

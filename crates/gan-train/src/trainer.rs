@@ -8,6 +8,7 @@ use crate::config::{OptimizerConfig, TrainConfig};
 use crate::ema::Ema;
 use crate::error::Result;
 use crate::examples::Examples;
+use crate::init::Initial;
 use crate::loss::Loss;
 use crate::norms::Norms;
 use crate::optim::Optimizer;
@@ -51,14 +52,32 @@ impl Learner {
 }
 
 impl Trainer {
-    /// Makes fresh networks. They are a pure function of the configuration and `seed`.
+    /// Makes networks before their first step. They are a pure function of the configuration and `seed`,
+    /// and of the files of [`TrainConfig::init`] if there is one.
     ///
     /// # Errors
-    /// A configuration that cannot be used.
+    /// A configuration that cannot be used; weights that cannot be read or do not fit.
     pub fn new(model: &ModelConfig, train: &TrainConfig, seed: u64, device: &Device) -> Result<Self> {
+        if let Some(init) = &train.init {
+            return Self::from_initial(init.load(model, seed, device)?, train, seed);
+        }
         let generator = Generator::new(model, seed, device)?;
         let discriminator = Discriminator::new(model, seed, device)?;
         Self::from_parts(generator, discriminator, train, seed)
+    }
+
+    /// Makes a trainer for networks that were trained before. Their average begins with the one of
+    /// earlier training.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used.
+    pub fn from_initial(initial: Initial, train: &TrainConfig, seed: u64) -> Result<Self> {
+        let Initial { generator, discriminator, average, .. } = initial;
+        let mut trainer = Self::from_parts(generator, discriminator, train, seed)?;
+        if let (Some(config), Some(average)) = (train.ema, average) {
+            trainer.ema = Some(Ema::from_parts(config, average));
+        }
+        Ok(trainer)
     }
 
     /// Makes a trainer for the given networks.

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use gan_data::{Batches, BatchesConfig, LastBatch, Split};
 use gan_models::{Generator, ModelConfig};
-use gan_train::{Outcome, TrainError, Trainer, checkpoint};
+use gan_train::{InitConfig, Outcome, TrainError, Trainer, checkpoint};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,6 +155,9 @@ fn check_class_names(checkpoint: &Path, model: &ModelConfig, batches: &Batches) 
 fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Config> {
     let mut config = Config::load(file, &args.set)?;
     config.reporting.tensorboard |= args.tensorboard;
+    if let Some(from) = &args.init_from {
+        config.train.init = Some(InitConfig { from: from.clone(), partial: args.init_partial });
+    }
     config.find_files(args.data_dir.as_deref())?;
     config.data.validate().with_context(|| file.display().to_string())?;
     config.check().with_context(|| file.display().to_string())?;

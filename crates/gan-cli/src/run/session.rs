@@ -9,7 +9,7 @@ use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use gan_files::write_atomically;
 use gan_metrics::health::{Monitor, Verdict, Window};
-use gan_train::{Observer, Outcome, Trainer, checkpoint, fit};
+use gan_train::{InitConfig, Initial, Observer, Outcome, Trainer, checkpoint, fit};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -72,7 +72,14 @@ impl Session {
     pub(crate) fn begin(&self, checkpoint: Option<&Path>) -> Result<State> {
         let Plan { config: Config { seed, model, train, .. }, device, .. } = &self.plan;
         let Some(path) = checkpoint else {
-            let trainer = Trainer::new(model, train, *seed, device)?;
+            let trainer = match &train.init {
+                Some(init) => {
+                    let initial = init.load(model, *seed, device)?;
+                    announce(init, &initial);
+                    Trainer::from_initial(initial, train, *seed)?
+                }
+                None => Trainer::new(model, train, *seed, device)?,
+            };
             return Ok(State { trainer, seconds: 0., rest: Resumable::default() });
         };
         let settings = self.plan.settings()?;
@@ -171,6 +178,25 @@ impl Session {
         let step = verdict.step;
         Journal::open(&run.metrics(), step)?.append(&ActedLine { step, acted: Acted::Stopped })?;
         Ok(Err(why))
+    }
+}
+
+/// Number of tensors that a message names.
+const NAMED: usize = 10;
+
+/// Says which weights training begins with.
+fn announce(init: &InitConfig, initial: &Initial) {
+    let of = match (initial.has_both, &initial.average) {
+        (true, Some(_)) => "both networks and the average",
+        (true, None) => "both networks",
+        (false, _) => "the generator; the discriminator begins with random weights",
+    };
+    tracing::info!("beginning with the weights of {}: {of}", init.from.display());
+    for left_out in initial.left_out.iter().take(NAMED) {
+        tracing::warn!("left out: {left_out}");
+    }
+    if let Some(more @ 1..) = initial.left_out.len().checked_sub(NAMED) {
+        tracing::warn!("left out: {more} more tensors");
     }
 }
 

@@ -1,0 +1,72 @@
+//! Tests training that begins with weights of earlier training.
+
+use crate::program::{fail, run, small, small_with, succeed};
+use safetensors::SafeTensors;
+use std::path::Path;
+
+/// The tensors of a file by name, as bytes.
+fn tensors(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Vec<_> =
+        file.tensors().into_iter().map(|(name, tensor)| (name, tensor.data().to_vec())).collect();
+    tensors.sort();
+    tensors
+}
+
+/// Rates that change no weight, so that the first weights are also the last.
+const STILL: [&str; 10] = [
+    "--set",
+    "train.generator.lr=1e-30",
+    "--set",
+    "train.discriminator.lr=1e-30",
+    "--set",
+    "train.steps=2",
+    "--set",
+    "train.ema.half-life-kimg=1000",
+    "--set",
+    "train.checkpoint-every=2",
+];
+
+#[test]
+fn training_begins_with_the_weights_of_a_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("first"), &["--set", "train.ema.half-life-kimg=0.1"]));
+    let next = |out: &'static str, more: &[&'static str]| {
+        let args = small(out);
+        let output = run(at, &small_with(&args, &[&STILL[..], more].concat()));
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{log}");
+        log
+    };
+    let log = next("second", &["--init-from", "first"]);
+    assert!(log.contains("first: both networks and the average"), "{log}");
+    let checkpoints = ["first/checkpoints/step-00000040", "second/checkpoints/step-00000002"];
+    for file in ["generator.safetensors", "discriminator.safetensors"] {
+        let [before, after] = checkpoints.map(|checkpoint| tensors(&at.join(checkpoint).join(file)));
+        // Statistics of batch norm go on.
+        let is_weight = |(name, _): &&(String, Vec<u8>)| !name.contains("running");
+        assert!(before.iter().filter(is_weight).eq(after.iter().filter(is_weight)), "{file}");
+    }
+    // The path is absolute, and a resume needs it no more.
+    let config = std::fs::read_to_string(at.join("second/config.toml")).unwrap();
+    assert!(config.contains("[train.init]") && config.contains("/first\""), "{config}");
+    std::fs::rename(at.join("first"), at.join("moved")).unwrap();
+    succeed(at, &["train", "--resume", "--out", "second", "--set", "train.steps=4"]);
+
+    let log = next("third", &["--init-from", "moved/generator.safetensors"]);
+    assert!(log.contains("the generator; the discriminator begins with random weights"), "{log}");
+    let other = ["--set", "model.latent-dim=9"];
+    let from = ["--init-from", "moved"];
+    let args = small("other");
+    let error = fail(at, &small_with(&args, &[&other[..], &from].concat()), 2);
+    assert!(error.contains("tensor model.0.weight: expected shape [16, 9], found [16, 8]"), "{error}");
+    assert!(!at.join("other").exists());
+    let log = next("other", &["--set", "model.latent-dim=9", "--init-from", "moved", "--init-partial"]);
+    let expected = "left out: generator: model.0.weight has the shape [16, 9], and the file [16, 8]";
+    assert!(log.contains(expected), "{log}");
+    let args = small("none");
+    let error = fail(at, &small_with(&args, &["--init-from", "gone"]), 1);
+    assert!(error.contains("gone: No such file") && !at.join("none").exists(), "{error}");
+}
