@@ -15,7 +15,7 @@ use xshell::Shell;
 const HELP: &str = "\
 cargo xtask train [OPTIONS]    train with the options of `gan-cli train`; without options, it trains on
                                real digits in about 50 seconds and needs no download
-cargo xtask sample|walk|timelapse|report|compare|evaluate|diagnose|inspect|data|train-classifier ARGS
+cargo xtask sample|walk|timelapse|report|compare|export|evaluate|diagnose|inspect|data|train-classifier ARGS
                                the other commands of gan-cli, in the same build
 cargo xtask test               run all checks of CI: formatting, lints, tests, documentation
 cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64|wgan-gp|rpgan-r1-r2 ..]
@@ -61,8 +61,8 @@ fn run() -> Result<ExitCode> {
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
     match args.first().map(String::as_str).filter(|_| !asks_for_help) {
         Some(
-            "train" | "sample" | "walk" | "timelapse" | "report" | "compare" | "evaluate" | "diagnose"
-            | "inspect" | "data" | "train-classifier",
+            "train" | "sample" | "walk" | "timelapse" | "report" | "compare" | "export" | "evaluate"
+            | "diagnose" | "inspect" | "data" | "train-classifier",
         ) => gan_cli::run(root, &args),
         Some("bench") => {
             bench::run(&shell, root, args.get(1..).unwrap_or_default())?;

@@ -24,13 +24,13 @@ const RUN_GAN_CLI: [&str; 9] = [
 const LATENT: &str = "model.latent-dim=64";
 
 pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
-    cmd!(shell, "{python} -c 'import numpy, PIL, pytorch_fid, scipy, torch, safetensors, tensorboard'")
+    cmd!(shell, "{python} -c 'import numpy, PIL, pytorch_fid, scipy, torch, safetensors, tensorboard, onnx, onnxruntime'")
         .quiet()
         .run()
         .with_context(|| {
             format!(
                 "{python} lacks a package: {python} -m pip install torch safetensors numpy scipy pillow pytorch-fid \
-                 tensorboard setuptools"
+                 tensorboard setuptools onnx onnxruntime"
             )
         })?;
     // First PyTorch computes the committed values again. Then the project's values are compared
@@ -57,6 +57,10 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
         cmd!(shell, "cargo {RUN_GAN_CLI...} -q sample {run} --latents {z} --out {images}").run()?;
         let weights = format!("{run}/generator.safetensors");
         cmd!(shell, "{python} {check} compare {preset} {weights} {z} {images}").run()?;
+        // ONNX, in the runtime that most programs use.
+        let onnx = format!("{at}/{preset}.onnx");
+        cmd!(shell, "cargo {RUN_GAN_CLI...} -q export {run} --out {onnx}").run()?;
+        cmd!(shell, "{python} tests/golden/check_onnx.py {onnx} {z} {images}").run()?;
         // The way back: what PyTorch saves is drawn from, with the configuration of the run.
         let (pth, config) = (format!("{at}/{preset}.pth"), format!("{run}/config.toml"));
         cmd!(shell, "{python} {check} save {preset} {weights} {pth}").run()?;

@@ -3,6 +3,7 @@
 mod animate;
 mod classifier;
 mod data;
+mod export;
 mod manual;
 mod report;
 mod sample;
@@ -10,6 +11,7 @@ mod sample;
 pub(crate) use animate::{Along, Film, Timelapse, Walk};
 pub(crate) use classifier::TrainClassifier;
 pub(crate) use data::{Data, DataCommand, DataInfo, PictureLook};
+pub(crate) use export::{Export, ExportFormat, Network};
 pub(crate) use manual::{Completions, Manual};
 pub(crate) use report::{Compare, Report};
 pub(crate) use sample::{Class, Sample};
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     /// Train a classifier on images with labels. Its features then serve `evaluate`, which can also
     /// say whether images show the class that was asked for.
     TrainClassifier(TrainClassifier),
+    /// Write a network in the form of other programs (ONNX).
+    Export(Export),
     /// Write a page about runs: curves, grids, evaluations, settings. It is one file without a network.
     Report(Report),
     /// Compare runs in a table.

@@ -8,6 +8,7 @@ mod config;
 mod device;
 mod draw;
 mod exit;
+mod export;
 mod film;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         args::Command::Sample(args) => commands::sample::run(&args, budget),
         args::Command::Walk(args) => commands::walk::run(&args, budget),
         args::Command::Timelapse(args) => commands::timelapse::run(&args),
+        args::Command::Export(args) => commands::export::run(&args),
         args::Command::Report(args) => commands::report::run(&args),
         args::Command::Compare(args) => commands::report::compare(&args),
         args::Command::TrainClassifier(args) => commands::train_classifier::run(&args),

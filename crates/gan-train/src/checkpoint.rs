@@ -93,7 +93,8 @@ pub fn generator(path: &Path) -> PathBuf {
 }
 
 /// The discriminator's file in a checkpoint.
-pub(crate) fn discriminator(path: &Path) -> PathBuf {
+#[must_use]
+pub fn discriminator(path: &Path) -> PathBuf {
     path.join(DISCRIMINATOR)
 }
 
