@@ -183,7 +183,7 @@ mod tests {
             "{error}"
         );
         assert!(
-            error.contains("`discriminator`, `log-every`") && error.ends_with("`health`, `evaluate`"),
+            error.contains("`discriminator`, `log-every`") && error.ends_with("`evaluate`, `tensorboard`"),
             "{error}"
         );
     }
