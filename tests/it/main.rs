@@ -19,6 +19,8 @@ mod configs;
 mod data;
 mod evaluate;
 #[cfg(feature = "fused")]
+mod export;
+#[cfg(feature = "fused")]
 mod faults;
 mod features;
 mod golden;

@@ -61,6 +61,12 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
         let onnx = format!("{at}/{preset}.onnx");
         cmd!(shell, "cargo {RUN_GAN_CLI...} -q export {run} --out {onnx}").run()?;
         cmd!(shell, "{python} tests/golden/check_onnx.py {onnx} {z} {images}").run()?;
+        let program = format!("{at}/{preset}-program");
+        for network in ["generator", "discriminator"] {
+            let options = ["--format", "pytorch", "--network", network, "--out", &program];
+            cmd!(shell, "cargo {RUN_GAN_CLI...} -q export {run} {options...}").run()?;
+        }
+        cmd!(shell, "{python} tests/golden/check_export.py {program} {z} {images}").run()?;
         // The way back: what PyTorch saves is drawn from, with the configuration of the run.
         let (pth, config) = (format!("{at}/{preset}.pth"), format!("{run}/config.toml"));
         cmd!(shell, "{python} {check} save {preset} {weights} {pth}").run()?;

@@ -62,7 +62,7 @@ pub(crate) enum Command {
     /// Train a classifier on images with labels. Its features then serve `evaluate`, which can also
     /// say whether images show the class that was asked for.
     TrainClassifier(TrainClassifier),
-    /// Write a network in the form of other programs (ONNX).
+    /// Write a network in the form of other programs (ONNX, PyTorch).
     Export(Export),
     /// Write a page about runs: curves, grids, evaluations, settings. It is one file without a network.
     Report(Report),

@@ -1,5 +1,4 @@
 //! Networks in the forms of other programs.
 
-mod onnx;
-
-pub(crate) use onnx::{discriminator, generator};
+pub(crate) mod onnx;
+pub(crate) mod pytorch;

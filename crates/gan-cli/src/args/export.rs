@@ -8,6 +8,7 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   gan-cli export runs/mnist-5k --out digits.onnx
+  gan-cli export runs/mnist-5k --format pytorch --out digits/
   gan-cli export runs/mnist-5k --network discriminator --out judge.onnx")]
 pub(crate) struct Export {
     /// A generator.safetensors, or the directory of a run.
@@ -17,22 +18,24 @@ pub(crate) struct Export {
     /// TOML file, or the name of a built-in configuration.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The format. An ONNX generator takes latents `z` [N, latent-dim], and `class` [N] if it has
-    /// classes, and returns `images` [N, C, H, W] in [-1, 1].
+    /// The format. `onnx`: one file for other programs. A generator takes latents `z` [N, latent-dim], and
+    /// `class` [N] if it has classes, and returns `images` [N, C, H, W] in [-1, 1]. `pytorch`: a directory
+    /// with a program of plain torch.nn, and its weights.
     #[arg(long, value_enum, default_value = "onnx")]
     pub(crate) format: ExportFormat,
     /// The network. The discriminator needs the directory of a run with a checkpoint. It takes `images`
     /// and, if it has classes, `class`, and returns `logits` [N].
     #[arg(long, value_enum, default_value = "generator")]
     pub(crate) network: Network,
-    /// The output, X.onnx. An older file is overwritten.
-    #[arg(long, short, value_name = "FILE")]
+    /// The output: X.onnx, which is overwritten if it exists, or the directory for PyTorch.
+    #[arg(long, short, value_name = "PATH")]
     pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
     Onnx,
+    Pytorch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,43 +5,109 @@ use super::sample::{load, locate};
 use crate::args::{self, ExportFormat, Network};
 use crate::config::Config;
 use crate::exit::{End, usage};
+use crate::export::{onnx, pytorch};
+use crate::run_dir;
 use crate::signals::Stop;
-use crate::{export, run_dir};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use gan_models::{Discriminator, Generator, Provenance, read_weights};
+use gan_models::{Discriminator, Generator, Provenance, read_weights, write_tensors};
 use gan_train::checkpoint;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn run(args: &args::Export) -> Result<End> {
-    let ExportFormat::Onnx = args.format;
     let out = &args.out;
     run_dir::check_link(out)?;
-    if output::extension(out).is_none_or(|extension| extension != "onnx") {
+    if args.format == ExportFormat::Onnx && output::extension(out).is_none_or(|extension| extension != "onnx")
+    {
         return Err(usage(format!("--out: expected X.onnx, found {}", out.display())));
     }
-    let place = Place::new(out.clone());
-    let bytes = match args.network {
+    match args.network {
         Network::Generator => {
             let file = locate(&args.from)?;
-            place.protect(&[(&file, "the generator itself")])?;
             let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &Device::Cpu)?;
-            export::generator(&generator, &about(&file, generator_about(&generator, trained.as_ref())?))?
+            let inputs = [(&*file, "the generator itself")];
+            write_generator(args.format, out, &inputs, &generator, trained.unwrap_or_default())?;
         }
         Network::Discriminator => {
-            place.protect(&[])?;
             let (file, discriminator) = discriminator(&args.from)?;
-            export::discriminator(&discriminator, &about(&file, vec![]))?
+            write_discriminator(args.format, out, &file, &discriminator)?;
         }
-    };
-    output::prepare_parent(out)?;
-    output::write(out, &bytes, &Stop::on_signals()?)?;
+    }
     tracing::info!("{} in {}", args.network, out.display());
     Ok(End::Done)
 }
 
+fn write_generator(
+    format: ExportFormat,
+    out: &Path,
+    inputs: &[(&Path, &str)],
+    generator: &Generator,
+    trained: Provenance,
+) -> Result<()> {
+    let about = about(&trained);
+    match format {
+        ExportFormat::Onnx => {
+            let mut pairs = vec![("model".to_owned(), serde_json::to_string(generator.config())?)];
+            pairs.push(("about".to_owned(), about));
+            if !trained.class_names.is_empty() {
+                pairs.push(("classes".to_owned(), serde_json::to_string(&trained.class_names)?));
+            }
+            write(out, inputs, &onnx::generator(generator, &pairs)?)
+        }
+        ExportFormat::Pytorch => {
+            let [program, weights] = free(out, ["generator.py", "generator.safetensors"])?;
+            let text = pytorch::generator(generator.config(), &about, "generator.safetensors");
+            write(&program, &[], text.as_bytes())?;
+            Ok(generator.save(&weights, &trained)?)
+        }
+    }
+}
+
+fn write_discriminator(
+    format: ExportFormat,
+    out: &Path,
+    file: &Path,
+    discriminator: &Discriminator,
+) -> Result<()> {
+    let about = format!("from {}", file.parent().and_then(Path::file_name).unwrap_or_default().display());
+    match format {
+        ExportFormat::Onnx => write(
+            out,
+            &[(file, "the discriminator itself")],
+            &onnx::discriminator(discriminator, &[("about".to_owned(), about)])?,
+        ),
+        ExportFormat::Pytorch => {
+            let [program, weights] = free(out, ["discriminator.py", "discriminator.safetensors"])?;
+            let text = pytorch::discriminator(discriminator.config(), &about, "discriminator.safetensors");
+            write(&program, &[], text.as_bytes())?;
+            Ok(write_tensors(&weights, discriminator.params().state_dict(), None)?)
+        }
+    }
+}
+
+/// The files of these names in a directory, which must not exist.
+fn free(out: &Path, names: [&str; 2]) -> Result<[PathBuf; 2]> {
+    if out.is_file() {
+        return Err(usage(format!("--out: expected a directory, found the file {}", out.display())));
+    }
+    let files = names.map(|name| out.join(name));
+    for file in &files {
+        if file.symlink_metadata().is_ok() {
+            return Err(usage(format!("--out: {} exists already", file.display())));
+        }
+        Place::new(file.clone()).protect(&[])?;
+    }
+    Ok(files)
+}
+
+fn write(out: &Path, inputs: &[(&Path, &str)], bytes: &[u8]) -> Result<()> {
+    Place::new(out.to_owned()).protect(inputs)?;
+    output::prepare_parent(out)?;
+    output::write(out, bytes, &Stop::on_signals()?)
+}
+
 /// The discriminator of a run's newest checkpoint, and its file.
-fn discriminator(run: &Path) -> Result<(std::path::PathBuf, Discriminator)> {
+fn discriminator(run: &Path) -> Result<(PathBuf, Discriminator)> {
     let newest = run_dir::newest_checkpoint(run).filter(|_| run_dir::config(run).is_file());
     let newest = newest.ok_or_else(|| {
         let found = run.display();
@@ -55,25 +121,14 @@ fn discriminator(run: &Path) -> Result<(std::path::PathBuf, Discriminator)> {
     Ok((file.clone(), network.with_context(|| file.display().to_string())?))
 }
 
-/// What a file says about its origin.
-fn about(file: &Path, more: Vec<(String, String)>) -> Vec<(String, String)> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    std::iter::once(("weights".to_owned(), name)).chain(more).collect()
-}
-
-fn generator_about(generator: &Generator, trained: Option<&Provenance>) -> Result<Vec<(String, String)>> {
-    let mut about = vec![("model".to_owned(), serde_json::to_string(generator.config())?)];
-    if let Some(Provenance { data, step, images, seed, loss, class_names, .. }) = trained {
-        about.extend([
-            ("data".to_owned(), data.clone()),
-            ("step".to_owned(), step.to_string()),
-            ("images".to_owned(), images.to_string()),
-            ("seed".to_owned(), seed.to_string()),
-            ("loss".to_owned(), loss.clone()),
-        ]);
-        if !class_names.is_empty() {
-            about.push(("classes".to_owned(), serde_json::to_string(class_names)?));
-        }
+/// Where the weights come from, in one line.
+fn about(Provenance { data, step, images, seed, loss, class_names, .. }: &Provenance) -> String {
+    if data.is_empty() {
+        return "weights without a description".to_owned();
     }
-    Ok(about)
+    let classes =
+        if class_names.is_empty() { String::new() } else { format!("; classes: {}", class_names.join(", ")) };
+    let text =
+        format!("trained on {data} for {step} steps ({images} images), {loss} loss, seed {seed}{classes}");
+    crate::terminal::escaped(&text, &[])
 }
