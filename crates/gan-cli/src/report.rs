@@ -7,4 +7,4 @@ mod rows;
 
 pub(crate) use page::html;
 pub(crate) use record::{Record, differences, read_all};
-pub(crate) use rows::{COLUMNS, cells};
+pub(crate) use rows::{COLUMNS, Row, cells, evaluation_rows};

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 Examples:
   gan-cli export runs/mnist-5k --out digits.onnx
   gan-cli export runs/mnist-5k --format pytorch --out digits/
+  gan-cli export runs/mnist-5k --format hub --license mit --out model/
   gan-cli export runs/mnist-5k --network discriminator --out judge.onnx")]
 pub(crate) struct Export {
     /// A generator.safetensors, or the directory of a run.
@@ -20,14 +21,18 @@ pub(crate) struct Export {
     pub(crate) config: Option<PathBuf>,
     /// The format. `onnx`: one file for other programs. A generator takes latents `z` [N, latent-dim], and
     /// `class` [N] if it has classes, and returns `images` [N, C, H, W] in [-1, 1]. `pytorch`: a directory
-    /// with a program of plain torch.nn, and its weights.
+    /// with a program of plain torch.nn, and its weights. `hub`: a directory for the Hugging Face hub with
+    /// all of this, samples, and a model card that is filled from the run.
     #[arg(long, value_enum, default_value = "onnx")]
     pub(crate) format: ExportFormat,
     /// The network. The discriminator needs the directory of a run with a checkpoint. It takes `images`
     /// and, if it has classes, `class`, and returns `logits` [N].
     #[arg(long, value_enum, default_value = "generator")]
     pub(crate) network: Network,
-    /// The output: X.onnx, which is overwritten if it exists, or the directory for PyTorch.
+    /// The licence of the model in the card for the hub, such as mit. [default: other]
+    #[arg(long, value_name = "ID")]
+    pub(crate) license: Option<String>,
+    /// The output: X.onnx, which is overwritten if it exists, or the directory.
     #[arg(long, short, value_name = "PATH")]
     pub(crate) out: PathBuf,
 }
@@ -36,6 +41,7 @@ pub(crate) struct Export {
 pub(crate) enum ExportFormat {
     Onnx,
     Pytorch,
+    Hub,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -51,11 +51,11 @@ fn duration(seconds: f64) -> String {
 }
 
 /// A row of the table of evaluations.
-pub(super) struct Row {
-    pub(super) name: String,
+pub(crate) struct Row {
+    pub(crate) name: String,
     /// For each evaluation, its value and that of real images.
-    pub(super) cells: Vec<(String, String)>,
-    pub(super) note: &'static str,
+    pub(crate) cells: Vec<(String, String)>,
+    pub(crate) note: &'static str,
 }
 
 /// Fields of an evaluation, their names, and what they mean. The first is the end of the distance's name.
@@ -74,7 +74,7 @@ const FIELDS: [(&str, &str, &str); 11] = [
 ];
 
 /// The rows for fields that any of the evaluations has.
-pub(super) fn evaluation_rows(evaluations: &[&Judged]) -> Vec<Row> {
+pub(crate) fn evaluation_rows(evaluations: &[&Judged]) -> Vec<Row> {
     let row = |&(field, name, note): &(&str, &str, &'static str)| {
         let of = |judged: &&Judged| {
             let value = |numbers: &Value| value(numbers, field);

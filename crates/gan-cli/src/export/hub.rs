@@ -1,0 +1,95 @@
+//! A model card for the Hugging Face hub, filled from a run.
+
+use crate::report::{COLUMNS, Record, Row, cells, evaluation_rows};
+use anyhow::Result;
+use askama::Template;
+use gan_models::{Distribution, ModelConfig};
+
+#[derive(Template)]
+#[template(path = "model_card.md", escape = "none")]
+struct Card<'a> {
+    name: &'a str,
+    /// As strings of YAML, which may be those of JSON.
+    quoted_name: String,
+    quoted_license: String,
+    data: String,
+    /// The name and value of the distance, if the run was evaluated.
+    distances: Vec<(String, f64)>,
+    side: usize,
+    channels: usize,
+    colours: &'static str,
+    latent_dim: usize,
+    distribution: &'static str,
+    classes: String,
+    about: &'a str,
+    training: Vec<(&'static str, String)>,
+    step: u64,
+    rows: Vec<Row>,
+    verdicts: Vec<String>,
+    data_licence: String,
+}
+
+/// The card of a run. `about` says how the weights were trained.
+pub(crate) fn card(
+    record: &Record,
+    model: &ModelConfig,
+    about: &str,
+    classes: &[String],
+    license: Option<&str>,
+) -> Result<String> {
+    let best = record.best();
+    let judged: Vec<_> = best.into_iter().collect();
+    let data = record.config.data.name.to_string();
+    let card = Card {
+        name: &record.name,
+        quoted_name: serde_json::to_string(&record.name)?,
+        quoted_license: serde_json::to_string(license.unwrap_or("other"))?,
+        distances: judged.iter().filter_map(|judged| judged.distance()).collect(),
+        side: model.image_size,
+        channels: model.channels,
+        colours: if model.channels == 1 { "gray" } else { "RGB" },
+        latent_dim: model.latent_dim,
+        distribution: match model.latent {
+            Distribution::Normal => "standard normal distribution",
+            Distribution::Uniform => "uniform distribution on [-1, 1)",
+        },
+        classes: classes.join(", "),
+        about,
+        training: COLUMNS.into_iter().zip(cells(record)).collect(),
+        step: best.map_or(0, |judged| judged.step),
+        rows: evaluation_rows(&judged),
+        verdicts: record
+            .verdicts
+            .iter()
+            .map(|verdict| format!("{} since step {}", verdict.failure.name(), verdict.since))
+            .collect(),
+        data_licence: data_licence(&data),
+        data,
+    };
+    Ok(card.render()?)
+}
+
+/// Licences of data sets whose authors state one.
+const LICENCES: [(&str, &str); 5] = [
+    ("mnist", "MNIST (Yann LeCun, Corinna Cortes, Christopher J.C. Burges), under CC BY-SA 3.0"),
+    (
+        "mnist-5k",
+        "5,000 digits of MNIST (Yann LeCun, Corinna Cortes, Christopher J.C. Burges), under CC BY-SA 3.0",
+    ),
+    (
+        "stacked-mnist",
+        "digits of MNIST (Yann LeCun, Corinna Cortes, Christopher J.C. Burges), under CC BY-SA 3.0",
+    ),
+    ("fashion-mnist", "Fashion-MNIST (Zalando SE), under the MIT licence"),
+    ("kmnist", "Kuzushiji-MNIST (ROIS-DS Center for Open Data in the Humanities), under CC BY-SA 4.0"),
+];
+
+fn data_licence(data: &str) -> String {
+    match LICENCES.iter().find(|(name, _)| *name == data) {
+        Some((_, licence)) => format!("The training images are {licence}."),
+        None => format!(
+            "The licence of the training images ({data}) is not known to the program that wrote this card. Say it here \
+             before you publish the model."
+        ),
+    }
+}
