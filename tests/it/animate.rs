@@ -158,6 +158,7 @@ fn what_cannot_be_animated_is_an_error() {
             &["walk", "run", "--count", "100000", "--frames", "10000"],
             "--frames: expected at most 1073741824 bytes",
         ),
+        (&["walk", "run", "--count", "4000000000"], "--frames: expected at most 1073741824 bytes"),
         (&["timelapse", "none"], "none has no grids: expected the directory of a run with"),
         (&["timelapse", "."], ". has no grids: expected the directory of a run with samples/step-*.png"),
     ] {

@@ -1,6 +1,6 @@
 //! Tests the page and the table about runs.
 
-use crate::program::{fail, small, small_with, succeed};
+use crate::program::{fail, run, small, small_with, succeed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -66,6 +66,13 @@ fn a_page_has_all_that_runs_wrote_and_needs_nothing_else() {
         error.contains(".: expected the directory of a run, with config.toml and metrics.jsonl"),
         "{error}"
     );
+    // Damage is said.
+    let journal = at.join("first/metrics.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, whole.replacen("d_loss", "d_lose", 1)).unwrap();
+    let log = String::from_utf8(run(at, &["compare", "first"]).stderr).unwrap();
+    assert!(log.contains("metrics.jsonl: passing over damaged lines"), "{log}");
+    std::fs::write(&journal, whole).unwrap();
     // A page about a run that has just begun.
     std::fs::create_dir(at.join("young")).unwrap();
     std::fs::copy(at.join("first/config.toml"), at.join("young/config.toml")).unwrap();

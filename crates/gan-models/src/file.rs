@@ -94,7 +94,7 @@ impl Generator {
     /// used. Try [`Self::load`] first if the file may have one.
     ///
     /// # Errors
-    /// Those of [`read_weights`]; tensors that do not fit the model.
+    /// A file that [`read_weights`] refuses; tensors that do not fit the model.
     pub fn load_state_dict(path: &Path, config: &ModelConfig, device: &Device) -> Result<Self> {
         Self::from_tensors(config, read_weights(path)?, device).map_err(|e| ModelError::file(path, e))
     }

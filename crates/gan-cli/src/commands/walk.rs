@@ -36,10 +36,10 @@ pub(crate) fn run(args: &args::Walk, budget: Budget) -> Result<End> {
         |count| count as usize,
     );
     let columns = args.columns.map_or_else(|| draw::columns(count), std::num::NonZero::get).min(count);
-    let path = Path::new(args, &generator, count, &names)?;
     let size = [count.div_ceil(columns) * (height + 2) + 2, columns * (width + 2) + 2, channels];
     let bytes = Film::check_size(frames, size)?;
     budget.check(&Need::of_drawing(generator.config(), CHUNK.min(count), bytes as u128))?;
+    let path = Path::new(args, &generator, count, &names)?;
     let stop = Stop::on_signals()?;
     let draw = |frame: usize| {
         stop.check()?;

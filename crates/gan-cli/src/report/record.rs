@@ -60,6 +60,13 @@ impl Record {
         }
         let config = Config::load(&run_dir::config(path), &[])?;
         let settings = crate::config::flat(&config)?;
+        if let Some(first) = journal::damaged(&run_dir::metrics(path))?.first() {
+            tracing::warn!(
+                "{}: passing over damaged lines, or lines that do not follow the line before them; the first is \
+                 line {first}",
+                run_dir::metrics(path).display()
+            );
+        }
         let lines: Vec<Value> = journal::read(&run_dir::metrics(path))?;
         let verdicts = journal::read::<VerdictLine>(&run_dir::metrics(path))?;
         let verdicts = verdicts.into_iter().map(|line| line.verdict).collect();

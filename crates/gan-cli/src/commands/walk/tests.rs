@@ -1,3 +1,5 @@
+//! Tests the paths of latents, and the default number of images.
+
 use super::*;
 use candle_core::Device;
 

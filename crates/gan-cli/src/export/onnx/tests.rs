@@ -1,3 +1,5 @@
+//! Compares exported networks with their own results, in another runtime of ONNX.
+
 use super::*;
 use gan_models::{
     Arch, DiscriminatorNorm, GeneratorNorm, HiddenActivation, Mode, ModelConfig, Upsampling, preset,

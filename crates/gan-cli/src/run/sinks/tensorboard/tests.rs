@@ -1,3 +1,5 @@
+//! Reads event files as `TensorBoard` does.
+
 use super::file::masked;
 use super::proto::{Content, SESSION_START, What};
 use super::*;
