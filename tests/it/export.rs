@@ -1,7 +1,7 @@
 //! Tests the files of exported networks. That other programs compute the same is tested where they are
 //! made, and in `cargo xtask parity`.
 
-use crate::program::{fail, small, small_with, succeed};
+use crate::program::{fail, run, small, small_with, succeed};
 use safetensors::SafeTensors;
 
 #[test]
@@ -41,6 +41,11 @@ fn networks_are_exported_to_files_of_their_own() {
     }
     let table = succeed(at, &["inspect", "program/generator.safetensors"]);
     assert!(table.contains("trained on mnist-5k"), "{table}");
+    // What this program wrote may be replaced, and nothing else.
+    succeed(at, &["export", "run", "--out", "generator.onnx"]);
+    std::fs::write(at.join("mine.onnx"), "mine").unwrap();
+    let error = fail(at, &["export", "run", "--out", "mine.onnx"], 2);
+    assert!(error.contains("--out: mine.onnx exists, and gan-cli did not write it"), "{error}");
     let error = fail(at, &["export", "run", "--format", "pytorch", "--out", "program"], 2);
     assert!(error.contains("--out: program/generator.py exists already"), "{error}");
     let error = fail(at, &["export", "run", "--out", "x.pt"], 2);
@@ -49,4 +54,34 @@ fn networks_are_exported_to_files_of_their_own() {
     assert!(error.contains("belongs to the run "), "{error}");
     let from = ["export", "run/generator.safetensors", "--network", "discriminator", "--out", "d.onnx"];
     assert!(fail(at, &from, 2).contains("expected the directory of a run with a checkpoint"));
+}
+
+#[test]
+fn a_damaged_discriminator_is_not_exported() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=4", "--set", "train.checkpoint-every=2"]));
+    let export = ["export", "run", "--network", "discriminator", "--out", "d.onnx"];
+    succeed(at, &export);
+    let whole = std::fs::read(at.join("d.onnx")).unwrap();
+    let newest = at.join("run/checkpoints/step-00000004");
+    let file = newest.join("discriminator.safetensors");
+    let weights = std::fs::read(&file).unwrap();
+    let mut damaged = weights.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, damaged).unwrap();
+    // The checkpoint before it is whole.
+    let log = String::from_utf8(run(at, &export).stderr).unwrap();
+    assert!(log.contains("passing over a damaged checkpoint: "), "{log}");
+    let bytes = std::fs::read(at.join("d.onnx")).unwrap();
+    assert!(bytes != whole && String::from_utf8_lossy(&bytes).contains("from step-00000002"));
+    std::fs::write(&file, weights).unwrap();
+    let config = std::fs::read_to_string(at.join("run/config.toml")).unwrap();
+    std::fs::write(
+        at.join("run/config.toml"),
+        config.replace("negative-slope = 0.2", "negative-slope = 0.9"),
+    )
+    .unwrap();
+    let error = fail(at, &export, 2);
+    assert!(error.contains("negative-slope"), "{error}");
 }

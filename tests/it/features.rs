@@ -139,6 +139,54 @@ fn held_out_pictures_are_not_trained_on_and_are_compared_with() {
     assert!(error.contains(expected), "{error}");
 }
 
+/// Pictures on a transparent ground are compared on the ground that the generator was trained on.
+#[test]
+fn a_generator_is_compared_with_pictures_as_it_saw_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::create_dir(at.join("squares")).unwrap();
+    for n in 0..160u32 {
+        let image = image::RgbaImage::from_fn(32, 32, |x, y| {
+            let is_inside = (4 + n % 9..20).contains(&x) && (3 + n % 7..22).contains(&y);
+            image::Rgba([200, (n % 50) as u8, 30, if is_inside { 255 } else { 0 }])
+        });
+        image.save(at.join(format!("squares/{n:03}.png"))).unwrap();
+    }
+    train(at, "run", &["--set", "data.background=white", "--set", "train.health.every=0"]);
+    std::fs::copy(at.join("run/generator.safetensors"), at.join("g.safetensors")).unwrap();
+    let inside = json(at, &["run/generator.safetensors"]);
+    let outside = json(at, &["g.safetensors", "--data", "folder", "--data-dir", "squares"]);
+    assert_eq!(inside["generated"], outside["generated"]);
+    let samples = ["evaluate", "--json", "--samples", "squares", "--data", "folder", "--data-dir", "squares"];
+    let log = |more: &[&str]| {
+        let output = run(at, &[&samples[..], more].concat());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (String::from_utf8(output.stderr).unwrap(), report["floor"].clone())
+    };
+    let (black, floor) = log(&[]);
+    assert!(
+        black.contains("160 have transparent parts, which are compared as black: --background"),
+        "{black}"
+    );
+    let (white, other) = log(&["--background", "white"]);
+    assert!(!white.contains("WARN") && floor != other, "{white}");
+    let error = fail(at, &["evaluate", "--samples", "squares", "--background", "white"], 2);
+    assert!(
+        error.contains("--background: mnist-5k has images of 28x28 gray; this is for folders"),
+        "{error}"
+    );
+
+    let prepare = ["data", "prepare", "squares", "--size", "32", "--out"];
+    succeed(at, &[&prepare[..], &["black.zip"]].concat());
+    let args = small("other");
+    let contradiction = ["--set", "data.background=white", "--data-dir", "black.zip"];
+    let args: Vec<&str> =
+        arguments(&args, &[]).into_iter().filter(|arg| !["--data-dir", "squares"].contains(arg)).collect();
+    let error = fail(at, &[&args[..], &contradiction].concat(), 2);
+    let expected = "data.background: expected \"black\" or no value, because the pictures of ";
+    assert!(error.contains(expected) && error.contains("black.zip were put on it"), "{error}");
+}
+
 #[test]
 fn the_features_of_papers_need_their_weights() {
     let directory = tempfile::tempdir().unwrap();

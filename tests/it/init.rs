@@ -66,6 +66,11 @@ fn training_begins_with_the_weights_of_a_run() {
     let log = next("other", &["--set", "model.latent-dim=9", "--init-from", "moved", "--init-partial"]);
     let expected = "left out: generator: model.0.weight has the shape [16, 9], and the file [16, 8]";
     assert!(log.contains(expected), "{log}");
+    // Weights that fit may still mean something else.
+    let log = next("other-layers", &["--set", "model.generator.activation=relu", "--init-from", "moved"]);
+    let expected = "trained with model.generator.activation = \"leaky-relu\", and this run has \"relu\"";
+    assert!(log.contains(expected), "{log}");
+    assert!(!next("same", &["--init-from", "moved"]).contains("WARN"));
     let args = small("none");
     let error = fail(at, &small_with(&args, &["--init-from", "gone"]), 1);
     assert!(error.contains("gone: No such file") && !at.join("none").exists(), "{error}");

@@ -88,6 +88,9 @@ fn a_signal_saves_and_exits_130() {
         assert!(at.join(&out).join("generator.safetensors").exists());
         // The run continues with the next step.
         let step: u64 = newest.file_name().to_str().unwrap()["step-".len()..].parse().unwrap();
+        // The run without the interruption has no images of this step.
+        let grid = at.join(&out).join(format!("samples/step-{step:08}.png"));
+        assert_eq!(grid.exists(), step.is_multiple_of(20));
         let steps = format!("train.steps={}", step + 1);
         succeed(at, &["train", "--out", &out, "--resume", "--set", &steps]);
     }

@@ -9,8 +9,12 @@ mod animate;
 mod arrays;
 mod bad_input;
 mod bench;
+#[cfg(all(unix, feature = "board", feature = "fused"))]
+mod board;
 #[cfg(all(target_os = "linux", feature = "fused"))]
 mod bombs;
+#[cfg(all(unix, feature = "board", feature = "fused"))]
+mod browser;
 mod classes;
 mod classifier;
 mod cli;

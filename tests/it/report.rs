@@ -49,7 +49,8 @@ fn a_page_has_all_that_runs_wrote_and_needs_nothing_else() {
     assert!(page.matches("class=\"floor\"").count() > 8 && page.matches("<polyline").count() > 6);
 
     let table = succeed(at, &["compare", "first", odd]);
-    for part in ["verdicts", "none", "range mismatch", "data.range", "\"zero-one\"", "mnist-fd "] {
+    for part in ["verdicts", "none in 2 checks", "range mismatch", "data.range", "\"zero-one\"", "mnist-fd "]
+    {
         assert!(table.contains(part), "{part}: {table}");
     }
     assert!(!table.contains("train.steps"), "{table}");
@@ -66,6 +67,21 @@ fn a_page_has_all_that_runs_wrote_and_needs_nothing_else() {
         error.contains(".: expected the directory of a run, with config.toml and metrics.jsonl"),
         "{error}"
     );
+    // What was not checked was not found to be healthy, and the last step counts.
+    let odd = ["--set", "train.health.every=0", "--set", "train.steps=13", "--set", "train.log-every=10"];
+    succeed(at, &small_with(&small("unchecked"), &odd));
+    let table = succeed(at, &["compare", "unchecked"]);
+    let has = |name: &str, value: &str| {
+        table
+            .lines()
+            .any(|line| line.split_once("  ").is_some_and(|(n, v)| n.trim() == name && v.trim() == value))
+    };
+    assert!(has("verdicts", "not checked") && has("steps", "13"), "{table}");
+    // A page of this program may be replaced, and nothing else.
+    succeed(at, &["report", "first", "--out", "both.html"]);
+    std::fs::write(at.join("mine.html"), "<p>mine").unwrap();
+    let error = fail(at, &["report", "first", "--out", "mine.html"], 2);
+    assert!(error.contains("--out: mine.html exists, and gan-cli did not write it"), "{error}");
     // Damage is said.
     let journal = at.join("first/metrics.jsonl");
     let whole = std::fs::read_to_string(&journal).unwrap();

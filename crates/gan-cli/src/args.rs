@@ -1,6 +1,8 @@
 //! The command line.
 
 mod animate;
+#[cfg(feature = "board")]
+mod board;
 mod classifier;
 mod data;
 mod export;
@@ -9,8 +11,10 @@ mod report;
 mod sample;
 
 pub(crate) use animate::{Along, Film, Timelapse, Walk};
+#[cfg(feature = "board")]
+pub(crate) use board::Board;
 pub(crate) use classifier::TrainClassifier;
-pub(crate) use data::{Data, DataCommand, DataInfo, PictureLook};
+pub(crate) use data::{Data, DataCommand, DataInfo, PictureCut, PictureLook};
 pub(crate) use export::{Export, ExportFormat, Network};
 pub(crate) use manual::{Completions, Manual};
 pub(crate) use report::{Compare, Report};
@@ -66,6 +70,10 @@ pub(crate) enum Command {
     Export(Export),
     /// Write a page about runs: curves, grids, evaluations, settings. It is one file without a network.
     Report(Report),
+    /// Serve a page about runs: their curves and grids while they train, and an explorer of what a
+    /// generator draws.
+    #[cfg(feature = "board")]
+    Board(Board),
     /// Compare runs in a table.
     Compare(Compare),
     /// Report what is wrong with a run, since which step, and what to try.
@@ -88,8 +96,8 @@ pub(crate) enum Command {
 pub(crate) struct Train {
     /// A TOML file, or the name of a built-in configuration: mnist-5k, mnist-fast, mnist-best,
     /// mnist-conditional, fashion, stacked-mnist, r3gan, wgan-gp, hinge-sn, lsgan, dcgan-28,
-    /// dcgan-64, mlp-001, mlp-001-verbatim, mlp-002, mlp-003. [default: mnist-5k; with --resume,
-    /// the run's own]
+    /// dcgan-64, emoji-64, mlp-001, mlp-001-verbatim, mlp-002, mlp-003. [default: mnist-5k; with
+    /// --resume, the run's own]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Change one key of the configuration. You can repeat this option.
@@ -155,6 +163,8 @@ pub(crate) struct Evaluate {
     /// The data set in the directory. [default: the run's data, else mnist]
     #[arg(long, alias = "name", value_parser = data_set(|_| true), value_name = "NAME")]
     pub(crate) data: Option<Source>,
+    #[command(flatten)]
+    pub(crate) cut: PictureCut,
     /// Number of images to evaluate, at least 64. It cannot be larger than the number of held-out
     /// real images. [default: 10000; 26000 for stacked-mnist; fewer if fewer images are available]
     #[arg(long, short = 'n', value_name = "N")]

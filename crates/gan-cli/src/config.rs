@@ -37,7 +37,7 @@ pub(crate) struct Config {
 
 /// The files of `configs/`. They are compiled in, so that an installed program has them too. This
 /// crate has a link to the directory, because its package must contain the files.
-pub(crate) const BUILT_IN: [(&str, &str); 16] = [
+pub(crate) const BUILT_IN: [(&str, &str); 17] = [
     ("mnist-5k", include_str!("../configs/mnist-5k.toml")),
     ("mlp-001", include_str!("../configs/mlp-001.toml")),
     ("mlp-001-verbatim", include_str!("../configs/mlp-001-verbatim.toml")),
@@ -45,6 +45,7 @@ pub(crate) const BUILT_IN: [(&str, &str); 16] = [
     ("mlp-003", include_str!("../configs/mlp-003.toml")),
     ("dcgan-28", include_str!("../configs/dcgan-28.toml")),
     ("dcgan-64", include_str!("../configs/dcgan-64.toml")),
+    ("emoji-64", include_str!("../configs/emoji-64.toml")),
     ("mnist-fast", include_str!("../configs/mnist-fast.toml")),
     ("mnist-best", include_str!("../configs/mnist-best.toml")),
     ("mnist-conditional", include_str!("../configs/mnist-conditional.toml")),

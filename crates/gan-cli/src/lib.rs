@@ -3,6 +3,8 @@
 
 mod args;
 mod aside;
+#[cfg(feature = "board")]
+mod board;
 mod commands;
 mod config;
 mod device;
@@ -17,6 +19,7 @@ mod judge;
 mod loading;
 mod logging;
 mod memory;
+mod mixing;
 mod npy;
 mod origin;
 mod records;
@@ -54,6 +57,8 @@ pub fn main() -> ExitCode {
         args::Command::Timelapse(args) => commands::timelapse::run(&args),
         args::Command::Export(args) => commands::export::run(&args),
         args::Command::Report(args) => commands::report::run(&args),
+        #[cfg(feature = "board")]
+        args::Command::Board(args) => commands::board::run(&args, budget),
         args::Command::Compare(args) => commands::report::compare(&args),
         args::Command::TrainClassifier(args) => commands::train_classifier::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),

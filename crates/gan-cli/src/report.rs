@@ -5,6 +5,8 @@ mod page;
 mod record;
 mod rows;
 
-pub(crate) use page::html;
+#[cfg(feature = "board")]
+pub(crate) use page::address;
+pub(crate) use page::{Parts, html};
 pub(crate) use record::{Record, differences, read_all};
-pub(crate) use rows::{COLUMNS, Row, cells, evaluation_rows};
+pub(crate) use rows::{COLUMNS, Row, cells, evaluation_rows, found};

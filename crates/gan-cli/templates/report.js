@@ -1,30 +1,43 @@
 // Without this script, the grids stand side by side. With it, a slider shows one of them at a time.
 for (const strip of document.querySelectorAll(".strip")) {
-  const figures = [...strip.children];
-  if (figures.length < 2) continue;
   const player = document.createElement("div"), button = document.createElement("button"), slider = document.createElement("input");
   player.className = "player";
+  button.type = "button";
   button.textContent = "Play";
-  Object.assign(slider, { type: "range", min: 0, max: figures.length - 1, value: figures.length - 1 });
+  slider.type = "range";
+  slider.min = 0;
   slider.setAttribute("aria-label", strip.getAttribute("aria-label"));
-  const show = () => figures.forEach((figure, index) => figure.classList.toggle("shown", index == slider.value));
+  const last = () => strip.children.length - 1;
+  const show = () => {
+    [...strip.children].forEach((figure, index) => figure.classList.toggle("shown", index == slider.value));
+    slider.setAttribute("aria-valuetext", strip.children[slider.value]?.textContent.trim() ?? "");
+  };
   let timer = null;
   const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
+  const step = () => {
+    slider.value = +slider.value + 1;
+    show();
+    if (+slider.value >= last()) stop();
+  };
   button.onclick = () => {
     if (timer) return stop();
-    if (+slider.value == figures.length - 1) slider.value = 0;
+    if (+slider.value >= last()) slider.value = 0;
     button.textContent = "Stop";
-    timer = setInterval(() => {
-      slider.value = +slider.value + 1;
-      show();
-      if (+slider.value == figures.length - 1) stop();
-    }, 350);
+    timer = setInterval(step, 350);
     show();
   };
   slider.oninput = () => { stop(); show(); };
+  // The page of a run that trains replaces the figures, and names the one to show.
+  const fit = (shown) => {
+    player.hidden = last() < 1;
+    slider.max = Math.max(last(), 0);
+    slider.value = shown ?? last();
+    strip.classList.toggle("single", last() > 0);
+    show();
+  };
+  strip.addEventListener("renewed", (event) => fit(event.detail));
   player.append(button, slider);
   strip.before(player);
-  strip.classList.add("single");
   strip.removeAttribute("tabindex");
-  show();
+  fit();
 }

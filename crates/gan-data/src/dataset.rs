@@ -250,6 +250,12 @@ impl Dataset {
         })
     }
 
+    /// Number of images that had transparent parts, if these parts are black now.
+    #[must_use]
+    pub fn blackened(&self) -> usize {
+        self.transparent
+    }
+
     /// The same data under another name.
     #[must_use]
     pub fn named(self, name: &str) -> Self {

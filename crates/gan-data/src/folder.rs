@@ -103,7 +103,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     check_channels("channels", channels)?;
     options.transform.crop.validate()?;
     let found = find::pictures(path)?;
-    let prepared = found.cut_to(options.transform.crop)?;
+    let prepared = found.prepared_for(options.transform)?;
     let count = found.pictures.len();
     let mut pixels = vec![0; resize::length(count, channels, size)?];
     let behind = match options.transform.background {

@@ -7,7 +7,7 @@ use crate::generator::Generator;
 use crate::pth::{is_of_pytorch, read_state_dict};
 use crate::sequential::MODEL;
 use candle_core::{Device, Tensor, safetensors::Load};
-use gan_files::write_atomically;
+use gan_files::{is_sealed, seal, sha256, write_atomically};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -41,10 +41,14 @@ pub struct Provenance {
     pub settings: BTreeMap<String, String>,
 }
 
+/// It is sealed with a checksum of its own.
 #[derive(Serialize, Deserialize)]
 struct Description {
     model: ModelConfig,
     trained: Provenance,
+    /// SHA-256 of the bytes of the tensors. Empty in files of earlier versions.
+    #[serde(default)]
+    sha256: String,
 }
 
 impl Generator {
@@ -54,15 +58,22 @@ impl Generator {
     /// # Errors
     /// A path that cannot be written.
     pub fn save(&self, path: &Path, trained: &Provenance) -> Result<()> {
-        let description = Description { model: self.config().clone(), trained: trained.clone() };
-        let json = serde_json::to_string(&description).map_err(|e| ModelError::file(path, e))?;
-        write_tensors(path, self.params().state_dict(), Some(json))
+        let tensors = self.params().state_dict();
+        let bytes = safetensors::serialize(tensors.clone(), None).map_err(|e| ModelError::file(path, e))?;
+        let description = Description {
+            model: self.config().clone(),
+            trained: trained.clone(),
+            sha256: sha256(&[values(&bytes)]),
+        };
+        let json = serde_json::to_vec(&description).map_err(|e| ModelError::file(path, e))?;
+        let json = String::from_utf8(seal(&json)).map_err(|e| ModelError::file(path, e))?;
+        write_tensors(path, tensors, Some(json))
     }
 
     /// Reads a file that [`Self::save`] wrote.
     ///
     /// # Errors
-    /// A file that is missing, truncated, not safetensors or not a generator's; tensors that do
+    /// A file that is missing, truncated, damaged, not safetensors or not a generator's; tensors that do
     /// not fit the model in the description.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, Provenance)> {
         let bytes = gan_files::read(path)?;
@@ -70,7 +81,7 @@ impl Generator {
         let (tensors, json) =
             if is_of_pytorch(&bytes) { (HashMap::new(), None) } else { parse_tensors(path, &bytes)? };
         let json = json.ok_or_else(|| ModelError::Undescribed { path: path.to_owned() })?;
-        let Description { model, trained } = serde_json::from_str(&json).map_err(|e| {
+        let Description { model, trained, sha256: expected } = serde_json::from_str(&json).map_err(|e| {
             let content: Option<serde_json::Value> = serde_json::from_str(&json).ok();
             let kind = content.as_ref().and_then(|content| content.get("kind")?.as_str());
             ModelError::file(
@@ -81,6 +92,11 @@ impl Generator {
                 },
             )
         })?;
+        if !expected.is_empty() && (!is_sealed(json.as_bytes()) || sha256(&[values(&bytes)]) != expected) {
+            let problem = "is damaged: its checksums do not fit (a program that changes weights must leave out the \
+                           description in the metadata)";
+            return Err(ModelError::file(path, problem));
+        }
         let (names, classes) = (trained.class_names.len(), model.classes.unwrap_or(0));
         if names > 0 && names != classes {
             let problem = format!("has names of {names} classes, and its model has {classes} classes");
@@ -143,6 +159,12 @@ pub fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>, description: O
     let metadata = description.map(|json| HashMap::from([(KEY.to_owned(), json)]));
     let bytes = safetensors::serialize(tensors, metadata).map_err(|e| ModelError::file(path, e))?;
     Ok(write_atomically(path, &bytes)?)
+}
+
+/// The part of a safetensors file behind its header: the values of the tensors.
+fn values(file: &[u8]) -> &[u8] {
+    let header = file.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize);
+    file.get(8usize.saturating_add(header)..).unwrap_or_default()
 }
 
 /// Reads every tensor of a file to the CPU, and the description if there is one.
@@ -229,6 +251,27 @@ mod tests {
 
     fn error(path: &Path) -> String {
         Generator::load(path, &Device::Cpu).unwrap_err().to_string()
+    }
+
+    /// A flipped bit of a weight, or of what the file says of itself.
+    #[test]
+    fn damage_is_noticed() {
+        let (_directory, path, _) = saved();
+        let whole = std::fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&whole).into_owned();
+        let at = |part: &str| text.find(part).unwrap();
+        for place in [whole.len() - 1, whole.len() - 4001, at("latent-dim") + 13, at("\\\"step\\\":7") + 9] {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = error(&path);
+            assert!(
+                error.contains("is damaged: its checksums do not fit") || error.contains("shape"),
+                "{error}"
+            );
+        }
+        std::fs::write(&path, &whole).unwrap();
+        assert!(Generator::load(&path, &Device::Cpu).is_ok());
     }
 
     #[test]
@@ -339,7 +382,8 @@ mod tests {
         assert!(error(&path).contains("has no model description"));
         write_tensors(&path, generator.params().state_dict(), Some("{}".into())).unwrap();
         assert!(error(&path).contains("unreadable model description"));
-        let other = Description { model: preset::mlp_002(), trained: Provenance::default() };
+        let other =
+            Description { model: preset::mlp_002(), trained: Provenance::default(), sha256: String::new() };
         let json = serde_json::to_string(&other).unwrap();
         write_tensors(&path, generator.params().state_dict(), Some(json)).unwrap();
         assert!(error(&path).contains("tensor model.0.weight: expected shape [256, 100], found [128, 4]"));

@@ -31,7 +31,9 @@ const FILES: [&str; 5] = [GENERATOR, DISCRIMINATOR, OPTIMIZER, EMA, STATE];
 /// The second format has a checksum in `state.json`.
 const FORMAT: u32 = 2;
 
-pub use directory::{Retention, foreign, go_back, newest, newest_until, place, prune, step_of};
+pub use directory::{
+    Retention, foreign, go_back, newest, newest_of_others, newest_until, place, prune, step_of,
+};
 
 /// The content of a checkpoint beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +86,21 @@ pub fn check(path: &Path, settings: &BTreeMap<String, String>) -> Result<()> {
     let mut then = read_state(path)?.settings;
     then.retain(|key, _| settings.contains_key(key));
     compare(path, &then, settings)
+}
+
+/// The step of a checkpoint, and the seconds of training until then. The weights are not read.
+///
+/// # Errors
+/// A file that cannot be read, or is damaged.
+pub fn progress(path: &Path) -> Result<(u64, f64)> {
+    let (path, problem) = (path.join(STATE), "damaged: its checksum does not fit");
+    let json = gan_files::read(&path)?;
+    let state: State = serde_json::from_slice(&json).map_err(|e| TrainError::checkpoint(&path, e))?;
+    if is_sealed(&json) {
+        Ok((state.step, state.seconds))
+    } else {
+        Err(TrainError::checkpoint(&path, problem))
+    }
 }
 
 /// The generator's file in a checkpoint.

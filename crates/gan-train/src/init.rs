@@ -3,7 +3,7 @@
 use crate::checkpoint;
 use crate::error::{Result, TrainError};
 use candle_core::{Device, Tensor};
-use gan_models::{Discriminator, Generator, ModelConfig, read_weights};
+use gan_models::{Discriminator, Generator, ModelConfig, ModelError, Provenance, read_weights};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub struct Initial {
     pub has_both: bool,
     /// What was left out, one sentence for each tensor.
     pub left_out: Vec<String>,
+    /// The model and the training that the generator's file describes, if it does.
+    pub described: Option<(ModelConfig, Provenance)>,
 }
 
 /// The weights of a network by name.
@@ -51,7 +53,7 @@ impl InitConfig {
         let checkpoint = if checkpoint::is_whole(from)? {
             Some(from.clone())
         } else if from.is_dir() {
-            let newest = checkpoint::newest(&from.join("checkpoints"))?;
+            let newest = checkpoint::newest_of_others(&from.join("checkpoints"))?;
             Some(newest.ok_or_else(|| {
                 problem(from, "expected a generator's file, a checkpoint, or a run with one")
             })?)
@@ -73,6 +75,11 @@ impl InitConfig {
         };
         let fresh = Generator::new(model, seed, device)?;
         let generator_file = checkpoint.as_deref().map_or_else(|| from.clone(), checkpoint::generator);
+        let described = match Generator::load(&generator_file, device) {
+            Ok((generator, trained)) => Some((generator.config().clone(), trained)),
+            Err(ModelError::Undescribed { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
         let own = || fresh.params().state_dict();
         let tensors = fit(&generator_file, "generator", own())?;
         let generator =
@@ -93,7 +100,7 @@ impl InitConfig {
             }
             None => fresh,
         };
-        Ok(Initial { generator, discriminator, average, has_both: checkpoint.is_some(), left_out })
+        Ok(Initial { generator, discriminator, average, has_both: checkpoint.is_some(), left_out, described })
     }
 }
 

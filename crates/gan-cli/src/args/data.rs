@@ -81,32 +81,46 @@ pub(crate) struct PictureLook {
     /// Height and width of the images of a folder. [default: 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     size: Option<u16>,
-    /// The part of each picture that is kept (key data.crop): `centre` (the largest square in the
-    /// centre), the side of a square in the centre, or LEFT,TOP,SIDE of another square. [default: centre]
-    #[arg(long, value_name = "CROP")]
-    crop: Option<Crop>,
-    /// The colour behind transparent parts: black, white, mean, or a colour such as #ff8000 (key
-    /// data.background). [default: black]
-    #[arg(long, value_name = "COLOUR")]
-    background: Option<Background>,
+    #[command(flatten)]
+    cut: PictureCut,
     /// Convert the pictures to gray.
     #[arg(long)]
     gray: bool,
 }
 
+/// What is done to the pictures of a folder before the resizing.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PictureCut {
+    /// The part of each picture that is kept (key data.crop): `centre` (the largest square in the
+    /// centre), the side of a square in the centre, or LEFT,TOP,SIDE of another square. [default: centre]
+    #[arg(long, value_name = "CROP")]
+    pub(crate) crop: Option<Crop>,
+    /// The colour behind transparent parts: black, white, mean, or a colour such as #ff8000 (key
+    /// data.background). [default: black]
+    #[arg(long, value_name = "COLOUR")]
+    pub(crate) background: Option<Background>,
+}
+
+impl PictureCut {
+    /// Refuses options that would have no effect on a data set whose images have one shape.
+    pub(crate) fn check(&self, source: Source) -> Result<()> {
+        refuse(source, &[("--crop", self.crop.is_some()), ("--background", self.background.is_some())])
+    }
+}
+
+/// Refuses the first option that is given, if the images of the data set have one shape.
+fn refuse(source: Source, options: &[(&str, bool)]) -> Result<()> {
+    let Some(ImageShape { channels, side }) = source.shape else { return Ok(()) };
+    let Some((option, _)) = options.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+    let colours = if channels == 1 { "gray" } else { "RGB" };
+    Err(usage(format!("{option}: {source} has images of {side}x{side} {colours}; this is for folders")))
+}
+
 impl PictureLook {
     /// Refuses options that would have no effect on a data set whose images have one shape.
     pub(crate) fn check(&self, source: Source) -> Result<()> {
-        let Some(ImageShape { channels, side }) = source.shape else { return Ok(()) };
-        let options = [
-            ("--size", self.size.is_some()),
-            ("--crop", self.crop.is_some()),
-            ("--background", self.background.is_some()),
-            ("--gray", self.gray),
-        ];
-        let Some((option, _)) = options.into_iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
-        let colours = if channels == 1 { "gray" } else { "RGB" };
-        Err(usage(format!("{option}: {source} has images of {side}x{side} {colours}; this is for folders")))
+        refuse(source, &[("--size", self.size.is_some()), ("--gray", self.gray)])?;
+        self.cut.check(source)
     }
 
     /// Whether the size was chosen.
@@ -121,7 +135,8 @@ impl PictureLook {
 
     /// What happens to a picture before the resizing.
     pub(crate) fn transform(&self) -> Transform {
-        let (crop, background) = (self.crop.unwrap_or_default(), self.background.unwrap_or_default());
+        let PictureCut { crop, background } = self.cut;
+        let (crop, background) = (crop.unwrap_or_default(), background.unwrap_or_default());
         Transform { crop, background }
     }
 

@@ -10,9 +10,12 @@ use crate::judge::{self, Pixels, Real};
 use crate::run_dir;
 use crate::terminal;
 use anyhow::Result;
+use candle_core::Device;
 use gan_data::{DataConfig, Source};
 use gan_metrics::Evaluation;
+use gan_models::{Generator, Provenance};
 use serde::Serialize;
+use std::path::Path;
 use subject::Subject;
 
 /// Number of images to evaluate by default, if so many real images are held out.
@@ -70,6 +73,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     if args.data.is_none() && args.data_dir.is_none() && args.samples.is_none() {
         warn_of_other_data(args, &real);
     }
+    warn_of_black_grounds(args, &real);
     let count = count(args, data.name, &subject, &real)?;
     let real = real.for_judging(count);
     let generated =
@@ -113,6 +117,25 @@ fn warn_of_other_data(args: &args::Evaluate, real: &Real) {
     }
 }
 
+/// What the file of a generator says of its training. A file that cannot be read is reported when its
+/// weights are needed.
+fn described(file: &Path) -> Option<Provenance> {
+    Generator::load(file, &Device::Cpu).ok().map(|(_, trained)| trained)
+}
+
+/// Warns if transparent parts of the real pictures are black because nobody said anything else.
+fn warn_of_black_grounds(args: &args::Evaluate, real: &Real) {
+    let (count, is_run) =
+        (real.blackened(), args.from.as_deref().is_some_and(|from| run_dir::config_around(from).is_some()));
+    if count > 0 && args.cut.background.is_none() && !is_run {
+        let have = if count == 1 { "1 has" } else { &format!("{count} have") };
+        tracing::warn!(
+            "of the real pictures, {have} transparent parts, which are compared as black: --background says another \
+             colour"
+        );
+    }
+}
+
 /// Number of images to evaluate. It is at most the number of available images, and at most the
 /// number of held-out real images, because equal numbers are compared.
 fn count(args: &args::Evaluate, data: Source, subject: &Subject, real: &Real) -> Result<usize> {
@@ -146,6 +169,7 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     let own = args.from.as_deref().and_then(run_dir::config_around);
     let own = own.map(|file| Ok::<_, anyhow::Error>(Config::load(&file, &[])?.data)).transpose()?;
     let named = args.data;
+    let described = args.from.as_deref().filter(|_| own.is_none()).and_then(described);
     if let Some(name) = named.filter(|name| name.embedded_part_of().is_some() && args.data_dir.is_some()) {
         return Err(usage(format!("--data {name} is embedded and has no --data-dir")));
     }
@@ -154,10 +178,22 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
         (Some(own), Some(name)) if own.name == name => own,
         (_, named) => {
             let is_elsewhere = args.data_dir.is_some() || config::dir_from_environment().is_some();
-            let name = named.unwrap_or(if is_elsewhere { Source::MNIST } else { Source::MNIST_5K });
-            DataConfig::of(name, None)
+            let of_file = described.as_ref().and_then(|trained| trained.data.parse::<Source>().ok());
+            let is_digits = of_file.is_none_or(|name| name == Source::MNIST);
+            // Without their directory, the embedded digits stand for all of them.
+            let default =
+                if is_elsewhere || !is_digits { of_file.unwrap_or(Source::MNIST) } else { Source::MNIST_5K };
+            DataConfig::of(named.unwrap_or(default), None)
         }
     };
+    args.cut.check(data.name)?;
+    if data.name.is_folder() {
+        let setting = |key: &str| Some(described.as_ref()?.settings.get(key)?.trim_matches('"'));
+        let crop = || setting("data.crop").and_then(|crop| crop.parse().ok());
+        let background = || setting("data.background").and_then(|background| background.parse().ok());
+        data.crop = args.cut.crop.or_else(crop).unwrap_or(data.crop);
+        data.background = args.cut.background.or_else(background).unwrap_or(data.background);
+    }
     let own = data.name;
     config::set_data_dir(&mut data, args.data_dir.as_deref())?;
     if data.name != own {

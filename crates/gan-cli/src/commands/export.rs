@@ -149,14 +149,17 @@ fn free<const N: usize>(out: &Path, names: [&str; N]) -> Result<[PathBuf; N]> {
 }
 
 fn write(out: &Path, inputs: &[(&Path, &str)], bytes: &[u8]) -> Result<()> {
-    Place::new(out.to_owned()).protect(inputs)?;
+    let place = Place::new(out.to_owned());
+    place.protect(inputs)?;
+    place.protect_foreign(&["gan-cli"])?;
     output::prepare_parent(out)?;
     output::write(out, bytes, &Stop::on_signals()?)
 }
 
 /// The discriminator of a run's newest checkpoint, and its file.
 fn discriminator(run: &Path) -> Result<(PathBuf, Discriminator)> {
-    let newest = run_dir::newest_checkpoint(run).filter(|_| run_dir::config(run).is_file());
+    let newest = checkpoint::newest_of_others(&run.join("checkpoints"))?;
+    let newest = newest.filter(|_| run_dir::config(run).is_file());
     let newest = newest.ok_or_else(|| {
         let found = run.display();
         usage(format!(
@@ -164,6 +167,7 @@ fn discriminator(run: &Path) -> Result<(PathBuf, Discriminator)> {
         ))
     })?;
     let config = Config::load(&run_dir::config(run), &[])?;
+    checkpoint::check(&newest, &config.settings()?)?;
     let file = checkpoint::discriminator(&newest);
     let network = Discriminator::from_tensors(&config.model, read_weights(&file)?, &Device::Cpu);
     Ok((file.clone(), network.with_context(|| file.display().to_string())?))

@@ -33,6 +33,7 @@ pub(crate) fn man(args: &args::Manual) -> Result<End> {
         let file = out.join(format!("{}.1", command.get_display_name().unwrap_or(NAME)));
         let place = Place::new(file.clone());
         place.protect(&[])?;
+        place.protect_foreign(&[".TH gan-cli"])?;
         let page = page(command).with_context(|| file.display().to_string())?;
         output::prepare_parent(&file)?;
         output::write(&file, &page, &stop)?;

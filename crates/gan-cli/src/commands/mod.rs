@@ -1,6 +1,8 @@
 //! The commands, one module each.
 
 pub(crate) mod bench;
+#[cfg(feature = "board")]
+pub(crate) mod board;
 pub(crate) mod data;
 pub(crate) mod diagnose;
 pub(crate) mod evaluate;

@@ -7,7 +7,7 @@ use crate::terminal::counted;
 use anyhow::{Context, Result};
 use gan_files::{AtomicFile, check_own, sweep_dead, sync_directory};
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -50,6 +50,20 @@ impl Place {
         let (images, first) = (counted(old.len(), "numbered image"), first.display());
         let them = if old.len() == 1 { "it" } else { "them" };
         Err(self.refused(&format!("already holds {images} ({first}): --replace deletes {them}")))
+    }
+
+    /// Refuses to replace a file that this program did not write. Such a file has one of `marks` near its
+    /// beginning.
+    pub(crate) fn protect_foreign(&self, marks: &[&str]) -> Result<()> {
+        const NEAR: u64 = 2048;
+        let Ok(file) = File::open(&self.0) else { return Ok(()) };
+        let mut start = vec![];
+        file.take(NEAR).read_to_end(&mut start).with_context(|| self.0.display().to_string())?;
+        let start = String::from_utf8_lossy(&start);
+        if start.is_empty() || marks.iter().any(|mark| start.contains(mark)) {
+            return Ok(());
+        }
+        Err(self.refused("exists, and gan-cli did not write it: choose another place"))
     }
 
     /// The error for a place where nothing is written.

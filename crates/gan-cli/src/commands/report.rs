@@ -3,7 +3,7 @@
 use super::output::{self, Place};
 use crate::args;
 use crate::exit::{End, usage};
-use crate::report::{COLUMNS, Record, cells, differences, html, read_all};
+use crate::report::{COLUMNS, Parts, Record, cells, differences, found, html, read_all};
 use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal::{self, counted, escaped};
@@ -18,8 +18,9 @@ pub(crate) fn run(args: &args::Report) -> Result<End> {
     }
     let place = Place::new(out.clone());
     place.protect(&[])?;
+    place.protect_foreign(&["content=\"gan-cli "])?;
     let records = read_all(&args.runs)?;
-    let page = html(&records)?;
+    let page = html(&records.iter().collect::<Vec<_>>(), Parts::Inside)?;
     output::prepare_parent(&out)?;
     output::write(&out, page.as_bytes(), &Stop::on_signals()?)?;
     tracing::info!("{} in {}", counted(records.len(), "run"), out.display());
@@ -28,24 +29,20 @@ pub(crate) fn run(args: &args::Report) -> Result<End> {
 
 pub(crate) fn compare(args: &args::Compare) -> Result<End> {
     let records = read_all(&args.runs)?;
-    terminal::print(&table(&records)?)?;
+    terminal::print(&table(&records.iter().collect::<Vec<_>>())?)?;
     Ok(End::Done)
 }
 
 /// The runs in the columns of a table, and the keys in which they differ.
-fn table(records: &[Record]) -> Result<String> {
+fn table(records: &[&Record]) -> Result<String> {
     let line = |text: &str| escaped(text, &[]);
     let mut rows =
         vec![(String::new(), records.iter().map(|record| record.name.clone()).collect::<Vec<_>>())];
-    let all: Vec<_> = records.iter().map(cells).collect();
+    let all: Vec<_> = records.iter().map(|record| cells(record)).collect();
     for (index, name) in COLUMNS.iter().enumerate() {
         rows.push(((*name).to_owned(), all.iter().map(|cells| cells[index].clone()).collect()));
     }
-    let verdicts = |record: &Record| {
-        let names: Vec<_> = record.verdicts.iter().map(|verdict| verdict.failure.name()).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-    };
-    rows.push(("verdicts".to_owned(), records.iter().map(verdicts).collect()));
+    rows.push(("verdicts".to_owned(), records.iter().map(|record| found(record)).collect()));
     let differences = differences(records).into_iter();
     let value = |value: Option<String>| value.unwrap_or_else(|| "the default".to_owned());
     rows.extend(differences.map(|(key, values)| (key, values.into_iter().map(value).collect())));

@@ -91,7 +91,7 @@ pub(super) fn locate(from: &Path) -> Result<PathBuf> {
 /// The generator of `file`, which [`locate`] found for `from`, and where its weights come from if
 /// the file says it. The file says which model it is, or the configuration does. If both say it, or
 /// if `from` is a run with a configuration or a file in one, they must agree.
-pub(super) fn load(
+pub(crate) fn load(
     from: &Path,
     file: &Path,
     config: Option<&Path>,

@@ -7,9 +7,10 @@ use crate::draw::{self, CHUNK, Drawing};
 use crate::exit::{End, usage};
 use crate::film::{Film, Frames, SMALL, described};
 use crate::memory::{Budget, Need};
+use crate::mixing::{mixed, on_a_sphere};
 use crate::signals::Stop;
 use anyhow::Result;
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 use gan_data::GridBuilder;
 use gan_models::{Distribution, Generator, Latents};
 use gan_ops::rng::Stream;
@@ -186,32 +187,6 @@ fn between(time: f64, stops: usize) -> (usize, f64) {
     let place = time * stops as f64;
     let at = (place as usize).min(stops - 1);
     (at, place - at as f64)
-}
-
-fn mixed(from: &Tensor, to: &Tensor, share: f64) -> Result<Tensor> {
-    Ok(((from * (1. - share))? + (to * share)?)?)
-}
-
-/// Spherical interpolation of each row (White 2016, arXiv 1609.04468): the length of a normal latent hardly
-/// varies, and points on a straight line between two of them are shorter than any that G has seen. The
-/// lengths themselves are interpolated too.
-fn on_a_sphere(from: &Tensor, to: &Tensor, share: f64) -> Result<Tensor> {
-    let length = |z: &Tensor| z.sqr()?.sum_keepdim(D::Minus1)?.sqrt();
-    let (long, longer) = (length(from)?, length(to)?);
-    let (from, to) = (from.broadcast_div(&long)?, to.broadcast_div(&longer)?);
-    let cosines = (&from * &to)?.sum_keepdim(D::Minus1)?.flatten_all()?.to_vec1::<f32>()?;
-    let weights = |of: fn(f64, f64) -> f64| {
-        let weight = |&cosine: &f32| {
-            let angle = f64::from(cosine).clamp(-1., 1.).acos();
-            // Where the sine vanishes, the points are the same or opposite, and a line is as good.
-            let (part, all) = (of(angle, share), angle.sin());
-            if all < 1e-6 { of(1., share) as f32 } else { (part.sin() / all) as f32 }
-        };
-        Tensor::from_vec(cosines.iter().map(weight).collect(), (cosines.len(), 1), long.device())
-    };
-    let first = from.broadcast_mul(&weights(|angle, share| angle * (1. - share))?)?;
-    let second = to.broadcast_mul(&weights(|angle, share| angle * share)?)?;
-    Ok((first + second)?.broadcast_mul(&mixed(&long, &longer, share)?)?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A model card for the Hugging Face hub, filled from a run.
 
 use crate::report::{COLUMNS, Record, Row, cells, evaluation_rows};
+use crate::terminal::counted;
 use anyhow::Result;
 use askama::Template;
 use gan_models::{Distribution, ModelConfig};
@@ -26,6 +27,7 @@ struct Card<'a> {
     step: u64,
     rows: Vec<Row>,
     verdicts: Vec<String>,
+    found: String,
     data_licence: String,
 }
 
@@ -63,6 +65,10 @@ pub(crate) fn card(
             .iter()
             .map(|verdict| format!("{} since step {}", verdict.failure.name(), verdict.since))
             .collect(),
+        found: match record.checks {
+            0 => "The run's health was not checked.".to_owned(),
+            checks => format!("{} of the run's health found no failure.", counted(checks, "check")),
+        },
         data_licence: data_licence(&data),
         data,
     };

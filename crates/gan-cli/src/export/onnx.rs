@@ -168,12 +168,13 @@ impl<'a> Graph<'a> {
         self.node("Slice", &[x, &from, &to, &axes], vec![])
     }
 
-    /// Rows with a 1 at the class.
+    /// Rows with a 1 at the class. They are rows of a matrix, because `OneHot` has a row of zeros for a
+    /// class that does not exist, and `Gather` fails.
     fn one_hot(&mut self, class: &str, classes: usize) -> String {
-        let depth = self.numbers(&[signed(classes)]);
         let name = format!("constant_{}", self.tensors.len());
-        let values = self.floats(name, &[2], &[0., 1.]);
-        self.node("OneHot", &[class, &depth, &values], vec![])
+        let values: Vec<f32> = (0..classes * classes).map(|at| f32::from(at % (classes + 1) == 0)).collect();
+        let rows = self.floats(name, &[classes, classes], &values);
+        self.node("Gather", &[&rows, class], vec![Attribute::int("axis", 0)])
     }
 
     /// Applies layers one after the other. The names of their weights begin with `prefix`.

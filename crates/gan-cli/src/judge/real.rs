@@ -210,6 +210,11 @@ impl Real {
         self.reference.name()
     }
 
+    /// Number of pictures whose transparent parts are black now.
+    pub(crate) fn blackened(&self) -> usize {
+        self.trained.blackened()
+    }
+
     /// Number of held-out images.
     pub(crate) fn held_out_count(&self) -> usize {
         self.held_out.len()

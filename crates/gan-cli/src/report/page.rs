@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Curve, Mark, RUNS};
 use super::record::{Record, differences};
-use super::rows::{COLUMNS, Row, cells, evaluation_rows};
+use super::rows::{COLUMNS, Row, cells, evaluation_rows, found};
 use crate::commands::inspect;
 use crate::film::spread;
 use crate::run_dir;
@@ -18,6 +18,9 @@ use gan_models::Generator;
 /// Number of grids of a run, evenly spaced. A page of some megabytes can be mailed.
 const GRIDS: usize = 30;
 
+/// The same for a page whose pictures are loaded as they are looked at.
+const SERVED_GRIDS: usize = 200;
+
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
@@ -26,6 +29,9 @@ struct Page<'a> {
     style: &'static str,
     script: &'static str,
     columns: [&'static str; COLUMNS.len()],
+    is_served: bool,
+    /// A JSON list of the runs' names.
+    names: String,
     runs: Vec<Shown<'a>>,
     evaluations: Vec<Named<'a>>,
     evaluation_rows: Vec<Row>,
@@ -40,8 +46,11 @@ struct Shown<'a> {
     color: usize,
     cells: [String; COLUMNS.len()],
     verdicts: Vec<Verdict<'a>>,
-    /// Grids as base64, with their steps.
+    found: String,
+    /// Steps of grids, and the addresses of their pictures.
     grids: Vec<(u64, String)>,
+    /// The name in an address.
+    encoded_name: String,
     config: String,
     /// Empty if the run has no weights yet.
     provenance: String,
@@ -70,17 +79,28 @@ struct Drawn {
     svg: String,
 }
 
+/// Where a page has its style, its script and its pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// In itself.
+    Inside,
+    /// At the server that it comes from.
+    Served,
+}
+
 /// The page for some runs.
-pub(crate) fn html(records: &[Record]) -> Result<String> {
-    let runs =
-        records.iter().enumerate().map(|(run, record)| shown(run, record)).collect::<Result<Vec<_>>>()?;
-    let best: Vec<_> = records.iter().filter_map(|record| Some((record, record.best()?))).collect();
+pub(crate) fn html(records: &[&Record], parts: Parts) -> Result<String> {
+    let runs = records.iter().enumerate().map(|(run, record)| shown(run, record, parts));
+    let runs = runs.collect::<Result<Vec<_>>>()?;
+    let best: Vec<_> = records.iter().filter_map(|record| Some((*record, record.best()?))).collect();
     let judged: Vec<_> = best.iter().map(|(_, judged)| *judged).collect();
     let value = |value: Option<String>| value.unwrap_or_else(|| "the default".to_owned());
     let differences = differences(records).into_iter();
     let names: Vec<&str> = records.iter().map(|record| &record.name[..]).collect();
     let page = Page {
+        is_served: parts == Parts::Served,
         title: names.join(", "),
+        names: serde_json::to_string(&names)?,
         version: env!("CARGO_PKG_VERSION"),
         style: include_str!("../../templates/report.css"),
         script: include_str!("../../templates/report.js"),
@@ -99,11 +119,16 @@ pub(crate) fn html(records: &[Record]) -> Result<String> {
     Ok(page.render()?)
 }
 
-fn shown<'a>(run: usize, record: &'a Record) -> Result<Shown<'a>> {
-    let chosen = spread(record.grids.len(), GRIDS).into_iter().map(|index| &record.grids[index]);
-    let encoded = |(step, path): &(u64, std::path::PathBuf)| {
+fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> {
+    let most = if parts == Parts::Inside { GRIDS } else { SERVED_GRIDS };
+    let chosen = spread(record.grids.len(), most).into_iter().map(|index| &record.grids[index]);
+    let encoded_name = address(&record.name);
+    let grid = |(step, path): &(u64, std::path::PathBuf)| {
+        if parts == Parts::Served {
+            return Ok((*step, format!("/grid?run={encoded_name}&step={step}")));
+        }
         let png = std::fs::read(path).with_context(|| path.display().to_string())?;
-        Ok((*step, STANDARD.encode(png)))
+        Ok((*step, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     };
     let verdict = |verdict: &'a health::Verdict| {
         let health::Verdict { failure, since, evidence, .. } = verdict;
@@ -115,11 +140,20 @@ fn shown<'a>(run: usize, record: &'a Record) -> Result<Shown<'a>> {
         color: run % RUNS,
         cells: cells(record),
         verdicts: record.verdicts.iter().map(verdict).collect(),
-        grids: chosen.map(encoded).collect::<Result<_>>()?,
+        found: found(record),
+        grids: chosen.map(grid).collect::<Result<_>>()?,
+        encoded_name,
         config: record.config.to_toml()?,
         provenance: provenance(record)?,
         layers: inspect::describe(&record.config.model)?,
     })
+}
+
+/// A name as part of an address.
+pub(crate) fn address(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let encoded = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    name.bytes().map(encoded).collect()
 }
 
 /// The file of weights that a report is about, its checksum, and what it says.
@@ -171,7 +205,7 @@ const CHARTS: [Plan; 8] = [
     ("Speed", "Images in a second.", &[("images_per_s", "")]),
 ];
 
-fn charts(records: &[Record]) -> Vec<Drawn> {
+fn charts(records: &[&Record]) -> Vec<Drawn> {
     let plans = CHARTS.iter().map(|(title, note, fields)| {
         let fields: Vec<_> =
             fields.iter().map(|(field, name)| ((*field).to_owned(), (*name).to_owned())).collect();
@@ -182,7 +216,7 @@ fn charts(records: &[Record]) -> Vec<Drawn> {
 }
 
 /// The charts of the distances, which are called after the data.
-fn distances(records: &[Record]) -> Vec<Planned> {
+fn distances(records: &[&Record]) -> Vec<Planned> {
     let names =
         records.iter().flat_map(|record| &record.evaluations).filter_map(|judged| Some(judged.distance()?.0));
     let names: std::collections::BTreeSet<String> = names.collect();
@@ -197,8 +231,8 @@ fn distances(records: &[Record]) -> Vec<Planned> {
     names.into_iter().map(chart).collect()
 }
 
-fn drawn(records: &[Record], title: String, note: String, fields: &[(String, String)]) -> Option<Drawn> {
-    let curve = |(run, record): (usize, &Record), (dash, (field, name)): (usize, &(String, String))| {
+fn drawn(records: &[&Record], title: String, note: String, fields: &[(String, String)]) -> Option<Drawn> {
+    let curve = |(run, record): (usize, &&Record), (dash, (field, name)): (usize, &(String, String))| {
         let name = [&record.name[..], name].join(" ").trim().to_owned();
         Curve { name, run, dash, points: record.series(field) }
     };

@@ -6,6 +6,7 @@ use crate::records::VerdictLine;
 use crate::{journal, run_dir};
 use anyhow::{Context, Result};
 use gan_metrics::health::Verdict;
+use gan_train::checkpoint;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub(crate) struct Record {
     /// Seconds of training.
     pub(crate) seconds: f64,
     pub(crate) verdicts: Vec<Verdict>,
+    /// Number of checks of the run's health.
+    pub(crate) checks: usize,
     /// Evaluations during the run by step, beside those of real images if the run recorded them.
     pub(crate) evaluations: Vec<Judged>,
     /// Grids by step.
@@ -74,8 +77,12 @@ impl Record {
             let numbers = line.get("evaluate")?.clone();
             Some(Judged { step: step(line)?, numbers, floor: line.get("floor").cloned() })
         });
-        let done = lines.iter().filter_map(step).max().unwrap_or(0);
-        let seconds = lines.iter().filter_map(|line| line.get("seconds")?.as_f64()).fold(0., f64::max);
+        // A run may end between two lines. Its last checkpoint says when.
+        let saved = run_dir::newest_checkpoint(path).and_then(|newest| checkpoint::progress(&newest).ok());
+        let done = lines.iter().filter_map(step).chain(saved.map(|(step, _)| step)).max().unwrap_or(0);
+        let checks = lines.iter().filter(|line| line.get("health").is_some()).count();
+        let seconds = lines.iter().filter_map(|line| line.get("seconds")?.as_f64());
+        let seconds = seconds.chain(saved.map(|(_, seconds)| seconds)).fold(0., f64::max);
         let grids = if path.join("samples").is_dir() { run_dir::grids(path)? } else { vec![] };
         let grids = grids.into_iter().filter_map(|grid| Some((run_dir::step_of(&grid)?, grid))).collect();
         let absolute = std::path::absolute(path).with_context(|| path.display().to_string())?;
@@ -87,6 +94,7 @@ impl Record {
             steps: (done, config.train.steps),
             seconds,
             verdicts,
+            checks,
             evaluations: evaluations.collect(),
             grids,
             config,
@@ -110,9 +118,16 @@ impl Record {
         self.evaluations.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }
 
+    /// Mean time between two lines of `metrics.jsonl` about losses.
+    #[cfg(feature = "board")]
+    pub(crate) fn interval(&self) -> std::time::Duration {
+        let lines = self.lines.iter().filter(|line| line.get("seconds").is_some()).count();
+        std::time::Duration::try_from_secs_f64(self.seconds / lines.max(1) as f64).unwrap_or_default()
+    }
+
     /// Images in a second, over all recorded steps.
     pub(crate) fn speed(&self) -> Option<f64> {
-        let images = self.lines.iter().filter_map(|line| line.get("images")?.as_f64()).fold(0., f64::max);
+        let images = self.steps.0 as f64 * self.config.images_per_step() as f64;
         (self.seconds > 0.).then(|| images / self.seconds)
     }
 }
@@ -138,7 +153,7 @@ pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Record>> {
 
 /// The keys in which the configurations of runs differ, with the value of each run. `None` stands for
 /// a key that a run does not have.
-pub(crate) fn differences(records: &[Record]) -> Vec<(String, Vec<Option<String>>)> {
+pub(crate) fn differences(records: &[&Record]) -> Vec<(String, Vec<Option<String>>)> {
     let keys: std::collections::BTreeSet<&String> = records.iter().flat_map(|r| r.settings.keys()).collect();
     let values = |key: &String| records.iter().map(|r| r.settings.get(key).cloned()).collect::<Vec<_>>();
     let all = keys.into_iter().map(|key| (key.clone(), values(key)));

@@ -2,6 +2,7 @@
 
 use super::chart::number;
 use super::record::{Judged, Record};
+use crate::terminal::counted;
 use serde_json::Value;
 
 /// The columns of a table of runs, after the name.
@@ -29,6 +30,16 @@ pub(crate) fn cells(record: &Record) -> [String; COLUMNS.len()] {
         record.speed().map_or(String::new(), |speed| format!("{speed:.0}")),
         record.best().map_or_else(|| "not evaluated".to_owned(), distance),
     ]
+}
+
+/// What the checks of a run's health found.
+pub(crate) fn found(record: &Record) -> String {
+    let names: Vec<_> = record.verdicts.iter().map(|verdict| verdict.failure.name()).collect();
+    match (&names[..], record.checks) {
+        ([], 0) => "not checked".to_owned(),
+        ([], checks) => format!("none in {}", counted(checks, "check")),
+        (names, _) => names.join(", "),
+    }
 }
 
 /// The distance of an evaluation, beside its floor.

@@ -106,8 +106,10 @@ impl<'a> Duties<'a> {
 
     /// Draws and saves the final state of the run, unless this has been done.
     fn finish(&mut self, now: &mut Snapshot<'_>) -> Result<()> {
-        if !self.samples.has_drawn(now.step()) {
-            // The images of an interruption are not due. A resume draws those of the last step again.
+        // The run without the interruption would have no images of this step.
+        let is_over = now.step() >= self.plan.horizon.steps || !self.plan.interrupt.has_come();
+        if is_over && !self.samples.has_drawn(now.step()) {
+            // A resume draws those of the last step again.
             let _ = self.samples.draw(now, self.sinks)?;
         }
         if !self.checkpoints.has_saved(now.step()) {

@@ -5,6 +5,7 @@
 //! that happens is an [`Event`]. The session sends it to the [`Sinks`], which record or show it.
 //! Each sink is one file of `sinks/`.
 
+mod beginning;
 mod checkpoints;
 mod clock;
 mod duties;

@@ -1,5 +1,6 @@
 //! Runs training from a state to the end. A verdict may lead back to an earlier state.
 
+use super::beginning;
 use super::rollback::{self, Way};
 use super::{Duties, Ending, Event, Plan, Sinks};
 use crate::config::{Config, OnFailure};
@@ -9,7 +10,7 @@ use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use gan_files::write_atomically;
 use gan_metrics::health::{Monitor, Verdict, Window};
-use gan_train::{InitConfig, Initial, Observer, Outcome, Trainer, checkpoint, fit};
+use gan_train::{Observer, Outcome, Trainer, checkpoint, fit};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -75,7 +76,7 @@ impl Session {
             let trainer = match &train.init {
                 Some(init) => {
                     let initial = init.load(model, *seed, device)?;
-                    announce(init, &initial);
+                    beginning::announce(init, &initial, &self.plan)?;
                     Trainer::from_initial(initial, train, *seed)?
                 }
                 None => Trainer::new(model, train, *seed, device)?,
@@ -178,25 +179,6 @@ impl Session {
         let step = verdict.step;
         Journal::open(&run.metrics(), step)?.append(&ActedLine { step, acted: Acted::Stopped })?;
         Ok(Err(why))
-    }
-}
-
-/// Number of tensors that a message names.
-const NAMED: usize = 10;
-
-/// Says which weights training begins with.
-fn announce(init: &InitConfig, initial: &Initial) {
-    let of = match (initial.has_both, &initial.average) {
-        (true, Some(_)) => "both networks and the average",
-        (true, None) => "both networks",
-        (false, _) => "the generator; the discriminator begins with random weights",
-    };
-    tracing::info!("beginning with the weights of {}: {of}", init.from.display());
-    for left_out in initial.left_out.iter().take(NAMED) {
-        tracing::warn!("left out: {left_out}");
-    }
-    if let Some(more @ 1..) = initial.left_out.len().checked_sub(NAMED) {
-        tracing::warn!("left out: {more} more tensors");
     }
 }
 

@@ -9,7 +9,7 @@ use super::archive::{self, Archive};
 use super::budget::Budget;
 use super::labels::{self, Labels, Preparation};
 use super::picture::{Attempt, Picture};
-use super::{Crop, EXTENSIONS};
+use super::{Background, Crop, EXTENSIONS, Transform};
 use crate::{DataError, Result};
 
 /// Number of kinds of other files that are named.
@@ -162,23 +162,29 @@ impl Found {
         }
     }
 
-    /// What has been done to the pictures if they are cut to `crop` now.
+    /// What has been done to the pictures if they are transformed now.
     ///
     /// # Errors
     ///
-    /// If `data prepare` has cut them already, and they would be cut again.
-    pub(super) fn cut_to(&self, crop: Crop) -> Result<Preparation> {
+    /// If `data prepare` has cut them already, and they would be cut again, or has put them on another
+    /// background.
+    pub(super) fn prepared_for(&self, Transform { crop, background }: Transform) -> Result<Preparation> {
+        let refused = |field, expected: &str, how: &str, found: String| {
+            let root = self.root.display();
+            let expected = format!("{expected}, because the pictures of {root} were {how}");
+            Err(DataError::Value { field, expected, found })
+        };
+        if let Some(other) = self.prepared.background.filter(|other| *other != background)
+            && background != Background::default()
+        {
+            let (expected, how) =
+                (format!("\"{other}\" or no value"), "put on it by data prepare --background");
+            return refused("data.background", &expected, how, background.to_string());
+        }
         match (self.prepared.crop, crop) {
             (_, Crop::Centre) => Ok(self.prepared),
             (Crop::Centre, crop) => Ok(Preparation { crop, ..self.prepared }),
-            _ => Err(DataError::Value {
-                field: "data.crop",
-                expected: format!(
-                    "\"centre\", because the pictures of {} were cut with data prepare --crop",
-                    self.root.display()
-                ),
-                found: crop.to_string(),
-            }),
+            _ => refused("data.crop", "\"centre\"", "cut with data prepare --crop", crop.to_string()),
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Preparation {
     /// The part of each picture that was kept.
     #[serde(default)]
     pub(super) crop: Crop,
-    /// The colour behind transparent parts, if it was not black.
+    /// The colour behind transparent parts, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) background: Option<Background>,
 }

@@ -53,7 +53,7 @@ pub fn prepare<E: From<DataError>>(
     check_channels("channels", options.channels)?;
     options.transform.crop.validate()?;
     let found = find::pictures(path).map_err(|error| needless(path, error))?;
-    let mut prepared = found.cut_to(options.transform.crop)?;
+    let mut prepared = found.prepared_for(options.transform)?;
     let behind = match options.transform.background {
         Background::Color(color) => color,
         Background::Mean => mean_color(path, &found)?,
@@ -79,9 +79,8 @@ pub fn prepare<E: From<DataError>>(
     if !broken.is_empty() {
         return Err(DataError::Pictures { dir: path.to_owned(), broken, of: count }.into());
     }
-    let background = options.transform.background;
-    if is_transparent && background != Background::default() {
-        prepared.background = Some(background);
+    if is_transparent {
+        prepared.background = Some(options.transform.background);
     }
     add(&mut zip, out, labels::FILE, json(&found.labels, prepared).as_bytes())?;
     let file = zip.finish().map_err(|error| unwritten(out, error))?;

@@ -80,9 +80,27 @@ pub fn newest_until(
         return Ok(None);
     }
     sweep(directory)?;
+    for path in all(directory)?.values() {
+        sweep(path)?;
+    }
+    newest_undamaged(directory, step, is_regular)
+}
+
+/// The same as [`newest`] for a run that may be training: nothing is deleted.
+///
+/// # Errors
+/// The errors of [`newest`].
+pub fn newest_of_others(directory: &Path) -> Result<Option<PathBuf>> {
+    if directory.exists() { newest_undamaged(directory, u64::MAX, &|_| true) } else { Ok(None) }
+}
+
+fn newest_undamaged(
+    directory: &Path,
+    step: u64,
+    is_regular: &dyn Fn(u64) -> bool,
+) -> Result<Option<PathBuf>> {
     let mut damaged = None;
     for (_, path) in all(directory)?.range(..=step).rev().filter(|(step, _)| is_regular(**step)) {
-        sweep(path)?;
         match read_state(path) {
             Ok(_) => return Ok(Some(path.clone())),
             Err(error) if is_damage(&error) => {
