@@ -4,15 +4,21 @@ use anyhow::Result;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// All features but the hub, because candle-datasets alone would double the time of the first
+/// All features but the board and the hub, because their dependencies would double the time of the first
 /// build.
 pub(crate) const FEATURES: &str = "embedded,fused";
 
 pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    // The first build needs no server.
+    let features = if args.first().is_some_and(|name| name == "board") {
+        &format!("board,{FEATURES}")
+    } else {
+        FEATURES
+    };
     let mut command = Command::new(cargo);
     command
-        .args(["run", "--release", "--package", "gan-cli", "--no-default-features", "--features", FEATURES])
+        .args(["run", "--release", "--package", "gan-cli", "--no-default-features", "--features", features])
         .arg("--manifest-path")
         .arg(Path::new(root).join("Cargo.toml"))
         .arg("--")

@@ -15,6 +15,8 @@ use xshell::Shell;
 const HELP: &str = "\
 cargo xtask train [OPTIONS]    train with the options of `gan-cli train`; without options, it trains on
                                real digits in about 50 seconds and needs no download
+cargo xtask board [DIR..] [--port N]
+                               serve a page about the runs in runs/: curves, grids, and an explorer
 cargo xtask sample|walk|timelapse|report|compare|export|evaluate|diagnose|inspect|data|train-classifier ARGS
                                the other commands of gan-cli, in the same build
 cargo xtask test               run all checks of CI: formatting, lints, tests, documentation
@@ -61,8 +63,8 @@ fn run() -> Result<ExitCode> {
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
     match args.first().map(String::as_str).filter(|_| !asks_for_help) {
         Some(
-            "train" | "sample" | "walk" | "timelapse" | "report" | "compare" | "export" | "evaluate"
-            | "diagnose" | "inspect" | "data" | "train-classifier",
+            "board" | "train" | "sample" | "walk" | "timelapse" | "report" | "compare" | "export"
+            | "evaluate" | "diagnose" | "inspect" | "data" | "train-classifier",
         ) => gan_cli::run(root, &args),
         Some("bench") => {
             bench::run(&shell, root, args.get(1..).unwrap_or_default())?;

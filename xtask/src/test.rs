@@ -8,7 +8,7 @@ use xshell::{Cmd, Shell, cmd};
 /// To compile it to machine code would take longer than all other checks together. Its only tests
 /// that need no network are those of a download from a local server, `cargo test -p gan-cli --lib
 /// download`.
-const FEATURES: &str = "gan-cli/embedded,gan-data/embedded";
+const FEATURES: &str = "gan-cli/board,gan-cli/embedded,gan-data/embedded";
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo fmt --all --check").run()?;
