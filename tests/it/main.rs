@@ -48,6 +48,8 @@ mod parity;
 mod pictures;
 mod program;
 #[cfg(feature = "fused")]
+mod project;
+#[cfg(feature = "fused")]
 mod report;
 mod stacked;
 #[cfg(feature = "fused")]

@@ -17,7 +17,7 @@ cargo xtask train [OPTIONS]    train with the options of `gan-cli train`; withou
                                real digits in about 50 seconds and needs no download
 cargo xtask board [DIR..] [--port N]
                                serve a page about the runs in runs/: curves, grids, and an explorer
-cargo xtask sample|walk|timelapse|report|compare|export|evaluate|diagnose|inspect|data|train-classifier ARGS
+cargo xtask sample|walk|project|timelapse|report|compare|export|evaluate|diagnose|inspect|data|train-classifier ARGS
                                the other commands of gan-cli, in the same build
 cargo xtask test               run all checks of CI: formatting, lints, tests, documentation
 cargo xtask bench [OPTIONS] [mlp-001|dcgan-28|dcgan-64|wgan-gp|rpgan-r1-r2 ..]
@@ -63,7 +63,7 @@ fn run() -> Result<ExitCode> {
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
     match args.first().map(String::as_str).filter(|_| !asks_for_help) {
         Some(
-            "board" | "train" | "sample" | "walk" | "timelapse" | "report" | "compare" | "export"
+            "board" | "train" | "sample" | "walk" | "project" | "timelapse" | "report" | "compare" | "export"
             | "evaluate" | "diagnose" | "inspect" | "data" | "train-classifier",
         ) => gan_cli::run(root, &args),
         Some("bench") => {

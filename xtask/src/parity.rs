@@ -20,6 +20,17 @@ const RUN_GAN_CLI: [&str; 9] = [
     FEATURES,
     "--",
 ];
+/// Recipes, their latent sizes, a class if they have some, and settings that let them train on the embedded
+/// digits.
+const RECIPES: [(&str, &str, Option<&str>, &[&str]); 7] = [
+    ("mnist-5k", "64", Some("7"), &[]),
+    ("r3gan", "64", None, &[DATA]),
+    ("hinge-sn", "64", None, &[DATA]),
+    ("wgan-gp", "64", None, &[DATA]),
+    ("mnist-fast", "64", None, &[DATA, "model.generator.upsample=nearest", "model.generator.widths=[64,32]"]),
+    ("stacked-mnist", "100", None, &[DATA]),
+    ("dcgan-64", "100", None, &[DATA, "model.generator.upsample=nearest"]),
+];
 /// The latent size that `seed_models.py` gives mlp-003.
 const LATENT: &str = "model.latent-dim=64";
 
@@ -60,7 +71,7 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
         // ONNX, in the runtime that most programs use.
         let onnx = format!("{at}/{preset}.onnx");
         cmd!(shell, "cargo {RUN_GAN_CLI...} -q export {run} --out {onnx}").run()?;
-        cmd!(shell, "{python} tests/golden/check_onnx.py {onnx} {z} {images}").run()?;
+        cmd!(shell, "{python} tests/golden/check_onnx.py generator {onnx} {z} {images}").run()?;
         let program = format!("{at}/{preset}-program");
         for network in ["generator", "discriminator"] {
             let options = ["--format", "pytorch", "--network", network, "--out", &program];
@@ -74,6 +85,8 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
             .run()?;
         cmd!(shell, "{python} {check} compare {preset} {weights} {z} {images}").run()?;
     }
+    of_recipes(shell, python, &at.to_string())?;
+    of_dcgan_example(shell, python, &at.to_string())?;
     // TensorBoard reads what a run writes for it, also after a resume.
     let run = format!("{at}/events");
     for (steps, resume) in [("20", None), ("40", Some("--resume"))] {
@@ -86,4 +99,43 @@ pub(crate) fn run(shell: &Shell, python: &str) -> Result<()> {
     }
     cmd!(shell, "{python} tests/golden/check_tensorboard.py {run}").run()?;
     Ok(())
+}
+
+/// Both networks of recipes as ONNX: residual, with classes, with a spectral norm, enlarged from nearest
+/// neighbours, RGB of 64x64.
+fn of_recipes(shell: &Shell, python: &str, at: &str) -> Result<()> {
+    let check = "tests/golden/check_onnx.py";
+    for (recipe, latent_dim, class, more) in RECIPES {
+        let [run, z, images] = ["", ".z.npy", ".npy"].map(|end| format!("{at}/recipe-{recipe}{end}"));
+        let sets = [STEPS, "data.batch-size=16", "train.sample-count=4", "train.health.every=0"];
+        let sets = sets.iter().chain(more).flat_map(|set| ["--set", set]);
+        cmd!(shell, "cargo {RUN_GAN_CLI...} -q train --config {recipe} --out {run} {sets...}").run()?;
+        cmd!(shell, "{python} {check} latents {latent_dim} {z}").run()?;
+        let of_class: &[&str] = class.map_or(&[], |_| &["--class"]);
+        cmd!(
+            shell,
+            "cargo {RUN_GAN_CLI...} -q sample {run} --latents {z} --out {images} {of_class...} {class...}"
+        )
+        .run()?;
+        let program = format!("{run}-program");
+        let options = ["--format", "pytorch", "--network", "discriminator", "--out", &program];
+        cmd!(shell, "cargo {RUN_GAN_CLI...} -q export {run} {options...}").run()?;
+        for (network, other) in [("generator", &z), ("discriminator", &program)] {
+            let onnx = format!("{run}-{network}.onnx");
+            cmd!(shell, "cargo {RUN_GAN_CLI...} -q export {run} --network {network} --out {onnx}").run()?;
+            cmd!(shell, "{python} {check} {network} {onnx} {other} {images} {class...}").run()?;
+        }
+    }
+    Ok(())
+}
+
+/// The generator of PyTorch's own DCGAN example, trained there.
+fn of_dcgan_example(shell: &Shell, python: &str, at: &str) -> Result<()> {
+    let check = "tests/golden/check_dcgan_example.py";
+    let [weights, z, images, found] =
+        ["netG.pth", "example-z.npy", "example.npy", "example-found.npy"].map(|name| format!("{at}/{name}"));
+    cmd!(shell, "{python} {check} train {weights} {z} {images}").run()?;
+    cmd!(shell, "cargo {RUN_GAN_CLI...} -q sample {weights} --config dcgan-64 --latents {z} --out {found}")
+        .run()?;
+    Ok(cmd!(shell, "{python} {check} compare {images} {found}").run()?)
 }

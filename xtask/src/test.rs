@@ -28,6 +28,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo test --workspace --no-default-features --features {with_kernels} --locked").run()?;
     // The same tests on candle's own operations, which CUDA and Metal use.
     cmd!(shell, "cargo test --workspace --no-default-features --features {FEATURES} --locked").run()?;
+    if cmd!(shell, "chromedriver --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        skipped.push(NO_BROWSER);
+    }
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
     cmd!(shell, "cargo doc --workspace --no-deps --locked").run()?;
     if fuzz::is_installed(shell) {
@@ -43,6 +46,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
 const NO_DENY: &str =
     "SKIPPED: licences and sources of dependencies. To check them: cargo install --locked cargo-deny";
 const NO_TYPOS: &str = "SKIPPED: spelling. To check it: cargo install --locked typos-cli";
+
+const NO_BROWSER: &str =
+    "SKIPPED: the pages of `gan-cli board` in a browser. To test them: install Chromium and chromedriver";
 
 const NO_FUZZ: &str = "SKIPPED: a minute of fuzzing. To do it: cargo install --locked cargo-fuzz";
 

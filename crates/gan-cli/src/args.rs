@@ -7,6 +7,7 @@ mod classifier;
 mod data;
 mod export;
 mod manual;
+mod project;
 mod report;
 mod sample;
 
@@ -17,6 +18,7 @@ pub(crate) use classifier::TrainClassifier;
 pub(crate) use data::{Data, DataCommand, DataInfo, PictureCut, PictureLook};
 pub(crate) use export::{Export, ExportFormat, Network};
 pub(crate) use manual::{Completions, Manual};
+pub(crate) use project::Project;
 pub(crate) use report::{Compare, Report};
 pub(crate) use sample::{Class, Sample};
 
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Sample(Sample),
     /// Animate a generator: its images change as its latents move.
     Walk(Walk),
+    /// Find the latent whose image is the nearest to a picture.
+    Project(Project),
     /// Animate a run: its grids in the order of the steps.
     Timelapse(Timelapse),
     /// Measure how good a generator is. It compares generated images with real images.

@@ -54,6 +54,7 @@ pub fn main() -> ExitCode {
         args::Command::Train(args) => commands::train::run(&args, budget),
         args::Command::Sample(args) => commands::sample::run(&args, budget),
         args::Command::Walk(args) => commands::walk::run(&args, budget),
+        args::Command::Project(args) => commands::project::run(&args, budget),
         args::Command::Timelapse(args) => commands::timelapse::run(&args),
         args::Command::Export(args) => commands::export::run(&args),
         args::Command::Report(args) => commands::report::run(&args),

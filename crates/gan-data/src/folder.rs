@@ -127,6 +127,35 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     found.labels.put_on(data)
 }
 
+/// Reads one picture as [`load`] reads those of a directory. The background [`Background::Mean`] is the
+/// mean colour of this picture.
+///
+/// # Errors
+///
+/// If `size` or `channels` is out of range, or the picture cannot be used.
+pub fn load_one(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
+    let (path, Options { size, channels, transform, .. }) = (path.as_ref(), *options);
+    resize::check_size(size)?;
+    check_channels("channels", channels)?;
+    transform.crop.validate()?;
+    let mut pixels = vec![0; resize::length(1, channels, size)?];
+    let mut fit = || -> Attempt<fit::Fitted> {
+        let image = picture::Picture::open(path)?.decode()?;
+        let behind = match transform.background {
+            Background::Color(color) => color,
+            Background::Mean => mean_of([fit::opaque_sums(&image)]),
+        };
+        fit::fit(image, (transform.crop, behind), (channels, size), &mut pixels)
+    };
+    match fit() {
+        Ok(_) => Dataset::new(NAME, path.display().to_string(), pixels, channels, size),
+        Err(problem) => {
+            let broken = vec![BrokenPicture { path: path.to_owned(), problem }];
+            Err(DataError::Pictures { dir: path.parent().unwrap_or(path).to_owned(), broken, of: 1 })
+        }
+    }
+}
+
 /// Decodes all pictures and fits them into `pixels`.
 fn fit_all(
     path: &Path,
@@ -158,13 +187,17 @@ fn mean_color(path: &Path, found: &Found) -> Result<[u8; 3]> {
         Ok(fit::opaque_sums(&picture.decode()?))
     });
     // The order of the sum does not depend on the threads.
-    let sums = all(path, found, sums.collect())?;
+    Ok(mean_of(all(path, found, sums.collect())?))
+}
+
+/// The mean colour of sums of colours and opacities.
+fn mean_of(sums: impl IntoIterator<Item = [f64; 4]>) -> [u8; 3] {
     let mut total = [0.; 4];
     for sums in sums {
         total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
     }
     let [red, green, blue, opacity] = total;
-    Ok([red, green, blue].map(|sum| (sum / opacity.max(f64::MIN_POSITIVE)).round() as u8))
+    [red, green, blue].map(|sum| (sum / opacity.max(f64::MIN_POSITIVE)).round() as u8)
 }
 
 /// Where the images come from, in words.

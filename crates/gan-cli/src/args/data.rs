@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args as ClapArgs, Subcommand};
 use gan_data::folder::{Background, Crop, Transform};
 use gan_data::{ImageShape, Source};
+use gan_models::Provenance;
 use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
@@ -102,6 +103,14 @@ pub(crate) struct PictureCut {
 }
 
 impl PictureCut {
+    /// The chosen crop and background, or else those in the settings of a generator's file.
+    pub(crate) fn or_of(&self, file: Option<&Provenance>) -> (Option<Crop>, Option<Background>) {
+        let setting = |key: &str| Some(file?.settings.get(key)?.trim_matches('"'));
+        let crop = || setting("data.crop").and_then(|crop| crop.parse().ok());
+        let background = || setting("data.background").and_then(|background| background.parse().ok());
+        (self.crop.or_else(crop), self.background.or_else(background))
+    }
+
     /// Refuses options that would have no effect on a data set whose images have one shape.
     pub(crate) fn check(&self, source: Source) -> Result<()> {
         refuse(source, &[("--crop", self.crop.is_some()), ("--background", self.background.is_some())])

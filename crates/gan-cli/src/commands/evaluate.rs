@@ -188,11 +188,9 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     };
     args.cut.check(data.name)?;
     if data.name.is_folder() {
-        let setting = |key: &str| Some(described.as_ref()?.settings.get(key)?.trim_matches('"'));
-        let crop = || setting("data.crop").and_then(|crop| crop.parse().ok());
-        let background = || setting("data.background").and_then(|background| background.parse().ok());
-        data.crop = args.cut.crop.or_else(crop).unwrap_or(data.crop);
-        data.background = args.cut.background.or_else(background).unwrap_or(data.background);
+        let (crop, background) = args.cut.or_of(described.as_ref());
+        data.crop = crop.unwrap_or(data.crop);
+        data.background = background.unwrap_or(data.background);
     }
     let own = data.name;
     config::set_data_dir(&mut data, args.data_dir.as_deref())?;

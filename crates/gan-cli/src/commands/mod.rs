@@ -10,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod manual;
 pub(crate) mod output;
+pub(crate) mod project;
 pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod timelapse;

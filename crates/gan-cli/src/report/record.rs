@@ -91,7 +91,7 @@ impl Record {
             name,
             path: path.to_owned(),
             settings,
-            steps: (done, config.train.steps),
+            steps: (done, config.train.steps.or_else(|| steps_of_epochs(&config, &lines))),
             seconds,
             verdicts,
             checks,
@@ -130,6 +130,15 @@ impl Record {
         let images = self.steps.0 as f64 * self.config.images_per_step() as f64;
         (self.seconds > 0.).then(|| images / self.seconds)
     }
+}
+
+/// Number of steps of a run whose length is in epochs. Only a line about losses says how many steps an epoch
+/// has.
+fn steps_of_epochs(config: &Config, lines: &[Value]) -> Option<u64> {
+    let (epochs, mut lines) = (config.train.epochs?, lines.iter().rev());
+    let of_line = |line: &Value| Some((step(line)?, line.get("epoch")?.as_f64()?));
+    let (step, epoch) = lines.find_map(of_line).filter(|(_, epoch)| *epoch > 0.)?;
+    Some((epochs as f64 * step as f64 / epoch).round() as u64)
 }
 
 fn step(line: &Value) -> Option<u64> {

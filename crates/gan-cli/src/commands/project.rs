@@ -1,0 +1,82 @@
+//! `gan-cli project`: the latent whose image is the nearest to a picture.
+
+mod search;
+
+use super::output::{self, Place};
+use super::sample::{load, locate};
+use crate::args;
+use crate::device;
+use crate::draw::CHUNK;
+use crate::exit::{End, usage};
+use crate::memory::{Budget, Need};
+use crate::npy;
+use crate::run_dir;
+use crate::signals::Stop;
+use crate::terminal;
+use anyhow::Result;
+use candle_core::Tensor;
+use gan_data::folder::{self, Options, Transform};
+use gan_data::{Grid, Range};
+use search::{Found, Search};
+use std::path::Path;
+
+pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
+    let latent = args.out.clone().unwrap_or_else(|| output::next_free("projected", "npy"));
+    if output::extension(&latent).is_none_or(|extension| extension != "npy") {
+        return Err(usage(format!("--out: expected X.npy, found {}", latent.display())));
+    }
+    let shown = latent.with_extension("png");
+    let file = locate(&args.from)?;
+    for out in [&latent, &shown] {
+        run_dir::check_link(out)?;
+        let place = Place::new(out.clone());
+        place.protect(&[(&args.picture, "the picture itself"), (&file, "the generator itself")])?;
+        super::sample::check_outside_data(&file, out)?;
+        if out.exists() && !args.replace {
+            return Err(place.refused("exists already: --replace overwrites it"));
+        }
+    }
+    let device = device::open(&args.device.device)?;
+    let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &device)?;
+    budget.check(&Need::of_drawing(generator.config(), CHUNK, 0))?;
+    let (crop, background) = args.cut.or_of(trained.as_ref());
+    let transform = Transform { crop: crop.unwrap_or_default(), background: background.unwrap_or_default() };
+    let [channels, side, _] = generator.config().image_shape();
+    let picture = folder::load_one(&args.picture, &Options { transform, ..Options::new(side, channels) })?;
+    let mut tensors = picture.tensors(1, 1, channels, Range::MinusOneOne, &device);
+    let Some(picture) = tensors.next().transpose()? else { return Ok(End::Done) };
+    let names = trained.map(|trained| trained.class_names).unwrap_or_default();
+    let class = match &args.class {
+        Some(args::Class::All) => return Err(usage("--class all: expected one class, or none")),
+        Some(class) => Some(class.choose(None, &generator, &names)?.labels.of(0)),
+        None => None,
+    };
+    let stop = Stop::on_signals()?;
+    let search =
+        Search { generator: &generator, picture: &picture, class, seed: args.seed, steps: args.steps };
+    let found = search.run(&stop)?;
+    write(&found, &picture, [&latent, &shown], &stop)?;
+    let class = found.class.map_or(String::new(), |class| {
+        let name =
+            names.get(usize::from(class)).map_or(class.to_string(), |name| terminal::escaped(name, &[]));
+        format!(", class {name}")
+    });
+    tracing::info!(
+        "the image differs by {:.1} from the picture (root mean square of pixels from 0 to 255; {:.1} before the \
+         search){class}",
+        found.after,
+        found.before
+    );
+    tracing::info!("its latent in {}, both pictures in {}", latent.display(), shown.display());
+    Ok(End::Done)
+}
+
+fn write(found: &Found, picture: &Tensor, [latent, shown]: [&Path; 2], stop: &Stop) -> Result<()> {
+    let values = found.input.flatten_all()?.to_vec1::<f32>()?;
+    let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+    let bytes = [npy::written(found.input.dims()), bytes].concat();
+    let pictures = Grid::new(&Tensor::cat(&[picture, &found.image], 0)?, 2)?.to_png()?;
+    output::prepare_parent(latent)?;
+    output::write(latent, &bytes, stop)?;
+    output::write(shown, &pictures, stop)
+}

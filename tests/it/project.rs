@@ -1,0 +1,48 @@
+//! Tests the search for the latent of a picture.
+
+use crate::program::{fail, run, small, small_with, succeed};
+
+#[test]
+fn a_picture_has_a_latent_that_draws_its_like() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "model.classes=10"]));
+    succeed(at, &["sample", "run", "--class", "3", "--count", "1", "--seed", "7", "--out", "one/"]);
+    let picture = std::fs::read_dir(at.join("one")).unwrap().next().unwrap().unwrap().path();
+    let picture = picture.to_str().unwrap();
+    let output = run(at, &["project", "run", picture, "--steps", "100", "--out", "z.npy"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && log.contains(", class 3\n"), "{log}");
+    let (_, rest) = log.split_once("differs by ").unwrap();
+    let mut numbers =
+        rest.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|n| n.parse::<f64>().ok());
+    let after = numbers.next().unwrap();
+    let before = numbers.filter(|number| *number != 0. && *number != 255.).next().unwrap();
+    assert!(after < before / 2., "{log}");
+    // The picture is beside the image of the latent.
+    succeed(at, &["sample", "run", "--latents", "z.npy", "--out", "again.png"]);
+    let (both, again) = (image::open(at.join("z.png")).unwrap(), image::open(at.join("again.png")).unwrap());
+    let (both, again) = (both.into_luma8(), again.into_luma8());
+    assert_eq!((both.dimensions(), again.dimensions()), ((62, 32), (32, 32)));
+    assert!((0..28).all(|y| (0..28).all(|x| both.get_pixel(32 + x, 2 + y) == again.get_pixel(2 + x, 2 + y))));
+    let given = image::open(picture).unwrap().into_luma8();
+    assert!((0..28).all(|y| (0..28).all(|x| both.get_pixel(2 + x, 2 + y) == given.get_pixel(x, y))));
+
+    // Nothing is overwritten, and what is no picture is an error.
+    let error = fail(at, &["project", "run", picture, "--out", "z.npy"], 2);
+    assert!(error.contains("--out: z.npy exists already: --replace overwrites it"), "{error}");
+    succeed(at, &["project", "run", picture, "--steps", "1", "--out", "z.npy", "--replace"]);
+    succeed(at, &["project", "run", picture, "--steps", "1", "--class", "4"]);
+    assert!(at.join("projected.npy").exists() && at.join("projected.png").exists());
+    let error = fail(at, &["project", "run", "run/config.toml"], 1);
+    assert!(error.contains("config.toml"), "{error}");
+    for (more, expected) in [
+        (&["--class", "all"][..], "--class all: expected one class, or none"),
+        (&["--class", "11"], "--class 11: expected "),
+        (&["--out", "z.png"], "--out: expected X.npy, found z.png"),
+        (&["--out", "run/samples/z.npy"], "belongs to the run "),
+    ] {
+        let error = fail(at, &[&["project", "run", picture][..], more].concat(), 2);
+        assert!(error.contains(expected), "{error}");
+    }
+}
