@@ -13,11 +13,11 @@ fn a_picture_has_a_latent_that_draws_its_like() {
     let output = run(at, &["project", "run", picture, "--steps", "100", "--out", "z.npy"]);
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && log.contains(", class 3\n"), "{log}");
-    let (_, rest) = log.split_once("differs by ").unwrap();
-    let mut numbers =
-        rest.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|n| n.parse::<f64>().ok());
-    let after = numbers.next().unwrap();
-    let before = numbers.filter(|number| *number != 0. && *number != 255.).next().unwrap();
+    let number = |mark: &str| -> f64 {
+        let (_, rest) = log.split_once(mark).unwrap();
+        rest.split_once(' ').unwrap().0.parse().unwrap()
+    };
+    let (before, after) = (number("255; "), number("differs by "));
     assert!(after < before / 2., "{log}");
     // The picture is beside the image of the latent.
     succeed(at, &["sample", "run", "--latents", "z.npy", "--out", "again.png"]);
