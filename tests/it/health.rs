@@ -361,3 +361,24 @@ fn a_run_that_leaves_the_numbers_is_diagnosed() {
     let args = small("few");
     succeed(at, &small_with(&args, &["--set", "data.limit=2", "--set", "data.batch-size=2"]));
 }
+
+/// A run without verdicts may have learned nothing.
+#[test]
+fn a_run_that_has_learned_nothing_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let log = |args: &[&str]| String::from_utf8(run(at, args).stderr).unwrap();
+    let args = small("run");
+    let said = log(&small_with(&args, &["--set", "data.limit=320", "--set", "train.epochs=2"]));
+    let few = "2 epochs of 320 images are 40 steps, too few to learn much: --set train.epochs=100 makes about 2000";
+    assert!(said.contains(few), "{said}");
+    assert!(said.contains("no verdict in 2 checks"), "{said}");
+    let (_, doubt) = said.split_once("the images do not resemble the data: their relative distance is ").unwrap();
+    let distance: f64 = doubt.split(',').next().unwrap().parse().unwrap();
+    assert!(distance > 1. && doubt.contains("% of them are of the class "), "{doubt}");
+    let text = succeed(at, &["diagnose", "run"]);
+    assert!(text.contains("the images do not resemble the data"), "{text}");
+    // A length in steps is chosen on purpose.
+    let args = small("other");
+    assert!(!log(&small_with(&args, &["--set", "train.health.every=0"])).contains("WARN"));
+}

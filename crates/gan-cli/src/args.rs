@@ -140,7 +140,8 @@ Examples:
   gan-cli train --config dcgan-28 --data-dir ~/mnist    a light DCGAN on full MNIST
   gan-cli train --config dcgan-64 --data-dir ~/faces    64x64 RGB, a folder of images
   gan-cli train --out runs/mnist-5k --resume            go on after an interruption
-  gan-cli train --config mlp-002 --set train.epochs=5 --set train.generator.lr=1e-4";
+  gan-cli train --config mlp-002 --data-dir ~/mnist --set train.epochs=20
+  gan-cli train --set train.steps=1000 --set train.generator.lr=1e-3";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EVALUATE_EXAMPLES)]

@@ -147,6 +147,21 @@ pub(crate) fn patience(monitor: &Monitor) -> String {
     monitor.patience().map(too_few).unwrap_or_default()
 }
 
+/// What is wrong with the images of a run without verdicts, if they do not resemble the data.
+pub(crate) fn unformed(monitor: &Monitor) -> Option<String> {
+    let distance = monitor.unformed()?;
+    let (_, vitals) = monitor.history().last()?;
+    let shares = vitals.images.shares.iter().enumerate();
+    let (class, share) = shares.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    Some(format!(
+        "the images do not resemble the data: their relative distance is {distance:.1}, that of a single image is 1, \
+         and {:.0}% of them are of the {} {class}; either the run is too short, or it fails, and only more steps show \
+         which",
+        share * 100.,
+        monitor.baseline().group()
+    ))
+}
+
 /// The run's last rollback, if it has gone back.
 pub(crate) fn rollback(path: &Path) -> Result<Option<RollbackLine>> {
     Ok(journal::read::<RollbackLine>(path)?.pop())

@@ -116,6 +116,9 @@ fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<Strin
         0 => {
             let patience = records::patience(monitor);
             writeln!(text, "{run}: no verdict in {checks} up to step {}{patience}", report.step)?;
+            if let Some(doubt) = records::unformed(monitor) {
+                writeln!(text, "{doubt}")?;
+            }
             writeln!(
                 text,
                 "how good it is: {} evaluate {}",

@@ -70,6 +70,7 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
             "train.steps: expected {done} or more, which the run has done, found {steps}"
         )));
     }
+    warn_of_few_steps(&session.plan);
     // The configuration is written last, because a directory with a configuration counts as a run.
     session.write_config()?;
     announce(&session.plan, &state.trainer, args.resume);
@@ -94,6 +95,25 @@ fn state_to_continue(run: &RunDir) -> Result<Option<PathBuf>> {
         )));
     }
     Ok(newest)
+}
+
+/// Number of steps below which a run whose length is in epochs has learned nothing. Lengths in steps are
+/// chosen on purpose.
+const FEW: u64 = 1000;
+/// Number of steps after which the recipes for some thousand pictures draw something worth seeing.
+const ENOUGH: u64 = 2000;
+
+/// Warns if the epochs of a small data set are too few steps to learn anything.
+fn warn_of_few_steps(plan: &Plan) {
+    let (steps, Some(epochs)) = (plan.horizon.steps, plan.config.train.epochs) else { return };
+    if steps < FEW && steps > 0 {
+        let images = counted(plan.batches.dataset().len(), "image");
+        let enough = (ENOUGH * epochs).div_ceil(steps);
+        tracing::warn!(
+            "{epochs} epochs of {images} are {steps} steps, too few to learn much: --set train.epochs={enough} makes \
+             about {ENOUGH}"
+        );
+    }
 }
 
 /// Checks that a new run will not be among the pictures that it trains on. A run in a directory of

@@ -1,7 +1,7 @@
 //! Derives verdicts from measurements. This is a pure function of the measurements. So a resumed
 //! run, and a reader of its records, get the same verdicts.
 
-use super::rules::{Check, PATIENCE, RULES, Rule, Spacing, Symptom, WINDOW};
+use super::rules::{Check, FORMED, PATIENCE, RULES, Rule, Spacing, Symptom, WINDOW};
 use super::verdict::{Failure, Verdict};
 use super::vitals::{Baseline, Vitals};
 use std::collections::BTreeSet;
@@ -167,6 +167,14 @@ impl Monitor {
     pub fn patience(&self) -> Option<(usize, usize)> {
         let seen = self.histories[Spacing::Far as usize].len();
         (seen < PATIENCE).then_some((PATIENCE, seen))
+    }
+
+    /// The relative distance of the images of the last check, if they do not resemble the data: one image,
+    /// repeated, has 1. Either nothing is learned yet, or the run fails. Only more steps show which.
+    #[must_use]
+    pub fn unformed(&self) -> Option<f64> {
+        let (_, vitals) = self.history().last()?;
+        Some(vitals.images.distance).filter(|distance| *distance > FORMED)
     }
 
     /// The checks so far.

@@ -7,6 +7,7 @@ mod players;
 
 use super::verdict::Failure;
 use super::vitals::{Baseline, Vitals};
+pub(crate) use images::FORMED;
 use images::{memorisation, missing_modes, mode_collapse, non_convergence, range_mismatch};
 use oscillation::{oscillating_images, oscillating_losses};
 use players::{discriminator_frozen, discriminator_won, divergence, generator_frozen, vanishing_gradients};

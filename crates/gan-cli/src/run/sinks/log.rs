@@ -80,5 +80,8 @@ fn conclude(monitor: &Monitor) {
     if verdicts.is_empty() && !monitor.history().is_empty() {
         let checks = counted(monitor.history().len(), "check");
         tracing::info!("no verdict in {checks}{}", records::patience(monitor));
+        if let Some(doubt) = records::unformed(monitor) {
+            tracing::warn!("{doubt}");
+        }
     }
 }

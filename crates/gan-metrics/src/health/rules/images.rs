@@ -46,7 +46,7 @@ const COMMON_BIN: f64 = 0.04;
 /// A class or bin is missing if its share of the images is below this part of its share of the data.
 const SELDOM: f64 = 0.01;
 /// Largest distance of images whose classes can be recognised.
-pub(super) const FORMED: f64 = 1.;
+pub(crate) const FORMED: f64 = 1.;
 
 pub(super) fn missing_modes(baseline: &Baseline, history: &[Check]) -> Option<Symptom> {
     let recent = history.get(history.len().checked_sub(WINDOW)?..)?;
