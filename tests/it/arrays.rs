@@ -73,12 +73,12 @@ fn latents_have_classes_in_their_rows_or_from_the_command_line() {
     };
     let turned = |row: &[f32]| [&row[8..], &row[..8]].concat();
     let two: Vec<f32> = (0..10).map(|i| if i < 2 { 1. } else { 0. }).collect();
-    let soft: Vec<f32> = (0..10).map(|i| if i < 2 { 0.5 } else { 0. }).collect();
+    let soft: Vec<f32> = (0..10).map(|i| if i < 2 { 0.4 } else { 0. }).collect();
     let first = with_class(7)[..18].to_vec();
     for (second, found) in [
         (turned(&first), "found -1"),
         ([&first[..8], &two].concat(), "found 2 ones"),
-        ([&first[..8], &soft].concat(), "found 0.5"),
+        ([&first[..8], &soft].concat(), "found 0.4"),
         ([&first[..8], &[0.; 10]].concat(), "found zeros only"),
     ] {
         let rows = [&first[..], &second].concat();
@@ -86,10 +86,30 @@ fn latents_have_classes_in_their_rows_or_from_the_command_line() {
         let error = sample("bad.npy", &[], 2);
         let expected = format!(
             "--latents bad.npy: row 1 (from 0): expected a single 1 and zeros in the last 10 values, {found} (\
-             the latent comes first, then the class; [N, 8] with --class is simpler)"
+             the latent comes first, then the class, or shares of classes that add up to 1; [N, 8] with --class is \
+             simpler)"
         );
         assert!(error.ends_with(&expected), "{error}");
     }
+    let mixed: Vec<f32> = (0..10)
+        .map(|i| {
+            if i == 2 {
+                0.75
+            } else if i == 5 {
+                0.25
+            } else {
+                0.
+            }
+        })
+        .collect();
+    npy(
+        &at.join("mixed.npy"),
+        "<f4",
+        "False",
+        "(1, 18)",
+        &bytes(&[&first[..8], &mixed].concat(), f32::to_le_bytes),
+    );
+    succeed(at, &["sample", "run", "--latents", "mixed.npy", "--out", "mixed.png"]);
     let error = sample("z.npy", &[], 1);
     let expected = "expected floats [N, 18], the last 10 a 1 for the class and zeros, or [N, 8] with --class, \
                     found f32 [2, 8]";

@@ -158,7 +158,12 @@ fn nothing_outside_is_read_and_other_sites_are_refused() {
         assert_eq!(board.get(path).0, 404, "{path}");
     }
     assert_eq!(board.get("/grid?run=a&step=-1").0, 400);
-    assert_eq!(board.get("/report").0, 400);
+    let (status, _, page) = board.get("/report");
+    let page = String::from_utf8(page).unwrap();
+    assert!(
+        status == 400 && page.contains("Choose from 1 to 20 runs") && page.contains("href=\"/\""),
+        "{page}"
+    );
     let good = view("a", 1);
     let json = "Content-Type: application/json\r\n";
     let post = |headers: &str, body: &str| board.request("POST /api/draw", headers, body).0;
@@ -346,12 +351,13 @@ fn the_pages_work_in_a_browser() {
     browser.wait("document.body.dataset.drawn >= 1 && document.body.dataset.mixed >= 1");
     assert_eq!(browser.run(&format!("return {first}")), shown);
     assert_eq!(browser.run("return document.querySelectorAll('#picks li').length"), json!(2));
-    // Two classes mixed.
+    // Two classes mixed. What was said of another image is gone.
     browser.run(
         "for (const [id, value] of [['class', 3], ['second', 8], ['share', 0.5]]) { \
          const field = document.getElementById(id); field.value = value; field.dispatchEvent(new Event('input')); }",
     );
     browser.wait(&format!("{first} != {shown}"));
+    assert_eq!(browser.run("return document.querySelectorAll('.nearest').length"), json!(0));
 
     // On a narrow screen, nothing is cut off.
     browser.resize(500, 800);

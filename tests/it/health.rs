@@ -370,10 +370,12 @@ fn a_run_that_has_learned_nothing_says_so() {
     let log = |args: &[&str]| String::from_utf8(run(at, args).stderr).unwrap();
     let args = small("run");
     let said = log(&small_with(&args, &["--set", "data.limit=320", "--set", "train.epochs=2"]));
-    let few = "2 epochs of 320 images are 40 steps, too few to learn much: --set train.epochs=100 makes about 2000";
+    let few =
+        "2 epochs of 320 images are 40 steps, too few to learn much: --set train.epochs=100 makes about 2000";
     assert!(said.contains(few), "{said}");
     assert!(said.contains("no verdict in 2 checks"), "{said}");
-    let (_, doubt) = said.split_once("the images do not resemble the data: their relative distance is ").unwrap();
+    let (_, doubt) =
+        said.split_once("the images do not resemble the data: their relative distance is ").unwrap();
     let distance: f64 = doubt.split(',').next().unwrap().parse().unwrap();
     assert!(distance > 1. && doubt.contains("% of them are of the class "), "{doubt}");
     let text = succeed(at, &["diagnose", "run"]);

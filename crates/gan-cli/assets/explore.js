@@ -37,6 +37,12 @@ const draw = async (images) => {
 };
 const link = (address, images, columns) => `${address}?view=${encodeURIComponent(JSON.stringify(request(images, columns)))}`;
 
+/** The mixture of all picked images, by their shares. */
+function mixture() {
+  const weighs = view.picks.some((pick) => pick.share > 0);
+  return image(view.picks.map((pick) => [...pick.at, weighs ? pick.share : 1]));
+}
+
 /** The mixture at a place of the path through the picked images. */
 function onPath(place) {
   const picks = view.picks, last = picks.length - 1, exact = place * last;
@@ -62,10 +68,8 @@ const drawPicks = newest(async () => {
   try {
     const images = view.picks.map((pick) => single(pick.at)), count = images.length;
     if (count > 1) {
-      const weighs = view.picks.some((pick) => pick.share > 0);
-      const parts = view.picks.map((pick) => [...pick.at, weighs ? pick.share : 1]);
       const places = Array.from({ length: stepsOfPath }, (_, step) => step / (stepsOfPath - 1));
-      images.push(image(parts), onPath(view.path), ...places.map(onPath));
+      images.push(mixture(), onPath(view.path), ...places.map(onPath));
     }
     const answer = await draw(images);
     at("picks").querySelectorAll("canvas").forEach((canvas, index) => paint(canvas, answer, index));
@@ -80,6 +84,8 @@ const drawPicks = newest(async () => {
 
 /** After a change of the view: the address, the controls and the pictures. */
 function changed() {
+  // The nearest pictures are those of another image now.
+  at("near").replaceChildren();
   history.replaceState(null, "", "#" + encodeURIComponent(JSON.stringify(view)));
   show();
   drawGrid();
@@ -106,12 +112,19 @@ function show() {
 const isAt = ([seed, index], [otherSeed, otherIndex]) => seed == otherSeed && index == otherIndex;
 const isPicked = (index) => view.picks.some((pick) => isAt(pick.at, latent(index)));
 
+function choose(index) {
+  view.chosen = view.chosen == index ? -1 : index;
+  changed();
+  // On a narrow screen, the large image is below the grid.
+  if (view.chosen >= 0) at("chosen").scrollIntoView({ block: "nearest" });
+}
+
 function showGrid() {
   const grid = at("grid"), columns = Math.sqrt(view.count);
   if (grid.children.length != view.count) {
     const cells = Array.from({ length: view.count }, (_, index) => {
       const cell = element("button", { type: "button", className: "cell" }, element("canvas"));
-      cell.onclick = () => { view.chosen = view.chosen == index ? -1 : index; at("near").replaceChildren(); changed(); };
+      cell.onclick = () => { choose(index); };
       return cell;
     });
     grid.replaceChildren(...cells);
@@ -145,9 +158,12 @@ function showDirections() {
     const index = box.children.length, id = `direction-${index + 1}`;
     const slider = element("input", { type: "range", id, min: -6, max: 6, step: 0.1 });
     slider.oninput = () => { view.moves[index] = +slider.value; for (let i = 0; i < index; i++) view.moves[i] ??= 0; changed(); };
-    box.append(element("div", { className: "field" }, element("label", { htmlFor: id }, `Direction ${index + 1}`), slider));
+    box.append(element("div", { className: "field" }, element("label", { htmlFor: id }, `Direction ${index + 1}: `, element("output")), slider));
   }
-  [...box.querySelectorAll("input")].forEach((slider, index) => { slider.value = view.moves[index] ?? 0; });
+  [...box.querySelectorAll("input")].forEach((slider, index) => {
+    slider.value = view.moves[index] ?? 0;
+    slider.previousSibling.lastChild.textContent = view.moves[index] ?? 0;
+  });
   at("more").disabled = most >= model.directions;
 }
 
@@ -178,6 +194,15 @@ function showPicks() {
       return element("li", {}, element("canvas"), share, remove);
     }));
   }
+  if (view.picks.length > 1) {
+    const weighs = view.picks.some((pick) => pick.share > 0);
+    const shares = view.picks.map((pick) => Math.round(pick.share * 100) + "%").join(", ");
+    at("mixture-note").textContent = weighs ? `Shares: ${shares}.` : "All shares are 0, so all images count equally.";
+    for (const [id, shown] of [["mixture", mixture()], ["between", onPath(view.path)]]) {
+      at(`${id}-png`).href = link("/draw.png", [shown], 1);
+      at(`${id}-npy`).href = link("/latents.npy", [shown]);
+    }
+  }
   if (at("steps").children.length == 0) at("steps").append(...Array.from({ length: stepsOfPath }, () => element("canvas")));
 }
 
@@ -191,6 +216,8 @@ function follow(id, key, read = Number) {
 }
 follow("weights", "weights", String);
 follow("seed", "seed", (text) => (text === "" ? NaN : Math.min(Math.max(Math.floor(+text), 0), Number.MAX_SAFE_INTEGER)));
+// What cannot be a seed is not kept in the field.
+at("seed").onchange = () => { at("seed").value = view.seed; };
 for (const id of ["truncation", "class", "second", "share", "path"]) follow(id, id);
 at("count").oninput = () => { view.count = +at("count").value; if (view.chosen >= view.count) view.chosen = -1; changed(); };
 at("another").onclick = () => { view.seed = Math.floor(Math.random() * 1e6); changed(); };
@@ -218,7 +245,7 @@ at("copies").onclick = async () => {
       paint(canvas, { model, bytes }, 0);
       return element("figure", {}, canvas, element("figcaption", {}, distance.toFixed(1) + (mirrored ? ", mirrored" : "")));
     });
-    const note = `${nearness(nearest[0].distance, usual)} The numbers are distances of pixels from 0 to 255; the usual one between a training picture and its nearest is ${usual.toFixed(1)}.`;
+    const note = `${nearness(nearest[0].distance, usual)} The numbers are distances of pixels from 0 to 255. Between a training picture and its nearest other one, ${usual.toFixed(1)} is usual.`;
     near.replaceChildren(element("h3", {}, "Nearest training pictures"), element("div", { className: "nearest" }, ...figures), element("p", { className: "note" }, note));
   } catch (error) { near.replaceChildren(element("p", { className: "problem" }, error.message)); }
 };

@@ -49,7 +49,8 @@ export function newest(task) {
 export function nearness(distance, usual) {
   if (distance == 0) return "It is a copy of a training picture.";
   const share = distance / usual;
-  if (share < 0.5) return "It is much nearer to a training picture than these are to each other: probably a copy.";
-  if (share < 0.8) return "It is nearer to a training picture than these are to each other.";
-  return "It is no nearer to a training picture than these are to each other.";
+  if (share < 0.5) return "Probably a copy: it is much nearer to a training picture than usual.";
+  if (share < 0.8) return "Perhaps a copy: it is nearer to a training picture than usual.";
+  if (share < 1.5) return "Not a copy: its nearest training picture is about as far as usual.";
+  return "Not a copy: it is far from every training picture.";
 }

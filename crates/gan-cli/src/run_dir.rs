@@ -3,7 +3,7 @@
 mod best;
 mod owner;
 
-pub(crate) use best::{Best, best, best_record, generator_to_draw_from};
+pub(crate) use best::{Best, best, best_record, chosen_generator, generator_to_draw_from};
 pub(crate) use owner::owner;
 
 use crate::exit::usage;

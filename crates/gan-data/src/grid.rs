@@ -158,6 +158,15 @@ impl GridBuilder {
 ///
 /// If `image` has another shape, or the file cannot be written.
 pub fn save_image(path: impl AsRef<Path>, image: &Tensor) -> Result<()> {
+    Ok(write_atomically(path.as_ref(), &image_png(image)?)?)
+}
+
+/// `image: [C, H, W]` in `[-1, 1]` as an 8-bit PNG without a frame. C is 1 or 3.
+///
+/// # Errors
+///
+/// If `image` has another shape.
+pub fn image_png(image: &Tensor) -> Result<Vec<u8>> {
     let &[channels, height, width] = image.dims() else {
         return Err(unexpected("[C, H, W]", image));
     };
@@ -167,7 +176,7 @@ pub fn save_image(path: impl AsRef<Path>, image: &Tensor) -> Result<()> {
         .filter(|_| !pixels.is_empty())
         .ok_or_else(|| unexpected("[C, H, W] that a PNG can hold", image))?;
     picture.draw(&pixels, (0, 0), (height, width));
-    Ok(write_atomically(path.as_ref(), &picture.to_png()?)?)
+    picture.to_png()
 }
 
 /// Bytes in the order of a PNG: `[height, width, channels]`.

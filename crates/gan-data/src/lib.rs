@@ -26,7 +26,7 @@ pub use canonical::FileCheck;
 pub use config::DataConfig;
 pub use dataset::{Dataset, evenly_spaced};
 pub use error::{DataError, Result};
-pub use grid::{Grid, GridBuilder, save_image};
+pub use grid::{Grid, GridBuilder, image_png, save_image};
 pub use normalize::Range;
 #[cfg(feature = "embedded")]
 pub use sources::mnist_5k;

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use candle_core::{Device, Tensor};
-use gan_data::{GridBuilder, normalize};
+use gan_data::{GridBuilder, image_png, normalize};
 use gan_models::Generator;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -247,13 +247,17 @@ pub(super) async fn png(
         let columns = view.columns.unwrap_or_else(|| columns(count)).min(count);
         let grid = || -> Result<Vec<u8>> {
             let (_, channels, height, width) = chunks[0].dims4()?;
+            if count == 1 {
+                return Ok(image_png(&chunks[0].squeeze(0)?)?);
+            }
             let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
             chunks.iter().try_for_each(|chunk| grid.push(chunk))?;
             Ok(grid.finish().to_png()?)
         };
-        Ok(grid()?)
+        Ok((file_name(&view, "png"), grid()?))
     });
-    Ok((named("draw.png", PNG), bytes.await?).into_response())
+    let (name, bytes) = bytes.await?;
+    Ok((named(&name, PNG), bytes).into_response())
 }
 
 /// The inputs of a view, which `sample --latents` takes.
@@ -266,9 +270,22 @@ pub(super) async fn npy(
         let (_, inputs) = prepared(board, &view)?;
         let values = || -> Result<Vec<f32>> { Ok(inputs.flatten_all()?.to_vec1::<f32>()?) };
         let bytes: Vec<u8> = values()?.into_iter().flat_map(f32::to_le_bytes).collect();
-        Ok([npy::written(inputs.dims()), bytes].concat())
+        Ok((file_name(&view, "npy"), [npy::written(inputs.dims()), bytes].concat()))
     });
-    Ok((named("latents.npy", BYTES), bytes.await?).into_response())
+    let (name, bytes) = bytes.await?;
+    Ok((named(&name, BYTES), bytes).into_response())
+}
+
+/// The name of a download: the run, and the seed of the first image.
+fn file_name(view: &View, extension: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
+    let run: String = view.run.chars().map(plain).collect();
+    let (seed, index, _) = view.images[0].of[0];
+    let what = match view.images.len() {
+        1 => format!("image-{index}"),
+        count => format!("{count}-images"),
+    };
+    format!("{run}-seed-{seed}-{what}.{extension}")
 }
 
 /// The headers of a download.

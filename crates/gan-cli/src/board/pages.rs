@@ -20,7 +20,7 @@ const PICTURE: u64 = 64 << 20;
 /// Number of runs in one report.
 const COMPARED: usize = 20;
 /// A run that has written nothing for so long, or for several of its intervals, does not train any more.
-const SILENCE: Duration = Duration::from_mins(1);
+const SILENCE: Duration = Duration::from_secs(30);
 
 #[derive(Template)]
 #[template(path = "board/runs.html")]
@@ -34,6 +34,30 @@ struct RunsPage {
 struct ExplorePage {
     name: String,
     encoded_name: String,
+}
+
+#[derive(Template)]
+#[template(path = "board/problem.html")]
+struct ProblemPage {
+    message: String,
+}
+
+/// A problem as a page, with a way back.
+pub(super) struct Unpaged(Problem);
+
+impl From<Problem> for Unpaged {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Unpaged {
+    fn into_response(self) -> Response {
+        match (ProblemPage { message: self.0.message().to_owned() }).render() {
+            Ok(page) => (self.0.status(), Html(page)).into_response(),
+            Err(_) => self.0.into_response(),
+        }
+    }
 }
 
 /// A run in the list.
@@ -56,7 +80,7 @@ pub(super) fn counted(board: &Board) -> String {
     terminal::counted(board.runs.all().len(), "run")
 }
 
-pub(super) async fn runs(State(board): State<Arc<Board>>) -> Result<Response, Problem> {
+pub(super) async fn runs(State(board): State<Arc<Board>>) -> Result<Response, Unpaged> {
     let page = board.compute(|board| {
         let mut runs: Vec<_> =
             board.runs.all().into_iter().map(|(name, path)| card(board, name, &path)).collect();
@@ -98,7 +122,7 @@ fn card(board: &Board, name: String, path: &Path) -> (Option<SystemTime>, Card) 
 fn fill(card: &mut Card, record: &Record, written: Option<SystemTime>) {
     let (done, all) = record.steps;
     let silence = written.and_then(|written| written.elapsed().ok()).unwrap_or(Duration::MAX);
-    let (state, class) = if all.is_some_and(|all| done >= all) {
+    let (state, class) = if all.is_some_and(|all| done >= all && record.saved >= all) {
         ("finished".to_owned(), "finished")
     } else if silence < SILENCE.max(4 * record.interval()) {
         ("training".to_owned(), "training")
@@ -116,6 +140,9 @@ fn fill(card: &mut Card, record: &Record, written: Option<SystemTime>) {
         format!("{} since step {}", verdict.failure.name(), verdict.since)
     };
     card.verdicts = record.verdicts.iter().map(verdict).collect();
+    if record.doubt.is_some() {
+        card.verdicts.push("no verdict, but nothing learned yet".to_owned());
+    }
 }
 
 /// The values of a key in the address.
@@ -127,10 +154,10 @@ fn values(query: Option<&str>, key: &str) -> Vec<String> {
 pub(super) async fn report(
     State(board): State<Arc<Board>>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Unpaged> {
     let names = values(query.as_deref(), "run");
     if !(1..=COMPARED).contains(&names.len()) {
-        return Err(Problem::bad(format!("choose from 1 to {COMPARED} runs, and go back to do so")));
+        return Err(Problem::bad(format!("Choose from 1 to {COMPARED} runs in the list.")).into());
     }
     let page = board.compute(move |board| {
         let read = |name: &String| Ok(board.runs.record(name, &board.runs.path(name)?)?);
@@ -144,7 +171,7 @@ pub(super) async fn report(
 pub(super) async fn explore(
     State(board): State<Arc<Board>>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Unpaged> {
     let name = values(query.as_deref(), "run").pop().ok_or_else(|| Problem::bad("expected ?run=NAME"))?;
     let page = board.compute(move |board| {
         board.runs.path(&name)?;

@@ -71,7 +71,7 @@ impl Runs {
 
     /// The directory of a run.
     pub(super) fn path(&self, name: &str) -> Result<PathBuf, Problem> {
-        self.all().remove(name).ok_or_else(|| Problem::missing("there is no such run (any more)"))
+        self.all().remove(name).ok_or_else(|| Problem::missing("There is no run of this name (any more)."))
     }
 
     /// What a run says about itself. It is read again if its files have changed.

@@ -34,7 +34,7 @@ pub(super) struct View {
 pub(super) struct Image {
     /// The seed of a latent, its number among the latents of the seed, and its share.
     pub(super) of: Vec<(u64, u32, f64)>,
-    /// Classes with their shares. Without any, the class is that which `sample` draws at this place.
+    /// Classes with their shares. Without any, each latent has the class that `sample` draws at its place.
     #[serde(default)]
     pub(super) classes: Vec<(u16, f64)>,
 }
@@ -141,8 +141,10 @@ impl View {
     fn labels(&self, classes: usize) -> Result<Vec<f32>, Problem> {
         let mut rows = vec![0f32; self.images.len() * classes];
         for (image, row) in self.images.iter().zip(rows.chunks_exact_mut(classes)) {
-            if image.classes.is_empty() {
-                row[image.of[0].1 as usize % classes] = 1.;
+            // A mixture of latents is one of their classes too, or its ends would be other images.
+            let all: f64 = image.of.iter().map(|(.., share)| share.abs()).sum();
+            for (_, index, share) in image.of.iter().filter(|_| image.classes.is_empty()) {
+                row[*index as usize % classes] += (share.abs() / all) as f32;
             }
             for &(class, share) in &image.classes {
                 let place = row.get_mut(usize::from(class)).ok_or_else(|| {
@@ -227,6 +229,20 @@ mod tests {
         let whole = inputs(r#"[{"of": [[1, 0, 0], [2, 0, 1]]}]"#).to_vec2::<f32>().unwrap();
         let expected = ends.to_vec2::<f32>().unwrap();
         assert!(whole[0].iter().zip(&expected[1]).all(|(a, b)| (a - b).abs() < 1e-4));
+    }
+
+    #[test]
+    fn a_path_between_two_classes_ends_in_both() {
+        let config = ModelConfig { classes: Some(3), latent_dim: 8, ..preset::mlp_002() };
+        let generator = Generator::new(&config, 1, &Device::Cpu).unwrap();
+        let inputs = |json: &str| view(json).inputs(&generator, &[]).unwrap().to_vec2::<f32>().unwrap();
+        let path = inputs(
+            r#"[{"of": [[7, 1, 1], [7, 5, 0]]}, {"of": [[7, 1, 0.5], [7, 5, 0.5]]}, {"of": [[7, 1, 0], [7, 5, 1]]}]"#,
+        );
+        let ends = inputs(r#"[{"of": [[7, 1, 1]]}, {"of": [[7, 5, 1]]}]"#);
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+        assert!(near(&path[0], &ends[0]) && near(&path[2], &ends[1]));
+        assert_eq!(path[1][8..], [0., 0.5, 0.5]);
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub(crate) struct Chart {
     pub(crate) title: String,
     /// What the values mean, in one sentence.
     pub(crate) note: String,
+    /// Values that the axis includes, so that small changes do not look large.
+    pub(crate) always: &'static [f64],
+    /// The last step of the axis. The charts of a page have the same.
+    pub(crate) steps: f64,
     pub(crate) curves: Vec<Curve>,
     pub(crate) marks: Vec<Mark>,
 }
@@ -53,8 +57,10 @@ impl Chart {
     pub(crate) fn svg(&self) -> String {
         let finite = |&(x, y): &(f64, f64)| (x.is_finite() && y.is_finite()).then_some((x, y));
         let points = || self.curves.iter().flat_map(|curve| curve.points.iter().filter_map(finite));
-        let across = Axis::new(points().map(|(x, _)| x).chain([0.]), [LEFT, SIZE[0] - RIGHT], false);
-        let down = Axis::new(points().map(|(_, y)| y), [SIZE[1] - BOTTOM, TOP], true);
+        let across =
+            Axis::new(points().map(|(x, _)| x).chain([0., self.steps]), [LEFT, SIZE[0] - RIGHT], false);
+        let values = points().map(|(_, y)| y).chain(self.always.iter().copied());
+        let down = Axis::new(values, [SIZE[1] - BOTTOM, TOP], true);
         let [width, height] = SIZE;
         let title = escaped(&self.title);
         let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\">");
@@ -62,10 +68,11 @@ impl Chart {
         for mark in &self.marks {
             let x = across.place(mark.step as f64);
             let (top, bottom, run, text) = (TOP, height - BOTTOM, mark.run % RUNS, escaped(&mark.text));
+            let [left, right, tip, base] = [x - 6., x + 6., top + 6., top - 5.];
             let _ = write!(
                 svg,
                 "<g class=\"mark run{run}\"><line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\"/>\
-                 <circle cx=\"{x:.1}\" cy=\"{top}\" r=\"5\"><title>{text}</title></circle></g>"
+                 <path d=\"M{left:.1} {base}H{right:.1}L{x:.1} {tip}Z\"><title>{text}</title></path></g>"
             );
         }
         for curve in &self.curves {
@@ -145,7 +152,13 @@ impl Axis {
         if has_margin && low > 0. && high / low > DECADES {
             return Self { low: low / 1.3, high: high * 1.3, ends, is_logarithmic: true };
         }
-        let space = if high > low { high - low } else { high.abs().max(1.) };
+        let space = if high > low {
+            high - low
+        } else if high == 0. {
+            1.
+        } else {
+            high.abs()
+        };
         let margin = if has_margin { space * 0.05 } else { 0. };
         // Numbers that are never negative begin at 0 if they come near it.
         let low = if has_margin && low >= 0. && low < space { 0. } else { low - margin };
@@ -288,6 +301,8 @@ mod tests {
         let chart = Chart {
             title: "Loss".into(),
             note: String::new(),
+            always: &[0.],
+            steps: 7.,
             curves: vec![curve(&[(1., 2.), (2., f64::NAN), (3., 4.)]), curve(&[(5., 1.)]), curve(&[])],
             marks: vec![mark],
         };

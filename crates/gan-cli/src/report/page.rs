@@ -47,6 +47,9 @@ struct Shown<'a> {
     cells: [String; COLUMNS.len()],
     verdicts: Vec<Verdict<'a>>,
     found: String,
+    is_failing: bool,
+    /// Why a run without verdicts may be failing.
+    doubt: String,
     /// Steps of grids, and the addresses of their pictures.
     grids: Vec<(u64, String)>,
     /// The name in an address.
@@ -60,6 +63,7 @@ struct Shown<'a> {
 struct Verdict<'a> {
     name: &'static str,
     since: u64,
+    certain: u64,
     evidence: &'a str,
     cause: &'static str,
     advice: &'static str,
@@ -131,9 +135,9 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
         Ok((*step, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     };
     let verdict = |verdict: &'a health::Verdict| {
-        let health::Verdict { failure, since, evidence, .. } = verdict;
+        let health::Verdict { failure, since, evidence, step } = verdict;
         let (cause, advice) = (failure.cause(), failure.advice());
-        Verdict { name: failure.name(), since: *since, evidence, cause, advice }
+        Verdict { name: failure.name(), since: *since, certain: *step, evidence, cause, advice }
     };
     Ok(Shown {
         name: &record.name,
@@ -141,6 +145,8 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
         cells: cells(record),
         verdicts: record.verdicts.iter().map(verdict).collect(),
         found: found(record),
+        is_failing: !record.verdicts.is_empty() || record.doubt.is_some(),
+        doubt: record.doubt.clone().unwrap_or_default(),
         grids: chosen.map(grid).collect::<Result<_>>()?,
         encoded_name,
         config: record.config.to_toml()?,
@@ -158,7 +164,7 @@ pub(crate) fn address(name: &str) -> String {
 
 /// The file of weights that a report is about, its checksum, and what it says.
 fn provenance(record: &Record) -> Result<String> {
-    let file = run_dir::generator_to_draw_from(&record.path);
+    let file = run_dir::chosen_generator(&record.path);
     if !file.exists() {
         return Ok(String::new());
     }
@@ -167,22 +173,24 @@ fn provenance(record: &Record) -> Result<String> {
     Ok(format!("{}\nSHA-256 {sha256}\n{}", file.display(), inspect::provenance(&trained)))
 }
 
-/// A chart to draw: title, note, and fields of `metrics.jsonl` with their names.
-type Planned = (String, String, Vec<(String, String)>);
+/// A chart to draw: title, note, values that its axis includes, and fields of `metrics.jsonl` with their names.
+type Planned = (String, String, &'static [f64], Vec<(String, String)>);
 
 /// The same, if it is known at compile time.
-type Plan = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+type Plan = (&'static str, &'static str, &'static [f64], &'static [(&'static str, &'static str)]);
 
 const CHARTS: [Plan; 8] = [
-    ("Losses", "A low loss does not mean good images.", &[("d_loss", "D"), ("g_loss", "G")]),
+    ("Losses", "A low loss does not mean good images.", &[], &[("d_loss", "D"), ("g_loss", "G")]),
     (
         "How sure D is",
         "1: it is sure that an image is real. 0.5 and 0.5: it only guesses.",
+        &[0., 1.],
         &[("d_real", "of real images"), ("d_fake", "of generated ones")],
     ),
     (
         "Precision and recall",
         "Shares; higher is better.",
+        &[0., 1.],
         &[
             ("evaluate/precision", "precision"),
             ("evaluate/recall", "recall"),
@@ -192,27 +200,34 @@ const CHARTS: [Plan; 8] = [
     ),
     (
         "Variety",
-        "Variance of the images, divided by that of real ones. Near 0: all are the same.",
+        "Variance of the images, divided by that of real ones. Near 0: all are the same. 1: as the data's.",
+        &[0., 1.],
         &[("health/images/spread", "")],
     ),
-    ("Distance at the health checks", "To the data; lower is better.", &[("health/images/distance", "")]),
+    (
+        "Distance at the health checks",
+        "To the data; lower is better. One image, repeated, has 1.",
+        &[0., 1.],
+        &[("health/images/distance", "")],
+    ),
     (
         "Updates",
         "Size of a step's update, divided by that of the weights. 0: nothing is learned.",
+        &[],
         &[("health/discriminator/update", "D"), ("health/generator/update", "G")],
     ),
-    ("Learning rates", "", &[("lr_d", "D"), ("lr_g", "G")]),
-    ("Speed", "Images in a second.", &[("images_per_s", "")]),
+    ("Learning rates", "", &[0.], &[("lr_d", "D"), ("lr_g", "G")]),
+    ("Speed", "Images in a second.", &[0.], &[("images_per_s", "")]),
 ];
 
 fn charts(records: &[&Record]) -> Vec<Drawn> {
-    let plans = CHARTS.iter().map(|(title, note, fields)| {
+    let plans = CHARTS.iter().map(|(title, note, always, fields)| {
         let fields: Vec<_> =
             fields.iter().map(|(field, name)| ((*field).to_owned(), (*name).to_owned())).collect();
-        ((*title).to_owned(), (*note).to_owned(), fields)
+        ((*title).to_owned(), (*note).to_owned(), *always, fields)
     });
     let all = distances(records).into_iter().chain(plans);
-    all.filter_map(|(title, note, fields)| drawn(records, title, note, &fields)).collect()
+    all.filter_map(|planned| drawn(records, planned)).collect()
 }
 
 /// The charts of the distances, which are called after the data.
@@ -226,12 +241,12 @@ fn distances(records: &[&Record]) -> Vec<Planned> {
             (format!("evaluate/{field}"), "generated".to_owned()),
             (format!("floor/{field}"), "real (the floor)".to_owned()),
         ];
-        (name, "Distance to the data; lower is better.".to_owned(), fields.into())
+        (name, "Distance to the data; lower is better.".to_owned(), &[0.][..], fields.into())
     };
     names.into_iter().map(chart).collect()
 }
 
-fn drawn(records: &[&Record], title: String, note: String, fields: &[(String, String)]) -> Option<Drawn> {
+fn drawn(records: &[&Record], (title, note, always, fields): Planned) -> Option<Drawn> {
     let curve = |(run, record): (usize, &&Record), (dash, (field, name)): (usize, &(String, String))| {
         let name = [&record.name[..], name].join(" ").trim().to_owned();
         Curve { name, run, dash, points: record.series(field) }
@@ -240,7 +255,11 @@ fn drawn(records: &[&Record], title: String, note: String, fields: &[(String, St
         .iter()
         .enumerate()
         .flat_map(|record| fields.iter().enumerate().map(move |field| curve(record, field)));
-    let marks = records.iter().enumerate().flat_map(|(run, record)| {
+    let curves: Vec<Curve> = curves.collect();
+    // A verdict stands beside the curve of its run.
+    let has_curve = |run: usize| curves.iter().any(|curve| curve.run == run && !curve.points.is_empty());
+    let shown = records.iter().enumerate().filter(|(run, _)| has_curve(*run));
+    let marks = shown.flat_map(|(run, record)| {
         let mark = move |verdict: &health::Verdict| Mark {
             step: verdict.since,
             run,
@@ -248,7 +267,9 @@ fn drawn(records: &[&Record], title: String, note: String, fields: &[(String, St
         };
         record.verdicts.iter().map(mark)
     });
-    let chart = Chart { title, note, curves: curves.collect(), marks: marks.collect() };
+    let marks = marks.collect();
+    let steps = records.iter().map(|record| record.steps.0).max().unwrap_or(0) as f64;
+    let chart = Chart { title, note, always, steps, curves, marks };
     if chart.is_empty() {
         return None;
     }

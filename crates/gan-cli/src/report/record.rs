@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::exit::usage;
-use crate::records::VerdictLine;
+use crate::records::{self, VerdictLine};
 use crate::{journal, run_dir};
 use anyhow::{Context, Result};
 use gan_metrics::health::Verdict;
@@ -27,6 +27,11 @@ pub(crate) struct Record {
     pub(crate) verdicts: Vec<Verdict>,
     /// Number of checks of the run's health.
     pub(crate) checks: usize,
+    /// What is wrong with the images of a run without verdicts.
+    pub(crate) doubt: Option<String>,
+    /// The step of the newest checkpoint.
+    #[cfg(feature = "board")]
+    pub(crate) saved: u64,
     /// Evaluations during the run by step, beside those of real images if the run recorded them.
     pub(crate) evaluations: Vec<Judged>,
     /// Grids by step.
@@ -72,7 +77,9 @@ impl Record {
         }
         let lines: Vec<Value> = journal::read(&run_dir::metrics(path))?;
         let verdicts = journal::read::<VerdictLine>(&run_dir::metrics(path))?;
-        let verdicts = verdicts.into_iter().map(|line| line.verdict).collect();
+        let monitor = records::replay(&run_dir::metrics(path), u64::MAX)?;
+        let doubt = monitor.filter(|_| verdicts.is_empty()).and_then(|monitor| records::unformed(&monitor));
+        let verdicts: Vec<Verdict> = verdicts.into_iter().map(|line| line.verdict).collect();
         let evaluations = lines.iter().filter_map(|line| {
             let numbers = line.get("evaluate")?.clone();
             Some(Judged { step: step(line)?, numbers, floor: line.get("floor").cloned() })
@@ -95,6 +102,9 @@ impl Record {
             seconds,
             verdicts,
             checks,
+            doubt,
+            #[cfg(feature = "board")]
+            saved: saved.map_or(0, |(step, _)| step),
             evaluations: evaluations.collect(),
             grids,
             config,

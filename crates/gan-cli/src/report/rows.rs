@@ -37,6 +37,9 @@ pub(crate) fn found(record: &Record) -> String {
     let names: Vec<_> = record.verdicts.iter().map(|verdict| verdict.failure.name()).collect();
     match (&names[..], record.checks) {
         ([], 0) => "not checked".to_owned(),
+        ([], checks) if record.doubt.is_some() => {
+            format!("none in {}, but nothing learned yet", counted(checks, "check"))
+        }
         ([], checks) => format!("none in {}", counted(checks, "check")),
         (names, _) => names.join(", "),
     }

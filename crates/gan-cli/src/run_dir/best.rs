@@ -52,15 +52,20 @@ pub(crate) fn best_record(directory: &Path) -> PathBuf {
 }
 
 /// The generator to draw from: the run's best if there is one, else its average if there is one,
-/// else its last.
+/// else its last. The log says which one.
 pub(crate) fn generator_to_draw_from(path: &Path) -> PathBuf {
+    if let Some(Best { step, frechet_distance, count, .. }) = best(path) {
+        tracing::info!(
+            "the run's best generator: step {step}, distance {frechet_distance:.2} over {count} images"
+        );
+    }
+    chosen_generator(path)
+}
+
+/// The same without a word in the log.
+pub(crate) fn chosen_generator(path: &Path) -> PathBuf {
     match best(path) {
-        Some(Best { step, frechet_distance, count, .. }) => {
-            tracing::info!(
-                "the run's best generator: step {step}, distance {frechet_distance:.2} over {count} images"
-            );
-            generator(&path.join(BEST))
-        }
+        Some(_) => generator(&path.join(BEST)),
         None if has_average(path) => ema(path),
         None => generator(path),
     }

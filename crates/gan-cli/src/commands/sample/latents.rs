@@ -38,20 +38,23 @@ pub(super) fn read(path: &Path, has_class: bool, generator: &Generator, device: 
     Ok(Tensor::from_vec(values, (rows, width), device)?)
 }
 
-/// Checks that the last values of a row are a 1 for the class and zeros. Rows in another order, or
-/// of mixed classes, would be drawn as noise. `dim` is the length of the latent before them.
+/// Checks that the last values of a row are a 1 for the class and zeros, or shares of several classes. Rows
+/// in another order would be drawn as noise. `dim` is the length of the latent before them.
 fn check_class(class: &[f32], dim: usize) -> Result<()> {
+    let sum: f32 = class.iter().sum();
+    if class.iter().all(|share| (0. ..=1.).contains(share)) && (sum - 1.).abs() < 1e-3 {
+        return Ok(());
+    }
     let ones = class.iter().filter(|value| **value > 0.).count();
     let other = class.iter().find(|value| ![0., 1.].contains(*value));
     let found = match (other, ones) {
         (Some(other), _) => other.to_string(),
-        (None, 1) => return Ok(()),
         (None, 0) => "zeros only".to_owned(),
         (None, ones) => format!("{ones} ones"),
     };
     Err(usage(format!(
         "expected a single 1 and zeros in the last {} values, found {found} (the latent comes first, then \
-         the class; [N, {dim}] with --class is simpler)",
+         the class, or shares of classes that add up to 1; [N, {dim}] with --class is simpler)",
         class.len()
     )))
 }
