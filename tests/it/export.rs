@@ -56,6 +56,29 @@ fn networks_are_exported_to_files_of_their_own() {
     assert!(fail(at, &from, 2).contains("expected the directory of a run with a checkpoint"));
 }
 
+/// Names are text, whatever they contain.
+#[test]
+fn names_in_a_card_are_neither_markdown_nor_html() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    for (class, shade) in [("<b>one", 0), ("two\nlines", 200)] {
+        std::fs::create_dir_all(at.join("data").join(class)).unwrap();
+        for n in 0..4u8 {
+            let picture =
+                image::GrayImage::from_fn(28, 28, |x, y| image::Luma([shade + (x + y) as u8 % 40 + n]));
+            picture.save(at.join("data").join(class).join(format!("{n}.png"))).unwrap();
+        }
+    }
+    let folder = ["--set", "data.name=folder", "--data-dir", "data", "--set", "model.classes=2"];
+    let short = ["--set", "train.steps=2", "--set", "data.batch-size=4"];
+    succeed(at, &small_with(&small("<i>_run_"), &[&folder[..], &short].concat()));
+    succeed(at, &["export", "<i>_run_", "--format", "hub", "--out", "model"]);
+    let card = std::fs::read_to_string(at.join("model/README.md")).unwrap();
+    assert!(card.contains("\n# &lt;i&gt;\\_run\\_\n"), "{card}");
+    assert!(card.contains("Classes, from 0: &lt;b&gt;one, two\\\\u000alines."), "{card}");
+    assert!(!card.contains("<b>") && !card.contains("two\nlines"), "{card}");
+}
+
 #[test]
 fn a_damaged_discriminator_is_not_exported() {
     let directory = tempfile::tempdir().unwrap();

@@ -220,6 +220,20 @@ fn pipes_in_a_run_are_refused_at_once() {
             assert!(error.contains("a pipe, a socket or a device"), "{error}");
         }
     }
+    // Grids, and a page that would be replaced.
+    let args = small("grids");
+    succeed(at, &small_with(&args, &["--set", "train.steps=4", "--set", "train.sample-every=2"]));
+    pipe(&at.join("page.html"));
+    let error = fail(at, &["report", "grids", "--out", "page.html"], 2);
+    assert!(error.contains("page.html exists, and is not a regular file"), "{error}");
+    pipe(&at.join("grids/samples/step-00000002.png"));
+    for command in [&["report", "grids", "--out", "x.html"][..], &["timelapse", "grids", "--out", "x.gif"]] {
+        let error = fail(at, command, 1);
+        assert!(
+            error.contains("step-00000002.png") && error.contains("a pipe, a socket or a device"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_picture_has_a_latent_that_draws_its_like() {
     let error = fail(at, &["project", "run", "run/config.toml"], 1);
     assert!(error.contains("config.toml"), "{error}");
     for (more, expected) in [
-        (&["--class", "all"][..], "--class all: expected one class, or none"),
+        (&["--class", "all"][..], "--class all: expected one class, or no --class"),
         (&["--class", "11"], "--class 11: expected "),
         (&["--out", "z.png"], "--out: expected X.npy, found z.png"),
         (&["--out", "run/samples/z.npy"], "belongs to the run "),

@@ -24,11 +24,12 @@ pub(crate) fn name(path: &Path) -> String {
 }
 
 /// Writes the control characters of a text as `\u001b`, except the kept ones. These are the ASCII
-/// and Latin-1 control characters.
+/// and Latin-1 control characters, and those that change the direction of the text around them.
 pub(crate) fn escaped(text: &str, kept: &[char]) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() && !kept.contains(&character) {
+        let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if (character.is_control() || turns) && !kept.contains(&character) {
             // Writing to a String cannot fail.
             let _ = write!(escaped, "\\u{:04x}", u32::from(character));
         } else {
@@ -57,6 +58,11 @@ mod tests {
     fn one_thing_is_singular() {
         let shown = [0, 1, 2].map(|count: usize| counted(count, "image"));
         assert_eq!(shown, ["0 images", "1 image", "2 images"]);
+    }
+
+    #[test]
+    fn what_turns_text_around_is_escaped() {
+        assert_eq!(escaped("a\u{202e}b\u{2067}\u{1f9d1}\u{200d}", &[]), "a\\u202eb\\u2067\u{1f9d1}\u{200d}");
     }
 
     #[test]

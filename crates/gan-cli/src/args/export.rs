@@ -32,7 +32,7 @@ pub(crate) struct Export {
     /// The licence of the model in the card for the hub, such as mit. [default: other]
     #[arg(long, value_name = "ID")]
     pub(crate) license: Option<String>,
-    /// The output: X.onnx, which is overwritten if it exists, or the directory.
+    /// The output: X.onnx, which may exist if this program wrote it, or the directory.
     #[arg(long, short, value_name = "PATH")]
     pub(crate) out: PathBuf,
 }

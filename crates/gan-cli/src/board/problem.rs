@@ -15,7 +15,9 @@ pub(super) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, message: impl Display) -> Self {
-        Self { status, message: message.to_string() }
+        // candle appends a backtrace to its messages if RUST_BACKTRACE is set.
+        let message = message.to_string();
+        Self { status, message: message.lines().next().unwrap_or_default().to_owned() }
     }
 
     pub(super) fn status(&self) -> StatusCode {

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use crate::report::Record;
 use crate::run_dir;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -136,7 +136,7 @@ pub(super) fn read_own(run: &Path, file: &Path, most: u64) -> Result<Vec<u8>, Pr
     if stamp(file).0 > most {
         return Err(Problem::bad("this file is too large for a page"));
     }
-    Ok(std::fs::read(file).with_context(|| file.display().to_string())?)
+    Ok(gan_files::read(file).map_err(anyhow::Error::from)?)
 }
 
 #[cfg(test)]

@@ -49,13 +49,11 @@ const LARGEST: f64 = 100.;
 impl View {
     /// Checks what does not depend on the generator.
     pub(super) fn check(&self) -> Result<(), Problem> {
-        let number = |what: &str, found: f64| {
-            if found.abs() <= LARGEST {
+        let number = |what: &str, found: f64, least: f64| {
+            if (least..=LARGEST).contains(&found) {
                 return Ok(());
             }
-            Err(Problem::bad(format!(
-                "{what}: expected a number from -{LARGEST} to {LARGEST}, found {found}"
-            )))
+            Err(Problem::bad(format!("{what}: expected a number from {least} to {LARGEST}, found {found}")))
         };
         let between = |what: &str, found: usize, [least, most]: [usize; 2]| {
             if (least..=most).contains(&found) {
@@ -70,15 +68,16 @@ impl View {
             between("classes of an image", image.classes.len(), [0, PARTS])?;
             let shares = image.of.iter().map(|part| part.2);
             for share in shares.clone().chain(image.classes.iter().map(|class| class.1)) {
-                number("share", share)?;
+                number("share", share, 0.)?;
             }
-            if shares.map(f64::abs).sum::<f64>() < 1e-6 {
+            let classes: f64 = image.classes.iter().map(|class| class.1).sum();
+            if shares.sum::<f64>() < 1e-6 || (!image.classes.is_empty() && classes < 1e-6) {
                 return Err(Problem::bad("shares: all are 0"));
             }
         }
         let drawn: usize = self.longest().values().map(|last| last + 1).sum();
         between("latents of all seeds", drawn, [1, DRAWN])?;
-        self.moves.iter().try_for_each(|&length| number("move", length))
+        self.moves.iter().try_for_each(|&length| number("move", length, -LARGEST))
     }
 
     /// The last latent that each seed must give.
@@ -142,15 +141,16 @@ impl View {
         let mut rows = vec![0f32; self.images.len() * classes];
         for (image, row) in self.images.iter().zip(rows.chunks_exact_mut(classes)) {
             // A mixture of latents is one of their classes too, or its ends would be other images.
-            let all: f64 = image.of.iter().map(|(.., share)| share.abs()).sum();
-            for (_, index, share) in image.of.iter().filter(|_| image.classes.is_empty()) {
-                row[*index as usize % classes] += (share.abs() / all) as f32;
-            }
-            for &(class, share) in &image.classes {
+            let of_latents =
+                image.of.iter().map(|(_, index, share)| ((*index as usize % classes) as u16, *share));
+            let shares: Vec<(u16, f64)> =
+                if image.classes.is_empty() { of_latents.collect() } else { image.classes.clone() };
+            let all: f64 = shares.iter().map(|(_, share)| share).sum();
+            for (class, share) in shares {
                 let place = row.get_mut(usize::from(class)).ok_or_else(|| {
                     Problem::bad(format!("class: expected one below {classes}, found {class}"))
                 })?;
-                *place += share as f32;
+                *place += (share / all) as f32;
             }
         }
         Ok(rows)
@@ -160,12 +160,10 @@ impl View {
 /// A mixture of latents `[1, latent_dim]`. Two normal ones are mixed on a sphere; more of them are added,
 /// and the sum gets the mean of their lengths, because G has seen no shorter latents.
 fn mixture(parts: &[(Tensor, f64)], distribution: Distribution) -> Result<Tensor> {
-    let all: f64 = parts.iter().map(|(_, share)| share.abs()).sum();
+    let all: f64 = parts.iter().map(|(_, share)| share).sum();
     match (parts, distribution) {
         ([(z, _)], _) => Ok(z.clone()),
-        ([(a, _), (b, share)], Distribution::Normal) if parts.iter().all(|(_, share)| *share >= 0.) => {
-            on_a_sphere(a, b, share / all)
-        }
+        ([(a, _), (b, share)], Distribution::Normal) => on_a_sphere(a, b, share / all),
         ([(a, _), (b, share)], Distribution::Uniform) => mixed(a, b, share / all),
         _ => {
             let length = |z: &Tensor| z.sqr()?.sum_keepdim(D::Minus1)?.sqrt();
@@ -173,7 +171,7 @@ fn mixture(parts: &[(Tensor, f64)], distribution: Distribution) -> Result<Tensor
             let mut wanted = length(&sum)?;
             for (z, share) in parts {
                 sum = (sum + (z * (share / all))?)?;
-                wanted = (wanted + (length(z)? * (share.abs() / all))?)?;
+                wanted = (wanted + (length(z)? * (share / all))?)?;
             }
             if distribution == Distribution::Uniform {
                 return Ok(sum);
@@ -256,6 +254,8 @@ mod tests {
             r#"[{"of": [[0, 4000000000, 1]]}]"#.to_owned(),
             r#"[{"of": [[0, 0, 0]]}]"#.to_owned(),
             r#"[{"of": [[0, 0, 1e300]]}]"#.to_owned(),
+            r#"[{"of": [[0, 0, 1], [0, 1, -1]]}]"#.to_owned(),
+            r#"[{"of": [[0, 0, 1]], "classes": [[3, 0]]}]"#.to_owned(),
         ] {
             assert!(view(&json).check().is_err(), "{json}");
         }

@@ -56,7 +56,13 @@ impl Place {
     /// beginning.
     pub(crate) fn protect_foreign(&self, marks: &[&str]) -> Result<()> {
         const NEAR: u64 = 2048;
-        let Ok(file) = File::open(&self.0) else { return Ok(()) };
+        match std::fs::metadata(&self.0) {
+            Err(_) => return Ok(()),
+            // A pipe could block for ever.
+            Ok(found) if !found.is_file() => return Err(self.refused("exists, and is not a regular file")),
+            Ok(_) => (),
+        }
+        let file = File::open(&self.0).with_context(|| self.0.display().to_string())?;
         let mut start = vec![];
         file.take(NEAR).read_to_end(&mut start).with_context(|| self.0.display().to_string())?;
         let start = String::from_utf8_lossy(&start);

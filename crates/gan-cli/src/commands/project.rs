@@ -46,11 +46,7 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     let mut tensors = picture.tensors(1, 1, channels, Range::MinusOneOne, &device);
     let Some(picture) = tensors.next().transpose()? else { return Ok(End::Done) };
     let names = trained.map(|trained| trained.class_names).unwrap_or_default();
-    let class = match &args.class {
-        Some(args::Class::All) => return Err(usage("--class all: expected one class, or none")),
-        Some(class) => Some(class.choose(None, &generator, &names)?.labels.of(0)),
-        None => None,
-    };
+    let class = args.class.as_ref().map(|class| class.one(&generator, &names)).transpose()?;
     let stop = Stop::on_signals()?;
     let search =
         Search { generator: &generator, picture: &picture, class, seed: args.seed, steps: args.steps };

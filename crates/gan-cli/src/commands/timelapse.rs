@@ -8,8 +8,8 @@ use crate::signals::Stop;
 use crate::terminal::counted;
 use anyhow::{Context, Result, bail};
 use png::{BitDepth, ColorType, Decoder, Limits};
-use std::fs::File;
-use std::io::BufReader;
+
+use std::io::Cursor;
 use std::path::Path;
 
 const FPS: u16 = 8;
@@ -61,7 +61,8 @@ fn read(path: &Path) -> Result<Frames> {
 }
 
 fn decode(path: &Path) -> Result<Frames> {
-    let file = BufReader::new(File::open(path)?);
+    // A pipe is refused, because it could block for ever.
+    let file = Cursor::new(gan_files::read(path)?);
     let mut reader = Decoder::new_with_limits(file, Limits { bytes: MOST }).read_info()?;
     let channels = match reader.output_color_type() {
         (ColorType::Grayscale, BitDepth::Eight) => 1,

@@ -173,11 +173,10 @@ fn labels(
     if matches!(args.class, Some(args::Class::All)) {
         return Err(usage("--class all: without --class, the images have all classes in turn"));
     }
-    let chosen = args.class.as_ref().map(|class| class.choose(Some(count), generator, names)).transpose()?;
+    let chosen = args.class.as_ref().map(|class| class.one(generator, names)).transpose()?;
     let Some(classes) = latents.classes() else { return Ok(None) };
     let of_all = draw::Labels::InTurn(classes);
-    let labels: Vec<u16> =
-        (0..count).map(|image| chosen.as_ref().map_or(of_all, |chosen| chosen.labels).of(image)).collect();
+    let labels: Vec<u16> = (0..count).map(|image| chosen.unwrap_or_else(|| of_all.of(image))).collect();
     let none = Tensor::zeros((count, 0), candle_core::DType::F32, generator.device())?;
     Ok(Some(latents.with_labels(&none, &labels)?))
 }

@@ -1,15 +1,15 @@
 //! A model card for the Hugging Face hub, filled from a run.
 
 use crate::report::{COLUMNS, Record, Row, cells, evaluation_rows};
-use crate::terminal::counted;
+use crate::terminal::{counted, escaped};
 use anyhow::Result;
 use askama::Template;
 use gan_models::{Distribution, ModelConfig};
 
 #[derive(Template)]
 #[template(path = "model_card.md", escape = "none")]
-struct Card<'a> {
-    name: &'a str,
+struct Card {
+    name: String,
     /// As strings of YAML, which may be those of JSON.
     quoted_name: String,
     quoted_license: String,
@@ -22,7 +22,7 @@ struct Card<'a> {
     latent_dim: usize,
     distribution: &'static str,
     classes: String,
-    about: &'a str,
+    about: String,
     training: Vec<(&'static str, String)>,
     step: u64,
     rows: Vec<Row>,
@@ -43,7 +43,7 @@ pub(crate) fn card(
     let judged: Vec<_> = best.into_iter().collect();
     let data = record.config.data.name.to_string();
     let card = Card {
-        name: &record.name,
+        name: plain(&record.name),
         quoted_name: serde_json::to_string(&record.name)?,
         quoted_license: serde_json::to_string(license.unwrap_or("other"))?,
         distances: judged.iter().filter_map(|judged| judged.distance()).collect(),
@@ -55,8 +55,8 @@ pub(crate) fn card(
             Distribution::Normal => "standard normal distribution",
             Distribution::Uniform => "uniform distribution on [-1, 1)",
         },
-        classes: classes.join(", "),
-        about,
+        classes: plain(&classes.join(", ")),
+        about: plain(about),
         training: COLUMNS.into_iter().zip(cells(record)).collect(),
         step: best.map_or(0, |judged| judged.step),
         rows: evaluation_rows(&judged),
@@ -73,6 +73,13 @@ pub(crate) fn card(
         data,
     };
     Ok(card.render()?)
+}
+
+/// Text that is neither Markdown nor HTML, in one line.
+fn plain(text: &str) -> String {
+    let text = escaped(text, &[]).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let marks = ['\\', '`', '*', '_', '|', '[', ']', '{', '}', '#'];
+    text.chars().flat_map(|c| marks.contains(&c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// Licences of data sets whose authors state one.

@@ -6,7 +6,7 @@ use super::rows::{COLUMNS, Row, cells, evaluation_rows, found};
 use crate::commands::inspect;
 use crate::film::spread;
 use crate::run_dir;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -131,7 +131,7 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
         if parts == Parts::Served {
             return Ok((*step, format!("/grid?run={encoded_name}&step={step}")));
         }
-        let png = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let png = gan_files::read(path)?;
         Ok((*step, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     };
     let verdict = |verdict: &'a health::Verdict| {

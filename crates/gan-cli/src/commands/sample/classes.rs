@@ -22,6 +22,17 @@ pub(crate) struct Chosen {
 }
 
 impl args::Class {
+    /// The label of one class, for commands that draw only one.
+    pub(crate) fn one(&self, generator: &Generator, names: &[String]) -> Result<u16> {
+        let Some(classes) = generator.config().latents().classes() else {
+            return Err(usage("--class: this generator was trained without classes (model.classes)"));
+        };
+        match self {
+            Self::One(class) => label(class, classes, names, ""),
+            Self::All => Err(usage("--class all: expected one class, or no --class")),
+        }
+    }
+
     /// Selects `count` images of one class, or of each class. In the second case the grid has one
     /// row per class.
     pub(crate) fn choose(
@@ -35,7 +46,7 @@ impl args::Class {
         };
         Ok(match self {
             Self::One(class) => {
-                let class = label(class, classes, names)?;
+                let class = label(class, classes, names, ", or `all`")?;
                 Chosen { labels: Labels::One(class), count: count.unwrap_or(DEFAULT_COUNT), columns: None }
             }
             Self::All => {
@@ -49,8 +60,9 @@ impl args::Class {
     }
 }
 
-/// The label of a class by its name or its number: see [`args::Sample::class`].
-fn label(class: &str, classes: usize, names: &[String]) -> Result<u16> {
+/// The label of a class by its name or its number: see [`args::Sample::class`]. The error says what else is
+/// `possible`.
+fn label(class: &str, classes: usize, names: &[String], possible: &str) -> Result<u16> {
     let called = |name: &str| {
         let mut same = (0..names.len()).filter(|&label| names[label].eq_ignore_ascii_case(name));
         let exactly = names.iter().position(|other| other == name);
@@ -70,7 +82,7 @@ fn label(class: &str, classes: usize, names: &[String]) -> Result<u16> {
             names[other]
         ))),
         (Some(label), _) | (None, Some(label)) => Ok(label as u16),
-        (None, None) => Err(no_class(class, classes, names)),
+        (None, None) => Err(no_class(class, classes, names, possible)),
     }
 }
 
@@ -79,12 +91,12 @@ const NAME: &str = "name";
 const NUMBER: &str = "number";
 
 /// The error for a class that does not exist.
-fn no_class(class: &str, classes: usize, names: &[String]) -> anyhow::Error {
+fn no_class(class: &str, classes: usize, names: &[String], possible: &str) -> anyhow::Error {
     let last = classes - 1;
     if names.iter().enumerate().all(|(label, name)| *name == label.to_string()) {
-        return usage(format!("--class {class}: expected a class from 0 to {last}, or `all`"));
+        return usage(format!("--class {class}: expected a class from 0 to {last}{possible}"));
     }
-    usage(format!("--class {class}: expected {}, 0 to {last}, or `all`", listed(classes, names)))
+    usage(format!("--class {class}: expected {}, 0 to {last}{possible}", listed(classes, names)))
 }
 
 /// What a message says about the order of the drawn classes. Empty if there is only one class.
@@ -118,7 +130,7 @@ mod tests {
     #[test]
     fn a_class_is_named_or_numbered_and_never_guessed() {
         let names = ["0", "1", "10", "2", "Cat", "name:1", "number:0"].map(str::to_owned);
-        let label = |class: &str| label(class, names.len(), &names).map_err(|error| error.to_string());
+        let label = |class: &str| label(class, names.len(), &names, "").map_err(|error| error.to_string());
         for (class, expected) in [
             ("0", 0),
             ("1", 1),
