@@ -10,15 +10,17 @@ pub(crate) const FEATURES: &str = "embedded,fused";
 
 pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    // The first build needs no server.
-    let features = if args.first().is_some_and(|name| name == "board") {
-        &format!("board,{FEATURES}")
-    } else {
-        FEATURES
+    // The first build needs neither a server nor downloads.
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let more = match words[..] {
+        ["board", ..] => "board,",
+        ["data", "download", ..] => "hub,",
+        _ => "",
     };
+    let features = format!("{more}{FEATURES}");
     let mut command = Command::new(cargo);
     command
-        .args(["run", "--release", "--package", "gan-cli", "--no-default-features", "--features", features])
+        .args(["run", "--release", "--package", "gan-cli", "--no-default-features", "--features", &features])
         .arg("--manifest-path")
         .arg(Path::new(root).join("Cargo.toml"))
         .arg("--")

@@ -32,7 +32,7 @@ fn unknown(name: &str) -> anyhow::Error {
 
 fn not_built(what: &str, feature: &str) -> anyhow::Error {
     usage(format!(
-        "--device: this build has no {what} support; `cargo install --path crates/gan-cli --features \
+        "--device: this build has no {what} support; `cargo install --locked --path crates/gan-cli --features \
          {feature}` adds it"
     ))
 }

@@ -244,7 +244,7 @@ pub enum DataError {
     /// The data set must be downloaded, and this build cannot do that.
     #[error(
         "cannot load {name}: this build has no hub support (gan-cli built with feature `hub` has it: \
-         `cargo install --path crates/gan-cli`); point --data-dir at its IDX files or use the embedded \
+         `cargo install --locked --path crates/gan-cli`); point --data-dir at its IDX files or use the embedded \
          mnist-5k"
     )]
     NoHub {

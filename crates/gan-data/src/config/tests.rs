@@ -158,7 +158,7 @@ fn embedded_digits_need_nothing() {
 #[test]
 fn without_the_hub_the_error_names_the_ways_out() {
     let error = config("mnist", None).load(Split::Train, 28, 1).unwrap_err().to_string();
-    for part in ["`hub`", "cargo install --path crates/gan-cli", "--data-dir", "mnist-5k"] {
+    for part in ["`hub`", "cargo install --locked --path crates/gan-cli", "--data-dir", "mnist-5k"] {
         assert!(error.contains(part), "{error}");
     }
 }
