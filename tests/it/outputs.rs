@@ -191,6 +191,9 @@ mod signals {
             ("TERM", "out/x.safetensors"),
             ("HUP", "out/x.npy"),
             ("TERM", "out/pictures/"),
+            ("QUIT", "out/x.npy"),
+            ("USR1", "out/x.npy"),
+            ("ALRM", "out/x.npy"),
         ] {
             if ignores(signal) {
                 continue;

@@ -74,6 +74,26 @@ fn what_a_run_would_write_over_is_refused() {
         assert_eq!(read(&file), b"{\"loss\":1}\n");
         assert_eq!(std::fs::read_dir(at.join(&out)).unwrap().count(), 1);
     }
+    // Neither do checkpoints or a lock of theirs make a run.
+    for (other, beside) in [
+        ("config.toml", "checkpoints/epoch1.pt"),
+        ("metrics.jsonl", "checkpoints/a"),
+        ("config.toml", ".lock"),
+    ] {
+        let out = format!("{other}-{}", beside.replace('/', "-"));
+        let [file, beside] = [other, beside].map(|name| at.join(&out).join(name));
+        write(&file, "model: x\n");
+        write(&beside, "kept");
+        let args = small(&out);
+        for more in [&[][..], &["--resume"]] {
+            let error = fail(at, &small_with(&args, more), 2);
+            assert!(
+                error.contains(&format!("{out}/{other}")) || error.contains("already holds a run"),
+                "{error}"
+            );
+            assert_eq!((read(&file), read(&beside)), (b"model: x\n".to_vec(), b"kept".to_vec()));
+        }
+    }
     // In a run, a directory with a checkpoint's name must be one.
     succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
     let file = at.join("run/checkpoints/step-1/model.pt");
@@ -204,7 +224,13 @@ fn pipes_in_a_run_are_refused_at_once() {
         let _ = std::fs::remove_file(path);
         assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     };
-    for name in ["metrics.jsonl", "generator.safetensors", ".lock", "checkpoints/step-00000010/state.json"] {
+    for name in [
+        "metrics.jsonl",
+        "generator.safetensors",
+        ".lock",
+        "checkpoints/step-00000010/state.json",
+        "config.toml",
+    ] {
         let out = format!("run-{}", name.replace('/', "-"));
         let args = small(&out);
         succeed(at, &small_with(&args, &["--set", "train.steps=10"]));
@@ -214,6 +240,17 @@ fn pipes_in_a_run_are_refused_at_once() {
         assert!(!output.status.success() && stderr.contains("a pipe, a socket or a device"), "{stderr}");
         if name == "metrics.jsonl" {
             assert!(fail(at, &["diagnose", &out], 1).contains("a pipe, a socket or a device"));
+        }
+        if name == "config.toml" {
+            for command in ["compare", "timelapse"] {
+                let output = run(at, &[command, &out]);
+                assert!(output.status.code().is_some_and(|code| code <= 2), "{command}");
+            }
+            // What needs the configuration says what is there, and nothing waits for it.
+            for command in ["sample", "evaluate", "inspect", "walk"] {
+                let output = run(at, &[command, &out]);
+                assert!(output.status.code().is_some_and(|code| code <= 2), "{command}");
+            }
         }
         if name == "generator.safetensors" {
             let error = fail(at, &["sample", &out, "--out", "x.png"], 1);

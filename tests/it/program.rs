@@ -19,6 +19,9 @@ pub(crate) fn ignores(signal: &str) -> bool {
         "HUP" => 1,
         "INT" => 2,
         "TERM" => 15,
+        "QUIT" => 3,
+        "USR1" => 10,
+        "ALRM" => 14,
         other => panic!("no number of {other}"),
     };
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -35,7 +35,7 @@ cargo xtask soak [--kills N] [--seed S]
                                interrupt runs N times (default: 300) with SIGKILL, SIGTERM, SIGHUP and
                                SIGSTOP at random moments, resume them, and compare them with a run
                                without interruption
-cargo xtask fuzz [--seconds N] [idx|gz|pictures|array|generator|classifier|checkpoint|config|journal ..]
+cargo xtask fuzz [--seconds N] [idx|gz|pictures|archive|array|generator|pth|classifier|checkpoint|config|journal ..]
                                feed damaged files to everything that reads a file, N seconds (default:
                                60) for each of these targets, or for all; it needs cargo-fuzz
 ";

@@ -11,6 +11,7 @@ pub(crate) use every::Every;
 pub(crate) use reporting::{HealthConfig, MIN_JUDGED, OnFailure, Reporting};
 
 use crate::exit::usage;
+use crate::run_dir;
 use anyhow::{Context, Result};
 use gan_data::DataConfig;
 use gan_files::{FileError, read_at_most};
@@ -64,7 +65,7 @@ impl Config {
         // A directory may have the name of a configuration, as those of runs do.
         let text = match built_in(file).filter(|_| !file.is_file()) {
             Some(text) => text.to_owned(),
-            None => text(file, read_at_most(file, MAX_BYTES as u64 + 1).map_err(unreadable)?)?,
+            None => text(file, bytes(file).map_err(unreadable)?)?,
         };
         let mut table: toml::Table = toml::from_str(&text).map_err(|e| {
             let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -233,6 +234,14 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 /// The text of a built-in configuration.
 pub(crate) fn built_in(name: &Path) -> Option<&'static str> {
     BUILT_IN.iter().find(|(n, _)| name == Path::new(n)).map(|(_, text)| *text)
+}
+
+/// The bytes of a configuration. One that a user names may be a pipe of the shell; one in the directory of a
+/// run may not, because a pipe there could block for ever.
+fn bytes(file: &Path) -> Result<Vec<u8>, FileError> {
+    let is_of_run =
+        file.parent().is_some_and(|run| run_dir::metrics(run).exists() && run_dir::config(run) == file);
+    if is_of_run { gan_files::read(file) } else { read_at_most(file, MAX_BYTES as u64 + 1) }
 }
 
 fn unreadable(error: FileError) -> anyhow::Error {

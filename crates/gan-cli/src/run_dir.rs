@@ -6,6 +6,7 @@ mod owner;
 pub(crate) use best::{Best, best, best_record, chosen_generator, generator_to_draw_from};
 pub(crate) use owner::owner;
 
+use crate::config::Config;
 use crate::exit::usage;
 use anyhow::Result;
 use best::read_best;
@@ -60,6 +61,12 @@ impl RunDir {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         if !is_our_run(path) {
             check_new(path)?;
+        } else if config(path).exists()
+            && let Err(error) = Config::load(&config(path), &[])
+        {
+            // Another program's file would be replaced.
+            let problem = "not a configuration of a run: move it away, or choose another --out";
+            return Err(error.context(usage(format!("{}: {problem}", config(path).display()))));
         }
         Self::lock(path)?.ok_or_else(|| busy(path))?.prepare()
     }
@@ -312,7 +319,7 @@ fn is_run(path: &Path) -> bool {
 }
 
 /// Whether this program trained in the directory. Other programs have files of the same names, but
-/// neither this lock nor directories of checkpoints beside them.
+/// neither this lock nor checkpoints of this program beside them.
 fn is_our_run(path: &Path) -> bool {
-    is_run(path) && (path.join(".lock").exists() || path.join("checkpoints").is_dir())
+    is_run(path) && (path.join(".lock").exists() || newest_checkpoint(path).is_some())
 }

@@ -23,13 +23,13 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 impl Stop {
-    /// Looks out for Ctrl-C, SIGTERM and SIGHUP from now on. A signal that the process ignores stays
-    /// ignored: `nohup` makes it ignore SIGHUP.
+    /// Looks out for Ctrl-C, SIGTERM, SIGHUP and the other signals that end a process from outside from now
+    /// on. A signal that the process ignores stays ignored: `nohup` makes it ignore SIGHUP.
     #[cfg(unix)]
     pub(crate) fn on_signals() -> Result<Self> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
         let stop = Self::default();
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
+        for signal in [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU] {
             if !is_ignored(signal) {
                 // This needs no thread, so it also works where the system gives none.
                 signal_hook::flag::register(signal, stop.0.clone())?;
