@@ -24,6 +24,13 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     .flatten()
     .collect();
     cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings").run()?;
+    // The build of the README's first command.
+    let features = crate::gan_cli::FEATURES;
+    cmd!(
+        shell,
+        "cargo clippy --package gan-cli --no-default-features --features {features} --locked -- -D warnings"
+    )
+    .run()?;
     let with_kernels = format!("{FEATURES},gan-cli/fused");
     cmd!(shell, "cargo test --workspace --no-default-features --features {with_kernels} --locked").run()?;
     // The same tests on candle's own operations, which CUDA and Metal use.

@@ -13,7 +13,10 @@ const renewStrip = (old, fresh) => {
 
 const renew = async () => {
   due = false;
-  const response = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+  const address = new URL(location.href);
+  address.hash = "";
+  address.searchParams.set("renew", "");
+  const response = await fetch(address).catch(() => null);
   if (!response?.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const fresh of page.querySelectorAll(".live")) {

@@ -48,8 +48,8 @@ struct Board {
     explorer: Explorer,
     hosts: Hosts,
     /// Permits to wait for a computation, and to compute.
-    waiting: Semaphore,
-    working: Semaphore,
+    waiting: Arc<Semaphore>,
+    working: Arc<Semaphore>,
     /// Names of runs whose files have changed.
     changes: broadcast::Sender<String>,
     followers: Arc<Semaphore>,
@@ -61,10 +61,14 @@ impl Board {
         self: Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let board = Arc::clone(&self);
-        let _place = self.waiting.try_acquire().map_err(|_| Problem::busy())?;
-        let _worker = self.working.acquire().await.map_err(|_| Problem::busy())?;
-        match tokio::task::spawn_blocking(move || work(&board)).await {
+        let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Problem::busy())?;
+        let worker = Arc::clone(&self.working).acquire_owned().await.map_err(|_| Problem::busy())?;
+        // Work that nobody waits for any more goes on, so it keeps its permits.
+        let work = move || {
+            let _permits = (place, worker);
+            work(&self)
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(answer) => answer,
             Err(error) => Err(Problem::internal(&error)),
         }
@@ -94,8 +98,8 @@ pub(crate) fn serve(args: &args::Board, budget: Budget) -> Result<()> {
             runs: Runs::of(&args.directories),
             explorer: Explorer::new(budget),
             hosts: Hosts::new(&args.allow_host),
-            waiting: Semaphore::new(WAITING),
-            working: Semaphore::new(WORKERS),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+            working: Arc::new(Semaphore::new(WORKERS)),
             changes: broadcast::channel(256).0,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         });

@@ -14,7 +14,7 @@ use gan_files::{check_own, create_directory, entries, open_lock, remove_file, sw
 use gan_train::checkpoint;
 use owner::is_same;
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A run's directory. Only this process may write to it.
 #[derive(Debug)]
@@ -274,6 +274,23 @@ pub(crate) fn grids(path: &Path) -> Result<Vec<PathBuf>> {
     grids.retain(|grid| step_of(grid).is_some_and(|step| samples(path, step) == *grid));
     grids.sort_by_key(|grid| step_of(grid));
     Ok(grids)
+}
+
+/// Whether a file of a run is a file, and neither it nor a directory below the run is a link.
+pub(crate) fn is_own(run: &Path, file: &Path) -> bool {
+    let Ok(inside) = file.strip_prefix(run) else { return false };
+    let mut at = run.to_owned();
+    let mut parts = inside.components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(part) = part else { return false };
+        at.push(part);
+        let Ok(found) = std::fs::symlink_metadata(&at) else { return false };
+        let is_last = parts.peek().is_none();
+        if if is_last { !found.is_file() } else { !found.is_dir() } {
+            return false;
+        }
+    }
+    true
 }
 
 /// The step in the name of a grid.

@@ -145,7 +145,7 @@ impl DataConfig {
     ///
     /// # Errors
     ///
-    /// Those of [`load`](Self::load).
+    /// The errors of [`load`](Self::load).
     pub fn load_watched(
         &self,
         split: Split,

@@ -76,7 +76,8 @@ Examples:
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Film {
     /// The output. X.gif has at most 256 colours. X.png is an animated PNG, with all colours. DIR/ gets
-    /// one PNG per frame. A file that exists is overwritten. [default: walk.gif or timelapse.gif, with a number if it exists]
+    /// one PNG per frame. A file that exists is overwritten. [default: walk.gif or timelapse.gif, with a
+    /// number if it exists]
     #[arg(long, short, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
     /// Delete the numbered PNG files (0.png, 01.png, ...) that DIR/ holds. Without this option, such a

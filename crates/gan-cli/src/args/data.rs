@@ -69,7 +69,8 @@ pub(crate) struct DataInfo {
     /// The directory of its files, or a zip archive of pictures.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Draw 64 images as the discriminator will see them into this PNG file. It is overwritten if it exists.
+    /// Draw 64 images as the discriminator will see them into this PNG file. It is overwritten if it
+    /// exists.
     #[arg(long, value_name = "FILE.png")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]

@@ -4,12 +4,13 @@ use super::Board;
 use super::copies::{NEAREST, Training};
 use super::files::{BYTES, PNG};
 use super::problem::Problem;
-use super::runs::{is_own, stamp};
+use super::runs::stamp;
 use super::view::{IMAGES, View};
 use crate::commands::sample;
 use crate::draw::{CHUNK, Drawing, columns};
 use crate::memory::{Budget, Need};
-use crate::{npy, run_dir};
+use crate::npy;
+use crate::run_dir::{self, is_own};
 use anyhow::Result;
 use axum::Json;
 use axum::body::Bytes;
@@ -26,6 +27,8 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The name, and the directory, of the generator with the smallest distance to the data.
+const BEST: &str = "best";
 /// Number of generators that stay in memory.
 const KEPT: usize = 4;
 
@@ -103,7 +106,7 @@ fn read(run: &Path, file: &Path) -> Result<(Generator, Vec<String>)> {
 /// first.
 fn weights(run: &Path) -> Vec<(String, PathBuf)> {
     let mut all = vec![
-        ("best".to_owned(), run_dir::generator(&run.join("best"))),
+        (BEST.to_owned(), run_dir::generator(&run.join(BEST))),
         ("average".to_owned(), run.join("ema.safetensors")),
         ("last".to_owned(), run_dir::generator(run)),
     ];
@@ -176,7 +179,9 @@ pub(super) async fn generators(
     let name = name.ok_or_else(|| Problem::bad("expected ?run=NAME"))?.1.into_owned();
     let answer = board.compute(move |board| {
         let run = board.runs.path(&name)?;
-        let names: Vec<_> = weights(&run);
+        let mut names = weights(&run);
+        // `sample` passes over a best generator that is not that of its record.
+        names.retain(|(name, _)| name != BEST || run_dir::best(&run).is_some());
         let Some((_, first)) = names.first() else {
             return Err(Problem::missing(
                 "this run has no weights yet: it saves them at its first checkpoint",

@@ -159,11 +159,13 @@ pub(super) async fn report(
     if !(1..=COMPARED).contains(&names.len()) {
         return Err(Problem::bad(format!("Choose from 1 to {COMPARED} runs in the list.")).into());
     }
+    let is_renewal = !values(query.as_deref(), "renew").is_empty();
+    let parts = if is_renewal { Parts::Renewed } else { Parts::Served };
     let page = board.compute(move |board| {
         let read = |name: &String| Ok(board.runs.record(name, &board.runs.path(name)?)?);
         let records = names.iter().map(read).collect::<Result<Vec<_>, Problem>>()?;
         let records: Vec<&Record> = records.iter().map(|record| &**record).collect();
-        Ok(html(&records, Parts::Served)?)
+        Ok(html(&records, parts)?)
     });
     Ok(Html(page.await?).into_response())
 }

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::report::Record;
-use crate::run_dir;
+use crate::run_dir::{self, is_own};
 use anyhow::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -100,23 +100,6 @@ impl Runs {
 /// Whether a directory holds a run whose files are its own.
 fn is_run(path: &Path) -> bool {
     [run_dir::metrics(path), run_dir::config(path)].iter().all(|file| is_own(path, file))
-}
-
-/// Whether a file of a run is a file, and neither it nor a directory below the run is a link.
-pub(super) fn is_own(run: &Path, file: &Path) -> bool {
-    let Ok(inside) = file.strip_prefix(run) else { return false };
-    let mut at = run.to_owned();
-    let mut parts = inside.components().peekable();
-    while let Some(part) = parts.next() {
-        let std::path::Component::Normal(part) = part else { return false };
-        at.push(part);
-        let Ok(found) = std::fs::symlink_metadata(&at) else { return false };
-        let is_last = parts.peek().is_none();
-        if if is_last { !found.is_file() } else { !found.is_dir() } {
-            return false;
-        }
-    }
-    true
 }
 
 fn stamps(run: &Path) -> Stamps {

@@ -85,11 +85,14 @@ struct Drawn {
 
 /// Where a page has its style, its script and its pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "board"), expect(dead_code, reason = "only `board` serves pages"))]
 pub(crate) enum Parts {
     /// In itself.
     Inside,
     /// At the server that it comes from.
     Served,
+    /// The same for a page that is there already, which needs only what changes while a run trains.
+    Renewed,
 }
 
 /// The page for some runs.
@@ -102,7 +105,7 @@ pub(crate) fn html(records: &[&Record], parts: Parts) -> Result<String> {
     let differences = differences(records).into_iter();
     let names: Vec<&str> = records.iter().map(|record| &record.name[..]).collect();
     let page = Page {
-        is_served: parts == Parts::Served,
+        is_served: parts != Parts::Inside,
         title: names.join(", "),
         names: serde_json::to_string(&names)?,
         version: env!("CARGO_PKG_VERSION"),
@@ -128,7 +131,7 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
     let chosen = spread(record.grids.len(), most).into_iter().map(|index| &record.grids[index]);
     let encoded_name = address(&record.name);
     let grid = |(step, path): &(u64, std::path::PathBuf)| {
-        if parts == Parts::Served {
+        if parts != Parts::Inside {
             return Ok((*step, format!("/grid?run={encoded_name}&step={step}")));
         }
         let png = gan_files::read(path)?;
@@ -150,7 +153,7 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
         grids: chosen.map(grid).collect::<Result<_>>()?,
         encoded_name,
         config: record.config.to_toml()?,
-        provenance: provenance(record)?,
+        provenance: provenance(record, parts)?,
         layers: inspect::describe(&record.config.model)?,
     })
 }
@@ -163,9 +166,15 @@ pub(crate) fn address(name: &str) -> String {
 }
 
 /// The file of weights that a report is about, its checksum, and what it says.
-fn provenance(record: &Record) -> Result<String> {
+fn provenance(record: &Record, parts: Parts) -> Result<String> {
     let file = run_dir::chosen_generator(&record.path);
-    if !file.exists() {
+    // A served page shows nothing outside of the run.
+    let is_shown = match parts {
+        Parts::Inside => file.exists(),
+        Parts::Served => run_dir::is_own(&record.path, &file),
+        Parts::Renewed => false,
+    };
+    if !is_shown {
         return Ok(String::new());
     }
     let (_, trained) = Generator::load(&file, &Device::Cpu)?;

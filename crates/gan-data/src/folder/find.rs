@@ -193,7 +193,7 @@ impl Found {
     ///
     /// # Errors
     ///
-    /// Those of [`Picture::open`].
+    /// The errors of [`Picture::open`].
     pub(super) fn open(&self, path: &Path, budget: &Budget) -> Attempt<Picture> {
         match &self.archive {
             Some(archive) => {

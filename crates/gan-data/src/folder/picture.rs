@@ -63,7 +63,7 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::open`].
+    /// The errors of [`Self::open`].
     pub(super) fn of_bytes(bytes: Vec<u8>) -> Attempt<Self> {
         let length = bytes.len() as u64;
         Self::new(Box::new(Cursor::new(bytes)), length)

@@ -40,7 +40,7 @@ pub struct Prepared {
 ///
 /// # Errors
 ///
-/// Those of [`load`](super::load) and `check`; an archive that cannot be written. Then an older file
+/// The errors of [`load`](super::load) and `check`; an archive that cannot be written. Then an older file
 /// is unchanged.
 pub fn prepare<E: From<DataError>>(
     path: impl AsRef<Path>,
