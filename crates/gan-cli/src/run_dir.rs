@@ -285,8 +285,8 @@ pub(crate) fn is_own(run: &Path, file: &Path) -> bool {
         let Component::Normal(part) = part else { return false };
         at.push(part);
         let Ok(found) = std::fs::symlink_metadata(&at) else { return false };
-        let is_last = parts.peek().is_none();
-        if if is_last { !found.is_file() } else { !found.is_dir() } {
+        let is_right = if parts.peek().is_none() { found.is_file() } else { found.is_dir() };
+        if !is_right {
             return false;
         }
     }
