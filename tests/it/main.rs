@@ -51,6 +51,8 @@ mod program;
 mod project;
 #[cfg(feature = "fused")]
 mod report;
+#[cfg(all(unix, feature = "fused"))]
+mod signals;
 mod stacked;
 #[cfg(feature = "fused")]
 mod state_dicts;

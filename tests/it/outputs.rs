@@ -1,8 +1,10 @@
 //! Tests where `sample` writes: what it creates, what it refuses to overwrite, and what is left
 //! after a signal or a full disk.
 
-use crate::program::{fail, run, small, small_with, succeed};
+use crate::program::{fail, gan_cli, run, small, small_with, succeed};
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Output;
 
 fn trained(at: &Path) {
     succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
@@ -263,4 +265,82 @@ fn a_file_that_a_killed_command_left_is_swept() {
         }
     }
     assert_eq!(names(&at.join("out")), ["x.npy", "x.png"]);
+}
+
+/// The names of all files and directories below a directory.
+#[cfg(unix)]
+fn tree(directory: &Path) -> Vec<String> {
+    let mut found = vec![];
+    for path in gan_files::entries(directory).unwrap() {
+        found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        if path.is_dir() {
+            found.extend(tree(&path));
+        }
+    }
+    found
+}
+
+/// Asserts that a command ended with one line of error, and that nothing unfinished is left.
+#[cfg(unix)]
+fn ended_cleanly(at: &Path, output: &Output, stage: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stage}: {stderr}");
+    assert_eq!(stderr.matches("ERROR").count(), 1, "{stage}: {stderr}");
+    let left: Vec<_> = tree(at).into_iter().filter(|name| name.starts_with(".gan-")).collect();
+    assert!(left.is_empty(), "{stage}: {left:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_aborts_leaves_nothing_unfinished() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at);
+    let args = small("new");
+    let train = small_with(&args, &["--set", "train.steps=1"]);
+    for command in [
+        train,
+        vec!["sample", "run", "--out", "new.npy", "--count", "3000"],
+        vec!["sample", "run", "--out", "new/", "--count", "3"],
+    ] {
+        for place in 1.. {
+            let output = gan_cli(at, &command).env("GAN_FILES_FAULT", format!("abort@{place}")).output();
+            let output = output.unwrap();
+            let _ = std::fs::remove_dir_all(at.join("new"));
+            if output.status.success() {
+                assert!(place > 3, "{command:?} has {place} operations");
+                break;
+            }
+            ended_cleanly(at, &output, &format!("{command:?} at {place}"));
+        }
+    }
+}
+
+/// The first limits are too small for the work, and the last one is not.
+#[cfg(target_os = "linux")]
+#[test]
+fn exhausted_memory_is_one_error_and_leaves_nothing_unfinished() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let program = env!("CARGO_BIN_EXE_gan-cli");
+    let train = small_with(&small("new"), &["--threads", "1", "--set", "train.steps=2"]).join(" ");
+    let mut aborted = 0;
+    for limit in (24_000..200_000).step_by(2_000) {
+        let command = format!("ulimit -v {limit}; exec {program} {train}");
+        let output = std::process::Command::new("bash").args(["-c", &command]).current_dir(at).output();
+        let output = output.unwrap();
+        if output.status.success() {
+            break;
+        }
+        if output.status.code().is_none() {
+            // There is not even enough for the beginning of `main`.
+            assert!(aborted == 0 && !at.join("new").exists(), "limit {limit}");
+            continue;
+        }
+        ended_cleanly(at, &output, &format!("limit {limit}"));
+        aborted += usize::from(String::from_utf8_lossy(&output.stderr).contains("memory allocation of"));
+        let _ = std::fs::remove_dir_all(at.join("new"));
+    }
+    assert!(aborted > 0);
+    assert!(at.join("new/generator.safetensors").exists());
 }

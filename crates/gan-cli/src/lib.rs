@@ -37,6 +37,7 @@ use std::process::ExitCode;
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    signals::leave_nothing_unfinished();
     let args = args::Args::parse();
     let threads = threads::available(args.threads.and_then(|threads| NonZero::new(threads.into())));
     // SAFETY: the threads that were started before this point have ended.

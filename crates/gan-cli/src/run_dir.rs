@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::exit::usage;
 use anyhow::Result;
 use best::read_best;
-use gan_files::{check_own, create_directory, entries, open_lock, remove_file, sweep};
+use gan_files::{FileError, check_own, create_directory, entries, open_lock, remove_file, sweep};
 use gan_train::checkpoint;
 use owner::is_same;
 use std::fs::{File, TryLockError};
@@ -178,9 +178,17 @@ impl RunDir {
             }
         }
         let record = best_record(&self.best());
-        if read_best(&record).is_ok_and(|best| best.step > step) {
-            remove_file(&generator(&self.best()))?;
-            remove_file(&record)?;
+        if !record.exists() {
+            return Ok(());
+        }
+        match read_best(&record) {
+            Ok(best) if best.step > step => {
+                remove_file(&generator(&self.best()))?;
+                remove_file(&record)?;
+            }
+            // A record that cannot be read may be one of a later step. Nobody uses a damaged one.
+            Err(error) if error.is::<FileError>() => return Err(error),
+            Ok(_) | Err(_) => (),
         }
         Ok(())
     }
@@ -203,7 +211,7 @@ pub(crate) fn check_link(path: &Path) -> Result<()> {
 /// Why a run does not use links.
 const OUTSIDE: &str = "a run writes and deletes files, so it follows no links out of its directory";
 
-fn not_own(error: gan_files::FileError) -> anyhow::Error {
+fn not_own(error: FileError) -> anyhow::Error {
     usage(format!("{error}: {OUTSIDE}"))
 }
 

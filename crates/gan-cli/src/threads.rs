@@ -39,6 +39,14 @@ pub(crate) fn may_start() -> bool {
 
 /// Whether `count` threads can run at the same time. They have ended when this returns.
 fn can_start(count: usize) -> bool {
+    // A thread that starts when the address space is almost used up has a stack, but no place for the
+    // handler of its overflow. The standard library then ends the process. So the space is asked for first.
+    const SPACE: usize = (2 << 20) + (1 << 18);
+    // The compiler may leave out memory that nobody uses.
+    let mut space = std::hint::black_box(Vec::<u8>::new());
+    if space.try_reserve_exact(count.saturating_mul(SPACE)).is_err() {
+        return false;
+    }
     let gate = Mutex::new(());
     let closed = gate.lock();
     std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! How a file is written: under another name in the same directory, then flushed, then renamed. At
 //! last the directory is flushed.
 
+use crate::abandon::Abandoned;
 use crate::directory::{UNFINISHED, sync_directory};
 use crate::error::{FileError, Result};
 use crate::fault::{Operation, point};
@@ -30,7 +31,7 @@ pub struct AtomicFile {
 
 /// The file under its other name.
 #[derive(Debug)]
-struct Unfinished(NamedTempFile);
+struct Unfinished(NamedTempFile, Abandoned);
 
 impl Write for Unfinished {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -67,7 +68,9 @@ impl AtomicFile {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = point(Operation::Create, path).and_then(|()| builder.tempfile_in(directory(path)));
-        let file = Unfinished(file.map_err(|e| FileError::new(path, e))?);
+        let file = file.map_err(|e| FileError::new(path, e))?;
+        let abandoned = Abandoned::unless_dropped(file.path());
+        let file = Unfinished(file, abandoned);
         if let Some(older) = older {
             // A file system without permissions has none to lose.
             let _ = file.0.as_file().set_permissions(older.permissions());
@@ -85,7 +88,7 @@ impl AtomicFile {
     pub fn commit(self) -> Result<()> {
         let Self { path, file } = self;
         let at = |e| FileError::new(&path, e);
-        let Unfinished(file) = file.into_inner().map_err(|e| at(e.into_error()))?;
+        let Unfinished(file, _abandoned) = file.into_inner().map_err(|e| at(e.into_error()))?;
         point(Operation::Flush, &path).and_then(|()| file.as_file().sync_all()).map_err(at)?;
         point(Operation::Rename, &path).map_err(at)?;
         file.persist(&path).map_err(|e| at(e.error))?;

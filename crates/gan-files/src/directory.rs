@@ -1,5 +1,6 @@
 //! Directories: what is in them, and how they are made and deleted.
 
+use crate::abandon::Abandoned;
 use crate::error::{FileError, Result};
 use crate::fault::{Operation, point};
 use std::ffi::OsStr;
@@ -64,7 +65,7 @@ pub fn remove_directory(path: &Path) -> Result<()> {
     let moved = unfinished.path().join("deleted");
     point(Operation::Rename, path).and_then(|()| std::fs::rename(path, moved)).map_err(at)?;
     point(Operation::Delete, path).map_err(at)?;
-    unfinished.0.close().map_err(at)
+    unfinished.directory.close().map_err(at)
 }
 
 /// Deletes the unfinished files and directories in `directory` that a crash left. It deletes no
@@ -103,7 +104,10 @@ pub fn sweep_dead(directory: &Path) {
 
 /// A directory that gets its name when it is complete. It is deleted when it is dropped before.
 #[derive(Debug)]
-pub struct UnfinishedDirectory(TempDir);
+pub struct UnfinishedDirectory {
+    directory: TempDir,
+    _abandoned: Abandoned,
+}
 
 impl UnfinishedDirectory {
     /// Makes an empty directory beside `place`.
@@ -114,13 +118,15 @@ impl UnfinishedDirectory {
         let parent = crate::atomic::directory(place);
         let made = point(Operation::Create, place)
             .and_then(|()| tempfile::Builder::new().prefix(UNFINISHED).rand_bytes(RANDOM).tempdir_in(parent));
-        Ok(Self(made.map_err(|e| FileError::new(place, e))?))
+        let directory = made.map_err(|e| FileError::new(place, e))?;
+        let abandoned = Abandoned::unless_dropped(directory.path());
+        Ok(Self { directory, _abandoned: abandoned })
     }
 
     /// Where the directory is now.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.directory.path()
     }
 
     /// Moves the directory to its place, where no file may be.
@@ -131,7 +137,7 @@ impl UnfinishedDirectory {
         let moved = point(Operation::Rename, place).and_then(|()| std::fs::rename(self.path(), place));
         moved.map_err(|e| FileError::new(place, e))?;
         // It was renamed, so there is nothing to delete.
-        let _ = self.0.keep();
+        let _ = self.directory.keep();
         sync_directory(crate::atomic::directory(place))
     }
 }

@@ -49,8 +49,11 @@ mod injected {
         Broken,
         /// The file system is read-only from then on.
         ReadOnly,
-        /// The process ends before the operation, without any clean-up.
+        /// The process ends before the operation, without any clean-up. Its exit code is the one
+        /// that a shell shows after SIGKILL.
         Killed,
+        /// The process aborts before the operation, as it does where there is no more memory.
+        Aborted,
     }
 
     static FAULT: LazyLock<Option<(Kind, u64)>> = LazyLock::new(|| {
@@ -61,6 +64,7 @@ mod injected {
             "eio" => Kind::Broken,
             "erofs" => Kind::ReadOnly,
             "kill" => Kind::Killed,
+            "abort" => Kind::Aborted,
             _ => return None,
         };
         Some((kind, at.parse().ok()?))
@@ -73,13 +77,14 @@ mod injected {
         let Some((kind, at)) = *FAULT else { return Ok(()) };
         let writes = matches!(operation, Operation::Create | Operation::Write);
         match kind {
-            Kind::Killed if now == at => std::process::abort(),
+            Kind::Killed if now == at => std::process::exit(137),
+            Kind::Aborted if now == at => std::process::abort(),
             Kind::Full if now >= at && writes => Err(io::ErrorKind::StorageFull.into()),
             Kind::Broken if now == at => Err(io::Error::other("input/output error")),
             Kind::ReadOnly if now >= at && !matches!(operation, Operation::Read | Operation::Flush) => {
                 Err(io::ErrorKind::ReadOnlyFilesystem.into())
             }
-            Kind::Killed | Kind::Full | Kind::Broken | Kind::ReadOnly => Ok(()),
+            Kind::Killed | Kind::Aborted | Kind::Full | Kind::Broken | Kind::ReadOnly => Ok(()),
         }
     }
 

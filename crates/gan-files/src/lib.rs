@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod abandon;
 mod append;
 mod atomic;
 mod directory;
@@ -9,6 +10,7 @@ mod read;
 mod seal;
 mod sha256;
 
+pub use abandon::{Abandoned, abandon};
 pub use append::Appender;
 pub use atomic::{AtomicFile, write_atomically};
 pub use directory::{

@@ -5,7 +5,7 @@ use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal::counted;
 use anyhow::{Context, Result};
-use gan_files::{AtomicFile, check_own, sweep_dead, sync_directory};
+use gan_files::{Abandoned, AtomicFile, check_own, sweep_dead, sync_directory};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -162,15 +162,17 @@ struct Unfinished {
     /// The system releases it when the process ends, in whatever way.
     _lock: File,
     directory: TempDir,
+    _abandoned: Abandoned,
 }
 
 impl Unfinished {
     fn within(out: &Path) -> std::io::Result<Self> {
         let directory = tempfile::Builder::new().prefix(UNFINISHED).rand_bytes(RANDOM).tempdir_in(out)?;
+        let abandoned = Abandoned::unless_dropped(directory.path());
         let lock = File::create_new(directory.path().join(LOCK))?;
         // A file system without locks has no sweeping either.
         let _ = lock.try_lock();
-        Ok(Self { _lock: lock, directory })
+        Ok(Self { _lock: lock, directory, _abandoned: abandoned })
     }
 }
 

@@ -184,7 +184,7 @@ impl Session {
 
 fn failed(run: &RunDir) -> String {
     match checkpoint::newest(&run.checkpoints()) {
-        Ok(Some(newest)) => format!("training stopped; the last good checkpoint is {}", newest.display()),
+        Ok(Some(newest)) => format!("training stopped (the last good checkpoint is {})", newest.display()),
         Ok(None) => "training stopped before its first checkpoint".to_owned(),
         Err(_) => "training stopped".to_owned(),
     }
