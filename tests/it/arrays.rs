@@ -52,6 +52,34 @@ fn latents_may_be_any_floats_in_any_order() {
     assert!(error.contains("--latents whole.npy: expected floats [N, 8], found i64 [3, 8]"), "{error}");
 }
 
+/// Writes an archive with this file in it, as `np.savez_compressed` does.
+fn npz(path: &Path, file: &Path) {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    zip.start_file("arr_0.npy", options.compression_method(zip::CompressionMethod::Deflated)).unwrap();
+    std::io::Write::write_all(&mut zip, &std::fs::read(file).unwrap()).unwrap();
+    zip.finish().unwrap();
+}
+
+#[test]
+fn an_archive_with_one_array_is_read_as_the_array() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at, &[]);
+    let z: Vec<f32> = (0..24).map(|i| i as f32 / 8. - 1.).collect();
+    npy(&at.join("z.npy"), "<f4", "False", "(3, 8)", &bytes(&z, f32::to_le_bytes));
+    npz(&at.join("z.npz"), &at.join("z.npy"));
+    assert!(drawn(at, "z.npz", &[]) == drawn(at, "z.npy", &[]));
+    succeed(at, &["sample", "run", "--count", "70", "--out", "images.npy"]);
+    npz(&at.join("images.npz"), &at.join("images.npy"));
+    let evaluated = |file: &str| {
+        let text = succeed(at, &["evaluate", "run", "--samples", file, "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        report["generated"].clone()
+    };
+    assert_eq!(evaluated("images.npz"), evaluated("images.npy"));
+}
+
 #[test]
 fn latents_have_classes_in_their_rows_or_from_the_command_line() {
     let directory = tempfile::tempdir().unwrap();

@@ -119,6 +119,16 @@ fn digits(directory: &Path, side: usize, label: fn(u8) -> u8) {
     idx::write_labels_gz(directory.join("train-labels-idx1-ubyte.gz"), &labels).unwrap();
 }
 
+/// Exchanges rows and columns of each image.
+fn transpose(file: &Path) {
+    let mut images = idx::read_images(file).unwrap();
+    for image in images.pixels.chunks_mut(images.rows * images.cols) {
+        let old = image.to_vec();
+        (0..old.len()).for_each(|i| image[i % 28 * 28 + i / 28] = old[i]);
+    }
+    idx::write_images_gz(file, &images).unwrap();
+}
+
 /// The arguments of a run of a small conditional or unconditional network on these files.
 fn on_mnist<'a>(args: &'a [String], directory: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let data = ["--data-dir", directory, "--set", "train.health.every=0", "--set", "train.steps=2"];
@@ -131,26 +141,38 @@ fn files_that_are_not_what_their_name_says_are_warned_of() {
     let at = directory.path();
     digits(&at.join("MNIST/raw"), 28, |digit| digit);
     digits(&at.join("mixed"), 28, |digit| if digit < 2 { digit } else { digit % 8 + 2 });
+    digits(&at.join("turned"), 28, |digit| digit);
+    transpose(&at.join("turned/train-images-idx3-ubyte.gz"));
     let warning = |args: &[&str]| {
         let output = run(at, args);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{stderr}");
-        stderr.lines().find(|line| line.contains("classifier of mnist is right")).map(str::to_owned)
+        stderr.lines().find(|line| line.contains("is right on only")).map(str::to_owned)
     };
-    let expected = "WARN the classifier of mnist is right on only 20% of the real images: are these files \
-                    really mnist (transposed, another set)?";
+    let expected = |set: &str, percent: u8| {
+        format!(
+            "WARN the classifier of {set} is right on only {percent}% of the real images: are these files \
+             really {set} (transposed, another set)?"
+        )
+    };
     let evaluate = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=500"];
-    for (place, expected) in [(".", None), ("mixed", Some(expected))] {
+    for (place, expected) in [(".", None), ("mixed", Some(expected("mnist", 20)))] {
         let (out, other) = (format!("run-{}", place.len()), format!("x{}", place.len()));
         let warned = warning(&on_mnist(&small(&out), place, &evaluate));
-        assert_eq!(warned.as_deref().map(str::trim), expected, "{place}");
+        assert_eq!(warned.as_deref().map(str::trim), expected.as_deref(), "{place}");
         let warned = warning(&["evaluate", &out, "--count", "500"]);
-        assert_eq!(warned.as_deref().map(str::trim), expected, "{place}");
+        assert_eq!(warned.as_deref().map(str::trim), expected.as_deref(), "{place}");
         // Without labels nothing is known.
         let labels = if place == "." { "MNIST/raw" } else { place };
         std::fs::remove_file(at.join(labels).join("train-labels-idx1-ubyte.gz")).unwrap();
         assert_eq!(warning(&on_mnist(&small(&other), place, &evaluate)), None);
     }
+    let warned = warning(&on_mnist(&small("turned-run"), "turned", &evaluate)).unwrap();
+    assert_eq!(warned.trim(), expected("mnist", 19));
+    // Digits under the name of another data set.
+    let fashion = [&evaluate[..], &["--set", "data.name=fashion-mnist"]].concat();
+    let warned = warning(&on_mnist(&small("fashion"), "turned", &fashion)).unwrap();
+    assert_eq!(warned.trim(), expected("fashion-mnist", 5));
 }
 
 #[test]

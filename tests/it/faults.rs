@@ -286,6 +286,18 @@ fn a_rollback_that_forgets_the_best_generator_survives_a_fault() {
     assert_eq!(walk.survive(&ALL, is_chosen), 3);
 }
 
+#[test]
+fn a_run_that_a_verdict_stops_survives_a_fault_at_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let more = ["train.health.on-failure=stop", "data.limit=256"];
+    let sets = [&SETS[..], &GOING_BACK, &more].concat();
+    let walk = Walk { at: directory.path(), from: None, sets: &sets, expected: 3 };
+    // The last operation flushes the line that the verdict was acted upon. A resume then goes on.
+    let places =
+        walk.survive(&ALL, |operations, i| (operations.len() - 51..operations.len() - 1).contains(&i));
+    assert_eq!(places, 50);
+}
+
 /// What a resume reads, a run that begins does not read.
 #[test]
 fn a_resume_survives_a_fault_at_every_read() {

@@ -96,6 +96,36 @@ fn a_signal_saves_and_exits_130() {
     }
 }
 
+/// A shell must understand the command that a run prints when it is interrupted.
+#[cfg(unix)]
+#[test]
+fn the_command_that_goes_on_can_be_pasted() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let out = "it's $HOME/my run";
+    let args = small(out);
+    let args = small_with(&args, &["--set", "train.steps=1000000"]);
+    let mut child = gan_cli(at, &args).stderr(Stdio::piped()).spawn().unwrap();
+    while !at.join(out).join("generator.safetensors").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first checkpoint");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let kill = ["-TERM".to_owned(), child.id().to_string()];
+    assert!(std::process::Command::new("kill").args(kill).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let (_, command) = stderr.split_once("go on with: gan-cli ").unwrap_or_else(|| panic!("{stderr}"));
+    let journal = at.join(out).join("checkpoints");
+    let newest = || gan_files::entries(&journal).unwrap().pop().unwrap();
+    let step: u64 = newest().to_str().unwrap().rsplit('-').next().unwrap().parse().unwrap();
+    let steps = step + 10;
+    let program = env!("CARGO_BIN_EXE_gan-cli");
+    let command = format!("{program} {} --set train.steps={steps}", command.lines().next().unwrap());
+    let status = std::process::Command::new("sh").args(["-c", &command]).current_dir(at).status().unwrap();
+    assert!(status.success(), "{command}");
+    assert!(newest().ends_with(format!("step-{steps:08}")), "{command}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_before_training_ends_the_program_at_once() {

@@ -94,6 +94,31 @@ fn what_a_run_would_write_over_is_refused() {
             assert_eq!((read(&file), read(&beside)), (b"model: x\n".to_vec(), b"kept".to_vec()));
         }
     }
+    // The best generator of another run is not taken for this run's own.
+    succeed(
+        at,
+        &small_with(
+            &small("old"),
+            &[
+                "--set",
+                "train.steps=2",
+                "--set",
+                "train.evaluate.every-kimg=0",
+                "--set",
+                "train.evaluate.count=64",
+            ],
+        ),
+    );
+    std::fs::create_dir(at.join("new")).unwrap();
+    std::fs::rename(at.join("old/best"), at.join("new/best")).unwrap();
+    let before = listing(&at.join("new"));
+    assert_eq!(before.len(), 2);
+    let args = small("new");
+    for more in [&[][..], &["--resume"]] {
+        let error = fail(at, &small_with(&args, more), 2);
+        assert!(error.contains("new/best is there, but no config.toml of a run"), "{error}");
+    }
+    assert_eq!(listing(&at.join("new")), before);
     // In a run, a directory with a checkpoint's name must be one.
     succeed(at, &small_with(&small("run"), &["--set", "train.steps=10"]));
     let file = at.join("run/checkpoints/step-1/model.pt");
@@ -199,6 +224,15 @@ fn nothing_is_written_through_a_link() {
         assert!(error.contains(name) && error.contains("symbolic link"), "{error}");
         assert_eq!(listing(&target), before, "{name}");
     }
+    for name in [
+        "ema.safetensors",
+        "checkpoints/step-00000010",
+        "samples/step-00000010.png",
+        "best/generator.safetensors",
+    ] {
+        linked(at, name);
+    }
+    linked(at, "events.out.tfevents");
     // The run's directory itself may be a link.
     symlink(at.join("whole"), at.join("link")).unwrap();
     succeed(at, &["train", "--out", "link", "--resume", "--set", "train.steps=20"]);
@@ -206,6 +240,47 @@ fn nothing_is_written_through_a_link() {
 
 /// Every file at `path` with its content.
 #[cfg(unix)]
+/// Makes a link of a file or directory in a run with everything, and goes on with the run. It may refuse
+/// that. If not, it may replace the link, but not what is behind it.
+#[cfg(unix)]
+fn linked(at: &Path, name: &str) {
+    let run = at.join("full");
+    let sets = [
+        "train.steps=10",
+        "train.keep=1",
+        "train.ema={ half-life-kimg = 1.0 }",
+        "train.evaluate.every-kimg=0",
+        "train.evaluate.count=64",
+        "train.tensorboard=true",
+        "data.limit=600",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    succeed(at, &small_with(&small("full"), &sets));
+    let name = listing(&run).into_iter().map(|(path, _)| path).find_map(|path| {
+        let inside = path.strip_prefix(&run).unwrap().to_str().unwrap().to_owned();
+        inside.starts_with(name).then(|| if inside.contains(".tfevents") { inside } else { name.to_owned() })
+    });
+    let name = name.unwrap();
+    let (place, target) = (run.join(&name), at.join("behind"));
+    std::fs::rename(&place, &target).unwrap();
+    std::os::unix::fs::symlink(&target, &place).unwrap();
+    let before = listing(&target);
+    let ended = crate::program::run(at, &["train", "--out", "full", "--resume", "--set", "train.steps=20"]);
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(listing(&target), before, "{name}: {stderr}");
+    match ended.status.code() {
+        Some(0) => assert!(name.contains('/') || name.contains(".tfevents"), "{name}"),
+        Some(2) => assert!(stderr.contains(&name) && stderr.matches("ERROR").count() == 1, "{stderr}"),
+        code => panic!("{name}: {code:?}: {stderr}"),
+    }
+    std::fs::remove_dir_all(&run).unwrap();
+    if target.is_dir() {
+        std::fs::remove_dir_all(target).unwrap()
+    } else {
+        std::fs::remove_file(target).unwrap()
+    }
+}
+
 fn listing(path: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     if path.is_file() {
         return vec![(path.to_owned(), read(path))];
@@ -231,7 +306,7 @@ fn pipes_in_a_run_are_refused_at_once() {
         "checkpoints/step-00000010/state.json",
         "config.toml",
     ] {
-        let out = format!("run-{}", name.replace('/', "-"));
+        let out = format!("run-{}", name.replace(['/', '.'], "-"));
         let args = small(&out);
         succeed(at, &small_with(&args, &["--set", "train.steps=10"]));
         pipe(&at.join(&out).join(name));
@@ -242,14 +317,16 @@ fn pipes_in_a_run_are_refused_at_once() {
             assert!(fail(at, &["diagnose", &out], 1).contains("a pipe, a socket or a device"));
         }
         if name == "config.toml" {
-            for command in ["compare", "timelapse"] {
-                let output = run(at, &[command, &out]);
-                assert!(output.status.code().is_some_and(|code| code <= 2), "{command}");
+            // What needs the configuration says what is there.
+            for command in ["compare", "report"] {
+                let error = fail(at, &[command, &out], 2);
+                assert!(error.contains("expected the directory of a run, with config.toml"), "{error}");
             }
-            // What needs the configuration says what is there, and nothing waits for it.
-            for command in ["sample", "evaluate", "inspect", "walk"] {
-                let output = run(at, &[command, &out]);
-                assert!(output.status.code().is_some_and(|code| code <= 2), "{command}");
+            let error = fail(at, &["evaluate", &out], 1);
+            assert!(error.contains("config.toml: expected a regular file, found a pipe"), "{error}");
+            // These need only the weights or the grids.
+            for command in ["inspect", "sample", "timelapse", "walk"] {
+                succeed(at, &[command, &out]);
             }
         }
         if name == "generator.safetensors" {
@@ -292,6 +369,44 @@ fn a_damaged_journal_is_said_and_nothing_is_deleted() {
     }
     std::fs::write(&journal, &whole).unwrap();
     succeed(at, &["train", "--out", "run", "--resume", "--set", "train.steps=50"]);
+}
+
+/// The line of a rollback makes a resume delete checkpoints, if it believes it.
+#[test]
+fn a_damaged_rollback_is_said_and_nothing_is_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let sets = [
+        "train.steps=10",
+        "train.checkpoint-every=2",
+        "train.health.every=3",
+        "train.health.on-failure=rollback",
+        "data.batch-size=256",
+        "train.generator.lr-schedule={ to = 3.0, over-kimg = 2.56 }",
+        "train.discriminator.lr-schedule={ to = 3.0, over-kimg = 2.56 }",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    fail(at, &small_with(&small("run"), &sets), 3);
+    let journal = at.join("run/metrics.jsonl");
+    let whole = read(&journal);
+    let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
+    let number = lines.iter().position(|line| line.windows(8).any(|text| text == b"rollback")).unwrap();
+    let start: usize = lines[..number].iter().map(|line| line.len()).sum();
+    let run = at.join("run");
+    let others = || listing(&run).into_iter().filter(|(path, _)| *path != journal).collect::<Vec<_>>();
+    let before = others();
+    // The end of a line is not part of it.
+    for bit in 0..(lines[number].len() - 1) * 8 {
+        let mut damaged = whole.clone();
+        damaged[start + bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&journal, &damaged).unwrap();
+        let error = fail(at, &["train", "--out", "run", "--resume"], 1);
+        let expected = format!("run/metrics.jsonl: line {} is damaged", number + 1);
+        assert!(error.contains("run/metrics.jsonl: line ") && error.contains("is damaged"), "{bit}: {error}");
+        // A line feed in the middle makes two lines of one.
+        assert!(error.contains(&expected) || damaged[start + bit / 8] == b'\n', "{bit}: {error}");
+        assert!(others() == before && read(&journal) == damaged, "{bit}");
+    }
 }
 
 #[test]

@@ -174,6 +174,25 @@ fn ink_on_a_transparent_ground_is_warned_of() {
     assert!(report["generated"]["random_fd"].as_f64().unwrap() < 1., "{report}");
 }
 
+/// Values of 12 bits in pictures of 16 look dark. This is doubted, but it ends no run.
+#[test]
+fn dark_pictures_do_not_stop_a_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::create_dir(at.join("dark")).unwrap();
+    for n in 0..40_u32 {
+        let value = |x: u32, y: u32| ((x * 97 + y * 61 + n * 331) % 4096) as u16;
+        let image = image::ImageBuffer::from_fn(28, 28, |x, y| image::Luma([value(x, y)]));
+        image::DynamicImage::ImageLuma16(image).save(at.join(format!("dark/{n}.png"))).unwrap();
+    }
+    let sets = ["train.steps=4", "train.health.every=1", "train.health.on-failure=stop"];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    let text = log(at, &[&training(&small("run"), "dark")[..], &sets].concat());
+    assert!(text.contains("WARN data: the values of the 16-bit pictures end at 4095 of 65535"), "{text}");
+    assert!(!text.contains("range mismatch"), "{text}");
+    assert!(at.join("run/checkpoints/step-00000004").exists());
+}
+
 #[test]
 fn broken_pictures_are_one_error() {
     let directory = tempfile::tempdir().unwrap();

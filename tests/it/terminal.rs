@@ -22,6 +22,28 @@ fn control_characters_of_files_and_names_are_escaped() {
     }
 }
 
+/// A number that is not finite is found between two checks, so only the journal knows of it.
+#[test]
+fn a_verdict_is_escaped() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &[]));
+    let journal = at.join("run/metrics.jsonl");
+    let mut text = std::fs::read(&journal).unwrap();
+    let last = text.split(|&byte| byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
+    let line = serde_json::json!({ "step": 41, "verdict": {
+        "failure": "divergence", "since": 41, "step": 41, "evidence": "\u{1b}[31mred\r\u{9b}",
+    } });
+    let line = gan_files::seal_after(gan_files::checksum(last).unwrap(), line.to_string().as_bytes());
+    text.extend([&line[..], b"\n"].concat());
+    std::fs::write(&journal, text).unwrap();
+    let shown = succeed(at, &["diagnose", "run"]);
+    assert!(shown.contains("\\u001b[31mred\\u000d\\u009b"), "{shown:?}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    let shown = succeed(at, &["compare", "run"]);
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+}
+
 #[test]
 fn results_are_escaped_too() {
     let directory = tempfile::tempdir().unwrap();
@@ -154,6 +176,8 @@ fn text_that_is_not_utf_8_is_called_so() {
         std::fs::write(at.join("x.toml"), bytes).unwrap();
         let error = fail(at, &["inspect", "x.toml"], 2);
         assert!(error.contains(&format!("x.toml: {expected}")), "{error}");
+        // The name is right, so the names of others do not help.
+        assert!(!error.contains("mnist-5k"), "{error}");
     }
 }
 

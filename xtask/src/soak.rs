@@ -119,8 +119,7 @@ fn interrupt(child: &mut Child, signal: Signal) -> Result<Duration> {
     Ok(now.elapsed())
 }
 
-/// Every file of a run. The journal is without the clock, and `state.json` only counts as being
-/// there.
+/// Every file of a run, without the clock.
 fn results(run: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let (mut files, mut unread) = (BTreeMap::new(), vec![run.to_owned()]);
     while let Some(directory) = unread.pop() {
@@ -132,7 +131,10 @@ fn results(run: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
             }
             let content = match path.file_name().and_then(|name| name.to_str()) {
                 Some("metrics.jsonl") => without_clock(&std::fs::read_to_string(&path)?)?,
-                Some("state.json") => vec![],
+                Some("state.json") => {
+                    let state = std::fs::read_to_string(&path)?;
+                    clockless(&state, &["seconds", "crc32"])?
+                }
                 _ => std::fs::read(&path)?,
             };
             files.insert(path.strip_prefix(run)?.to_owned(), content);
@@ -144,21 +146,22 @@ fn results(run: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
 fn without_clock(journal: &str) -> Result<Vec<u8>> {
     let mut text = vec![];
     for line in journal.lines() {
-        let mut line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line)?;
-        for key in ["seconds", "images_per_s", "crc32"] {
-            line.remove(key);
-        }
-        serde_json::to_writer(&mut text, &line)?;
+        text.extend(clockless(line, &["seconds", "images_per_s", "crc32"])?);
         text.push(b'\n');
     }
     Ok(text)
 }
 
-/// The first file that is not as in the unbroken run. An interrupted run also has the grids that it
-/// drew at its interruptions.
+/// A JSON object without the keys that depend on the clock.
+fn clockless(object: &str, keys: &[&str]) -> Result<Vec<u8>> {
+    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(object)?;
+    object.retain(|key, _| !keys.contains(&key.as_str()));
+    Ok(serde_json::to_vec(&object)?)
+}
+
+/// The first file that is not as in the unbroken run.
 fn differs(unbroken: &BTreeMap<PathBuf, Vec<u8>>, found: &BTreeMap<PathBuf, Vec<u8>>) -> Option<String> {
-    let more = found.keys().filter(|name| !name.starts_with("samples"));
-    let name = unbroken.keys().chain(more).find(|name| unbroken.get(*name) != found.get(*name));
+    let name = unbroken.keys().chain(found.keys()).find(|name| unbroken.get(*name) != found.get(*name));
     name.map(|name| name.display().to_string())
 }
 

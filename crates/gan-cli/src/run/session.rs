@@ -10,7 +10,7 @@ use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
 use gan_files::write_atomically;
 use gan_metrics::health::{Monitor, Verdict, Window};
-use gan_train::{Observer, Outcome, Trainer, checkpoint, fit};
+use gan_train::{Observer, Outcome, TrainError, Trainer, checkpoint, fit};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -141,6 +141,14 @@ impl Session {
             None => fit(&mut state.trainer, plan.horizon.steps, |step| plan.real(step), &mut [&mut duties]),
         };
         drop(saving);
+        // A file that could not be written is reported before a verdict of the same step. The resume
+        // writes it, and acts upon the verdict then.
+        let outcome = match outcome {
+            Err(error) if !matches!(error, TrainError::NonFinite { .. }) => {
+                return Err(error).with_context(|| failed(&plan.run));
+            }
+            outcome => outcome,
+        };
         let verdict = duties.verdict(&outcome)?;
         if plan.config.reporting.health.on_failure != OnFailure::Warn
             && let Some(verdict) = verdict

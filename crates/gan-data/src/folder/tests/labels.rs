@@ -65,6 +65,20 @@ fn directories_are_classes_in_the_order_of_their_names() {
     }
 }
 
+/// People collect a data set out of directories that lie elsewhere.
+#[cfg(unix)]
+#[test]
+fn directories_that_are_links_are_classes() {
+    let elsewhere = tree(&["1/a.png", "1/b.png", "2/c.png"]);
+    let dir = tempfile::tempdir().unwrap();
+    for (class, place) in [("dog", "1"), ("cat", "2")] {
+        std::os::unix::fs::symlink(elsewhere.path().join(place), dir.path().join(class)).unwrap();
+    }
+    assert_eq!(classes(dir.path()), (Some(vec![0, 1, 1]), vec!["cat".to_owned(), "dog".into()]));
+    let data = load(dir.path(), 4, 1).unwrap();
+    assert_eq!([0, 1, 2].map(|i| data.image(i)[0]), [20, 0, 10]);
+}
+
 #[test]
 fn other_directories_are_no_classes() {
     for paths in [&["a.png", "cat/b.png", "dog/c.png"][..], &["cat/a.png", "cat/x/b.png"], &["a.png"]] {
