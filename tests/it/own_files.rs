@@ -275,9 +275,9 @@ fn linked(at: &Path, name: &str) {
     }
     std::fs::remove_dir_all(&run).unwrap();
     if target.is_dir() {
-        std::fs::remove_dir_all(target).unwrap()
+        std::fs::remove_dir_all(target).unwrap();
     } else {
-        std::fs::remove_file(target).unwrap()
+        std::fs::remove_file(target).unwrap();
     }
 }
 

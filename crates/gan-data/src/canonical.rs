@@ -12,19 +12,20 @@ const CHUNK: u64 = 1 << 20;
 /// The comparison of one file with the published one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileCheck {
-    /// The published name, such as `train-images-idx3-ubyte`.
+    /// The published name, such as `train-images-idx3-ubyte`. If it ends in `.gz`, only the hash of the
+    /// compressed file is known.
     pub file: String,
     /// Where the file was found, in any spelling of its name. `None` if it is missing.
     pub path: Option<PathBuf>,
-    /// SHA-256 of the uncompressed bytes in hexadecimal. `None` if the file is missing.
+    /// SHA-256 in hexadecimal: of the compressed bytes if [`file`](Self::file) ends in `.gz`, or else of the
+    /// uncompressed ones. `None` if the file is missing, or is not compressed as the published one is.
     pub sha256: Option<String>,
-    /// Whether the uncompressed bytes are those of the published file.
+    /// Whether these bytes are those of the published file.
     pub canonical: bool,
 }
 
 impl Source {
-    /// Compares the files in `dir` with the published ones, by SHA-256 of the uncompressed bytes. A
-    /// composed data set uses the files of the data set that it is made of ([`Source::made_of`]). A
+    /// Compares the files in `dir` with the published ones by SHA-256. A composed data set uses the files of the data set that it is made of ([`Source::made_of`]). A
     /// missing file is reported and is not an error. `None` if no hashes are known.
     ///
     /// # Errors
@@ -35,8 +36,11 @@ impl Source {
         let set = self.made_of();
         let Some(known) = set.sha256 else { return Ok(None) };
         let check = |&(file, expected): &(&str, &str)| {
-            let path = spelling::find(dir, file, set.format.below());
-            let sha256 = path.as_deref().map(hash).transpose()?;
+            let unpacked = file.strip_suffix(GZ);
+            let path = spelling::find(dir, unpacked.unwrap_or(file), set.format.below());
+            let comparable = path.as_deref().filter(|path| unpacked.is_none() || is_packed(path));
+            let hash = if unpacked.is_some() { hash_packed } else { hash };
+            let sha256 = comparable.map(hash).transpose()?;
             let canonical = sha256.as_deref() == Some(expected);
             Ok(FileCheck { file: file.to_owned(), path, sha256, canonical })
         };
@@ -82,6 +86,17 @@ pub(crate) fn other_file(
     }
     let sha256 = sha256();
     known.into_iter().find(|(hash, ..)| *hash == sha256).map(|(_, other, split)| (other, split))
+}
+
+const GZ: &str = ".gz";
+
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(&GZ[1..]))
+}
+
+fn hash_packed(path: &Path) -> Result<String> {
+    // The largest published file has 18 MB.
+    Ok(gan_files::sha256(&[&gan_files::read_at_most(path, 1 << 26)?]))
 }
 
 fn hash(path: &Path) -> Result<String> {

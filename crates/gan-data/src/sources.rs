@@ -82,8 +82,8 @@ pub struct Descriptor {
     /// Name of the classifier that was trained on it, or on the data set that it is made of. `None`
     /// if gan-metrics has none.
     pub classifier: Option<&'static str>,
-    /// The published files by name, with the SHA-256 of their uncompressed bytes. `None` if nobody
-    /// has verified the hashes.
+    /// The published files by name, with the SHA-256 of their uncompressed bytes, or of the compressed ones
+    /// if the name ends in `.gz`. `None` if nobody has verified the hashes.
     pub sha256: Option<&'static [(&'static str, &'static str)]>,
     /// Where the images are, and how they are read.
     pub(crate) format: Format,

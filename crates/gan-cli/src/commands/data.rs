@@ -182,9 +182,17 @@ fn canonical(source: Source, dir: &Path) -> Result<String> {
     };
     let mut text = String::new();
     for check in &checks {
-        let verdict = if check.canonical { "canonical" } else { "not canonical" };
-        let hash = check.sha256.as_deref().unwrap_or("missing,");
-        writeln!(text, "  {:<24} {hash} {verdict}", check.file)?;
+        let verdict = match (&check.path, &check.sha256) {
+            (None, _) => "missing, not canonical".to_owned(),
+            (_, None) => "not compressed, and only the hash of the compressed file is known".to_owned(),
+            (_, Some(hash)) => {
+                format!("{hash} {}", if check.canonical { "canonical" } else { "not canonical" })
+            }
+        };
+        writeln!(text, "  {:<24} {verdict}", check.file)?;
+    }
+    if checks.iter().any(|check| check.path.is_some() && check.sha256.is_none()) {
+        return Ok(text);
     }
     let all = checks.iter().all(|check| check.canonical);
     writeln!(text, "This is {}the canonical {title}.", if all { "" } else { "not " })?;

@@ -100,6 +100,21 @@ fn other_files_than_the_originals_are_told_apart() {
     assert_eq!((&checks[2].path, &checks[2].sha256), (&None, &None));
 }
 
+/// Of these files, only the hashes of the compressed ones are known.
+#[test]
+fn compressed_files_are_compared_as_they_are() {
+    let dir = directory(&digits(1), &[0]);
+    let labels = dir.path().join("train-labels-idx1-ubyte.gz");
+    std::fs::write(dir.path().join("t10k-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 1, 0]).unwrap();
+    let kmnist: Source = "kmnist".parse().unwrap();
+    let checks = kmnist.check_files(dir.path()).unwrap().unwrap();
+    assert_eq!(checks[1].sha256, Some(gan_files::sha256(&[&std::fs::read(&labels).unwrap()])));
+    assert_eq!(checks[1].path, Some(labels));
+    assert_eq!((checks[2].path.is_some(), &checks[2].sha256), (false, &None));
+    assert_eq!((checks[3].path.is_some(), &checks[3].sha256), (true, &None));
+    assert!(checks.iter().all(|check| !check.canonical));
+}
+
 /// A digit of one column and one row.
 fn marked(letter: u8) -> [u8; 784] {
     let mut image = [0; 784];

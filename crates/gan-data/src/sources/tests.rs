@@ -112,5 +112,5 @@ fn a_composed_set_is_checked_by_the_files_of_its_parts() {
     let checks = source("stacked-mnist").check_files(dir.path()).unwrap();
     assert_eq!(checks, Source::MNIST.check_files(dir.path()).unwrap());
     assert_eq!(checks.unwrap().len(), 4);
-    assert_eq!(source("kmnist").check_files(dir.path()).unwrap(), None);
+    assert_eq!(source("qmnist").check_files(dir.path()).unwrap(), None);
 }
