@@ -292,3 +292,64 @@ fn shells_and_the_manual_know_every_command() {
     std::fs::write(at.join("file"), "").unwrap();
     assert!(fail(at, &["man", "--out", "file"], 2).contains("expected a directory, found the file file"));
 }
+
+/// People expect the options of other programs, misspell names, and name what is not there.
+#[test]
+fn mistakes_are_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=2"]));
+    std::fs::write(at.join("m.toml"), "seed = 1\n[data]\nname = \"mnist-5k\"\n").unwrap();
+    let known = "no such file or directory";
+    for (args, expected) in [
+        (&["train", "--epochs", "5"][..], "the configuration has a key for it: --set train.epochs=5"),
+        (&["train", "--lr", "0.1"], "--set train.generator.lr=1e-3"),
+        (&["train", "--seed", "3"], "--set seed=1"),
+        (&["evaluate"], "images of another program: --samples PATH"),
+        (&["sample", "run", "--count", "-3"], "'--count <N>': expected a whole number of at least 1"),
+        (&["sample", "run", "--columns", "0"], "'--columns <C>': expected a whole number of at least 1"),
+        (&["train", "--threads", "0"], "'--threads <N>': expected a whole number from 1 to 1024"),
+        (&["sample", "run", "--scale", "3", "--out", "x.npy"], "--scale: expected --out X.png"),
+        (&["train", "--config", "mnist5k"], "(did you mean mnist-5k?)"),
+        (&["train", "--config", "dcgna-28"], "(did you mean dcgan-28?)"),
+        (
+            &["inspect", "m.toml"],
+            "m.toml: expected these keys too: data.batch-size, model.arch, model.latent-dim,",
+        ),
+        (&["sample", "nowhere"], known),
+        (&["inspect", "nowhere"], known),
+        (&["walk", "nowhere"], known),
+        (&["evaluate", "nowhere"], known),
+        (&["diagnose", "nowhere"], known),
+        (&["report", "nowhere"], known),
+        (&["compare", "nowhere"], known),
+        (&["timelapse", "nowhere"], known),
+        (&["project", "nowhere", "m.toml"], known),
+        (&["project", "run", "nowhere.png"], known),
+        (&["sample", "run", "--latents", "nowhere.npy"], "--latents: nowhere.npy: no such file"),
+        (&["train", "--init-from", "nowhere"], "--init-from: nowhere: no such file"),
+        (&["train", "--config", "dcgan-64", "--data-dir", "nowhere"], "--data-dir: nowhere: no such file"),
+        (&["train-classifier", "--data-dir", "nowhere"], "--data-dir: nowhere: no such file"),
+        (&["data", "info", "--data-dir", "nowhere"], "--data-dir: nowhere: no such file"),
+        (&["data", "prepare", "nowhere", "--size", "64", "--out", "x.zip"], known),
+    ] {
+        let output = run(at, args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(expected), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_grid_is_enlarged() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    succeed(at, &small_with(&small("run"), &["--set", "train.steps=2"]));
+    succeed(at, &["sample", "run", "--count", "6", "--columns", "3", "--out", "plain.png"]);
+    succeed(at, &["sample", "run", "--count", "6", "--columns", "3", "--scale", "3", "--out", "large.png"]);
+    let [plain, large] =
+        ["plain.png", "large.png"].map(|name| image::open(at.join(name)).unwrap().into_luma8());
+    assert_eq!(plain.dimensions(), (92, 62));
+    assert_eq!(large.dimensions(), (276, 186));
+    assert!(large.enumerate_pixels().all(|(x, y, pixel)| pixel == plain.get_pixel(x / 3, y / 3)));
+}

@@ -54,6 +54,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// The lines about one command.
+fn help_of(command: &str) -> String {
+    let begins = |line: &&str| line.starts_with("cargo xtask ");
+    let of = format!("cargo xtask {command}");
+    let mut lines = HELP.split_inclusive('\n').skip_while(|line| !line.starts_with(&of));
+    let first = lines.next().into_iter();
+    first.chain(lines.take_while(|line| !begins(line))).collect()
+}
+
 fn run() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let shell = Shell::new()?;
@@ -61,7 +70,14 @@ fn run() -> Result<ExitCode> {
     let asks_for_help = ["bench", "test", "parity", "soak", "fuzz"]
         .contains(&args.first().map_or("", String::as_str))
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
-    match args.first().map(String::as_str).filter(|_| !asks_for_help) {
+    if asks_for_help {
+        #[expect(clippy::print_stdout, reason = "the help text")]
+        {
+            print!("{}", help_of(&args[0]));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    match args.first().map(String::as_str) {
         Some(
             "board" | "train" | "sample" | "walk" | "project" | "timelapse" | "report" | "compare" | "export"
             | "evaluate" | "diagnose" | "inspect" | "data" | "train-classifier",

@@ -119,7 +119,7 @@ fn interrupt(child: &mut Child, signal: Signal) -> Result<Duration> {
     Ok(now.elapsed())
 }
 
-/// Every file of a run, without the clock.
+/// Every file of a run, without the clock. A checkpoint also says what a signal left to do at its step.
 fn results(run: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let (mut files, mut unread) = (BTreeMap::new(), vec![run.to_owned()]);
     while let Some(directory) = unread.pop() {
@@ -132,8 +132,11 @@ fn results(run: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
             let content = match path.file_name().and_then(|name| name.to_str()) {
                 Some("metrics.jsonl") => without_clock(&std::fs::read_to_string(&path)?)?,
                 Some("state.json") => {
-                    let state = std::fs::read_to_string(&path)?;
-                    clockless(&state, &["seconds", "crc32"])?
+                    let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+                    for left in ["owes_evaluation", "owes_images"] {
+                        state["notes"][left] = serde_json::Value::Null;
+                    }
+                    clockless(&state.to_string(), &["seconds", "crc32"])?
                 }
                 _ => std::fs::read(&path)?,
             };

@@ -83,7 +83,13 @@ impl Config {
 
     fn read(mut table: toml::Table) -> Result<Self> {
         let reporting = table::split(&mut table)?;
-        let config: Self = table::read(table, "")?;
+        let missing = table::missing(&table);
+        let config: Self = table::read(table, "").map_err(|error| match missing {
+            Some(keys) if error.to_string().contains("missing field") => {
+                usage(format!("expected these keys too: {keys}"))
+            }
+            _ => error,
+        })?;
         Ok(Self { reporting: table::read(reporting, "train")?, ..config })
     }
 
@@ -192,7 +198,13 @@ pub(crate) fn set_data_dir(data: &mut DataConfig, flag: Option<&Path>) -> Result
         data.name = whole;
     }
     let absolute = std::fs::canonicalize(&dir);
-    data.dir = Some(absolute.with_context(|| format!("{named_by}: {}", dir.display()))?);
+    let at = || format!("{named_by}: {}", dir.display());
+    data.dir = Some(match absolute {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(usage(format!("{}: no such file or directory", at())));
+        }
+        absolute => absolute.with_context(at)?,
+    });
     Ok(())
 }
 
@@ -205,6 +217,8 @@ pub(crate) fn dir_from_environment() -> Option<PathBuf> {
 const MAX_BYTES: usize = 1 << 20;
 /// Number of characters of an argument that an error repeats.
 const SHOWN: usize = 200;
+/// Number of letters in which a name may differ from the one that was meant.
+const MISSPELT: usize = 2;
 
 fn text(file: &Path, bytes: Vec<u8>) -> Result<String> {
     let problem = |problem: &str| Err(usage(format!("{}: {problem}", file.display())));
@@ -249,7 +263,11 @@ fn unreadable(error: FileError) -> anyhow::Error {
         ErrorKind::NotFound | ErrorKind::IsADirectory => {
             let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             let (path, why) = (error.path.display(), &error.source);
-            usage(format!("{path}: {why}; the built-in configurations are {}", names.join(", ")))
+            let name = error.path.to_string_lossy();
+            let near = names.iter().map(|known| (strsim::damerau_levenshtein(known, &name), known)).min();
+            let meant = near.filter(|(distance, _)| *distance <= MISSPELT);
+            let meant = meant.map(|(_, known)| format!(" (did you mean {known}?)")).unwrap_or_default();
+            usage(format!("{path}: {why}{meant}; the built-in configurations are {}", names.join(", ")))
         }
         _ => error.into(),
     }

@@ -30,7 +30,6 @@ mod signals;
 mod terminal;
 mod threads;
 
-use clap::Parser;
 use std::num::NonZero;
 use std::process::ExitCode;
 
@@ -38,7 +37,7 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main() -> ExitCode {
     signals::leave_nothing_unfinished();
-    let args = args::Args::parse();
+    let args = args::Args::of_process();
     let threads = threads::available(args.threads.and_then(|threads| NonZero::new(threads.into())));
     // SAFETY: the threads that were started before this point have ended.
     #[expect(unsafe_code, reason = "candle reads its thread counts from the environment and nowhere else")]

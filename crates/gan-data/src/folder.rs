@@ -151,7 +151,9 @@ pub fn load_one(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset
         Ok(_) => Dataset::new(NAME, path.display().to_string(), pixels, channels, size),
         Err(problem) => {
             let broken = vec![BrokenPicture { path: path.to_owned(), problem }];
-            Err(DataError::Pictures { dir: path.parent().unwrap_or(path).to_owned(), broken, of: 1 })
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let dir = parent.unwrap_or(Path::new(".")).to_owned();
+            Err(DataError::Pictures { dir, broken, of: 1 })
         }
     }
 }

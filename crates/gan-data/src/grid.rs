@@ -55,6 +55,32 @@ impl Grid {
         &self.picture.pixels
     }
 
+    /// The grid with each pixel as `scale` times `scale` pixels.
+    ///
+    /// # Errors
+    ///
+    /// If `scale` is 0, or the picture is too large for a PNG.
+    pub fn enlarged(self, scale: usize) -> Result<Self> {
+        if scale == 1 {
+            return Ok(self);
+        }
+        let Picture { pixels, channels, height, width } = self.picture;
+        let black = height.checked_mul(scale).zip(width.checked_mul(scale));
+        let black = black.filter(|_| scale > 0).and_then(|(h, w)| Picture::black(channels, h, w));
+        let mut large = black.ok_or_else(|| DataError::Value {
+            field: "grid scale",
+            expected: "at least 1, and a picture that a PNG can hold".to_owned(),
+            found: scale.to_string(),
+        })?;
+        for (y, row) in large.pixels.chunks_exact_mut(large.width * channels).enumerate() {
+            for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
+                let from = (y / scale * width + x / scale) * channels;
+                pixel.copy_from_slice(&pixels[from..from + channels]);
+            }
+        }
+        Ok(Self { picture: large })
+    }
+
     /// The bytes of an 8-bit gray or RGB PNG. A second copy of the picture is in memory meanwhile,
     /// and a gigabyte takes some seconds.
     ///

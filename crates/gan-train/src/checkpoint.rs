@@ -15,7 +15,9 @@ use crate::error::{Result, TrainError};
 use crate::trainer::Trainer;
 use candle_core::{Device, Tensor};
 use gan_files::{UnfinishedDirectory, create_directory, is_sealed, remove_directory, seal, write_atomically};
-use gan_models::{Discriminator, Generator, ModelConfig, Provenance, read_tensors, write_tensors};
+use gan_models::{
+    Discriminator, Generator, ModelConfig, ModelError, Provenance, read_tensors, write_tensors,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -68,13 +70,25 @@ pub fn save(
     let place = place(directory, trainer.steps_done());
     create_directory(directory)?;
     let unfinished = UnfinishedDirectory::beside(&place)?;
-    write(unfinished.path(), trainer, provenance, settings, seconds, notes)?;
+    write(unfinished.path(), trainer, provenance, settings, seconds, notes)
+        .map_err(|error| at_its_place(error, unfinished.path(), &place))?;
     // A damaged checkpoint from before a resume may have this name.
     if directory::is_ours(&place)? {
         remove_directory(&place)?;
     }
     unfinished.commit(&place)?;
     Ok(place)
+}
+
+/// Names the place of a file in an error, because nobody knows its unfinished directory.
+fn at_its_place(mut error: TrainError, unfinished: &Path, place: &Path) -> TrainError {
+    if let TrainError::Io { path, .. } | TrainError::Model(ModelError::Io { path, .. }) = &mut error
+        && let Ok(name) = path.strip_prefix(unfinished)
+    {
+        // The directory itself has no name in it.
+        *path = if name.as_os_str().is_empty() { place.to_owned() } else { place.join(name) };
+    }
+    error
 }
 
 /// Compares `settings` with those of a checkpoint. Other settings of the checkpoint are not

@@ -47,7 +47,7 @@ fn info(args: &DataInfo) -> Result<()> {
     }
     let dir = dir.filter(|_| source.embedded_part_of().is_none());
     if let Some(dir) = &dir {
-        std::fs::metadata(dir).with_context(|| format!("{named_by}: {}", dir.display()))?;
+        super::check_option(named_by, dir)?;
     }
     if let Some(out) = &args.out {
         if let Some(run) = run_dir::owner(out) {
@@ -207,6 +207,7 @@ fn prepare(from: &Path, look: &PictureLook, out: &Path) -> Result<()> {
     if out.symlink_metadata().is_ok() {
         return Err(usage(format!("{}: exists already", at())));
     }
+    super::check_exists(from)?;
     let stop = Stop::on_signals()?;
     let prepared = loading::watched(|progress| {
         let (size, channels, transform) = (look.size(), look.channels(), look.transform());

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &args::Diagnose) -> Result<End> {
 /// The text that the command prints.
 pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
     let path = run_dir::metrics(&args.run);
+    super::check_exists(&args.run)?;
     if !path.exists() {
         return Err(usage(format!("{} holds no metrics.jsonl: not a run", args.run.display())));
     }

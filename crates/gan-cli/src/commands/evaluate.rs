@@ -3,6 +3,7 @@
 mod subject;
 mod table;
 
+use super::check_exists;
 use crate::args;
 use crate::config::{self, Config, MIN_JUDGED};
 use crate::exit::{End, usage};
@@ -62,9 +63,7 @@ struct Set {
 pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let files = args.features.iter().filter(|features| !judge::is_name(features));
     let mut paths = args.from.iter().chain(&args.samples).chain(&args.weights).chain(files);
-    if let Some(path) = paths.find(|path| !path.exists()) {
-        return Err(usage(format!("{}: no such file or directory", path.display())));
-    }
+    paths.try_for_each(|path| check_exists(path))?;
     let data = data(args)?;
     let subject = Subject::open(args, &data)?;
     let (channels, size) = subject.shape();

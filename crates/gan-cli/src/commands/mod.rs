@@ -23,6 +23,16 @@ use anyhow::Result;
 use std::borrow::Cow;
 use std::path::Path;
 
+/// Refuses an input of the command line that is not there.
+fn check_exists(path: &Path) -> Result<()> {
+    if path.exists() { Ok(()) } else { Err(usage(format!("{}: no such file or directory", path.display()))) }
+}
+
+/// The same for the value of an option.
+fn check_option(option: &str, path: &Path) -> Result<()> {
+    check_exists(path).map_err(|error| usage(format!("{option}: {error}")))
+}
+
 /// The name by which the user called this program, so that hints can be pasted. `cargo xtask`
 /// passes its own name.
 fn program() -> Cow<'static, str> {

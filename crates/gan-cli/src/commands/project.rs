@@ -27,6 +27,7 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     }
     let shown = latent.with_extension("png");
     let file = locate(&args.from)?;
+    super::check_exists(&args.picture)?;
     for out in [&latent, &shown] {
         run_dir::check_link(out)?;
         let place = Place::new(out.clone());

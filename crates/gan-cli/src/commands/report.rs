@@ -19,6 +19,7 @@ pub(crate) fn run(args: &args::Report) -> Result<End> {
     let place = Place::new(out.clone());
     place.protect(&[])?;
     place.protect_foreign(&["content=\"gan-cli "])?;
+    args.runs.iter().try_for_each(|run| super::check_exists(run))?;
     let records = read_all(&args.runs)?;
     let page = html(&records.iter().collect::<Vec<_>>(), Parts::Inside)?;
     output::prepare_parent(&out)?;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &args::Report) -> Result<End> {
 }
 
 pub(crate) fn compare(args: &args::Compare) -> Result<End> {
+    args.runs.iter().try_for_each(|run| super::check_exists(run))?;
     let records = read_all(&args.runs)?;
     terminal::print(&table(&records.iter().collect::<Vec<_>>())?)?;
     Ok(End::Done)

@@ -16,7 +16,7 @@ use crate::{device, origin, run_dir};
 use anyhow::Result;
 use candle_core::Device;
 use gan_models::{Generator, ModelConfig, ModelError, Provenance};
-use output::Output;
+use output::{Look, Output};
 use std::path::{Path, PathBuf};
 
 const DEFAULT_COUNT: usize = 64;
@@ -24,11 +24,14 @@ const DEFAULT_COUNT: usize = 64;
 pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
     let device = device::open(&args.device.device)?;
     let output = Output::choose(args.out.as_deref(), args.replace)?;
-    if args.columns.is_some() && !output.is_grid() {
-        let found = output.path().display();
-        return Err(usage(format!("--columns: expected --out X.png, which is a grid, found {found}")));
+    for (option, is_given) in [("--columns", args.columns.is_some()), ("--scale", args.scale.is_some())] {
+        if is_given && !output.is_grid() {
+            let found = output.path().display();
+            return Err(usage(format!("{option}: expected --out X.png, which is a grid, found {found}")));
+        }
     }
     let file = locate(&args.from)?;
+    args.latents.iter().try_for_each(|latents| super::check_option("--latents", latents))?;
     output.protect(&file, args.latents.as_deref())?;
     check_outside_data(&file, output.path())?;
     let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &device)?;
@@ -50,14 +53,15 @@ pub(crate) fn run(args: &args::Sample, budget: Budget) -> Result<End> {
         Some(latents) => Drawing::of_latents(&generator, latents)?,
         None => Drawing::seeded(&generator, args.seed, count.unwrap_or(DEFAULT_COUNT)),
     };
-    let mut columns = args.columns.map(std::num::NonZero::get);
+    let mut columns = args.columns.map(|columns| columns as usize);
     if let Some(chosen) = chosen {
         images = images.of_classes(chosen.labels, chosen.count);
         columns = columns.or(chosen.columns);
     }
     images = images.truncated(args.truncation)?;
     let count = images.count();
-    output.write(images, columns, budget, &Stop::on_signals()?)?;
+    let look = Look { columns, scale: args.scale.unwrap_or(1).into() };
+    output.write(images, look, budget, &Stop::on_signals()?)?;
     let order = classes::order(args, &generator, count, &names);
     tracing::info!("{} in {}{order}", counted(count, "image"), output.path().display());
     Ok(End::Done)
@@ -75,6 +79,7 @@ pub(super) fn check_outside_data(generator: &Path, out: &Path) -> Result<()> {
 
 /// The file of the generator: `from` itself, or the generator of the run `from`.
 pub(super) fn locate(from: &Path) -> Result<PathBuf> {
+    super::check_exists(from)?;
     if !from.is_dir() {
         return Ok(from.to_owned());
     }

@@ -21,6 +21,7 @@ const MOST: usize = 1 << 28;
 pub(crate) fn run(args: &args::Timelapse) -> Result<End> {
     let film = Film::choose(&args.film, "timelapse", FPS)?;
     film.protect(&[], args.film.replace)?;
+    super::check_exists(&args.run)?;
     let grids = if args.run.join("samples").is_dir() { run_dir::grids(&args.run)? } else { vec![] };
     let Some(last) = grids.last() else {
         return Err(usage(format!(

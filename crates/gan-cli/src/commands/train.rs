@@ -26,6 +26,7 @@ const DEFAULT_CONFIG: &str = "mnist-5k";
 pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
     let interrupt = Interrupt::install()?;
     let device = device::open(&args.device.device)?;
+    args.init_from.iter().try_for_each(|from| super::check_option("--init-from", from))?;
     let (place, file) = locate(args)?;
     let held = match &place {
         Place::Of(path) if args.resume && path.exists() => Some(RunDir::open(path)?),
@@ -247,7 +248,10 @@ fn locate(args: &args::Train) -> Result<(Place, PathBuf)> {
 
 fn announce(plan: &Plan, trainer: &Trainer, resume: bool) {
     let (path, steps, done) = (plan.run.path().display(), plan.horizon.steps, trainer.steps_done());
-    tracing::info!("data: {}", plan.batches.dataset().source());
+    let data = plan.batches.dataset();
+    // The description is that of all images.
+    let limit = plan.config.data.limit.map(|_| format!("; {} of them (data.limit)", data.len()));
+    tracing::info!("data: {}{}", data.source(), limit.unwrap_or_default());
     tracing::info!(
         "generator {} parameters, discriminator {}, on {}",
         trainer.generator().params().count(),

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &args::Walk, budget: Budget) -> Result<End> {
         || images(film.bytes_of_pixel(channels) * (height + 2) * (width + 2) * frames),
         |count| count as usize,
     );
-    let columns = args.columns.map_or_else(|| draw::columns(count), std::num::NonZero::get).min(count);
+    let columns = args.columns.map_or_else(|| draw::columns(count), |columns| columns as usize).min(count);
     let size = [count.div_ceil(columns) * (height + 2) + 2, columns * (width + 2) + 2, channels];
     let bytes = Film::check_size(frames, size)?;
     budget.check(&Need::of_drawing(generator.config(), CHUNK.min(count), bytes as u128))?;

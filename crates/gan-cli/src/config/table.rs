@@ -99,6 +99,42 @@ pub(super) fn read<T: DeserializeOwned>(table: Table, at: &str) -> Result<T> {
     })
 }
 
+/// The keys that a configuration must have. It also has `train.steps` or `train.epochs`.
+const REQUIRED: [&str; 15] = [
+    "seed",
+    "data.name",
+    "data.batch-size",
+    "model.arch",
+    "model.latent-dim",
+    "model.channels",
+    "model.image-size",
+    "model.generator.widths",
+    "model.generator.activation",
+    "model.discriminator.widths",
+    "model.discriminator.activation",
+    "train.generator.lr",
+    "train.generator.betas",
+    "train.discriminator.lr",
+    "train.discriminator.betas",
+];
+
+/// The required keys that a table lacks, if there are any.
+pub(super) fn missing(table: &Table) -> Option<String> {
+    let has = |key: &str| {
+        let (parents, last) = key.rsplit_once('.').unwrap_or(("", key));
+        let inside = parents
+            .split('.')
+            .filter(|part| !part.is_empty())
+            .try_fold(table, |table, part| table.get(part).and_then(Value::as_table));
+        inside.is_some_and(|table| table.contains_key(last))
+    };
+    let mut missing: Vec<_> = REQUIRED.into_iter().filter(|key| !has(key)).collect();
+    if !has("train.steps") && !has("train.epochs") {
+        missing.push("train.steps or train.epochs");
+    }
+    (!missing.is_empty()).then(|| missing.join(", "))
+}
+
 /// All values by their dotted keys.
 pub(super) fn flatten(table: &Table) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();

@@ -13,13 +13,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-pub(super) fn grid(images: Drawing<'_>, columns: usize, out: &Path, stop: &Stop) -> Result<()> {
+pub(super) fn grid(images: Drawing<'_>, columns: usize, scale: usize, out: &Path, stop: &Stop) -> Result<()> {
     let [count, channels, height, width] = images.shape();
     let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
     for chunk in until(stop, images) {
         grid.push(&chunk?)?;
     }
-    let grid = grid.finish();
+    let grid = grid.finish().enlarged(scale)?;
     let Some(png) = aside::compute(move || grid.to_png(), || stop.check().is_err())?.transpose()? else {
         return Err(Interrupted.into());
     };

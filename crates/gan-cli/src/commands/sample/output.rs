@@ -10,6 +10,15 @@ use crate::signals::Stop;
 use anyhow::{Context, Result};
 use std::path::Path;
 
+/// How a grid looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// As square as possible without this.
+    pub(super) columns: Option<usize>,
+    /// The side of each pixel.
+    pub(super) scale: usize,
+}
+
 /// The place of the images.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -72,13 +81,13 @@ impl Output {
     pub(super) fn write(
         &self,
         images: Drawing<'_>,
-        columns: Option<usize>,
+        Look { columns, scale }: Look,
         budget: Budget,
         stop: &Stop,
     ) -> Result<()> {
         let (path, kind) = (self.path(), &self.kind);
         let columns = columns.unwrap_or_else(|| crate::draw::columns(images.count()));
-        let bytes = size(*kind, images.shape(), columns)?;
+        let bytes = size(*kind, images.shape(), columns, scale)?;
         let in_memory = if *kind == Kind::Grid { bytes } else { 0 };
         budget.check(&Need::of_drawing(images.model(), crate::draw::CHUNK, in_memory)).context("--count")?;
         match kind {
@@ -87,7 +96,7 @@ impl Output {
         }
         output::prepare_parent(path)?;
         match kind {
-            Kind::Grid => files::grid(images, columns, path, stop),
+            Kind::Grid => files::grid(images, columns, scale, path, stop),
             Kind::Npy => files::npy(images, path, stop),
             Kind::Safetensors => files::safetensors(images, path, stop),
             Kind::Directory => Ok(()),
@@ -118,13 +127,18 @@ const MAX_PICTURES: u128 = 1_000_000;
 
 /// The size of the output: bytes, or the number of single images. Refuses a number of images that
 /// is surely a mistake, before any is drawn.
-fn size(kind: Kind, shape: [usize; 4], columns: usize) -> Result<u128> {
+fn size(kind: Kind, shape: [usize; 4], columns: usize, scale: usize) -> Result<u128> {
     let [count, channels, height, width] = shape.map(|side| side as u128);
     let columns = (columns as u128).min(count);
     let (size, most, what) = match kind {
         Kind::Grid => {
             let cells = count.div_ceil(columns.max(1)) * columns;
-            (cells * channels * (height + 2) * (width + 2), MAX_GRID, "bytes in a grid (X.npy holds more)")
+            let enlarged = (scale * scale) as u128;
+            (
+                cells * channels * (height + 2) * (width + 2) * enlarged,
+                MAX_GRID,
+                "bytes in a grid (X.npy holds more)",
+            )
         }
         Kind::Npy | Kind::Safetensors => (count * channels * height * width * 4, MAX_FILE, "bytes in a file"),
         Kind::Directory => (count, MAX_PICTURES, "images in a directory (X.npy holds more)"),

@@ -1,0 +1,73 @@
+//! Reads the command line. Its errors help people who expect the options of other programs.
+
+use super::Args;
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ops::RangeInclusive;
+
+/// Options that people expect of `train`, and what to write in their place.
+const KEYS: [(&[&str], &str); 11] = [
+    (&["--epochs"], "train.epochs=5"),
+    (&["--steps", "--iterations", "--iters"], "train.steps=2000"),
+    (&["--seed"], "seed=1"),
+    (&["--lr", "--learning-rate"], "train.generator.lr=1e-3"),
+    (&["--batch-size", "--batch"], "data.batch-size=64"),
+    (&["--limit"], "data.limit=1000"),
+    (&["--data", "--name", "--dataset"], "data.name=folder"),
+    (&["--size", "--image-size"], "model.image-size=64"),
+    (&["--channels"], "model.channels=3"),
+    (&["--latent-dim", "--nz"], "model.latent-dim=64"),
+    (&["--loss"], "train.loss=hinge"),
+];
+
+impl Args {
+    /// The arguments of the process. It ends the process after an error, and for `--help`.
+    pub(crate) fn of_process() -> Self {
+        Self::try_parse().map_err(helpful).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Adds which key of the configuration an unknown option stands for, and how else `evaluate` is used.
+fn helpful(mut error: clap::Error) -> clap::Error {
+    let is_command = |name: &str| std::env::args().nth(1).is_some_and(|command| command == name);
+    if is_command("evaluate") && error.kind() == ErrorKind::MissingRequiredArgument {
+        let tip = "images of another program: --samples PATH".into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        return error;
+    }
+    let is_train = is_command("train");
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) if is_train && error.kind() == ErrorKind::UnknownArgument => {
+            option
+        }
+        _ => return error,
+    };
+    if let Some((_, key)) = KEYS.iter().find(|(options, _)| options.contains(&option.as_str())) {
+        let tip = format!("the configuration has a key for it: --set {key}");
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
+/// A parser of whole numbers in a range.
+pub(super) fn whole<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let (least, most) = (range.start(), range.end());
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+            if *most == u64::from(u32::MAX) {
+                format!("expected a whole number of at least {least}")
+            } else {
+                format!("expected a whole number from {least} to {most}")
+            }
+        })
+    }
+}
+
+/// The parser of numbers of images.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    whole(1..=u32::MAX.into())(text)
+}
