@@ -4,7 +4,7 @@
 use anyhow::Context;
 use candle_core::Device;
 use gan_models::Generator;
-use gan_ops::rng::Stream;
+use gan_models::rng::Stream;
 
 fn main() -> anyhow::Result<()> {
     let file = std::env::args_os().nth(1).context("expected a generator.safetensors")?;

@@ -33,6 +33,7 @@ pub use config::{
 pub use discriminator::Discriminator;
 pub use error::{ModelError, Result};
 pub use file::{Provenance, parse_tensors, read_tensors, read_weights, write_tensors};
+pub use gan_ops::rng;
 pub use generator::Generator;
 pub use gradients::Gradients;
 pub use init::DCGAN_DEVIATION;

@@ -6,8 +6,9 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{Batches, BatchesConfig, Grid, LastBatch, Range, mnist_5k};
 use gan_models::{Provenance, preset};
-use gan_ops::rng::Stream;
-use gan_train::{Observer, OptimizerConfig, StepReport, TrainConfig, TrainError, Trainer, every, fit};
+use gan_train::{
+    Observer, OptimizerConfig, StepReport, TrainConfig, TrainError, Trainer, every, fit, rng::Stream,
+};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -27,7 +28,7 @@ fn main() -> Result<()> {
         flip: false,
     };
     let digits = Batches::new(mnist_5k()?, config)?;
-    let real = |step| digits.batch(step, &device).map_err(TrainError::observer);
+    let real = |step| digits.batch(step, &device);
 
     let train = TrainConfig::new(STEPS, OptimizerConfig::new(2e-4, (0.5, 0.999)));
     let mut trainer = Trainer::new(&model, &train, SEED, &device)?;

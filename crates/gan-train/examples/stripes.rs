@@ -5,8 +5,9 @@
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_models::{ModelConfig, preset};
-use gan_ops::rng::Stream;
-use gan_train::{Observer, OptimizerConfig, StepReport, TrainConfig, Trainer, every, fit};
+use gan_train::{
+    Observer, OptimizerConfig, StepReport, TrainConfig, TrainError, Trainer, every, fit, rng::Stream,
+};
 use std::ops::ControlFlow;
 
 const SIZE: usize = 8;
@@ -21,7 +22,7 @@ fn main() -> Result<()> {
     let train = TrainConfig::new(2000, adam);
     let mut trainer = Trainer::new(&model, &train, 0, &device)?;
     let real = stripes(&device)?;
-    fit(&mut trainer, 2000, |_| Ok(real.clone()), &mut [&mut every(500, Print)])?;
+    fit(&mut trainer, 2000, |_| Ok::<_, TrainError>(real.clone()), &mut [&mut every(500, Print)])?;
 
     let z = Stream::new(1, "samples", 0).normal((4, 8), &device)?;
     let images = trainer.generator().generate(&z)?;

@@ -76,6 +76,9 @@ pub enum TrainError {
         /// Its value now.
         config: String,
     },
+    /// An error of the data, from the function that [`fit`](crate::fit) gets the real images from.
+    #[error(transparent)]
+    Data(Box<dyn std::error::Error + Send + Sync>),
     /// An error of an observer, such as a sample that could not be drawn or a log that could not
     /// be written.
     #[error(transparent)]
@@ -101,6 +104,18 @@ impl TrainError {
     /// Makes the error for a value of `field` that cannot be used.
     pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Config { field: field.into(), problem: problem.into() }
+    }
+
+    /// Makes an error of the data. An error of this crate or of candle stays what it is.
+    pub fn data(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let own = |error: Box<dyn std::error::Error + Send + Sync>| error.downcast::<Self>();
+        own(error.into()).map_or_else(
+            |other| match other.downcast::<candle_core::Error>() {
+                Ok(error) => Self::Candle(*error),
+                Err(other) => Self::Data(other),
+            },
+            |own| *own,
+        )
     }
 
     /// Makes an error of an observer.

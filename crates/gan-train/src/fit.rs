@@ -1,6 +1,6 @@
 //! The loop over the steps.
 
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::examples::Examples;
 use crate::observer::Observer;
 use crate::trainer::Trainer;
@@ -17,20 +17,21 @@ pub enum Outcome {
 
 /// Trains until `steps` steps are done. Steps before a resume count too. `real(step)` returns the
 /// real images for the step that follows `step` steps: `[d_steps * B, C, H, W]`, the batches of
-/// [`TrainConfig::batches`](crate::TrainConfig::batches).
+/// [`TrainConfig::batches`](crate::TrainConfig::batches). Its error can be that of the data set.
 ///
 /// # Errors
-/// Errors of the data, of a step and of an observer. After an error, `on_finish` of the observers
-/// is not called.
-pub fn fit<E: Into<Examples>>(
+/// Errors of the data ([`TrainError::data`]), of a step and of an observer. After an error, `on_finish` of
+/// the observers is not called.
+pub fn fit<R: Into<Examples>, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     trainer: &mut Trainer,
     steps: u64,
-    mut real: impl FnMut(u64) -> Result<E>,
+    mut real: impl FnMut(u64) -> Result<R, E>,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Outcome> {
     let mut outcome = Outcome::Complete;
     while trainer.steps_done() < steps && outcome == Outcome::Complete {
-        let report = trainer.step(real(trainer.steps_done())?)?;
+        let examples = real(trainer.steps_done()).map_err(TrainError::data)?;
+        let report = trainer.step(examples)?;
         for observer in observers.iter_mut() {
             if let ControlFlow::Break(()) = observer.on_step(trainer, &report)? {
                 outcome = Outcome::Stopped;

@@ -24,6 +24,7 @@ pub use ema::{Ema, EmaConfig};
 pub use error::{Result, TrainError};
 pub use examples::Examples;
 pub use fit::{Outcome, fit};
+pub use gan_ops::rng;
 pub use init::{InitConfig, Initial};
 pub use loss::Loss;
 pub use norms::Norms;

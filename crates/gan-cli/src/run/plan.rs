@@ -60,7 +60,7 @@ impl Plan {
     pub(super) fn real(&self, step: u64) -> gan_train::Result<Examples> {
         let Config { model, train, .. } = &self.config;
         let batches = train.batches(step).map(|i| self.batches.batch(i, &self.device));
-        let batches: Vec<_> = batches.collect::<Result<_, _>>().map_err(TrainError::observer)?;
+        let batches: Vec<_> = batches.collect::<Result<_, _>>().map_err(TrainError::data)?;
         let labels = if model.classes.is_some() {
             train.batches(step).map(|i| self.batches.labels(i)).collect::<Option<Vec<_>>>()
         } else {
