@@ -159,7 +159,7 @@ fn what_cannot_be_animated_is_an_error() {
             "--frames: expected at most 1073741824 bytes",
         ),
         (&["walk", "run", "--count", "4000000000"], "--frames: expected at most 1073741824 bytes"),
-        (&["timelapse", "none"], "none has no grids: expected the directory of a run with"),
+        (&["timelapse", "none"], "none: no such file or directory"),
         (&["timelapse", "."], ". has no grids: expected the directory of a run with samples/step-*.png"),
     ] {
         let error = fail(at, args, 2);

@@ -257,16 +257,19 @@ fn a_wrong_directory_is_said_to_come_from_where_it_was_named() {
         let output = crate::program::gan_cli(at, args).env("GAN_DATA_DIR", "gone").output().unwrap();
         String::from_utf8(output.stderr).unwrap()
     };
-    let expected = "ERROR GAN_DATA_DIR (--data-dir names another directory): gone: No such file";
+    let expected = "ERROR GAN_DATA_DIR (--data-dir names another directory): gone: no such file or directory";
     assert!(with_variable(&["data", "info", "--data", "mnist"]).contains(expected));
     let log = with_variable(&["train", "--config", "mlp-001", "--out", "run"]);
     assert!(log.contains(expected), "{log}");
-    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--set", "data.dir=gone"], 1);
-    assert!(error.contains("data.dir (--data-dir names another directory): gone: No such file"), "{error}");
-    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "gone"], 1);
-    assert!(error.contains("--data-dir: gone: No such file"), "{error}");
-    let error = fail(at, &["data", "info", "--data", "mnist", "--data-dir", "gone"], 1);
-    assert!(error.contains("--data-dir: gone: No such file"), "{error}");
+    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--set", "data.dir=gone"], 2);
+    assert!(
+        error.contains("data.dir (--data-dir names another directory): gone: no such file or directory"),
+        "{error}"
+    );
+    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "gone"], 2);
+    assert!(error.contains("--data-dir: gone: no such file or directory"), "{error}");
+    let error = fail(at, &["data", "info", "--data", "mnist", "--data-dir", "gone"], 2);
+    assert!(error.contains("--data-dir: gone: no such file or directory"), "{error}");
     std::fs::create_dir(at.join("faces")).unwrap();
     std::fs::write(at.join("faces/a.png"), "").unwrap();
     let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "faces"], 1);

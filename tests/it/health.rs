@@ -299,7 +299,7 @@ fn what_cannot_be_watched_is_said_before_anything_is_written() {
 fn what_cannot_be_diagnosed_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    assert!(fail(at, &["diagnose", "none"], 2).contains("none holds no metrics.jsonl: not a run"));
+    assert!(fail(at, &["diagnose", "none"], 2).contains("none: no such file or directory"));
     let args = small("run");
     succeed(at, &small_with(&args, &["--set", "train.health.every=0"]));
     let error = fail(at, &["diagnose", "run"], 2);

@@ -72,6 +72,6 @@ fn training_begins_with_the_weights_of_a_run() {
     assert!(log.contains(expected), "{log}");
     assert!(!next("same", &["--init-from", "moved"]).contains("WARN"));
     let args = small("none");
-    let error = fail(at, &small_with(&args, &["--init-from", "gone"]), 1);
-    assert!(error.contains("gone: No such file") && !at.join("none").exists(), "{error}");
+    let error = fail(at, &small_with(&args, &["--init-from", "gone"]), 2);
+    assert!(error.contains("--init-from: gone: no such file") && !at.join("none").exists(), "{error}");
 }

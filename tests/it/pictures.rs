@@ -115,8 +115,8 @@ fn pictures_of_a_run_may_go_while_it_trains_but_a_resume_needs_them() {
     assert!(run.wait().unwrap().success() && !rest.iter().any(|line| line.contains("WARN")), "{rest:?}");
 
     let more = ["train", "--out", "run", "--resume", "--set", "train.steps=401"];
-    let error = fail(at, &more, 1);
-    assert!(error.contains("faces: No such file or directory"), "{error}");
+    let error = fail(at, &more, 2);
+    assert!(error.contains("faces: no such file or directory"), "{error}");
     std::fs::rename(at.join("gone"), &faces).unwrap();
     std::fs::remove_file(faces.join("007.png")).unwrap();
     let error = fail(at, &more, 2);
