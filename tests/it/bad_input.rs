@@ -139,8 +139,8 @@ fn generators() {
     assert!(error.contains("run/samples holds no generator.safetensors"), "{error}");
     let error = fail(at, &["sample", "run", "--out", "x.gif"], 2);
     assert!(error.contains("expected X.png, X.npy, X.safetensors or DIR/, found x.gif"), "{error}");
-    let error = fail(at, &["inspect", "7"], 1);
-    assert!(error.contains("7: No such file"), "{error}");
+    let error = fail(at, &["inspect", "7"], 2);
+    assert!(error.contains("7: no such file"), "{error}");
     let error = fail(at, &["sample", "run", "--out", "run/generator.safetensors"], 2);
     assert!(error.contains("is the generator itself"), "{error}");
     assert!(std::fs::read(at.join("run/generator.safetensors")).unwrap() == whole);
