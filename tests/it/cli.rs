@@ -293,6 +293,19 @@ fn shells_and_the_manual_know_every_command() {
     assert!(fail(at, &["man", "--out", "file"], 2).contains("expected a directory, found the file file"));
 }
 
+/// The first argument, which is compared with the names of commands, need not be Unicode.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_that_is_not_utf_8_is_an_error() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = gan_cli(directory.path(), &[]);
+    let output = command.arg(std::ffi::OsStr::from_bytes(b"caf\xe9")).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
 /// People expect the options of other programs, misspell names, and name what is not there.
 #[test]
 fn mistakes_are_answered() {

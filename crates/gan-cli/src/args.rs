@@ -262,7 +262,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<usize>,
     /// Number of timed steps. Three untimed steps come first.
-    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = parse::count)]
+    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true,
+        value_parser = parse::count)]
     pub(crate) steps: u32,
     /// Do not measure how fast the generator draws images.
     #[arg(long)]

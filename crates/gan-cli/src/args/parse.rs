@@ -29,7 +29,8 @@ impl Args {
 
 /// Adds which key of the configuration an unknown option stands for, and how else `evaluate` is used.
 fn helpful(mut error: clap::Error) -> clap::Error {
-    let is_command = |name: &str| std::env::args().nth(1).is_some_and(|command| command == name);
+    // The iterator over texts would panic where an argument is no Unicode.
+    let is_command = |name: &str| std::env::args_os().nth(1).is_some_and(|command| command == name);
     if is_command("evaluate") && error.kind() == ErrorKind::MissingRequiredArgument {
         let tip = "images of another program: --samples PATH".into();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));

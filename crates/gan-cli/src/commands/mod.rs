@@ -25,7 +25,11 @@ use std::path::Path;
 
 /// Refuses an input of the command line that is not there.
 fn check_exists(path: &Path) -> Result<()> {
-    if path.exists() { Ok(()) } else { Err(usage(format!("{}: no such file or directory", path.display()))) }
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(usage(format!("{}: no such file or directory", path.display()))),
+        Err(error) => Err(usage(format!("{}: {error}", path.display()))),
+    }
 }
 
 /// The same for the value of an option.
