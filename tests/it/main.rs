@@ -36,6 +36,8 @@ mod kill;
 #[cfg(feature = "fused")]
 mod layering;
 mod layers;
+#[cfg(all(unix, feature = "fused"))]
+mod links;
 mod networks;
 #[cfg(feature = "fused")]
 mod outputs;
