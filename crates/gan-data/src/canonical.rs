@@ -25,8 +25,9 @@ pub struct FileCheck {
 }
 
 impl Source {
-    /// Compares the files in `dir` with the published ones by SHA-256. A composed data set uses the files of the data set that it is made of ([`Source::made_of`]). A
-    /// missing file is reported and is not an error. `None` if no hashes are known.
+    /// Compares the files in `dir` with the published ones by SHA-256. A composed data set uses the
+    /// files of the data set that it is made of ([`Source::made_of`]). A missing file is reported and is
+    /// not an error. `None` if no hashes are known.
     ///
     /// # Errors
     ///

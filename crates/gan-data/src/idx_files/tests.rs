@@ -100,7 +100,7 @@ fn other_files_than_the_originals_are_told_apart() {
     assert_eq!((&checks[2].path, &checks[2].sha256), (&None, &None));
 }
 
-/// Of these files, only the hashes of the compressed ones are known.
+/// Only the hashes of the compressed files are known of this data set.
 #[test]
 fn compressed_files_are_compared_as_they_are() {
     let dir = directory(&digits(1), &[0]);
