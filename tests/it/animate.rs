@@ -158,6 +158,10 @@ fn what_cannot_be_animated_is_an_error() {
             &["walk", "run", "--count", "100000", "--frames", "10000"],
             "--frames: expected at most 1073741824 bytes",
         ),
+        (
+            &["walk", "run", "--count", "2500", "--columns", "2500", "--frames", "2", "--out", "wide.gif"],
+            "--out: a GIF has at most 65535 pixels a side, found 75002x32",
+        ),
         (&["walk", "run", "--count", "4000000000"], "--frames: expected at most 1073741824 bytes"),
         (&["timelapse", "none"], "none: no such file or directory"),
         (&["timelapse", "."], ". has no grids: expected the directory of a run with samples/step-*.png"),

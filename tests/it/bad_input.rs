@@ -157,7 +157,7 @@ fn data_directories() {
     let error = fail(at, &train("mlp-001", &args), 2);
     assert!(error.contains("--data-dir: data: no such file or directory"), "{error}");
     std::fs::create_dir(at.join("data")).unwrap();
-    let error = fail(at, &train("mlp-001", &args), 1);
+    let error = fail(at, &train("mlp-001", &args), 2);
     assert!(
         error.contains("train-images-idx3-ubyte") && error.contains("train-images.idx3-ubyte"),
         "{error}"
@@ -171,7 +171,7 @@ fn data_directories() {
     let error = fail(at, &train("mlp-001", &args), 1);
     assert!(error.contains("expected an IDX image file"), "{error}");
     if !cfg!(feature = "hub") {
-        let error = fail(at, &train("mlp-001", &[]), 1);
+        let error = fail(at, &train("mlp-001", &[]), 2);
         assert!(
             error.contains("--data-dir") && error.contains("mnist-5k") && error.contains("hub"),
             "{error}"

@@ -84,6 +84,12 @@ fn without_out_runs_are_numbered_and_the_last_is_resumed() {
     let output = run(at, &[&args[..], &["--resume"]].concat());
     assert!(String::from_utf8_lossy(&output.stderr).contains("mlp-002-2"), "{output:?}");
     assert!(!at.join("runs/mlp-002-3").exists());
+    // Somebody deletes one in the middle, and has a directory of a similar name.
+    succeed(at, &args);
+    std::fs::remove_dir_all(at.join("runs/mlp-002-2")).unwrap();
+    std::fs::create_dir(at.join("runs/mlp-002-9")).unwrap();
+    let output = run(at, &[&args[..], &["--resume"]].concat());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("mlp-002-3"), "{output:?}");
 }
 
 #[test]
@@ -316,6 +322,19 @@ fn mistakes_are_answered() {
     let known = "no such file or directory";
     for (args, expected) in [
         (&["train", "--epochs", "5"][..], "the configuration has a key for it: --set train.epochs=5"),
+        (
+            &["--threads", "1", "train", "--epochs", "5"],
+            "the configuration has a key for it: --set train.epochs=5",
+        ),
+        (&["-q", "evaluate"], "images of another program: --samples PATH"),
+        (
+            &["walk", "run", "--along", "1", "--strength", "-3"],
+            "invalid value '-3' for '--strength <LENGTH>'",
+        ),
+        (&["sample", "run", "--seed", "-1"], "invalid value '-1' for '--seed <SEED>'"),
+        (&["sample", "run", "--truncation", "-1"], "invalid value '-1' for '--truncation <LIMIT>'"),
+        (&["sample", "run", "--count", "99999999999"], "expected a whole number from 1 to 4294967295"),
+        (&["sample", "run", "--count", "0"], "expected a whole number of at least 1"),
         (&["train", "--lr", "0.1"], "--set train.generator.lr=1e-3"),
         (&["train", "--seed", "3"], "--set seed=1"),
         (&["evaluate"], "images of another program: --samples PATH"),

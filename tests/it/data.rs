@@ -39,7 +39,7 @@ fn data_info_names_the_classes() {
     }
     assert!(text.lines().all(|line| line.len() <= 100), "{text}");
     assert_eq!(text, succeed(at, &["data", "info", "--name", "cifar-100", "--data-dir", "cifar"]));
-    let error = fail(at, &["data", "info", "--data", "cifar-10", "--data-dir", "cifar"], 1);
+    let error = fail(at, &["data", "info", "--data", "cifar-10", "--data-dir", "cifar"], 2);
     assert!(error.contains("data_batch_1.bin"), "{error}");
     let error = fail(at, &["data", "info", "--data", "kmnist"], 2);
     assert!(error.contains("a directory for name = \"kmnist\""), "{error}");
@@ -272,7 +272,7 @@ fn a_wrong_directory_is_said_to_come_from_where_it_was_named() {
     assert!(error.contains("--data-dir: gone: no such file or directory"), "{error}");
     std::fs::create_dir(at.join("faces")).unwrap();
     std::fs::write(at.join("faces/a.png"), "").unwrap();
-    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "faces"], 1);
+    let error = fail(at, &["train", "--config", "mlp-001", "--out", "run", "--data-dir", "faces"], 2);
     assert!(error.contains("--config dcgan-64 trains on them (data.name = \"folder\")"), "{error}");
 }
 

@@ -186,7 +186,7 @@ fn what_cannot_be_judged_is_said() {
         (vec!["evaluate", "--samples", "words.npy"], 1, "words.npy"),
         (vec!["evaluate", "--samples", "none.npy"], 2, "none.npy: no such file or directory"),
         (vec!["evaluate", "none"], 2, "none: no such file or directory"),
-        (vec!["evaluate", "--samples", "empty"], 1, "empty"),
+        (vec!["evaluate", "--samples", "empty"], 2, "empty"),
         (vec!["evaluate", "empty"], 2, "holds no generator.safetensors"),
         (
             vec!["evaluate", "--samples", "one.npy", "--features", "flat.npy"],
@@ -198,7 +198,7 @@ fn what_cannot_be_judged_is_said() {
             2,
             "embedded",
         ),
-        (vec!["evaluate", "--samples", "one.npy", "--data-dir", "empty"], 1, "empty"),
+        (vec!["evaluate", "--samples", "one.npy", "--data-dir", "empty"], 2, "empty"),
     ] {
         let error = fail(at, &args, code);
         assert!(error.contains(expected), "{args:?}: {error}");

@@ -173,6 +173,13 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     let steps: Vec<u64> = lines().iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert!(steps.is_sorted(), "{steps:?}");
     assert!(succeed(at, &["diagnose", "run"]).contains("went back once, from step"), "diagnose");
+    assert!(succeed(at, &["compare", "run"]).contains("went back once, from step"), "compare");
+    succeed(at, &["report", "run", "--out", "run.html"]);
+    succeed(at, &["export", "run", "--format", "hub", "--out", "card"]);
+    for page in ["run.html", "card/README.md"] {
+        let page = std::fs::read_to_string(at.join(page)).unwrap();
+        assert!(page.contains("went back once, from step"), "{page}");
+    }
     // The checkpoints belong to the changed run.
     let args = small("run");
     fail(at, &small_with(&args, &["--resume"]), 2);

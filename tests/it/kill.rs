@@ -69,7 +69,7 @@ fn a_run_in_two_parts_is_the_whole_one() {
 fn a_signal_saves_and_exits_130() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    for signal in ["INT", "TERM", "HUP"].into_iter().filter(|signal| !ignores(signal)) {
+    for signal in ["INT", "TERM", "HUP", "USR1", "ALRM"].into_iter().filter(|signal| !ignores(signal)) {
         let out = format!("run-{signal}");
         let args = small(&out);
         let args = small_with(&args, &["--set", "train.steps=1000000", "--set", "train.checkpoint-every=0"]);

@@ -13,7 +13,7 @@ fn dependencies_between_the_crates_go_one_way() {
         ("gan-data", vec!["gan-files"]),
         ("gan-models", vec!["gan-files", "gan-ops"]),
         ("gan-train", vec!["gan-files", "gan-models", "gan-ops"]),
-        ("gan-metrics", vec!["gan-models", "gan-ops"]),
+        ("gan-metrics", vec!["gan-files", "gan-models", "gan-ops"]),
         ("gan-cli", vec!["gan-data", "gan-files", "gan-metrics", "gan-models", "gan-ops", "gan-train"]),
         ("xtask", vec![]),
     ]);

@@ -7,6 +7,8 @@
 mod animate;
 #[cfg(feature = "fused")]
 mod arrays;
+#[cfg(feature = "fused")]
+mod averages;
 mod bad_input;
 mod bench;
 #[cfg(all(unix, feature = "board", feature = "fused"))]
@@ -62,5 +64,7 @@ mod state_dicts;
 mod strangers;
 #[cfg(feature = "fused")]
 mod terminal;
+#[cfg(all(unix, feature = "fused"))]
+mod together;
 #[cfg(feature = "fused")]
 mod tutorial;

@@ -324,6 +324,27 @@ fn folders_of_classes_train_and_are_drawn_by_name() {
     }
     let error = fail(at, &["sample", "a", "--out", "things/apple/new.png"], 2);
     assert!(error.contains("--out things/apple/new.png is among the data"), "{error}");
+    for args in [
+        &["sample", "a", "--out", "things/new/deep/x.png"][..],
+        &["sample", "a", "--count", "2", "--out", "things/new/"],
+        &["walk", "a", "--frames", "2", "--out", "things/new/deep/"],
+        &["timelapse", "a", "--out", "things/x.png"],
+        &["timelapse", "a", "--out", "things/apple/", "--replace"],
+        &["export", "a", "--format", "hub", "--out", "things"],
+        &["export", "a", "--format", "hub", "--out", "things/new"],
+        &["project", "a", "things/apple/0.png", "--out", "things/new/x.npy"],
+    ] {
+        let error = fail(at, args, 2);
+        assert!(error.contains(" is among the data: choose a place outside"), "{args:?}: {error}");
+    }
+    assert!(!at.join("things/new").exists());
+    for args in [
+        &["data", "prepare", "things", "--out", "a/samples/x.zip"][..],
+        &["train-classifier", "--data", "folder", "--data-dir", "things", "--out", "a/ema.safetensors"],
+    ] {
+        let error = fail(at, args, 2);
+        assert!(error.contains("belongs to the run "), "{args:?}: {error}");
+    }
     let info =
         ["data", "info", "--data", "folder", "--data-dir", "things", "--out", "a/samples/step-00000002.png"];
     assert!(fail(at, &info, 2).contains("step-00000002.png belongs to the run "));

@@ -41,6 +41,13 @@ fn a_page_has_all_that_runs_wrote_and_needs_nothing_else() {
         let png = std::fs::read(at.join(format!("first/samples/step-{step:08}.png"))).unwrap();
         assert!(page.contains(&STANDARD.encode(png)), "{step}");
     }
+    // A grid whose file is damaged is left out, and said.
+    std::fs::write(at.join("first/samples/step-00000020.png"), "no picture").unwrap();
+    let output = run(at, &["report", "first", "--out", "one.html"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("passing over a damaged grid: first/samples/step-00000020.png: "), "{log}");
+    let one = std::fs::read_to_string(at.join("one.html")).unwrap();
+    assert!(!one.contains(&STANDARD.encode("no picture")) && output.status.success());
     // The table of the evaluation has real images beside the generated ones.
     let line = std::fs::read_to_string(at.join("first/metrics.jsonl")).unwrap();
     let line = line.lines().find(|line| line.contains("\"evaluate\"")).unwrap().to_owned();

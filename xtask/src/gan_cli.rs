@@ -18,6 +18,12 @@ pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
         _ => "",
     };
     let features = format!("{more}{FEATURES}");
+    if !is_built() {
+        #[expect(clippy::print_stderr, reason = "people wait for this")]
+        {
+            eprintln!("compiling gan-cli: the first time, this takes some minutes");
+        }
+    }
     let mut command = Command::new(cargo);
     command
         .args(["run", "--release", "--package", "gan-cli", "--no-default-features", "--features", &features])
@@ -27,6 +33,14 @@ pub(crate) fn run(root: &str, args: &[String]) -> Result<ExitCode> {
         .args(args)
         .env("GAN_PROGRAM", "cargo xtask");
     replace_by(&mut command)
+}
+
+/// Whether gan-cli was built before. It lies beside the directory of this program.
+fn is_built() -> bool {
+    let name = format!("gan-cli{}", std::env::consts::EXE_SUFFIX);
+    std::env::current_exe().is_ok_and(|xtask| {
+        xtask.ancestors().nth(2).is_some_and(|at| at.join("release").join(&name).is_file())
+    })
 }
 
 /// Replaces this process by cargo, which then replaces itself by gan-cli. So signals reach

@@ -42,8 +42,7 @@ pub(crate) struct Args {
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
     pub(crate) quiet: u8,
     /// Number of CPU threads. The default is all cores.
-    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true,
-        value_parser = parse::whole::<u16>(1..=1024))]
+    #[arg(long, global = true, value_name = "N", value_parser = parse::whole::<u16>(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// The most memory that training or drawing may need, in GiB. A larger need is refused before
     /// anything is read or written. [default: 4]
@@ -52,8 +51,8 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 success, 1 failure, 2 usage or configuration, 3 stopped by a verdict on the run's health,
-130 interrupted.";
+Exit codes: 0 success, 1 failure, 2 usage or configuration,
+            3 stopped by a verdict on the run's health, 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -174,7 +173,7 @@ pub(crate) struct Evaluate {
     pub(crate) cut: PictureCut,
     /// Number of images to evaluate, at least 64. It cannot be larger than the number of held-out
     /// real images. [default: 10000; 26000 for stacked-mnist; fewer if fewer images are available]
-    #[arg(long, short = 'n', value_name = "N", allow_negative_numbers = true, value_parser = parse::count)]
+    #[arg(long, short = 'n', value_name = "N", value_parser = parse::count)]
     pub(crate) count: Option<u32>,
     /// The seed of the latents.
     #[arg(long, default_value_t = 0, conflicts_with = "samples")]
@@ -262,8 +261,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<usize>,
     /// Number of timed steps. Three untimed steps come first.
-    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true,
-        value_parser = parse::count)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = parse::count)]
     pub(crate) steps: u32,
     /// Do not measure how fast the generator draws images.
     #[arg(long)]

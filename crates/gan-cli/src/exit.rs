@@ -64,9 +64,23 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
         cause.is::<Usage>()
             || matches!(cause.downcast_ref(), Some(ModelError::Config { .. }))
             || matches!(cause.downcast_ref(), Some(TrainError::Config { .. } | TrainError::Mismatch { .. }))
-            || matches!(cause.downcast_ref(), Some(DataError::Value { .. } | DataError::MissingDir { .. }))
+            || cause.downcast_ref().is_some_and(is_absent)
     });
     ExitCode::from(if is_usage { 2 } else { 1 })
+}
+
+/// Whether a setting names data that are not there, or cannot be.
+fn is_absent(error: &DataError) -> bool {
+    use DataError::{MissingDir, MissingFile, NoHub, NoImages, NoSplit, Value};
+    matches!(
+        error,
+        MissingDir { .. }
+            | MissingFile { .. }
+            | NoHub { .. }
+            | NoImages { .. }
+            | NoSplit { .. }
+            | Value { .. }
+    )
 }
 
 /// An error with its causes. Each text and each path is there only once.

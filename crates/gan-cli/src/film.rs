@@ -9,7 +9,7 @@ use crate::exit::usage;
 use crate::run_dir;
 use crate::signals::{Interrupted, Stop};
 use crate::terminal::counted;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::Path;
 
 /// Number of bytes that an animation has at most, unless its number of frames or images is given. Pixels
@@ -72,14 +72,22 @@ impl Film {
         if self.kind == Kind::Gif { 1 } else { channels }
     }
 
-    /// Refuses frames that do not fit into memory, before any is made.
-    pub(crate) fn check_size(frames: usize, [height, width, channels]: [usize; 3]) -> Result<usize> {
+    /// Refuses frames that do not fit into memory or the format, before any is made.
+    pub(crate) fn check_size(&self, frames: usize, [height, width, channels]: [usize; 3]) -> Result<usize> {
         let bytes = [height, width, channels].into_iter().try_fold(frames, usize::checked_mul);
-        bytes.filter(|&bytes| bytes <= MOST).ok_or_else(|| {
+        let bytes = bytes.filter(|&bytes| bytes <= MOST).ok_or_else(|| {
             usage(format!(
                 "--frames: expected at most {MOST} bytes of pixels, found {frames} frames of {width}x{height}x{channels}"
             ))
-        })
+        })?;
+        if self.kind == Kind::Gif && height.max(width) > usize::from(u16::MAX) {
+            let most = u16::MAX;
+            return Err(usage(format!(
+                "--out: a GIF has at most {most} pixels a side, found {width}x{height}: give --count fewer \
+                 images, or write X.png"
+            )));
+        }
+        Ok(bytes)
     }
 
     /// Writes the frames. After an error or a signal, the old files are as they were.
@@ -95,7 +103,7 @@ impl Film {
             return Err(Interrupted.into());
         };
         output::prepare_parent(path)?;
-        output::write(path, &bytes, stop)
+        output::write(&self.place, &bytes, stop)
     }
 }
 
@@ -112,12 +120,14 @@ fn kind(out: &Path) -> Result<Kind> {
 
 /// Writes a PNG file for each frame.
 fn write_pictures(frames: &Frames, out: &Path, stop: &Stop) -> Result<()> {
-    output::fill_directory(out, |place| {
+    output::fill_with_pictures(out, stop, |place| {
         let digits = (frames.pixels.len() - 1).to_string().len();
         let write = |(number, pixels): (usize, &Vec<u8>)| {
             stop.check()?;
             let name = format!("{number:0digits$}.png");
-            std::fs::write(place.join(&name), encode::png(frames, pixels)?)?;
+            let file = place.join(&name);
+            std::fs::write(&file, encode::png(frames, pixels)?)
+                .with_context(|| file.display().to_string())?;
             Ok(name)
         };
         frames.pixels.iter().enumerate().map(write).collect()

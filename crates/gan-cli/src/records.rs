@@ -106,6 +106,13 @@ pub(crate) struct Rollback {
     pub(crate) lr_d: f64,
 }
 
+impl Rollback {
+    /// The rollback in words.
+    pub(crate) fn said(&self) -> String {
+        format!("went back once, from step {}, for {}", self.from, self.verdict.failure.name())
+    }
+}
+
 /// Records that the action after a verdict is complete. If a run is killed before this line, it
 /// repeats the action when it continues.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ mod best;
 mod owner;
 
 pub(crate) use best::{Best, best, best_record, chosen_generator, generator_to_draw_from};
-pub(crate) use owner::owner;
+pub(crate) use owner::{owner, resolved};
 
 use crate::config::Config;
 use crate::exit::usage;
@@ -64,6 +64,9 @@ impl RunDir {
         } else if config(path).exists()
             && let Err(error) = Config::load(&config(path), &[])
         {
+            if error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<FileError>()) {
+                return Err(error);
+            }
             // Another program's file would be replaced.
             let problem = "not a configuration of a run: move it away, or choose another --out";
             return Err(error.context(usage(format!("{}: {problem}", config(path).display()))));
@@ -323,11 +326,17 @@ fn ema(path: &Path) -> PathBuf {
     path.join("ema.safetensors")
 }
 
-/// The last of `runs/NAME`, `runs/NAME-2`, ... that contains a run. If none does, `runs/NAME`.
+/// The last of `runs/NAME`, `runs/NAME-2`, ... that contains a run. If none does, `runs/NAME`. Some may
+/// have been deleted.
 pub(crate) fn last(name: &str) -> PathBuf {
-    let mut runs = numbered(name);
-    let first = runs.next().unwrap_or_default();
-    runs.take_while(|path| is_run(path)).last().unwrap_or(first)
+    let first = Path::new("runs").join(name);
+    let number = |path: &PathBuf| {
+        let end = path.file_name()?.to_str()?.strip_prefix(name)?;
+        if end.is_empty() { Some(1) } else { end.strip_prefix('-')?.parse::<u32>().ok() }
+    };
+    let runs = entries(Path::new("runs")).unwrap_or_default().into_iter();
+    let runs = runs.filter(|path| is_run(path)).filter_map(|path| Some((number(&path)?, path)));
+    runs.max().map_or(first, |(_, path)| path)
 }
 
 fn numbered(name: &str) -> impl Iterator<Item = PathBuf> {

@@ -4,7 +4,7 @@ use crate::exit::INTERRUPTED;
 use anyhow::Result;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Whether a signal has asked the program to end. A command that writes large files looks at it
@@ -26,14 +26,11 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 impl Stop {
-    /// Looks out for Ctrl-C, SIGTERM, SIGHUP and the other signals that end a process from outside from now
-    /// on. A signal that the process ignores stays ignored: `nohup` makes it ignore SIGHUP.
+    /// Looks out for Ctrl-C, SIGTERM, SIGHUP and the other signals that end a process, from now on.
     #[cfg(unix)]
     pub(crate) fn on_signals() -> Result<Self> {
-        use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
         let stop = Self::default();
-        let mut signals = vec![SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU];
-        signals.retain(|signal| !is_ignored(*signal));
+        let signals = that_end();
         for signal in &signals {
             // This needs no thread, so it also works where the system gives none.
             signal_hook::flag::register(*signal, stop.0.clone())?;
@@ -66,10 +63,44 @@ impl Stop {
     }
 }
 
+/// The signals that end a process from outside. A signal that the process ignores stays ignored: `nohup`
+/// makes it ignore SIGHUP, and the background of a script SIGINT. A handler would undo that.
+#[cfg(unix)]
+pub(crate) fn that_end() -> Vec<i32> {
+    use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
+    let mut signals = vec![SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU];
+    signals.retain(|signal| !is_ignored(*signal));
+    signals
+}
+
+/// Number of threads that must not be interrupted now.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+
+/// While it lives, a signal does not end the program: several files are moved to their places, and a part of
+/// them would mean nothing.
+pub(crate) struct Uninterrupted(());
+
+impl Uninterrupted {
+    pub(crate) fn begin() -> Self {
+        BUSY.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Uninterrupted {
+    fn drop(&mut self) {
+        BUSY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Ends the program if its command does not look at the signal soon. It may be reading a large picture, or
 /// compute an image of a large network.
 fn end_after_a_second() {
-    std::thread::sleep(Duration::from_secs(1));
+    let second = || std::thread::sleep(Duration::from_secs(1));
+    second();
+    while BUSY.load(Ordering::SeqCst) > 0 {
+        second();
+    }
     gan_files::abandon();
     tracing::warn!("interrupted");
     std::process::exit(INTERRUPTED.into());
@@ -124,11 +155,10 @@ pub(crate) fn leave_nothing_unfinished() {
 #[cfg(not(unix))]
 pub(crate) fn leave_nothing_unfinished() {}
 
-/// Whether the process ignores the signal. `nohup` makes it ignore SIGHUP, and a handler would undo
-/// that.
+/// Whether the process ignores the signal.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "no safe function says how a signal is handled")]
-pub(crate) fn is_ignored(signal: i32) -> bool {
+fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: a null pointer changes nothing, and `action` has room for the answer.
     let known = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } == 0;

@@ -1,7 +1,7 @@
 //! Text on the terminal. Names and files can contain control characters, which could move the
 //! cursor, change colours or hide text.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal, Write as _, stderr, stdout};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// Prints text with its line breaks. Other control characters are printed as `\u001b`, which JSON
 /// reads as the same character.
 pub(crate) fn print(text: &str) -> Result<()> {
-    Ok(stdout().write_all(escaped(text, &['\n']).as_bytes())?)
+    stdout().write_all(escaped(text, &['\n']).as_bytes()).context("standard output")
 }
 
 /// A number of things: `1 image`, `2 images`.

@@ -12,13 +12,24 @@ static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
 pub fn abandon() {
     // Whoever holds the lock may be the thread that cannot go on, so nothing here waits for it.
     let Ok(unfinished) = UNFINISHED.try_lock() else { return };
-    for path in unfinished.iter() {
+    for path in unfinished.iter().filter(|path| std::fs::remove_file(path).is_err()) {
+        // Another thread may be about to move the directory to its place. It must not find a part of it.
+        let aside = aside(path);
+        let path = if std::fs::rename(path, &aside).is_ok() { &aside } else { path };
         // Another thread may still write into the directory.
         let mut tries = 3;
-        while tries > 0 && std::fs::remove_file(path).is_err() && std::fs::remove_dir_all(path).is_err() {
+        while tries > 0 && std::fs::remove_dir_all(path).is_err() {
             tries -= 1;
         }
     }
+}
+
+/// Another name for an unfinished directory, whose name ends in a random letter or digit.
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let last = if name.pop() == Some('0') { '1' } else { '0' };
+    name.push(last);
+    path.with_file_name(name)
 }
 
 /// While it lives, [`abandon`] deletes the path.

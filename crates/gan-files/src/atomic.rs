@@ -9,7 +9,7 @@ use crate::read::not_regular;
 use std::fs::Metadata;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, PersistError};
 
 /// Writes a whole file with [`AtomicFile`].
 ///
@@ -86,12 +86,37 @@ impl AtomicFile {
     /// # Errors
     /// A full disk; a place where the file cannot be moved. Then the old file is unchanged.
     pub fn commit(self) -> Result<()> {
+        self.commit_by(|file, path| file.persist(path).map(drop))
+    }
+
+    /// The same for a place where nothing may be, not even what was put there since
+    /// [`create`](Self::create).
+    ///
+    /// # Errors
+    /// The errors of [`commit`](Self::commit); something at the place.
+    pub fn commit_new(self) -> Result<()> {
+        self.commit_by(|file, path| match file.persist_noclobber(path) {
+            // Some file systems can only rename.
+            Err(refused)
+                if refused.error.kind() != io::ErrorKind::AlreadyExists
+                    && path.symlink_metadata().is_err() =>
+            {
+                refused.file.persist(path).map(drop)
+            }
+            done => done.map(drop),
+        })
+    }
+
+    fn commit_by(
+        self,
+        rename: impl FnOnce(NamedTempFile, &Path) -> std::result::Result<(), PersistError>,
+    ) -> Result<()> {
         let Self { path, file } = self;
         let at = |e| FileError::new(&path, e);
         let Unfinished(file, _abandoned) = file.into_inner().map_err(|e| at(e.into_error()))?;
         point(Operation::Flush, &path).and_then(|()| file.as_file().sync_all()).map_err(at)?;
         point(Operation::Rename, &path).map_err(at)?;
-        file.persist(&path).map_err(|e| at(e.error))?;
+        rename(file, &path).map_err(|e| at(e.error))?;
         sync_directory(directory(&path))
     }
 }
@@ -163,6 +188,20 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         file.commit().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_new_file_takes_no_place_that_was_taken_in_the_meantime() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let file = AtomicFile::create(&path).unwrap();
+        std::fs::write(&path, "other").unwrap();
+        let error = file.commit_new().unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"other");
+        std::fs::remove_file(&path).unwrap();
+        AtomicFile::create(&path).unwrap().commit_new().unwrap();
         assert_eq!(names(directory.path()), ["file"]);
     }
 

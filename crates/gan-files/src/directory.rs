@@ -116,8 +116,12 @@ impl UnfinishedDirectory {
     /// A directory that cannot be written.
     pub fn beside(place: &Path) -> Result<Self> {
         let parent = crate::atomic::directory(place);
-        let made = point(Operation::Create, place)
-            .and_then(|()| tempfile::Builder::new().prefix(UNFINISHED).rand_bytes(RANDOM).tempdir_in(parent));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED).rand_bytes(RANDOM);
+        // A temporary directory is private by default, but this one becomes an ordinary one.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let made = point(Operation::Create, place).and_then(|()| builder.tempdir_in(parent));
         let directory = made.map_err(|e| FileError::new(place, e))?;
         let abandoned = Abandoned::unless_dropped(directory.path());
         Ok(Self { directory, _abandoned: abandoned })

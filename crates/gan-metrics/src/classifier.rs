@@ -15,11 +15,10 @@ use crate::error::{MetricsError, Result};
 use crate::triangle::resize;
 use candle_core::{D, Device, Tensor};
 use gan_models::{
-    Batch, Convolution, Gradients, Layer, ModelError, Params, Prepared, Sequential, parse_tensors,
-    read_tensors, write_tensors,
+    Batch, Convolution, Gradients, Layer, ModelError, Params, Prepared, Sequential, check_described,
+    described, parse_tensors,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// Side of digits with a frame of black pixels. The frame makes the side divisible by two several
@@ -52,6 +51,9 @@ pub struct Classifier {
 struct Description {
     kind: String,
     record: Record,
+    /// SHA-256 of the values of the tensors. Empty in files of earlier versions.
+    #[serde(default)]
+    sha256: String,
 }
 
 /// The layers for images of this size and number of channels. Strided convolutions replace pooling,
@@ -111,7 +113,7 @@ impl Classifier {
     pub fn mnist(device: &Device) -> Result<Self> {
         let path = Path::new("assets/mnist-classifier.safetensors");
         let bytes = include_bytes!("../assets/mnist-classifier.safetensors");
-        Self::parse(path, parse_tensors(path, bytes)?, device)
+        Self::parse(path, bytes, device)
     }
 
     /// Loads the classifier of Fashion-MNIST's clothes in this crate. `assets/README.md` says how
@@ -122,7 +124,7 @@ impl Classifier {
     pub fn fashion_mnist(device: &Device) -> Result<Self> {
         let path = Path::new("assets/fashion-mnist-classifier.safetensors");
         let bytes = include_bytes!("../assets/fashion-mnist-classifier.safetensors");
-        Self::parse(path, parse_tensors(path, bytes)?, device)
+        Self::parse(path, bytes, device)
     }
 
     /// Loads a classifier in this crate by the name of its training data, which is one of
@@ -141,10 +143,10 @@ impl Classifier {
     /// Reads a file that [`Self::save`] wrote.
     ///
     /// # Errors
-    /// If the file is missing or truncated, is not a classifier's file, or contains tensors that do
-    /// not fit.
+    /// If the file is missing, truncated or damaged, is not a classifier's file, or contains tensors
+    /// that do not fit.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        Self::parse(path, read_tensors(path)?, device)
+        Self::parse(path, &gan_files::read(path).map_err(ModelError::from)?, device)
     }
 
     /// Writes the weights and the record. After a failure there is no partial file.
@@ -152,20 +154,26 @@ impl Classifier {
     /// # Errors
     /// If the path cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let description = Description { kind: KIND.to_owned(), record: self.record.clone() };
-        let json = serde_json::to_string(&description).map_err(|e| ModelError::file(path, e))?;
-        Ok(write_tensors(path, self.params.state_dict(), Some(json))?)
+        Ok(gan_files::write_atomically(path, &self.to_bytes()?).map_err(ModelError::from)?)
     }
 
-    fn parse(
-        path: &Path,
-        (tensors, json): (HashMap<String, Tensor>, Option<String>),
-        device: &Device,
-    ) -> Result<Self> {
-        let description = json.and_then(|json| serde_json::from_str::<Description>(&json).ok());
+    /// The bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// Only errors of the device.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let description = |sha256| Description { kind: KIND.to_owned(), record: self.record.clone(), sha256 };
+        Ok(described(Path::new(KIND), self.params.state_dict(), description)?)
+    }
+
+    fn parse(path: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
+        let (tensors, json) = parse_tensors(path, bytes)?;
+        let json = json.unwrap_or_default();
+        let description = serde_json::from_str::<Description>(&json).ok();
         let description = description.filter(|description| description.kind == KIND).ok_or_else(|| {
             ModelError::file(path, "is no classifier: expected a file that `train-classifier` wrote")
         })?;
+        check_described(path, bytes, &json, &description.sha256)?;
         description.record.check().map_err(|error| ModelError::file(path, error))?;
         let layers = layers(&description.record);
         let (network, params) =

@@ -155,6 +155,14 @@ fn a_classifier_comes_back_as_it_was_and_nothing_else_is_one() {
 
     let error = |path: &std::path::Path| Classifier::load(path, &Device::Cpu).unwrap_err().to_string();
     let bytes = std::fs::read(&path).unwrap();
+    let epochs = b"\\\"epochs\\\":";
+    let epochs = bytes.windows(epochs.len()).position(|part| part == epochs).unwrap() + epochs.len();
+    for place in [bytes.len() - 1, bytes.len() - 5001, epochs] {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(error(&path).contains("is damaged: its checksums do not fit"), "{}", error(&path));
+    }
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(error(&path).contains("own.safetensors: is truncated"), "{}", error(&path));
     gan_models::write_tensors(&path, vec![("x".into(), images)], None).unwrap();

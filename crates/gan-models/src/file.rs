@@ -58,16 +58,17 @@ impl Generator {
     /// # Errors
     /// A path that cannot be written.
     pub fn save(&self, path: &Path, trained: &Provenance) -> Result<()> {
-        let tensors = self.params().state_dict();
-        let bytes = safetensors::serialize(tensors.clone(), None).map_err(|e| ModelError::file(path, e))?;
-        let description = Description {
-            model: self.config().clone(),
-            trained: trained.clone(),
-            sha256: sha256(&[values(&bytes)]),
-        };
-        let json = serde_json::to_vec(&description).map_err(|e| ModelError::file(path, e))?;
-        let json = String::from_utf8(seal(&json)).map_err(|e| ModelError::file(path, e))?;
-        write_tensors(path, tensors, Some(json))
+        Ok(write_atomically(path, &self.to_bytes(trained)?)?)
+    }
+
+    /// The bytes of the file that [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// Only errors of the device.
+    pub fn to_bytes(&self, trained: &Provenance) -> Result<Vec<u8>> {
+        let description =
+            |sha256| Description { model: self.config().clone(), trained: trained.clone(), sha256 };
+        described(Path::new("generator"), self.params().state_dict(), description)
     }
 
     /// Reads a file that [`Self::save`] wrote.
@@ -92,11 +93,7 @@ impl Generator {
                 },
             )
         })?;
-        if !expected.is_empty() && (!is_sealed(json.as_bytes()) || sha256(&[values(&bytes)]) != expected) {
-            let problem = "is damaged: its checksums do not fit (a program that changes weights must leave out the \
-                           description in the metadata)";
-            return Err(ModelError::file(path, problem));
-        }
+        check_described(path, &bytes, &json, &expected)?;
         let (names, classes) = (trained.class_names.len(), model.classes.unwrap_or(0));
         if names > 0 && names != classes {
             let problem = format!("has names of {names} classes, and its model has {classes} classes");
@@ -156,9 +153,50 @@ fn renamed(mut tensors: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
 /// # Errors
 /// A path that cannot be written.
 pub fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>, description: Option<String>) -> Result<()> {
+    Ok(write_atomically(path, &bytes_of(path, tensors, description)?)?)
+}
+
+/// The bytes of a file that [`write_tensors`] writes without a description. Errors call the file `path`.
+///
+/// # Errors
+/// Only errors of the device.
+pub fn tensor_bytes(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
+    bytes_of(path, tensors, None)
+}
+
+fn bytes_of(path: &Path, tensors: Vec<(String, Tensor)>, description: Option<String>) -> Result<Vec<u8>> {
     let metadata = description.map(|json| HashMap::from([(KEY.to_owned(), json)]));
-    let bytes = safetensors::serialize(tensors, metadata).map_err(|e| ModelError::file(path, e))?;
-    Ok(write_atomically(path, &bytes)?)
+    safetensors::serialize(tensors, metadata).map_err(|e| ModelError::file(path, e))
+}
+
+/// The bytes of a safetensors file with a description. `description` makes it from the SHA-256 of the values
+/// of the tensors. Then [`check_described`] notices damage. Errors call the file `path`.
+///
+/// # Errors
+/// Tensors that are not on the CPU; a description that is no JSON object.
+pub fn described<D: Serialize>(
+    path: &Path,
+    tensors: Vec<(String, Tensor)>,
+    description: impl FnOnce(String) -> D,
+) -> Result<Vec<u8>> {
+    let bytes = bytes_of(path, tensors.clone(), None)?;
+    let json = serde_json::to_vec(&description(sha256(&[values(&bytes)])));
+    let json = seal(&json.map_err(|e| ModelError::file(path, e))?);
+    bytes_of(path, tensors, Some(String::from_utf8(json).map_err(|e| ModelError::file(path, e))?))
+}
+
+/// Checks that the values of the tensors in a file have the SHA-256 `expected`, and that the description is
+/// as [`described`] wrote it. Files of earlier versions have no SHA-256, and are not checked.
+///
+/// # Errors
+/// A file that is damaged.
+pub fn check_described(path: &Path, file: &[u8], description: &str, expected: &str) -> Result<()> {
+    if expected.is_empty() || (is_sealed(description.as_bytes()) && sha256(&[values(file)]) == expected) {
+        return Ok(());
+    }
+    let problem = "is damaged: its checksums do not fit (a program that changes weights must leave out the \
+                   description in the metadata)";
+    Err(ModelError::file(path, problem))
 }
 
 /// The part of a safetensors file behind its header: the values of the tensors.

@@ -32,7 +32,10 @@ pub use config::{
 };
 pub use discriminator::Discriminator;
 pub use error::{ModelError, Result};
-pub use file::{Provenance, parse_tensors, read_tensors, read_weights, write_tensors};
+pub use file::{
+    Provenance, check_described, described, parse_tensors, read_tensors, read_weights, tensor_bytes,
+    write_tensors,
+};
 pub use gan_ops::rng;
 pub use generator::Generator;
 pub use gradients::Gradients;

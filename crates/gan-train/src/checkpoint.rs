@@ -10,7 +10,7 @@
 mod directory;
 
 use crate::config::TrainConfig;
-use crate::ema::Ema;
+use crate::ema::{Ema, estimate_statistics};
 use crate::error::{Result, TrainError};
 use crate::trainer::Trainer;
 use candle_core::{Device, Tensor};
@@ -28,6 +28,9 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 /// This file exists only if the configuration has an average.
 const EMA: &str = "ema.safetensors";
 const STATE: &str = "state.json";
+/// What the file of the average says of itself. The running statistics in it are not those of its weights.
+const AVERAGE: &str =
+    r#"{"kind":"checkpoint's average without statistics: give the directory of the checkpoint"}"#;
 /// The names of the files in a checkpoint.
 const FILES: [&str; 5] = [GENERATOR, DISCRIMINATOR, OPTIMIZER, EMA, STATE];
 /// The second format has a checksum in `state.json`.
@@ -107,13 +110,19 @@ pub fn check(path: &Path, settings: &BTreeMap<String, String>) -> Result<()> {
 /// # Errors
 /// A file that cannot be read, or is damaged.
 pub fn progress(path: &Path) -> Result<(u64, f64)> {
-    let (path, problem) = (path.join(STATE), "damaged: its checksum does not fit");
+    let state = sealed_state(path)?;
+    Ok((state.step, state.seconds))
+}
+
+/// Reads `state.json`, and checks it alone.
+fn sealed_state(path: &Path) -> Result<State> {
+    let path = path.join(STATE);
     let json = gan_files::read(&path)?;
-    let state: State = serde_json::from_slice(&json).map_err(|e| TrainError::checkpoint(&path, e))?;
+    let state = serde_json::from_slice(&json).map_err(|e| TrainError::checkpoint(&path, e))?;
     if is_sealed(&json) {
-        Ok((state.step, state.seconds))
+        Ok(state)
     } else {
-        Err(TrainError::checkpoint(&path, problem))
+        Err(TrainError::checkpoint(&path, "damaged: its checksum does not fit"))
     }
 }
 
@@ -132,6 +141,27 @@ pub fn discriminator(path: &Path) -> PathBuf {
 /// The file of the average, which a checkpoint may have.
 pub(crate) fn average(path: &Path) -> PathBuf {
     path.join(EMA)
+}
+
+/// The checkpoint whose average is this file.
+#[must_use]
+pub fn of_average(file: &Path) -> Option<&Path> {
+    let directory = file.parent()?;
+    let is_average = file.file_name()? == EMA && directory.join(STATE).is_file();
+    is_average.then_some(directory)
+}
+
+/// The average in a checkpoint as a generator to draw from, as [`Trainer::sampler`] gives it, and where its
+/// weights come from.
+///
+/// # Errors
+/// Files that cannot be read, or are damaged.
+pub fn sampler(path: &Path, device: &Device) -> Result<(Generator, Provenance)> {
+    check_file(path, &sealed_state(path)?, EMA)?;
+    let (generator, trained) = Generator::load(&path.join(GENERATOR), device)?;
+    let average = Generator::load_state_dict(&average(path), generator.config(), device)?;
+    estimate_statistics(&average, trained.seed)?;
+    Ok((average, trained))
 }
 
 /// Whether `path` is a checkpoint.
@@ -200,7 +230,7 @@ fn write(
     write_tensors(&directory.join(OPTIMIZER), moments, None)?;
 
     if let Some(ema) = &trainer.ema {
-        write_tensors(&directory.join(EMA), ema.average().params().state_dict(), None)?;
+        write_tensors(&directory.join(EMA), ema.average().params().state_dict(), Some(AVERAGE.to_owned()))?;
     }
     let files = [GENERATOR, DISCRIMINATOR, OPTIMIZER]
         .into_iter()
@@ -245,15 +275,20 @@ fn read_state(directory: &Path) -> Result<State> {
     let all =
         [GENERATOR, DISCRIMINATOR, OPTIMIZER].into_iter().chain(state.files.get_key_value(EMA).map(|_| EMA));
     for name in all {
-        let file = directory.join(name);
-        let (expected, found) = (state.files.get(name), sha256(&file)?);
-        if expected != Some(&found) {
-            let expected = expected.map_or("none", String::as_str);
-            let problem = format!("damaged: expected SHA-256 {expected}, found {found}");
-            return Err(TrainError::checkpoint(&file, problem));
-        }
+        check_file(directory, &state, name)?;
     }
     Ok(state)
+}
+
+/// Checks one of the files in a checkpoint's list.
+fn check_file(directory: &Path, state: &State, name: &str) -> Result<()> {
+    let file = directory.join(name);
+    let (expected, found) = (state.files.get(name), sha256(&file)?);
+    if expected == Some(&found) {
+        return Ok(());
+    }
+    let expected = expected.map_or("none", String::as_str);
+    Err(TrainError::checkpoint(&file, format!("damaged: expected SHA-256 {expected}, found {found}")))
 }
 
 fn compare(path: &Path, then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {

@@ -121,7 +121,7 @@ fn copy(generator: &Generator) -> Result<Generator> {
 }
 
 /// Gives each batch norm the mean of the statistics of these batches.
-fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
+pub(crate) fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
     let running: Vec<&Var> = statistics(generator.params()).collect();
     if running.is_empty() {
         return Ok(());

@@ -29,11 +29,10 @@ pub(crate) struct Walk {
     #[arg(long, value_name = "LENGTH", value_parser = parse_strength)]
     pub(crate) strength: Option<f64>,
     /// Number of images in a frame. [default: up to 64, so that the file stays below 10 MB]
-    #[arg(long, short = 'n', value_name = "N", allow_negative_numbers = true,
-        value_parser = super::parse::count)]
+    #[arg(long, short = 'n', value_name = "N", value_parser = super::parse::count)]
     pub(crate) count: Option<u32>,
     /// Number of columns in a frame. [default: as square as possible]
-    #[arg(long, value_name = "C", allow_negative_numbers = true, value_parser = super::parse::count)]
+    #[arg(long, value_name = "C", value_parser = super::parse::count)]
     pub(crate) columns: Option<u32>,
     /// The seed of the latents.
     #[arg(long, default_value_t = 0)]
@@ -87,12 +86,10 @@ pub(crate) struct Film {
     pub(crate) replace: bool,
     /// Number of frames. [default: walk 120; timelapse: the grids of the run, so many that the file
     /// stays below 10 MB]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = super::parse::whole::<u32>(2..=100_000))]
+    #[arg(long, value_name = "N", value_parser = super::parse::whole::<u32>(2..=100_000))]
     pub(crate) frames: Option<u32>,
     /// Number of frames in a second. [default: walk 20, timelapse 8]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = super::parse::whole::<u16>(1..=50))]
+    #[arg(long, value_name = "N", value_parser = super::parse::whole::<u16>(1..=50))]
     pub(crate) fps: Option<u16>,
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct TrainClassifier {
     #[arg(long)]
     pub(crate) flip: bool,
     /// Passes over the training images. [default: 40, and more for fewer than 3,200 images]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = super::parse::count)]
+    #[arg(long, value_name = "N", value_parser = super::parse::count)]
     pub(crate) epochs: Option<u32>,
     /// The seed of the weights, the order and the augmentation.
     #[arg(long, default_value_t = 0)]

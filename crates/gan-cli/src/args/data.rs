@@ -81,8 +81,7 @@ pub(crate) struct DataInfo {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PictureLook {
     /// Height and width of the images of a folder. [default: 64]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = super::parse::whole::<u16>(1..=4096))]
+    #[arg(long, value_name = "N", value_parser = super::parse::whole::<u16>(1..=4096))]
     size: Option<u16>,
     #[command(flatten)]
     cut: PictureCut,

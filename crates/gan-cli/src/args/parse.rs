@@ -1,8 +1,9 @@
 //! Reads the command line. Its errors help people who expect the options of other programs.
 
 use super::Args;
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 
 /// Options that people expect of `train`, and what to write in their place.
@@ -23,14 +24,26 @@ const KEYS: [(&[&str], &str); 11] = [
 impl Args {
     /// The arguments of the process. It ends the process after an error, and for `--help`.
     pub(crate) fn of_process() -> Self {
-        Self::try_parse().map_err(helpful).unwrap_or_else(|error| error.exit())
+        let read = || Self::from_arg_matches(&with_negative_numbers(Self::command()).try_get_matches()?);
+        read().map_err(helpful).unwrap_or_else(|error| error.exit())
     }
+}
+
+/// Takes `-1` as the value of an option, so that the option can say what it expects.
+fn with_negative_numbers(command: Command) -> Command {
+    let takes_values = |arg: &Arg| arg.get_long().is_some() && arg.get_action().takes_values();
+    let command =
+        command.mut_args(|arg| if takes_values(&arg) { arg.allow_negative_numbers(true) } else { arg });
+    command.mut_subcommands(with_negative_numbers)
 }
 
 /// Adds which key of the configuration an unknown option stands for, and how else `evaluate` is used.
 fn helpful(mut error: clap::Error) -> clap::Error {
+    let all = Args::command();
+    let is_name = |arg: &OsString| all.get_subcommands().any(|command| *arg == *command.get_name());
     // The iterator over texts would panic where an argument is no Unicode.
-    let is_command = |name: &str| std::env::args_os().nth(1).is_some_and(|command| command == name);
+    let command = std::env::args_os().skip(1).find(is_name);
+    let is_command = |name: &str| command.as_ref().is_some_and(|command| *command == *name);
     if is_command("evaluate") && error.kind() == ErrorKind::MissingRequiredArgument {
         let tip = "images of another program: --samples PATH".into();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
@@ -59,7 +72,8 @@ pub(super) fn whole<T: TryFrom<u64>>(
         let number = text.parse().ok().filter(|number| range.contains(number));
         let (least, most) = (range.start(), range.end());
         number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
-            if *most == u64::from(u32::MAX) {
+            let is_large = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() && text != "0";
+            if *most == u64::from(u32::MAX) && !is_large {
                 format!("expected a whole number of at least {least}")
             } else {
                 format!("expected a whole number from {least} to {most}")

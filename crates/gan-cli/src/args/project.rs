@@ -32,8 +32,7 @@ pub(crate) struct Project {
     #[arg(long, value_name = "CLASS")]
     pub(crate) class: Option<Class>,
     /// Number of steps of the search.
-    #[arg(long, value_name = "N", default_value_t = 300, allow_negative_numbers = true,
-        value_parser = super::parse::whole::<u32>(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = super::parse::whole::<u32>(1..=100_000))]
     pub(crate) steps: u32,
     /// The seed of the latents at which the search begins.
     #[arg(long, default_value_t = 0)]

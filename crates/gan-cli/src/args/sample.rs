@@ -16,8 +16,7 @@ pub(crate) struct Sample {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Number of images. [default: 64, or the number of --latents]
-    #[arg(long, short = 'n', value_name = "N", allow_negative_numbers = true,
-        value_parser = super::parse::count)]
+    #[arg(long, short = 'n', value_name = "N", value_parser = super::parse::count)]
     pub(crate) count: Option<u32>,
     /// The seed of the latents.
     #[arg(long, default_value_t = 0, conflicts_with = "latents")]
@@ -32,11 +31,10 @@ pub(crate) struct Sample {
     #[arg(long)]
     pub(crate) replace: bool,
     /// Number of columns in the grid. [default: as square as possible]
-    #[arg(long, value_name = "C", allow_negative_numbers = true, value_parser = super::parse::count)]
+    #[arg(long, value_name = "C", value_parser = super::parse::count)]
     pub(crate) columns: Option<u32>,
     /// Enlarge each pixel of the grid to a square of N by N, so that small images can be seen. [default: 1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = super::parse::whole::<u8>(1..=32))]
+    #[arg(long, value_name = "N", value_parser = super::parse::whole::<u8>(1..=32))]
     pub(crate) scale: Option<u8>,
     /// Draw only images of this class: its name, or its number from 0 on. If a class is called like
     /// the number of another, name:X and number:X say which is meant. `all` draws one row of the

@@ -88,18 +88,10 @@ impl Explorer {
     }
 }
 
-/// Reads a generator as `sample` does. The average in a checkpoint does not say which model it is, so its
-/// neighbour does.
+/// Reads a generator as `sample` does.
 fn read(run: &Path, file: &Path) -> Result<(Generator, Vec<String>)> {
-    let beside = file.with_file_name("generator.safetensors");
-    let is_of_checkpoint = file.parent().and_then(Path::parent) == Some(&run.join("checkpoints"));
-    let described = if is_of_checkpoint { &beside } else { file };
-    let (generator, trained) = sample::load(run, described, None, &Device::Cpu)?;
-    let class_names = trained.map(|trained| trained.class_names).unwrap_or_default();
-    if described == file {
-        return Ok((generator, class_names));
-    }
-    Ok((Generator::load_state_dict(file, generator.config(), &Device::Cpu)?, class_names))
+    let (generator, trained) = sample::load(run, file, None, &Device::Cpu)?;
+    Ok((generator, trained.map(|trained| trained.class_names).unwrap_or_default()))
 }
 
 /// The files of weights of a run, by the names that the page shows. The one that `sample` draws from is the

@@ -140,6 +140,7 @@ fn fill(card: &mut Card, record: &Record, written: Option<SystemTime>) {
         format!("{} since step {}", verdict.failure.name(), verdict.since)
     };
     card.verdicts = record.verdicts.iter().map(verdict).collect();
+    card.verdicts.extend(record.went_back.clone());
     if record.doubt.is_some() {
         card.verdicts.push("no verdict, but nothing learned yet".to_owned());
     }

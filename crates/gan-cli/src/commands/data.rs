@@ -1,6 +1,7 @@
 //! `gan-cli data`.
 
 use super::check_outside;
+use super::output::{self, Place};
 use crate::args::{self, DataCommand, DataInfo, PictureLook};
 use crate::config;
 use crate::draw;
@@ -49,11 +50,13 @@ fn info(args: &DataInfo) -> Result<()> {
     if let Some(dir) = &dir {
         super::check_option(named_by, dir)?;
     }
+    let stop = Stop::on_signals()?;
+    let place = args.out.clone().map(Place::new);
     if let Some(out) = &args.out {
-        if let Some(run) = run_dir::owner(out) {
-            let (out, run) = (out.display(), run.display());
-            return Err(usage(format!("--out {out} belongs to the run {run}: choose another place")));
+        if output::extension(out).is_none_or(|extension| extension != "png") {
+            return Err(usage(format!("--out {}: expected a .png file", out.display())));
         }
+        check_own_place(out)?;
         dir.iter().try_for_each(|dir| check_outside(dir, out))?;
     }
     args.look.check(source)?;
@@ -79,10 +82,10 @@ fn info(args: &DataInfo) -> Result<()> {
                 let survey =
                     dir.as_deref().filter(|_| source.is_folder()).and_then(|dir| folder::survey(dir).ok());
                 describe(&mut text, split, &data, survey.as_ref())?;
-                if let Some(out) = args.out.as_deref().filter(|_| split == Split::Train) {
-                    draw_grid(&data, out)?;
-                    let drawn = data.len().min(DRAWN);
-                    writeln!(text, "  grid     {drawn} of them, evenly spaced, in {}", terminal::name(out))?;
+                if let Some(place) = place.as_ref().filter(|_| split == Split::Train) {
+                    draw_grid(&data, place, &stop)?;
+                    let (drawn, out) = (data.len().min(DRAWN), terminal::name(place.path()));
+                    writeln!(text, "  grid     {drawn} of them, evenly spaced, in {out}")?;
                 }
             }
         }
@@ -135,16 +138,21 @@ fn describe(text: &mut String, split: Split, data: &Dataset, survey: Option<&fol
 }
 
 /// Draws evenly spaced images as they are trained on.
-fn draw_grid(data: &Dataset, out: &Path) -> Result<()> {
-    if out.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("png")) {
-        return Err(usage(format!("--out {}: expected a .png file", out.display())));
-    }
+fn draw_grid(data: &Dataset, place: &Place, stop: &Stop) -> Result<()> {
     let (count, side) = (data.len().min(DRAWN), data.size());
     let mut grid = GridBuilder::new(count, draw::columns(count), data.channels(), side, side)?;
     for images in data.tensors(count, DRAWN, data.channels(), Range::MinusOneOne, &Device::Cpu) {
         grid.push(&images?)?;
     }
-    Ok(grid.finish().save_png(out)?)
+    output::prepare_parent(place.path())?;
+    output::write(place, &grid.finish().to_png()?, stop)
+}
+
+/// Refuses to write among the files of a run.
+pub(super) fn check_own_place(out: &Path) -> Result<()> {
+    let Some(run) = run_dir::owner(out) else { return Ok(()) };
+    let (out, run) = (out.display(), run.display());
+    Err(usage(format!("--out {out} belongs to the run {run}: choose another place")))
 }
 
 /// A class's number, followed by its name if the name adds something.
@@ -207,6 +215,7 @@ fn prepare(from: &Path, look: &PictureLook, out: &Path) -> Result<()> {
     if out.symlink_metadata().is_ok() {
         return Err(usage(format!("{}: exists already", at())));
     }
+    check_own_place(out)?;
     super::check_exists(from)?;
     let stop = Stop::on_signals()?;
     let prepared = loading::watched(|progress| {

@@ -103,12 +103,8 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
 fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
     let mut text = String::new();
     let (run, checks) = (terminal::name(path), terminal::counted(report.checks, "check"));
-    if let Some(Rollback { from, verdict, lr_g, lr_d }) = &report.rollback {
-        writeln!(
-            text,
-            "went back once, from step {from}, for {}; since then lr {lr_g} (G), {lr_d} (D)\n",
-            verdict.failure.name()
-        )?;
+    if let Some(rollback @ Rollback { lr_g, lr_d, .. }) = &report.rollback {
+        writeln!(text, "{}; since then lr {lr_g} (G), {lr_d} (D)\n", rollback.said())?;
     }
     match report.verdicts.len() {
         0 if report.checks == 0 => {

@@ -15,6 +15,7 @@ use candle_core::Device;
 use gan_data::{DataConfig, Source};
 use gan_metrics::Evaluation;
 use gan_models::{Generator, Provenance};
+use gan_train::checkpoint;
 use serde::Serialize;
 use std::path::Path;
 use subject::Subject;
@@ -119,7 +120,9 @@ fn warn_of_other_data(args: &args::Evaluate, real: &Real) {
 /// What the file of a generator says of its training. A file that cannot be read is reported when its
 /// weights are needed.
 fn described(file: &Path) -> Option<Provenance> {
-    Generator::load(file, &Device::Cpu).ok().map(|(_, trained)| trained)
+    // The average in a checkpoint has the training of the generator beside it.
+    let of_checkpoint = checkpoint::of_average(file).map(checkpoint::generator);
+    Generator::load(of_checkpoint.as_deref().unwrap_or(file), &Device::Cpu).ok().map(|(_, trained)| trained)
 }
 
 /// Warns if transparent parts of the real pictures are black because nobody said anything else.

@@ -1,7 +1,7 @@
 //! `gan-cli export`.
 
 use super::output::{self, Place};
-use super::sample::{load, locate};
+use super::sample::{check_outside_data, load, locate};
 use crate::args::{self, ExportFormat, Network};
 use crate::config::Config;
 use crate::draw::{self, Drawing};
@@ -14,7 +14,7 @@ use crate::signals::Stop;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use gan_data::GridBuilder;
-use gan_models::{Discriminator, Generator, Provenance, read_weights, write_tensors};
+use gan_models::{Discriminator, Generator, Provenance, read_weights, tensor_bytes};
 use gan_train::checkpoint;
 use std::path::{Path, PathBuf};
 
@@ -28,65 +28,85 @@ pub(crate) fn run(args: &args::Export) -> Result<End> {
     if args.license.is_some() && args.format != ExportFormat::Hub {
         return Err(usage("--license: expected --format hub with it"));
     }
+    let stop = Stop::on_signals()?;
     match args.network {
-        Network::Generator if args.format == ExportFormat::Hub => write_for_hub(args)?,
+        Network::Generator if args.format == ExportFormat::Hub => {
+            write_files(out, for_hub(args)?, &stop)?;
+        }
         Network::Discriminator if args.format == ExportFormat::Hub => {
             return Err(usage("--format hub: expected the generator"));
         }
         Network::Generator => {
             let file = locate(&args.from)?;
+            check_outside_data(&file, out)?;
             let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &Device::Cpu)?;
-            let inputs = [(&*file, "the generator itself")];
-            write_generator(args.format, out, &inputs, &generator, trained.unwrap_or_default())?;
+            let trained = trained.unwrap_or_default();
+            if args.format == ExportFormat::Onnx {
+                let network = as_onnx(&generator, &trained)?;
+                write_onnx(out, (&file, "the generator itself"), &network, &stop)?;
+            } else {
+                write_files(out, as_pytorch(&generator, &trained)?, &stop)?;
+            }
         }
         Network::Discriminator => {
             let (file, discriminator) = discriminator(&args.from)?;
-            write_discriminator(args.format, out, &file, &discriminator)?;
+            check_outside_data(&file, out)?;
+            let name = file.parent().and_then(Path::file_name).unwrap_or_default();
+            let about = format!("from {}", name.display());
+            if args.format == ExportFormat::Onnx {
+                let network = onnx::discriminator(&discriminator, &[("about".to_owned(), about)])?;
+                write_onnx(out, (&file, "the discriminator itself"), &network, &stop)?;
+            } else {
+                let (program, weights) = ("discriminator.py", "discriminator.safetensors");
+                let text = pytorch::discriminator(discriminator.config(), &about, weights);
+                let bytes = tensor_bytes(&file, discriminator.params().state_dict())?;
+                write_files(out, vec![(program, text.into_bytes()), (weights, bytes)], &stop)?;
+            }
         }
     }
     tracing::info!("{} in {}", args.network, out.display());
     Ok(End::Done)
 }
 
-fn write_generator(
-    format: ExportFormat,
-    out: &Path,
-    inputs: &[(&Path, &str)],
-    generator: &Generator,
-    trained: Provenance,
-) -> Result<()> {
-    let about = about(&trained);
-    match format {
-        ExportFormat::Onnx => write(out, inputs, &as_onnx(generator, &trained)?),
-        ExportFormat::Pytorch | ExportFormat::Hub => {
-            let [program, weights] = free(out, ["generator.py", "generator.safetensors"])?;
-            let text = pytorch::generator(generator.config(), &about, "generator.safetensors");
-            write(&program, &[], text.as_bytes())?;
-            Ok(generator.save(&weights, &trained)?)
-        }
-    }
+/// The file of an ONNX network.
+fn write_onnx(out: &Path, input: (&Path, &str), bytes: &[u8], stop: &Stop) -> Result<()> {
+    let place = Place::new(out.to_owned());
+    place.protect(&[input])?;
+    place.protect_foreign(&["gan-cli"])?;
+    output::prepare_parent(out)?;
+    output::write(&place, bytes, stop)
 }
 
-fn write_discriminator(
-    format: ExportFormat,
-    out: &Path,
-    file: &Path,
-    discriminator: &Discriminator,
-) -> Result<()> {
-    let about = format!("from {}", file.parent().and_then(Path::file_name).unwrap_or_default().display());
-    match format {
-        ExportFormat::Onnx => write(
-            out,
-            &[(file, "the discriminator itself")],
-            &onnx::discriminator(discriminator, &[("about".to_owned(), about)])?,
-        ),
-        ExportFormat::Pytorch | ExportFormat::Hub => {
-            let [program, weights] = free(out, ["discriminator.py", "discriminator.safetensors"])?;
-            let text = pytorch::discriminator(discriminator.config(), &about, "discriminator.safetensors");
-            write(&program, &[], text.as_bytes())?;
-            Ok(write_tensors(&weights, discriminator.params().state_dict(), None)?)
-        }
+type Files = Vec<(&'static str, Vec<u8>)>;
+
+/// A program of PyTorch and its weights.
+fn as_pytorch(generator: &Generator, trained: &Provenance) -> Result<Files> {
+    let (program, weights) = ("generator.py", "generator.safetensors");
+    let text = pytorch::generator(generator.config(), &about(trained), weights);
+    Ok(vec![(program, text.into_bytes()), (weights, generator.to_bytes(trained)?)])
+}
+
+/// Writes files into a directory, all of them or none. None of them may exist.
+fn write_files(out: &Path, files: Files, stop: &Stop) -> Result<()> {
+    if out.is_file() {
+        return Err(usage(format!("--out: expected a directory, found the file {}", out.display())));
     }
+    for (name, _) in &files {
+        let file = out.join(name);
+        if file.symlink_metadata().is_ok() {
+            return Err(usage(format!("--out: {} exists already", file.display())));
+        }
+        Place::new(file).protect(&[])?;
+    }
+    output::fill_with_files(out, stop, |directory| {
+        let write = |(name, bytes): (&str, Vec<u8>)| {
+            stop.check()?;
+            let file = directory.join(name);
+            std::fs::write(&file, bytes).with_context(|| file.display().to_string())?;
+            Ok(name.to_owned())
+        };
+        files.into_iter().map(write).collect()
+    })
 }
 
 fn as_onnx(generator: &Generator, trained: &Provenance) -> Result<Vec<u8>> {
@@ -101,59 +121,36 @@ fn as_onnx(generator: &Generator, trained: &Provenance) -> Result<Vec<u8>> {
 /// Number of images in the picture of the card.
 const DRAWN: usize = 64;
 
-/// Writes the weights, both programs, samples and the card.
-fn write_for_hub(args: &args::Export) -> Result<()> {
-    let (run, out) = (&args.from, &args.out);
+/// The weights, both programs, samples and the card of a run.
+fn for_hub(args: &args::Export) -> Result<Files> {
+    let run = &args.from;
     if !run.is_dir() {
         return Err(usage(format!("--format hub: expected the directory of a run, found {}", run.display())));
     }
     let record = Record::read(run)?;
     let file = locate(run)?;
+    check_outside_data(&file, &args.out)?;
     let (generator, trained) = load(run, &file, args.config.as_deref(), &Device::Cpu)?;
     let trained = trained.unwrap_or_default();
-    let [card, network, samples, config] =
-        free(out, ["README.md", "generator.onnx", "samples.png", "config.toml"])?;
-    write_generator(ExportFormat::Pytorch, out, &[], &generator, trained.clone())?;
-    write(&network, &[], &as_onnx(&generator, &trained)?)?;
     let [channels, height, width] = generator.config().image_shape();
     let mut grid = GridBuilder::new(DRAWN, draw::columns(DRAWN), channels, height, width)?;
     for images in Drawing::seeded(&generator, 0, DRAWN).chunks() {
         grid.push(&images?)?;
     }
-    write(&samples, &[], &grid.finish().to_png()?)?;
     // Places on this machine mean nothing elsewhere.
     let mut settings = record.config.clone();
     (settings.data.dir, settings.train.init) = (None, None);
     if let Some(evaluate) = &mut settings.reporting.evaluate {
         evaluate.features = evaluate.features.take().filter(|features| judge::is_name(features));
     }
-    write(&config, &[], settings.to_toml()?.as_bytes())?;
     let license = args.license.as_deref();
     let text = hub::card(&record, generator.config(), &about(&trained), &trained.class_names, license)?;
-    write(&card, &[], text.as_bytes())
-}
-
-/// The files of these names in a directory, which must not exist.
-fn free<const N: usize>(out: &Path, names: [&str; N]) -> Result<[PathBuf; N]> {
-    if out.is_file() {
-        return Err(usage(format!("--out: expected a directory, found the file {}", out.display())));
-    }
-    let files = names.map(|name| out.join(name));
-    for file in &files {
-        if file.symlink_metadata().is_ok() {
-            return Err(usage(format!("--out: {} exists already", file.display())));
-        }
-        Place::new(file.clone()).protect(&[])?;
-    }
+    let mut files = as_pytorch(&generator, &trained)?;
+    files.push(("generator.onnx", as_onnx(&generator, &trained)?));
+    files.push(("samples.png", grid.finish().to_png()?));
+    files.push(("config.toml", settings.to_toml()?.into_bytes()));
+    files.push(("README.md", text.into_bytes()));
     Ok(files)
-}
-
-fn write(out: &Path, inputs: &[(&Path, &str)], bytes: &[u8]) -> Result<()> {
-    let place = Place::new(out.to_owned());
-    place.protect(inputs)?;
-    place.protect_foreign(&["gan-cli"])?;
-    output::prepare_parent(out)?;
-    output::write(out, bytes, &Stop::on_signals()?)
 }
 
 /// The discriminator of a run's newest checkpoint, and its file.

@@ -29,15 +29,19 @@ pub(crate) fn man(args: &args::Manual) -> Result<End> {
         return Err(usage(format!("--out: expected a directory, found the file {}", out.display())));
     }
     let stop = Stop::on_signals()?;
-    for command in with_those_below(all) {
-        let file = out.join(format!("{}.1", command.get_display_name().unwrap_or(NAME)));
-        let place = Place::new(file.clone());
-        place.protect(&[])?;
-        place.protect_foreign(&[".TH gan-cli"])?;
-        let page = page(command).with_context(|| file.display().to_string())?;
-        output::prepare_parent(&file)?;
-        output::write(&file, &page, &stop)?;
-    }
+    output::fill_with_files(out, &stop, |directory| {
+        let write = |command: Command| {
+            stop.check()?;
+            let name = format!("{}.1", command.get_display_name().unwrap_or(NAME));
+            let place = Place::new(out.join(&name));
+            place.protect(&[])?;
+            place.protect_foreign(&[".TH gan-cli"])?;
+            let file = directory.join(&name);
+            std::fs::write(&file, page(command)?).with_context(|| file.display().to_string())?;
+            Ok(name)
+        };
+        with_those_below(all).into_iter().map(write).collect()
+    })?;
     tracing::info!("the pages of the manual are in {}", out.display());
     Ok(End::Done)
 }

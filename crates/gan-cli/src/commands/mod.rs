@@ -19,6 +19,7 @@ pub(crate) mod train_classifier;
 pub(crate) mod walk;
 
 use crate::exit::usage;
+use crate::run_dir;
 use anyhow::Result;
 use std::borrow::Cow;
 use std::path::Path;
@@ -57,8 +58,8 @@ fn quoted(path: &Path) -> String {
 
 /// Refuses a place among the data, where a picture could be replaced, or a new one be trained on.
 fn check_outside(data: &Path, out: &Path) -> Result<()> {
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let places = [out, parent].map(Path::canonicalize);
+    // The file at the place may be a link to somewhere else.
+    let places = [out.canonicalize().ok(), run_dir::resolved(output::parent(out)), run_dir::resolved(out)];
     if let Ok(data) = data.canonicalize()
         && data.is_dir()
         && places.iter().flatten().any(|place| place.starts_with(&data))

@@ -18,7 +18,6 @@ use candle_core::Tensor;
 use gan_data::folder::{self, Options, Transform};
 use gan_data::{Grid, Range};
 use search::{Found, Search};
-use std::path::Path;
 
 pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     let latent = args.out.clone().unwrap_or_else(|| output::next_free("projected", "npy"));
@@ -28,9 +27,10 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     let shown = latent.with_extension("png");
     let file = locate(&args.from)?;
     super::check_exists(&args.picture)?;
-    for out in [&latent, &shown] {
+    let places = [&latent, &shown].map(|path| Place::new(path.clone()));
+    for place in &places {
+        let out = place.path();
         run_dir::check_link(out)?;
-        let place = Place::new(out.clone());
         place.protect(&[(&args.picture, "the picture itself"), (&file, "the generator itself")])?;
         super::sample::check_outside_data(&file, out)?;
         if out.exists() && !args.replace {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     let search =
         Search { generator: &generator, picture: &picture, class, seed: args.seed, steps: args.steps };
     let found = search.run(&stop)?;
-    write(&found, &picture, [&latent, &shown], &stop)?;
+    write(&found, &picture, places, &stop)?;
     let class = found.class.map_or(String::new(), |class| {
         let name =
             names.get(usize::from(class)).map_or(class.to_string(), |name| terminal::escaped(name, &[]));
@@ -68,12 +68,11 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     Ok(End::Done)
 }
 
-fn write(found: &Found, picture: &Tensor, [latent, shown]: [&Path; 2], stop: &Stop) -> Result<()> {
+fn write(found: &Found, picture: &Tensor, [latent, shown]: [Place; 2], stop: &Stop) -> Result<()> {
     let values = found.input.flatten_all()?.to_vec1::<f32>()?;
     let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
     let bytes = [npy::written(found.input.dims()), bytes].concat();
     let pictures = Grid::new(&Tensor::cat(&[picture, &found.image], 0)?, 2)?.to_png()?;
-    output::prepare_parent(latent)?;
-    output::write(latent, &bytes, stop)?;
-    output::write(shown, &pictures, stop)
+    output::prepare_parent(latent.path())?;
+    output::write_together(&[(latent, &bytes), (shown, &pictures)], stop)
 }

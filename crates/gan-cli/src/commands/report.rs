@@ -23,7 +23,7 @@ pub(crate) fn run(args: &args::Report) -> Result<End> {
     let records = read_all(&args.runs)?;
     let page = html(&records.iter().collect::<Vec<_>>(), Parts::Inside)?;
     output::prepare_parent(&out)?;
-    output::write(&out, page.as_bytes(), &Stop::on_signals()?)?;
+    output::write(&place, page.as_bytes(), &Stop::on_signals()?)?;
     tracing::info!("{} in {}", counted(records.len(), "run"), out.display());
     Ok(End::Done)
 }

@@ -16,6 +16,7 @@ use crate::{device, origin, run_dir};
 use anyhow::Result;
 use candle_core::Device;
 use gan_models::{Generator, ModelConfig, ModelError, Provenance};
+use gan_train::checkpoint;
 use output::{Look, Output};
 use std::path::{Path, PathBuf};
 
@@ -103,14 +104,19 @@ pub(crate) fn load(
     device: &Device,
 ) -> Result<(Generator, Option<Provenance>)> {
     let model = config.map(|config| Ok::<_, anyhow::Error>(Config::load(config, &[])?.model)).transpose()?;
-    let (generator, trained) = match (Generator::load(file, device), &model) {
+    // The average in a checkpoint has the model of the generator beside it.
+    let read = match checkpoint::of_average(file) {
+        Some(checkpoint) => Ok(checkpoint::sampler(checkpoint, device)?),
+        None => Generator::load(file, device),
+    };
+    let (generator, trained) = match (read, &model) {
         (Err(ModelError::Undescribed { .. }), Some(model)) => {
             return Ok((Generator::load_state_dict(file, model, device)?, None));
         }
         (Err(error @ ModelError::Undescribed { .. }), None) => {
             return Err(usage(format!("{error}; for a PyTorch state dict, --config says which model it is")));
         }
-        (loaded, _) => loaded?,
+        (read, _) => read?,
     };
     if let (Some(model), Some(config)) = (&model, config) {
         let advice = "leave --config out, because the file contains its model";

@@ -22,6 +22,7 @@ pub(crate) fn run(args: &args::Timelapse) -> Result<End> {
     let film = Film::choose(&args.film, "timelapse", FPS)?;
     film.protect(&[], args.film.replace)?;
     super::check_exists(&args.run)?;
+    super::sample::check_outside_data(&run_dir::config(&args.run), film.path())?;
     let grids = if args.run.join("samples").is_dir() { run_dir::grids(&args.run)? } else { vec![] };
     let Some(last) = grids.last() else {
         return Err(usage(format!(
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &args::Timelapse) -> Result<End> {
     let bytes = width * height * film.bytes_of_pixel(channels);
     let count = args.film.frames.map_or_else(|| (SMALL / bytes).max(2), |count| count as usize);
     let chosen: Vec<_> = spread(grids.len(), count).into_iter().map(|index| &grids[index]).collect();
-    Film::check_size(chosen.len(), [height, width, channels])?;
+    film.check_size(chosen.len(), [height, width, channels])?;
     let stop = Stop::on_signals()?;
     let mut frames =
         Frames { width, height, channels, pixels: vec![], hold: HOLD * args.film.fps.unwrap_or(FPS) };
@@ -58,13 +59,12 @@ pub(crate) fn run(args: &args::Timelapse) -> Result<End> {
 
 /// Reads a grid as a run writes it: gray or RGB, of 8 bits.
 fn read(path: &Path) -> Result<Frames> {
-    decode(path).with_context(|| path.display().to_string())
+    // A pipe is refused, because it could block for ever.
+    decode(&gan_files::read(path)?).with_context(|| path.display().to_string())
 }
 
-fn decode(path: &Path) -> Result<Frames> {
-    // A pipe is refused, because it could block for ever.
-    let file = Cursor::new(gan_files::read(path)?);
-    let mut reader = Decoder::new_with_limits(file, Limits { bytes: MOST }).read_info()?;
+pub(crate) fn decode(png: &[u8]) -> Result<Frames> {
+    let mut reader = Decoder::new_with_limits(Cursor::new(png), Limits { bytes: MOST }).read_info()?;
     let channels = match reader.output_color_type() {
         (ColorType::Grayscale, BitDepth::Eight) => 1,
         (ColorType::Rgb, BitDepth::Eight) => 3,

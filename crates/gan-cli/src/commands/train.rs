@@ -37,6 +37,9 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
     if let Some(run) = &held {
         rollback::check(run, &config)?;
     }
+    if let Some(init) = config.train.init.as_ref().filter(|_| args.init_from.is_none() && newest.is_none()) {
+        super::check_option("train.init.from", &init.from)?;
+    }
     if let Some(newest) = &newest {
         // This check comes before the data are read. A changed key is the more helpful error if the
         // data are missing too.
@@ -85,6 +88,9 @@ fn state_to_continue(run: &RunDir) -> Result<Option<PathBuf>> {
     journal::check(&run.metrics())?;
     rollback::finish(run)?;
     let newest = checkpoint::newest(&run.checkpoints())?;
+    if newest.is_some() && !run.metrics().exists() {
+        tracing::warn!("{} is missing: a new one begins at the checkpoint", run.metrics().display());
+    }
     if newest.is_none()
         && let Some(weights) = [run.generator(), run.ema()].into_iter().find(|file| file.exists())
     {

@@ -4,7 +4,8 @@ mod augment;
 mod fit;
 
 use crate::args;
-use crate::commands::data::{image_shape, picture_data};
+use crate::commands::data::{check_own_place, image_shape, picture_data};
+use crate::commands::output::{self, Place};
 use crate::commands::{program, quoted};
 use crate::exit::{End, usage};
 use crate::loading;
@@ -22,7 +23,9 @@ use std::path::Path;
 const HELD_OUT: f64 = 0.1;
 
 pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
+    let place = Place::new(args.out.clone());
     check_free(&args.out)?;
+    check_own_place(&args.out)?;
     let stop = Stop::on_signals()?;
     let (train, test, hold_out) = data(args)?;
     let classes = train.class_counts().map_or(0, |counts| counts.len());
@@ -57,7 +60,7 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
     record.test_accuracy = fit::accuracy(&classifier, &test)?;
     warn_of_chance(record.test_accuracy, &test);
     let reached = record.test_accuracy * 100.;
-    classifier.with_record(record).save(&args.out)?;
+    output::write(&place, &classifier.with_record(record).to_bytes()?, &stop)?;
     tracing::info!("test accuracy {reached:.2}%; wrote {}", args.out.display());
     tracing::info!("{} evaluate RUN --features {}", program(), quoted(&args.out));
     Ok(End::Done)

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &args::Walk, budget: Budget) -> Result<End> {
     );
     let columns = args.columns.map_or_else(|| draw::columns(count), |columns| columns as usize).min(count);
     let size = [count.div_ceil(columns) * (height + 2) + 2, columns * (width + 2) + 2, channels];
-    let bytes = Film::check_size(frames, size)?;
+    let bytes = film.check_size(frames, size)?;
     budget.check(&Need::of_drawing(generator.config(), CHUNK.min(count), bytes as u128))?;
     let path = Path::new(args, &generator, count, &names)?;
     let stop = Stop::on_signals()?;

@@ -28,6 +28,8 @@ struct Card {
     rows: Vec<Row>,
     verdicts: Vec<String>,
     found: String,
+    /// Empty if the run never went back to an earlier step.
+    went_back: String,
     data_licence: String,
 }
 
@@ -69,6 +71,7 @@ pub(crate) fn card(
             0 => "The run's health was not checked.".to_owned(),
             checks => format!("{} of the run's health found no failure.", counted(checks, "check")),
         },
+        went_back: record.went_back.clone().unwrap_or_default(),
         data_licence: data_licence(&data),
         data,
     };

@@ -3,7 +3,7 @@
 use super::chart::{Chart, Curve, Mark, RUNS};
 use super::record::{Record, differences};
 use super::rows::{COLUMNS, Row, cells, evaluation_rows, found};
-use crate::commands::inspect;
+use crate::commands::{inspect, timelapse};
 use crate::film::spread;
 use crate::run_dir;
 use anyhow::Result;
@@ -132,10 +132,15 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
     let encoded_name = address(&record.name);
     let grid = |(step, path): &(u64, std::path::PathBuf)| {
         if parts != Parts::Inside {
-            return Ok((*step, format!("/grid?run={encoded_name}&step={step}")));
+            return Ok(Some((*step, format!("/grid?run={encoded_name}&step={step}"))));
         }
         let png = gan_files::read(path)?;
-        Ok((*step, format!("data:image/png;base64,{}", STANDARD.encode(png))))
+        // A damaged picture would be shown as far as it goes.
+        if let Err(error) = timelapse::decode(&png) {
+            tracing::warn!("passing over a damaged grid: {}: {error}", path.display());
+            return Ok(None);
+        }
+        Ok(Some((*step, format!("data:image/png;base64,{}", STANDARD.encode(png)))))
     };
     let verdict = |verdict: &'a health::Verdict| {
         let health::Verdict { failure, since, evidence, step } = verdict;
@@ -150,7 +155,7 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
         found: found(record),
         is_failing: !record.verdicts.is_empty() || record.doubt.is_some(),
         doubt: record.doubt.clone().unwrap_or_default(),
-        grids: chosen.map(grid).collect::<Result<_>>()?,
+        grids: chosen.filter_map(|chosen| grid(chosen).transpose()).collect::<Result<_>>()?,
         encoded_name,
         config: record.config.to_toml()?,
         provenance: provenance(record, parts)?,

@@ -25,6 +25,8 @@ pub(crate) struct Record {
     /// Seconds of training.
     pub(crate) seconds: f64,
     pub(crate) verdicts: Vec<Verdict>,
+    /// That the run went back to an earlier step, in words. Its verdicts are those since then.
+    pub(crate) went_back: Option<String>,
     /// Number of checks of the run's health.
     pub(crate) checks: usize,
     /// What is wrong with the images of a run without verdicts.
@@ -101,6 +103,7 @@ impl Record {
             steps: (done, config.train.steps.or_else(|| steps_of_epochs(&config, &lines))),
             seconds,
             verdicts,
+            went_back: records::rollback(&run_dir::metrics(path))?.map(|line| line.rollback.said()),
             checks,
             doubt,
             #[cfg(feature = "board")]

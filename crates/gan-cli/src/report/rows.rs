@@ -35,13 +35,17 @@ pub(crate) fn cells(record: &Record) -> [String; COLUMNS.len()] {
 /// What the checks of a run's health found.
 pub(crate) fn found(record: &Record) -> String {
     let names: Vec<_> = record.verdicts.iter().map(|verdict| verdict.failure.name()).collect();
-    match (&names[..], record.checks) {
+    let found = match (&names[..], record.checks) {
         ([], 0) => "not checked".to_owned(),
         ([], checks) if record.doubt.is_some() => {
             format!("none in {}, but nothing learned yet", counted(checks, "check"))
         }
         ([], checks) => format!("none in {}", counted(checks, "check")),
         (names, _) => names.join(", "),
+    };
+    match &record.went_back {
+        Some(went_back) => format!("{found}; {went_back}"),
+        None => found,
     }
 }
 

@@ -1,6 +1,6 @@
-//! Handles Ctrl-C, SIGTERM and SIGHUP. While the run trains, the first signal lets it finish its step
-//! and save. At other times a signal ends the process at once, because the run's files are whole at
-//! every moment. The second signal always does.
+//! Handles Ctrl-C, SIGTERM, SIGHUP and the other signals that end a process. While the run trains, the
+//! first signal lets it finish its step and save. At other times a signal ends the process at once,
+//! because the run's files are whole at every moment. The second signal always does.
 
 use crate::exit::INTERRUPTED;
 use anyhow::Result;
@@ -46,7 +46,10 @@ impl Interrupt {
         let handled = interrupt.clone();
         let mut first: Option<Instant> = None;
         let react = move || match first {
-            None if handled.0.ends.load(Ordering::SeqCst) => end("interrupted: nothing was lost"),
+            None if handled.0.ends.load(Ordering::SeqCst) => {
+                gan_files::abandon();
+                end("interrupted: nothing was lost");
+            }
             None => {
                 first = Some(Instant::now());
                 handled.raise();
@@ -84,13 +87,8 @@ fn end(message: &str) -> ! {
 /// set the flags, or end the process, in silence.
 #[cfg(unix)]
 fn on_signal(mut react: impl FnMut() + Send + 'static, flags: &Flags) -> Result<()> {
-    use crate::signals::is_ignored;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::flag::{register, register_conditional_default};
-    // `nohup` makes a process ignore SIGHUP, and the background of a script SIGINT. A handler would
-    // undo that.
-    let mut signals = vec![SIGINT, SIGTERM, SIGHUP];
-    signals.retain(|signal| !is_ignored(*signal));
+    let signals = crate::signals::that_end();
     let mut waiting = signal_hook::iterator::Signals::new(&signals)?;
     let react = move || waiting.forever().for_each(|_| react());
     if std::thread::Builder::new().name("signals".to_owned()).spawn(react).is_err() {

@@ -25,6 +25,9 @@ pub(crate) fn best(path: &Path) -> Option<Best> {
     let directory = path.join(BEST);
     let (record, weights) = (best_record(&directory), generator(&directory));
     if !record.exists() {
+        if weights.exists() {
+            tracing::warn!("passing over {}: {} is missing", weights.display(), record.display());
+        }
         return None;
     }
     let read = || {

@@ -42,7 +42,7 @@ fn is_own(path: &str) -> bool {
 }
 
 /// The path without links to directories. Parts that do not exist yet are taken as they are.
-fn resolved(path: &Path) -> Option<PathBuf> {
+pub(crate) fn resolved(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let existing = path.ancestors().find(|directory| directory.is_dir())?;
     let mut resolved = existing.canonicalize().ok()?;

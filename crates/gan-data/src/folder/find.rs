@@ -258,7 +258,7 @@ impl Found {
                     return Err(DataError::Value {
                         field: "data.dir",
                         expected: "names of directories that differ as Unicode".to_owned(),
-                        found: format!("two that are both {text}"),
+                        found: format!("two that are both {text} in {}", self.root.display()),
                     });
                 }
                 paths.insert(text, path);

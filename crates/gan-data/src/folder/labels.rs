@@ -113,6 +113,10 @@ impl Labels {
         if !names.is_empty() && !(classes..=MAX_CLASSES).contains(&names.len()) {
             return Err(wrong(format!("expected {classes} names of classes, found {}", names.len())));
         }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(wrong(format!("expected different names of classes, found {twice} twice")));
+        }
         let classes = classes.max(names.len());
         // Each picture has a label, so the others belong to no picture.
         let absent = labels.len() - pictures.len();

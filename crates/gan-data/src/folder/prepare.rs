@@ -34,14 +34,14 @@ pub struct Prepared {
 }
 
 /// Reads the pictures of `path` like [`load`](super::load), and writes them to the zip archive
-/// `out` in place of an older file. The archive holds PNG files without further compression, and a
+/// `out`, where nothing may be. The archive holds PNG files without further compression, and a
 /// `dataset.json` with the labels. The same pictures give the same bytes. Only some hundred pictures
 /// are in memory at a time. `check` is called between them, and its error ends the work.
 ///
 /// # Errors
 ///
-/// The errors of [`load`](super::load) and `check`; an archive that cannot be written. Then an older file
-/// is unchanged.
+/// The errors of [`load`](super::load) and `check`; an archive that cannot be written, also because
+/// something is at its place.
 pub fn prepare<E: From<DataError>>(
     path: impl AsRef<Path>,
     options: &Options<'_>,
@@ -59,7 +59,7 @@ pub fn prepare<E: From<DataError>>(
         Background::Mean => mean_color(path, &found)?,
     };
     let file = AtomicFile::create(out).map_err(DataError::from)?;
-    let mut zip = ZipWriter::new(UntilError(Some(file)));
+    let mut zip = ZipWriter::new(UntilError { file: Some(file), at: 0, length: 0 });
     let (count, mut broken, mut is_transparent) = (found.pictures.len(), vec![], false);
     for (number, chunk) in found.pictures.chunks(CHUNK).enumerate() {
         check()?;
@@ -83,9 +83,11 @@ pub fn prepare<E: From<DataError>>(
         prepared.background = Some(options.transform.background);
     }
     add(&mut zip, out, labels::FILE, json(&found.labels, prepared).as_bytes())?;
-    let file = zip.finish().map_err(|error| unwritten(out, error))?;
+    let written = zip.finish().map_err(|error| unwritten(out, error))?;
     check()?;
-    file.commit()?;
+    if let Some(file) = written.file {
+        file.commit_new().map_err(DataError::from)?;
+    }
     let classes = match &found.labels {
         Labels::Known { classes, .. } => Some(*classes),
         Labels::Unknown(_) => None,
@@ -94,27 +96,30 @@ pub fn prepare<E: From<DataError>>(
 }
 
 /// A file up to the first error, and nothing after it. A writer of archives tries to complete its archive
-/// when it is dropped, and would print the error again.
-struct UntilError(Option<AtomicFile>);
+/// when it is dropped, and would print the error again. So it must find the places that it expects.
+struct UntilError {
+    file: Option<AtomicFile>,
+    at: u64,
+    length: u64,
+}
 
 impl UntilError {
     fn then<T>(&mut self, nothing: T, act: impl FnOnce(&mut AtomicFile) -> io::Result<T>) -> io::Result<T> {
-        let Some(file) = &mut self.0 else { return Ok(nothing) };
+        let Some(file) = &mut self.file else { return Ok(nothing) };
         let done = act(file);
         if done.is_err() {
-            self.0 = None;
+            self.file = None;
         }
         done
-    }
-
-    fn commit(self) -> Result<(), DataError> {
-        self.0.map_or(Ok(()), |file| Ok(file.commit()?))
     }
 }
 
 impl Write for UntilError {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.then(bytes.len(), |file| file.write(bytes))
+        let written = self.then(bytes.len(), |file| file.write(bytes))?;
+        self.at += written as u64;
+        self.length = self.length.max(self.at);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -124,7 +129,16 @@ impl Write for UntilError {
 
 impl Seek for UntilError {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.then(0, |file| file.seek(to))
+        let from = |start: u64, by: i64| {
+            start.checked_add_signed(by).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+        };
+        let place = match to {
+            SeekFrom::Start(place) => place,
+            SeekFrom::Current(by) => from(self.at, by)?,
+            SeekFrom::End(by) => from(self.length, by)?,
+        };
+        self.at = self.then(place, |file| file.seek(SeekFrom::Start(place)))?;
+        Ok(self.at)
     }
 }
 

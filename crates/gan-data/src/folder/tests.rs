@@ -236,8 +236,10 @@ fn paths_need_not_be_unicode() {
     let twin = dir.path().join(OsStr::from_bytes(b"caf\xe8"));
     std::fs::create_dir(&twin).unwrap();
     std::fs::write(twin.join("a.png"), photograph("png")).unwrap();
-    let expected =
-        "data.dir: expected names of directories that differ as Unicode, found two that are both caf\u{fffd}";
+    let expected = format!(
+        "data.dir: expected names of directories that differ as Unicode, found two that are both caf\u{fffd} in {}",
+        dir.path().display()
+    );
     assert_eq!(load_error(dir.path()), expected);
 }
 

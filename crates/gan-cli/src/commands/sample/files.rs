@@ -1,7 +1,7 @@
 //! The files of images that `gan-cli sample` writes.
 
 use crate::aside;
-use crate::commands::output;
+use crate::commands::output::{self, Place};
 use crate::draw::Drawing;
 use crate::npy;
 use crate::signals::{Interrupted, Stop};
@@ -13,27 +13,26 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-pub(super) fn grid(images: Drawing<'_>, columns: usize, scale: usize, out: &Path, stop: &Stop) -> Result<()> {
+/// The picture of a grid.
+pub(super) fn grid(images: Drawing<'_>, columns: usize, scale: usize, stop: &Stop) -> Result<Vec<u8>> {
     let [count, channels, height, width] = images.shape();
     let mut grid = GridBuilder::new(count, columns, channels, height, width)?;
     for chunk in until(stop, images) {
         grid.push(&chunk?)?;
     }
     let grid = grid.finish().enlarged(scale)?;
-    let Some(png) = aside::compute(move || grid.to_png(), || stop.check().is_err())?.transpose()? else {
-        return Err(Interrupted.into());
-    };
-    output::write(out, &png, stop)
+    let png = aside::compute(move || grid.to_png(), || stop.check().is_err())?.transpose()?;
+    png.ok_or_else(|| Interrupted.into())
 }
 
-pub(super) fn npy(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<()> {
+pub(super) fn npy(images: Drawing<'_>, out: &Place, stop: &Stop) -> Result<()> {
     let header = npy::written(&images.shape());
     array(images, &header, out, stop)
 }
 
 /// Writes the file without the library, whose writer needs the whole tensor at once. The format is
 /// a length, a JSON header padded with spaces to a multiple of 8, and the bytes.
-pub(super) fn safetensors(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<()> {
+pub(super) fn safetensors(images: Drawing<'_>, out: &Place, stop: &Stop) -> Result<()> {
     let header = safetensors_header(images.shape());
     array(images, &header, out, stop)
 }
@@ -73,9 +72,9 @@ fn begins_as_safetensors(start: &[u8]) -> bool {
 }
 
 /// Writes a header and the values as f32.
-fn array(images: Drawing<'_>, header: &[u8], out: &Path, stop: &Stop) -> Result<()> {
-    let at = || out.display().to_string();
-    let mut file = AtomicFile::create(out)?;
+fn array(images: Drawing<'_>, header: &[u8], out: &Place, stop: &Stop) -> Result<()> {
+    let at = || out.path().display().to_string();
+    let mut file = AtomicFile::create(out.path())?;
     file.write_all(header).with_context(at)?;
     for chunk in until(stop, images) {
         let values = chunk?.flatten_all()?.to_vec1::<f32>()?;
@@ -83,13 +82,13 @@ fn array(images: Drawing<'_>, header: &[u8], out: &Path, stop: &Stop) -> Result<
         file.write_all(&bytes).with_context(at)?;
     }
     stop.check()?;
-    Ok(file.commit()?)
+    out.put(file)
 }
 
 /// Writes one PNG file per image. The directory gets them only when all of them are complete, and
 /// then it loses the numbered files that it held.
 pub(super) fn directory(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<()> {
-    output::fill_directory(out, |place| pictures(images, place, stop))
+    output::fill_with_pictures(out, stop, |place| pictures(images, place, stop))
 }
 
 /// Writes `0.png`, `1.png`, ..., with as many digits as the last one needs. Returns their names.

@@ -96,9 +96,9 @@ impl Output {
         }
         output::prepare_parent(path)?;
         match kind {
-            Kind::Grid => files::grid(images, columns, scale, path, stop),
-            Kind::Npy => files::npy(images, path, stop),
-            Kind::Safetensors => files::safetensors(images, path, stop),
+            Kind::Grid => output::write(&self.place, &files::grid(images, columns, scale, stop)?, stop),
+            Kind::Npy => files::npy(images, &self.place, stop),
+            Kind::Safetensors => files::safetensors(images, &self.place, stop),
             Kind::Directory => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! Tests cropping, backgrounds, and the report of progress.
 
 use super::*;
+use std::io::ErrorKind;
 use std::sync::Mutex;
 
 fn with(dir: &Path, transform: Transform, channels: usize) -> Result<Dataset> {
@@ -89,8 +90,10 @@ fn a_prepared_archive_holds_what_is_trained_on() {
         let options = Options::new(4, channels);
         let write = || prepare(dir.path(), &options, &out, || Ok::<_, DataError>(())).unwrap();
         let passed_over = Some("1 other file passed over (txt 1)".to_owned());
+        let _ = std::fs::remove_file(&out);
         assert_eq!(write(), Prepared { count: 3, classes: Some(2), passed_over });
         let bytes = std::fs::read(&out).unwrap();
+        std::fs::remove_file(&out).unwrap();
         write();
         assert!(bytes == std::fs::read(&out).unwrap());
         let [before, after] = [dir.path(), &out].map(|path| super::super::load(path, &options).unwrap());
@@ -100,7 +103,16 @@ fn a_prepared_archive_holds_what_is_trained_on() {
             (Some(&[0, 1, 1][..]), &["cat".into(), "owl".into()][..])
         );
     }
-    // Errors leave the archive as it was, and nothing beside it.
+    std::fs::remove_file(&out).unwrap();
+    // What somebody put there in the meantime stays.
+    let put = || {
+        std::fs::write(&out, "mine").unwrap();
+        Ok::<_, DataError>(())
+    };
+    let error = prepare(dir.path(), &Options::new(4, 3), &out, put).unwrap_err();
+    assert!(matches!(&error, DataError::Write { source, .. } if source.kind() == ErrorKind::AlreadyExists));
+    assert_eq!(std::fs::read(&out).unwrap(), b"mine");
+    // Errors leave the file as it was, and nothing beside it.
     let bytes = std::fs::read(&out).unwrap();
     let stopped = || Err(DataError::NotEmbedded);
     assert!(matches!(prepare(dir.path(), &Options::new(4, 3), &out, stopped), Err(DataError::NotEmbedded)));
