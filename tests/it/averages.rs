@@ -1,6 +1,6 @@
 //! Tests that the average in a checkpoint is drawn from as the run draws from its average.
 
-use crate::program::{fail, succeed};
+use crate::program::{fail, run, succeed};
 use std::path::Path;
 
 /// A run of a generator with batch norm, whose statistics in a checkpoint are not those of the average.
@@ -42,6 +42,13 @@ fn a_checkpoint_is_drawn_from_as_its_run() {
     assert!(drawn("run/checkpoints/step-00000010", &[]) != expected);
     assert!(succeed(at, &["inspect", checkpoint]).contains("20 steps, 320 images"));
     succeed(at, &["export", checkpoint, "--out", "x.onnx"]);
+
+    // Without the file, the last weights are drawn from, and that is said.
+    let older = "run/checkpoints/step-00000010";
+    std::fs::remove_file(at.join(older).join("ema.safetensors")).unwrap();
+    let output = run(at, &["sample", older, "--out", "older.npy"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("step-00000010/ema.safetensors is missing: drawing from the weights"), "{log}");
 
     // Elsewhere nothing says which statistics belong to it.
     std::fs::copy(at.join(average), at.join("copy.safetensors")).unwrap();

@@ -145,7 +145,7 @@ fn generators() {
     assert!(error.contains("is the generator itself"), "{error}");
     assert!(std::fs::read(at.join("run/generator.safetensors")).unwrap() == whole);
     std::fs::write(at.join("file"), "").unwrap();
-    let error = fail(at, &["sample", "run", "--out", "file/x.npy"], 1);
+    let error = fail(at, &["sample", "run", "--out", "file/x.npy"], 2);
     assert!(error.contains("file/x.npy"), "{error}");
 }
 
@@ -208,7 +208,7 @@ fn a_full_disk_or_a_file_in_the_way_names_the_path_and_loses_nothing() {
     assert!(resume("unlimited").status.success());
 
     std::fs::write(at.join("file"), "").unwrap();
-    let error = fail(at, &small_with(&small("file/run"), &[]), 1);
+    let error = fail(at, &small_with(&small("file/run"), &[]), 2);
     assert!(error.contains("file/run"), "{error}");
 }
 

@@ -88,6 +88,8 @@ fn without_out_runs_are_numbered_and_the_last_is_resumed() {
     succeed(at, &args);
     std::fs::remove_dir_all(at.join("runs/mlp-002-2")).unwrap();
     std::fs::create_dir(at.join("runs/mlp-002-9")).unwrap();
+    std::fs::create_dir(at.join("runs/mlp-002-+8")).unwrap();
+    std::fs::write(at.join("runs/mlp-002-+8/config.toml"), "").unwrap();
     let output = run(at, &[&args[..], &["--resume"]].concat());
     assert!(String::from_utf8_lossy(&output.stderr).contains("mlp-002-3"), "{output:?}");
 }
@@ -331,7 +333,10 @@ fn mistakes_are_answered() {
             &["walk", "run", "--along", "1", "--strength", "-3"],
             "invalid value '-3' for '--strength <LENGTH>'",
         ),
-        (&["sample", "run", "--seed", "-1"], "invalid value '-1' for '--seed <SEED>'"),
+        (
+            &["sample", "run", "--seed", "-1"],
+            "'--seed <SEED>': expected a whole number from 0 to 18446744073709551615",
+        ),
         (&["sample", "run", "--truncation", "-1"], "invalid value '-1' for '--truncation <LIMIT>'"),
         (&["sample", "run", "--count", "99999999999"], "expected a whole number from 1 to 4294967295"),
         (&["sample", "run", "--count", "0"], "expected a whole number of at least 1"),

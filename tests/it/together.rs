@@ -149,3 +149,18 @@ fn a_file_that_somebody_put_there_in_the_meantime_stays() {
         assert_eq!(std::fs::read(at.join(out)).unwrap(), b"mine");
     }
 }
+
+#[test]
+fn the_place_of_the_second_file_may_be_taken_in_the_meantime() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    trained(at);
+    image::RgbImage::new(28, 28).save(at.join("a.png")).unwrap();
+    let args = ["project", "run", "a.png", "--steps", "20000", "--out", "x.npy"];
+    let child = gan_cli(at, &args).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    std::fs::write(at.join("x.png"), "mine").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!at.join("x.npy").exists() && std::fs::read(at.join("x.png")).unwrap() == b"mine");
+}

@@ -176,7 +176,7 @@ pub(crate) struct Evaluate {
     #[arg(long, short = 'n', value_name = "N", value_parser = parse::count)]
     pub(crate) count: Option<u32>,
     /// The seed of the latents.
-    #[arg(long, default_value_t = 0, conflicts_with = "samples")]
+    #[arg(long, default_value_t = 0, value_parser = parse::seed, conflicts_with = "samples")]
     pub(crate) seed: u64,
     /// The largest absolute value of a latent's elements, as in `sample`. A small limit raises
     /// precision and lowers recall.
@@ -258,7 +258,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Number of images in a batch. [default: the configuration's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::whole::<usize>(1..=u32::MAX.into()))]
     pub(crate) batch: Option<usize>,
     /// Number of timed steps. Three untimed steps come first.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = parse::count)]

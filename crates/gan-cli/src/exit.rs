@@ -65,8 +65,14 @@ pub(crate) fn code(result: anyhow::Result<End>) -> ExitCode {
             || matches!(cause.downcast_ref(), Some(ModelError::Config { .. }))
             || matches!(cause.downcast_ref(), Some(TrainError::Config { .. } | TrainError::Mismatch { .. }))
             || cause.downcast_ref().is_some_and(is_absent)
+            || matches!(cause.downcast_ref(), Some(error) if is_no_directory(error))
     });
     ExitCode::from(if is_usage { 2 } else { 1 })
+}
+
+/// Whether a path leads through a file.
+fn is_no_directory(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotADirectory
 }
 
 /// Whether a setting names data that are not there, or cannot be.

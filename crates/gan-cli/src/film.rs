@@ -94,7 +94,7 @@ impl Film {
     pub(crate) fn write(&self, frames: Frames, stop: &Stop) -> Result<()> {
         let (path, fps) = (self.path(), self.fps);
         let encode: fn(&Frames, u16) -> Result<Vec<u8>> = match self.kind {
-            Kind::Pictures => return write_pictures(&frames, path, stop),
+            Kind::Pictures => return write_pictures(&frames, &self.place, stop),
             Kind::Gif => encode::gif,
             Kind::Png => encode::apng,
         };
@@ -119,7 +119,7 @@ fn kind(out: &Path) -> Result<Kind> {
 }
 
 /// Writes a PNG file for each frame.
-fn write_pictures(frames: &Frames, out: &Path, stop: &Stop) -> Result<()> {
+fn write_pictures(frames: &Frames, out: &Place, stop: &Stop) -> Result<()> {
     output::fill_with_pictures(out, stop, |place| {
         let digits = (frames.pixels.len() - 1).to_string().len();
         let write = |(number, pixels): (usize, &Vec<u8>)| {

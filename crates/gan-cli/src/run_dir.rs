@@ -332,7 +332,8 @@ pub(crate) fn last(name: &str) -> PathBuf {
     let first = Path::new("runs").join(name);
     let number = |path: &PathBuf| {
         let end = path.file_name()?.to_str()?.strip_prefix(name)?;
-        if end.is_empty() { Some(1) } else { end.strip_prefix('-')?.parse::<u32>().ok() }
+        let digits = end.strip_prefix('-').filter(|number| number.starts_with(|c: char| c.is_ascii_digit()));
+        if end.is_empty() { Some(1) } else { digits?.parse::<u32>().ok() }
     };
     let runs = entries(Path::new("runs")).unwrap_or_default().into_iter();
     let runs = runs.filter(|path| is_run(path)).filter_map(|path| Some((number(&path)?, path)));

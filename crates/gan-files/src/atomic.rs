@@ -9,7 +9,7 @@ use crate::read::not_regular;
 use std::fs::Metadata;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use tempfile::{NamedTempFile, PersistError};
+use tempfile::{NamedTempFile, PersistError, TempPath};
 
 /// Writes a whole file with [`AtomicFile`].
 ///
@@ -36,7 +36,8 @@ struct Unfinished(NamedTempFile, Abandoned);
 impl Write for Unfinished {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         point(Operation::Write, self.0.path())?;
-        self.0.write(bytes)
+        // Its own `write` names the temporary file in errors.
+        self.0.as_file_mut().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -96,13 +97,7 @@ impl AtomicFile {
     /// The errors of [`commit`](Self::commit); something at the place.
     pub fn commit_new(self) -> Result<()> {
         self.commit_by(|file, path| match file.persist_noclobber(path) {
-            // Some file systems can only rename.
-            Err(refused)
-                if refused.error.kind() != io::ErrorKind::AlreadyExists
-                    && path.symlink_metadata().is_err() =>
-            {
-                refused.file.persist(path).map(drop)
-            }
+            Err(refused) if can_only_rename(&refused.error, path) => refused.file.persist(path).map(drop),
             done => done.map(drop),
         })
     }
@@ -119,6 +114,26 @@ impl AtomicFile {
         rename(file, &path).map_err(|e| at(e.error))?;
         sync_directory(directory(&path))
     }
+}
+
+/// Moves a file to a place where nothing may be. Both are in one file system.
+///
+/// # Errors
+/// A file that cannot be moved; something at the place.
+pub fn move_new(from: &Path, to: &Path) -> Result<()> {
+    let at = |e| FileError::new(to, e);
+    point(Operation::Rename, to).map_err(at)?;
+    match TempPath::try_from_path(from).map_err(at)?.persist_noclobber(to) {
+        Err(refused) if can_only_rename(&refused.error, to) => {
+            refused.path.persist(to).map_err(|e| at(e.error))
+        }
+        done => done.map_err(|e| at(e.error)),
+    }
+}
+
+/// Whether the system cannot move a file without replacing another one, which is not there.
+fn can_only_rename(refused: &io::Error, place: &Path) -> bool {
+    refused.kind() != io::ErrorKind::AlreadyExists && place.symlink_metadata().is_err()
 }
 
 /// Refuses what is at the place of a new file and is no file that could be written.

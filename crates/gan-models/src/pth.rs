@@ -117,7 +117,9 @@ fn assemble<'a>(
     for (name, tensor) in tensors {
         left = tensor.length().and_then(|length| left.checked_sub(length)).ok_or("tensors share too much")?;
         let bytes = storage(&tensor.storage).ok_or_else(|| format!("no storage of tensor {name}"))?;
-        let tensor = tensor.read(bytes).ok_or_else(|| format!("tensor {name} is outside its storage"))?;
+        let tensor = tensor.read(bytes).ok_or_else(|| {
+            format!("tensor {name} is outside its storage, or repeats its elements as `expand` does")
+        })?;
         all.insert(name.clone(), tensor);
     }
     Ok(all)

@@ -151,6 +151,12 @@ pub fn of_average(file: &Path) -> Option<&Path> {
     is_average.then_some(directory)
 }
 
+/// Whether a checkpoint was written with an average. Its file may be missing.
+#[must_use]
+pub fn has_average(path: &Path) -> bool {
+    sealed_state(path).is_ok_and(|state| state.files.contains_key(EMA))
+}
+
 /// The average in a checkpoint as a generator to draw from, as [`Trainer::sampler`] gives it, and where its
 /// weights come from.
 ///

@@ -35,7 +35,7 @@ pub(crate) struct Walk {
     #[arg(long, value_name = "C", value_parser = super::parse::count)]
     pub(crate) columns: Option<u32>,
     /// The seed of the latents.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::parse::seed)]
     pub(crate) seed: u64,
     /// Draw only images of this class, by its name or its number (see `sample`). [default: the classes
     /// in turn]

@@ -41,6 +41,6 @@ pub(crate) struct TrainClassifier {
     #[arg(long, value_name = "N", value_parser = super::parse::count)]
     pub(crate) epochs: Option<u32>,
     /// The seed of the weights, the order and the augmentation.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::parse::seed)]
     pub(crate) seed: u64,
 }

@@ -82,6 +82,11 @@ pub(super) fn whole<T: TryFrom<u64>>(
     }
 }
 
+/// The parser of seeds.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    whole(0..=u64::MAX)(text)
+}
+
 /// The parser of numbers of images.
 pub(super) fn count(text: &str) -> Result<u32, String> {
     whole(1..=u32::MAX.into())(text)

@@ -35,7 +35,7 @@ pub(crate) struct Project {
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = super::parse::whole::<u32>(1..=100_000))]
     pub(crate) steps: u32,
     /// The seed of the latents at which the search begins.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::parse::seed)]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) cut: PictureCut,

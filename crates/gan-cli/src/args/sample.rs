@@ -19,7 +19,7 @@ pub(crate) struct Sample {
     #[arg(long, short = 'n', value_name = "N", value_parser = super::parse::count)]
     pub(crate) count: Option<u32>,
     /// The seed of the latents.
-    #[arg(long, default_value_t = 0, conflicts_with = "latents")]
+    #[arg(long, default_value_t = 0, value_parser = super::parse::seed, conflicts_with = "latents")]
     pub(crate) seed: u64,
     /// The output. X.png is one grid. X.npy and X.safetensors contain f32 [N, C, H, W] in [-1, 1].
     /// DIR/ gets one PNG per image. A grid has at most 1 GiB of pixels, a file 64 GiB of values, a

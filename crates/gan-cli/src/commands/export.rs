@@ -98,7 +98,7 @@ fn write_files(out: &Path, files: Files, stop: &Stop) -> Result<()> {
         }
         Place::new(file).protect(&[])?;
     }
-    output::fill_with_files(out, stop, |directory| {
+    output::fill_with_files(out, stop, &[], |directory| {
         let write = |(name, bytes): (&str, Vec<u8>)| {
             stop.check()?;
             let file = directory.join(name);

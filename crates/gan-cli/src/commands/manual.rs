@@ -3,6 +3,7 @@
 use super::output::{self, Place};
 use crate::args::{self, Args};
 use crate::exit::{End, usage};
+use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal;
 use anyhow::{Context, Result};
@@ -28,19 +29,29 @@ pub(crate) fn man(args: &args::Manual) -> Result<End> {
     if out.is_file() {
         return Err(usage(format!("--out: expected a directory, found the file {}", out.display())));
     }
+    run_dir::check_link(out)?;
     let stop = Stop::on_signals()?;
-    output::fill_with_files(out, &stop, |directory| {
-        let write = |command: Command| {
+    let pages: Vec<(String, Command)> = with_those_below(all)
+        .into_iter()
+        .map(|command| (format!("{}.1", command.get_display_name().unwrap_or(NAME)), command))
+        .collect();
+    let mut old = vec![];
+    for (name, _) in &pages {
+        let place = Place::new(out.join(name));
+        place.protect(&[])?;
+        place.protect_foreign(&[".TH gan-cli"])?;
+        if place.path().exists() {
+            old.push(name.into());
+        }
+    }
+    output::fill_with_files(out, &stop, &old, |directory| {
+        let write = |(name, command): (String, Command)| {
             stop.check()?;
-            let name = format!("{}.1", command.get_display_name().unwrap_or(NAME));
-            let place = Place::new(out.join(&name));
-            place.protect(&[])?;
-            place.protect_foreign(&[".TH gan-cli"])?;
             let file = directory.join(&name);
             std::fs::write(&file, page(command)?).with_context(|| file.display().to_string())?;
             Ok(name)
         };
-        with_those_below(all).into_iter().map(write).collect()
+        pages.into_iter().map(write).collect()
     })?;
     tracing::info!("the pages of the manual are in {}", out.display());
     Ok(End::Done)

@@ -24,12 +24,15 @@ pub(crate) struct Place {
     path: PathBuf,
     /// Whether nothing was there when the command began.
     is_free: bool,
+    /// The numbered pictures that were in the directory then.
+    numbered: Vec<PathBuf>,
 }
 
 impl Place {
     pub(crate) fn new(path: PathBuf) -> Self {
         let is_free = path.symlink_metadata().is_err();
-        Self { path, is_free }
+        let numbered = if path.is_dir() { numbered(&path).unwrap_or_default() } else { vec![] };
+        Self { path, is_free, numbered }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -113,9 +116,19 @@ pub(crate) fn extension(out: &Path) -> Option<String> {
     out.extension().map(|extension| extension.to_string_lossy().to_lowercase())
 }
 
+/// Makes a directory for the output `out`.
+fn make_directory(directory: &Path, out: &Path) -> Result<()> {
+    let at = || out.display().to_string();
+    let found = directory.ancestors().find(|path| path.exists());
+    if let Some(file) = found.filter(|path| !path.is_dir()) {
+        return Err(usage(format!("{}: {} is not a directory", at(), file.display())));
+    }
+    std::fs::create_dir_all(directory).with_context(at)
+}
+
 /// Makes the directory of a file, and deletes the unfinished files of killed commands there.
 pub(crate) fn prepare_parent(out: &Path) -> Result<()> {
-    std::fs::create_dir_all(parent(out)).with_context(|| out.display().to_string())?;
+    make_directory(parent(out), out)?;
     sweep_dead(parent(out));
     Ok(())
 }
@@ -125,12 +138,21 @@ pub(crate) fn write(place: &Place, bytes: &[u8], stop: &Stop) -> Result<()> {
     place.put(written(place.path(), bytes, stop)?)
 }
 
-/// Writes files that belong together: all of them or none, unless the disk fails in the moment of renaming.
+/// Writes files that belong together: all of them or none. Only if the last one cannot be moved to its place,
+/// old files before it stay replaced.
 pub(crate) fn write_together(files: &[(Place, &[u8])], stop: &Stop) -> Result<()> {
     let written = |(place, bytes): &(Place, &[u8])| written(place.path(), bytes, stop);
     let written = files.iter().map(written).collect::<Result<Vec<_>>>()?;
     let _whole = Uninterrupted::begin();
-    files.iter().zip(written).try_for_each(|((place, _), file)| place.put(file))
+    for (number, ((place, _), file)) in files.iter().zip(written).enumerate() {
+        if let Err(error) = place.put(file) {
+            for (place, _) in files[..number].iter().filter(|(place, _)| place.is_free) {
+                let _ = std::fs::remove_file(place.path());
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 fn written(out: &Path, bytes: &[u8], stop: &Stop) -> Result<AtomicFile> {

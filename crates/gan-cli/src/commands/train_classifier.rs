@@ -99,6 +99,7 @@ fn check_free(out: &Path) -> Result<()> {
 /// The images to train with, those to test with, and the share that was kept for them.
 fn data(args: &args::TrainClassifier) -> Result<(Dataset, Dataset, Option<f64>)> {
     super::check_option("--data-dir", &args.data_dir)?;
+    super::check_outside(&args.data_dir, &args.out)?;
     args.look.check(args.data)?;
     let mut config = picture_data(&args.look, args.data, Some(args.data_dir.clone()));
     let (size, channels) = image_shape(&args.look, args.data);

@@ -4,6 +4,7 @@ use super::{BEST, ema, generator};
 use crate::config::Config;
 use anyhow::Result;
 use gan_files::{is_sealed, sha256};
+use gan_train::checkpoint;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -77,8 +78,10 @@ pub(crate) fn chosen_generator(path: &Path) -> PathBuf {
 /// Whether a run has an average of G's weights to draw from: the file, and the key `train.ema`.
 fn has_average(path: &Path) -> bool {
     let exists = ema(path).exists();
-    // Without a readable configuration, only the file is known.
-    let is_kept = Config::load(&super::config(path), &[]).map_or(exists, |config| config.train.ema.is_some());
+    // A checkpoint has no configuration. Elsewhere only the file is known without one.
+    let unknown = exists || checkpoint::has_average(path);
+    let is_kept =
+        Config::load(&super::config(path), &[]).map_or(unknown, |config| config.train.ema.is_some());
     if exists && !is_kept {
         tracing::warn!("passing over {}: the run has no [train.ema]", ema(path).display());
     } else if is_kept && !exists && generator(path).exists() {

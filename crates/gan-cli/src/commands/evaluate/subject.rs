@@ -199,7 +199,7 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
     let at = || format!("--samples {}", path.display());
     let array = npy::read(path, |header| match (image_shape(header), header.shape.last()) {
         (Some(_), _) => Ok(()),
-        (None, Some(3)) if header.shape.len() > 2 => {
+        (None, Some(1 | 3)) if header.shape.len() > 2 => {
             bail!("{EXPECTED}, found {header}; numpy.moveaxis(x, -1, 1) puts channels first")
         }
         (None, _) => bail!("{EXPECTED}, found {header}"),

@@ -1,39 +1,48 @@
 //! Directories that get all their files at once.
 
-use super::parent;
+use super::{Place, make_directory, parent};
 use crate::exit::usage;
 use crate::signals::{Stop, Uninterrupted};
-use anyhow::{Context, Result};
-use gan_files::{Abandoned, check_own, sync_directory};
-use std::fs::File;
+use anyhow::{Context, Result, anyhow};
+use gan_files::{Abandoned, check_own, move_new, sync_directory};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Fills a directory with pictures, which `write` makes in another one. It returns their names. The
 /// directory gets them only when all of them are complete, and then it loses the numbered pictures that
-/// it held. A new directory appears with all of them.
+/// it held when the command began. A new directory appears with all of them.
 pub(crate) fn fill_with_pictures(
-    out: &Path,
+    place: &Place,
     stop: &Stop,
     write: impl FnOnce(&Path) -> Result<Vec<String>>,
 ) -> Result<()> {
-    fill(out, stop, numbered, write)
+    let check = |out: &Path| {
+        let now = numbered(out)?;
+        let Some(new) = now.into_iter().find(|picture| !place.numbered.contains(picture)) else {
+            return Ok(());
+        };
+        let new = out.join(new);
+        Err(anyhow!("{}: appeared while the pictures were drawn, so they were not written", new.display()))
+    };
+    fill(place.path(), stop, (&place.numbered, check), write)
 }
 
-/// The same for other files. All that the directory held stays, except files of these names.
+/// The same for other files. The directory keeps all that it held, except the files with the names `old`.
 pub(crate) fn fill_with_files(
     out: &Path,
     stop: &Stop,
+    old: &[PathBuf],
     write: impl FnOnce(&Path) -> Result<Vec<String>>,
 ) -> Result<()> {
-    fill(out, stop, |_| Ok(vec![]), write)
+    fill(out, stop, (old, |_| Ok(())), write)
 }
 
 fn fill(
     out: &Path,
     stop: &Stop,
-    old: fn(&Path) -> Result<Vec<PathBuf>>,
+    (old, check): (&[PathBuf], impl FnOnce(&Path) -> Result<()>),
     write: impl FnOnce(&Path) -> Result<Vec<String>>,
 ) -> Result<()> {
     // Without the separator at its end, the path can be that of a renamed directory.
@@ -42,7 +51,7 @@ fn fill(
     let is_new = !out.exists();
     let home = if is_new { parent(out) } else { out };
     let made: Vec<&Path> = home.ancestors().take_while(|path| !path.exists()).collect();
-    std::fs::create_dir_all(home).with_context(at)?;
+    make_directory(home, out)?;
     sweep(home);
     let unfinished = Unfinished::within(home).with_context(at)?;
     let place = unfinished.directory.path().to_owned();
@@ -66,7 +75,7 @@ fn fill(
         let renamed = std::fs::remove_file(place.join(LOCK)).and_then(|()| std::fs::rename(&place, out));
         renamed.with_context(at)
     } else {
-        old(out).and_then(|old| replace(out, &place, old, &names))
+        check(out).and_then(|()| replace(out, &place, old, &names))
     };
     if moved.is_err() || !is_new {
         // What cannot be deleted harms nobody.
@@ -76,21 +85,40 @@ fn fill(
     Ok(sync_directory(home)?)
 }
 
-/// Moves files from one directory to another, which loses the old ones.
-fn replace(out: &Path, from: &Path, old: Vec<PathBuf>, names: &[String]) -> Result<()> {
+/// Moves files from one directory to another, which loses the old ones. After an error, it has the old ones
+/// again.
+fn replace(out: &Path, from: &Path, old: &[PathBuf], names: &[String]) -> Result<()> {
     if let Some(taken) = names.iter().map(|name| out.join(name)).find(|path| path.is_dir()) {
         return Err(usage(format!("{}: expected a file or nothing, found a directory", taken.display())));
     }
-    let at = |file: &Path| file.display().to_string();
-    for old in old {
-        let file = out.join(old);
-        std::fs::remove_file(&file).with_context(|| at(&file))?;
+    let aside = from.join(".old");
+    std::fs::create_dir(&aside).with_context(|| out.display().to_string())?;
+    let mut moved = 0;
+    let mut move_all = || -> Result<()> {
+        for name in old {
+            let file = out.join(name);
+            match std::fs::rename(&file, aside.join(name)) {
+                // Somebody has deleted it.
+                Err(error) if error.kind() == ErrorKind::NotFound => (),
+                done => done.with_context(|| file.display().to_string())?,
+            }
+        }
+        for name in names {
+            move_new(&from.join(name), &out.join(name))?;
+            moved += 1;
+        }
+        Ok(())
+    };
+    let result = move_all();
+    if result.is_err() {
+        for name in &names[..moved] {
+            let _ = std::fs::remove_file(out.join(name));
+        }
+        for name in old {
+            let _ = move_new(&aside.join(name), &out.join(name));
+        }
     }
-    for name in names {
-        let file = out.join(name);
-        std::fs::rename(from.join(name), &file).with_context(|| at(&file))?;
-    }
-    Ok(())
+    result
 }
 
 /// Names the place of a file in an error, because nobody knows its unfinished directory.
@@ -126,12 +154,21 @@ impl Unfinished {
         // A temporary directory is private by default, but this one may become an ordinary one.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let directory = builder.tempdir_in(out)?;
-        let abandoned = Abandoned::unless_dropped(directory.path());
-        let lock = File::create_new(directory.path().join(LOCK))?;
-        // A file system without locks has no sweeping either.
-        let _ = lock.try_lock();
-        Ok(Self { lock, directory, abandoned })
+        loop {
+            let directory = builder.tempdir_in(out)?;
+            let abandoned = Abandoned::unless_dropped(directory.path());
+            let path = directory.path().join(LOCK);
+            let lock = match File::create_new(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                lock => lock?,
+            };
+            // Another process may sweep the directory before it is locked. A file system without locks has
+            // no sweeping either.
+            let is_swept = matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) || !path.exists();
+            if !is_swept {
+                return Ok(Self { lock, directory, abandoned });
+            }
+        }
     }
 }
 
@@ -182,6 +219,83 @@ pub(super) fn numbered(directory: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn written(directory: &Path, names: &[&str]) -> Result<Vec<String>> {
+        for name in names {
+            std::fs::write(directory.join(name), "new")?;
+        }
+        Ok(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    fn contents(directory: &Path) -> Vec<(String, String)> {
+        let paths = gan_files::entries(directory).unwrap();
+        let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        paths.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
+    }
+
+    fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+        all.iter().map(|(name, content)| ((*name).to_owned(), (*content).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_appears_in_the_meantime_stays_and_the_old_files_do_too() {
+        let (home, stop) = (tempfile::tempdir().unwrap(), Stop::default());
+        let out = home.path();
+        std::fs::write(out.join("a"), "old").unwrap();
+        let fill = |newcomer: Option<&str>| {
+            fill_with_files(out, &stop, &["a".into()], |directory| {
+                if let Some(name) = newcomer {
+                    std::fs::write(out.join(name), "mine")?;
+                }
+                written(directory, &["a", "b", "c"])
+            })
+        };
+        let error = fill(Some("c")).unwrap_err();
+        assert!(format!("{error:#}").contains("c: File exists") || cfg!(windows), "{error:#}");
+        assert_eq!(contents(out), pairs(&[("a", "old"), ("c", "mine")]));
+        std::fs::remove_file(out.join("c")).unwrap();
+        fill(Some("d")).unwrap();
+        assert_eq!(contents(out), pairs(&[("a", "new"), ("b", "new"), ("c", "new"), ("d", "mine")]));
+    }
+
+    #[test]
+    fn only_pictures_that_were_there_at_the_beginning_are_replaced() {
+        let (home, stop) = (tempfile::tempdir().unwrap(), Stop::default());
+        let out = home.path();
+        for name in ["0.png", "1.png", "notes.png"] {
+            std::fs::write(out.join(name), "old").unwrap();
+        }
+        let place = Place::new(out.to_owned());
+        std::fs::write(out.join("2024.png"), "mine").unwrap();
+        let fill = || fill_with_pictures(&place, &stop, |directory| written(directory, &["0.png"]));
+        let error = fill().unwrap_err().to_string();
+        assert!(
+            error.ends_with("2024.png: appeared while the pictures were drawn, so they were not written")
+        );
+        let all = [("0.png", "old"), ("1.png", "old"), ("2024.png", "mine"), ("notes.png", "old")];
+        assert_eq!(contents(out), pairs(&all));
+        std::fs::remove_file(out.join("2024.png")).unwrap();
+        fill().unwrap();
+        assert_eq!(contents(out), pairs(&[("0.png", "new"), ("notes.png", "old")]));
+    }
+
+    /// All of them look for what dead commands left beside their directories.
+    #[test]
+    fn commands_in_the_same_place_do_not_disturb_each_other() {
+        let home = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let out = home.path();
+                scope.spawn(move || {
+                    for n in 0..200 {
+                        let place = out.join(format!("{thread}-{n}"));
+                        fill_with_files(&place, &Stop::default(), &[], |at| written(at, &["a"])).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(gan_files::entries(home.path()).unwrap().len(), 1600);
+    }
 
     #[test]
     fn only_what_a_dead_command_left_is_swept() {

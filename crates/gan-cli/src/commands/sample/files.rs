@@ -87,7 +87,7 @@ fn array(images: Drawing<'_>, header: &[u8], out: &Place, stop: &Stop) -> Result
 
 /// Writes one PNG file per image. The directory gets them only when all of them are complete, and
 /// then it loses the numbered files that it held.
-pub(super) fn directory(images: Drawing<'_>, out: &Path, stop: &Stop) -> Result<()> {
+pub(super) fn directory(images: Drawing<'_>, out: &Place, stop: &Stop) -> Result<()> {
     output::fill_with_pictures(out, stop, |place| pictures(images, place, stop))
 }
 

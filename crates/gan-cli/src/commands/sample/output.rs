@@ -91,7 +91,7 @@ impl Output {
         let in_memory = if *kind == Kind::Grid { bytes } else { 0 };
         budget.check(&Need::of_drawing(images.model(), crate::draw::CHUNK, in_memory)).context("--count")?;
         match kind {
-            Kind::Directory => return files::directory(images, path, stop),
+            Kind::Directory => return files::directory(images, &self.place, stop),
             Kind::Grid | Kind::Npy | Kind::Safetensors => (),
         }
         output::prepare_parent(path)?;
