@@ -47,11 +47,18 @@ impl Archive {
         let shared = Shared { file: Arc::new(Mutex::new(file)), at: 0, buffer: vec![], start: 0 };
         let broken = |problem: String| DataError::Archive { path: path.to_owned(), problem };
         let zip = ZipArchive::new(shared.clone()).map_err(|error| broken(error.to_string()))?;
+        let start = zip.central_directory_start();
         // Only the last of them would be read.
         if zip.has_duplicate_names() {
-            let name = twice(shared, zip.central_directory_start()).ok().flatten();
-            let name = name.unwrap_or_else(|| "of the same name".to_owned());
+            let name = twice(shared, start).unwrap_or_else(|| "of the same name".to_owned());
             return Err(broken(format!("it has two entries {name}")));
+        }
+        let (listed, announced) = (names_from(shared, start).count(), zip.len());
+        if listed > announced {
+            return Err(broken(format!(
+                "its list has {listed} entries, but its end announces {announced}, as programs write that cannot \
+                 count beyond 65,535: unpack it, and give the directory"
+            )));
         }
         let mut files = BTreeMap::new();
         for index in 0..zip.len() {
@@ -108,12 +115,18 @@ impl Archive {
     }
 }
 
-/// The first name that two entries have, in the list of entries that starts at the place `start` of
-/// an archive. The layout is that of PKWARE's APPNOTE, section 4.3.12.
-fn twice(mut file: impl Read + Seek, start: u64) -> io::Result<Option<String>> {
+/// The first name that two entries have, in the list of entries that starts at the place `start`.
+fn twice(file: impl Read + Seek, start: u64) -> Option<String> {
     let mut seen = BTreeSet::new();
-    file.seek(SeekFrom::Start(start))?;
-    loop {
+    let name = names_from(file, start).find(|name| !seen.insert(name.clone()))?;
+    Some(String::from_utf8_lossy(&name).into_owned())
+}
+
+/// The names in the list of entries that starts at the place `start` of an archive. The layout is that of
+/// PKWARE's APPNOTE, section 4.3.12.
+fn names_from(mut file: impl Read + Seek, start: u64) -> impl Iterator<Item = Vec<u8>> {
+    let mut next = move |place: u64| -> io::Result<Option<(Vec<u8>, u64)>> {
+        file.seek(SeekFrom::Start(place))?;
         let mut header = [0; 46];
         file.read_exact(&mut header)?;
         if !header.starts_with(b"PK\x01\x02") {
@@ -122,12 +135,15 @@ fn twice(mut file: impl Read + Seek, start: u64) -> io::Result<Option<String>> {
         let length = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
         let mut name = vec![0; length(28).into()];
         file.read_exact(&mut name)?;
-        if seen.contains(&name) {
-            return Ok(Some(String::from_utf8_lossy(&name).into_owned()));
-        }
-        seen.insert(name);
-        file.seek(SeekFrom::Current(i64::from(length(30)) + i64::from(length(32))))?;
-    }
+        let end = place + header.len() as u64;
+        Ok(Some((name, [28, 30, 32].into_iter().fold(end, |end, at| end + u64::from(length(at))))))
+    };
+    let mut place = start;
+    std::iter::from_fn(move || {
+        let (name, after) = next(place).ok().flatten()?;
+        place = after;
+        Some(name)
+    })
 }
 
 /// The path of an entry, with `/` between its parts. Windows writes other separators, and some

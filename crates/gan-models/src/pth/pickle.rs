@@ -304,6 +304,10 @@ fn call(function: &Value, arguments: &Value) -> Problem<Value> {
     match (&**function, &**items) {
         ("collections OrderedDict", []) => Ok(Value::Dict(vec![])),
         ("torch._utils _rebuild_parameter", [Value::Tensor(tensor), ..]) => Ok(Value::Tensor(tensor.clone())),
+        // The seventh argument says, for example, that all signs are the other ones.
+        ("torch._utils _rebuild_tensor_v2", [_, _, _, _, _, _, _, ..]) => {
+            Err("a tensor with properties of its own, such as a negative view".to_owned())
+        }
         (
             "torch._utils _rebuild_tensor_v2",
             [Value::Storage(storage), Value::Integer(offset), shape, strides, ..],

@@ -204,6 +204,21 @@ fn entries_of_the_same_name_are_an_error() {
     assert!(error.ends_with("(it has two entries cat/a.png)"), "{error}");
 }
 
+/// As programs write it that count the entries with 16 bits only.
+#[test]
+fn an_archive_of_more_entries_than_its_end_announces_is_an_error() {
+    let dir = tree(&["cat/a.png", "dog/b.png", "owl/c.png"]);
+    let (_home, archive) = zipped(dir.path());
+    let mut bytes = std::fs::read(&archive).unwrap();
+    let end = bytes.windows(4).rposition(|part| part == b"PK\x05\x06").unwrap();
+    let entries = bytes[end + 8];
+    bytes[end + 8] = 2;
+    bytes[end + 10] = 2;
+    std::fs::write(&archive, bytes).unwrap();
+    let error = load(&archive, 4, 1).unwrap_err().to_string();
+    assert!(error.contains(&format!("its list has {entries} entries, but its end announces 2, ")), "{error}");
+}
+
 #[test]
 fn damaged_archives_are_named() {
     let dir = tree(&["a.png"]);
