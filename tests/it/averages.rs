@@ -12,7 +12,6 @@ fn trained(at: &Path) {
         "model.generator.widths=[8, 4]",
         "model.discriminator.widths=[4, 8]",
         "train.ema={ half-life-kimg = 0.5 }",
-        "train.epochs=unset",
         "train.steps=20",
         "train.checkpoint-every=10",
         "train.health.every=0",

@@ -7,6 +7,7 @@ use gan_files::{is_sealed, sha256};
 use gan_train::checkpoint;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The record of a run's best generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub(crate) fn best(path: &Path) -> Option<Best> {
     let (record, weights) = (best_record(&directory), generator(&directory));
     if !record.exists() {
         if weights.exists() {
-            tracing::warn!("passing over {}: {} is missing", weights.display(), record.display());
+            warn_once(&format!("passing over {}: {} is missing", weights.display(), record.display()));
         }
         return None;
     }
@@ -39,9 +40,19 @@ pub(crate) fn best(path: &Path) -> Option<Best> {
     };
     let passed = |error: anyhow::Error| {
         let error = error.context(record.display().to_string());
-        tracing::warn!("passing over {}", crate::exit::message(&error));
+        warn_once(&format!("passing over {}", crate::exit::message(&error)));
     };
     read().map_err(passed).ok()
+}
+
+/// Warns, unless this was said before: a command looks at the best generator more than once.
+fn warn_once(text: &str) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(vec![]);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.iter().any(|before| before == text) {
+        tracing::warn!("{text}");
+        said.push(text.to_owned());
+    }
 }
 
 pub(super) fn read_best(record: &Path) -> Result<Best> {
