@@ -135,17 +135,21 @@ fn a_file_that_somebody_put_there_in_the_meantime_stays() {
     let classifier = ["train-classifier", "--data-dir", "faces", "--data", "folder", "--size", "28"];
     for (args, out) in [
         ([&classifier[..], &["--epochs", "300"]].concat(), "x.safetensors"),
-        (vec!["sample", "run", "--count", "300000"], "x.npy"),
+        (vec!["sample", "run", "--count", "100000"], "x.npy"),
         (vec!["walk", "run", "--count", "16", "--frames", "2000"], "x.gif"),
     ] {
         let args = [&args[..], &["--out", out]].concat();
         let child = gan_cli(at, &args).stderr(std::process::Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(300));
         std::fs::write(at.join(out), "mine").unwrap();
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains(&format!("{out}: File exists")), "{stderr}");
+        // On a machine that is very busy, the command may begin after the file was put there.
+        let expected = match output.status.code() {
+            Some(2) => format!("--out{}", if out == "x.safetensors" { " " } else { ": " }),
+            _ => format!("{out}: File exists (os error 17): it appeared while the command worked"),
+        };
+        assert!(stderr.contains(&expected) && !output.status.success(), "{stderr}");
         assert_eq!(std::fs::read(at.join(out)).unwrap(), b"mine");
     }
 }
@@ -161,6 +165,6 @@ fn the_place_of_the_second_file_may_be_taken_in_the_meantime() {
     std::thread::sleep(Duration::from_millis(500));
     std::fs::write(at.join("x.png"), "mine").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!at.join("x.npy").exists() && std::fs::read(at.join("x.png")).unwrap() == b"mine");
 }
