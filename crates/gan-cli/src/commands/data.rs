@@ -7,7 +7,6 @@ use crate::config;
 use crate::draw;
 use crate::exit::{End, usage};
 use crate::loading;
-use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal;
 use anyhow::{Context, Result};
@@ -52,11 +51,12 @@ fn info(args: &DataInfo) -> Result<()> {
     }
     let stop = Stop::on_signals()?;
     let place = args.out.clone().map(Place::new);
-    if let Some(out) = &args.out {
+    if let Some(place) = &place {
+        let out = place.path();
         if output::extension(out).is_none_or(|extension| extension != "png") {
             return Err(usage(format!("--out {}: expected a .png file", out.display())));
         }
-        check_own_place(out)?;
+        place.protect(&[])?;
         dir.iter().try_for_each(|dir| check_outside(dir, out))?;
     }
     args.look.check(source)?;
@@ -148,13 +148,6 @@ fn draw_grid(data: &Dataset, place: &Place, stop: &Stop) -> Result<()> {
     output::write(place, &grid.finish().to_png()?, stop)
 }
 
-/// Refuses to write among the files of a run.
-pub(super) fn check_own_place(out: &Path) -> Result<()> {
-    let Some(run) = run_dir::owner(out) else { return Ok(()) };
-    let (out, run) = (out.display(), run.display());
-    Err(usage(format!("--out {out} belongs to the run {run}: choose another place")))
-}
-
 /// A class's number, followed by its name if the name adds something.
 fn label(class: usize, names: &[String]) -> String {
     match names.get(class) {
@@ -215,7 +208,7 @@ fn prepare(from: &Path, look: &PictureLook, out: &Path) -> Result<()> {
     if out.symlink_metadata().is_ok() {
         return Err(usage(format!("{}: exists already", at())));
     }
-    check_own_place(out)?;
+    Place::new(out.to_owned()).protect(&[])?;
     super::check_exists(from)?;
     let stop = Stop::on_signals()?;
     let prepared = loading::watched(|progress| {

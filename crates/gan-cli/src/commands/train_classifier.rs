@@ -4,7 +4,7 @@ mod augment;
 mod fit;
 
 use crate::args;
-use crate::commands::data::{check_own_place, image_shape, picture_data};
+use crate::commands::data::{image_shape, picture_data};
 use crate::commands::output::{self, Place};
 use crate::commands::{program, quoted};
 use crate::exit::{End, usage};
@@ -25,7 +25,7 @@ const HELD_OUT: f64 = 0.1;
 pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
     let place = Place::new(args.out.clone());
     check_free(&args.out)?;
-    check_own_place(&args.out)?;
+    place.protect(&[])?;
     let stop = Stop::on_signals()?;
     let (train, test, hold_out) = data(args)?;
     let classes = train.class_counts().map_or(0, |counts| counts.len());
