@@ -1,5 +1,4 @@
-//! Writes ten digits of each class, a row for each, to a PNG: `cargo run -p gan-data --example
-//! grid [PATH]`.
+//! Writes ten digits of each class, a row for each, to a PNG: `cargo example grid [PATH]`.
 
 use std::error::Error;
 

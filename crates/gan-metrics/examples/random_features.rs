@@ -3,7 +3,7 @@
 //!
 //! With the files of digits' generators as arguments, it also ranks these, and prints Spearman's
 //! correlation with the ranking by the classifier of digits:
-//! `cargo run --release -p gan-metrics --example random_features -- runs/*/generator.safetensors`.
+//! `cargo example random_features -- runs/*/generator.safetensors`.
 #![expect(clippy::print_stdout, reason = "a program shows its result")]
 
 #[path = "../tests/changes/mod.rs"]

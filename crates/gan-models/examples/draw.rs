@@ -1,4 +1,4 @@
-//! Draws an image from a trained generator, as text: `cargo run -p gan-models --example draw -- FILE`.
+//! Draws an image from a trained generator, as text: `cargo example draw -- FILE`.
 #![expect(clippy::print_stdout, reason = "the picture is the result")]
 
 use anyhow::Context;
