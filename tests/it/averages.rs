@@ -42,6 +42,17 @@ fn a_checkpoint_is_drawn_from_as_its_run() {
     assert!(succeed(at, &["inspect", checkpoint]).contains("20 steps, 320 images"));
     succeed(at, &["export", checkpoint, "--out", "x.onnx"]);
 
+    // A checkpoint in the directory of another one is not drawn from.
+    let wrong = at.join("run/checkpoints/step-00000015");
+    std::fs::create_dir(&wrong).unwrap();
+    for file in std::fs::read_dir(at.join(checkpoint)).unwrap() {
+        let file = file.unwrap().path();
+        std::fs::copy(&file, wrong.join(file.file_name().unwrap())).unwrap();
+    }
+    let error = fail(at, &["sample", "run/checkpoints/step-00000015"], 1);
+    assert!(error.contains("a generator of step 20, in the directory of step 15"), "{error}");
+    std::fs::remove_dir_all(wrong).unwrap();
+
     // Without the file, the last weights are drawn from, and that is said.
     let older = "run/checkpoints/step-00000010";
     std::fs::remove_file(at.join(older).join("ema.safetensors")).unwrap();

@@ -104,7 +104,7 @@ fn colours_are_trained_on_and_judged() {
     succeed(at, &small_with(&small("run"), &[&sets[..], &more].concat()));
     // Half of the 100 images is too few for an evaluation. The error comes after the data are read.
     let error = fail(at, &["evaluate", "run", "--count", "64"], 2);
-    assert!(error.contains("expected at least 64 images to judge, found 50"), "{error}");
+    assert!(error.contains("expected at least 64 held-out images to compare with, found 50"), "{error}");
 }
 
 /// Writes training files of MNIST's names: digits of this side with these labels.

@@ -90,7 +90,9 @@ fn real_digits_are_perfect_and_copies_are_found_out() {
         npy(&at.join(name), &[2500, 28, 28], images);
     };
     write("copies.npy", 0);
-    write("others.npy", 1);
+    // The images of the floor, if there are 400.
+    let images = (0..400).flat_map(|i| data.image(1 + 2 * (i * 2500 / 400)).into_owned()).collect();
+    npy(&at.join("others.npy"), &[400, 28, 28], images);
     let mut others = report(at, &["--samples", "others.npy", "--count", "400"]);
     // The program assumes that the data set's images were all training images, so all are copies.
     // The floor uses images that were held out.

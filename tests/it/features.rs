@@ -132,6 +132,13 @@ fn held_out_pictures_are_not_trained_on_and_are_compared_with() {
     let error = fail(at, &arguments(&args, &["--resume"]), 2);
     assert!(error.contains("trained on 80 images, and there are other data now (160 images"), "{error}");
     succeed(at, &["train", "--out", "run", "--resume"]);
+    // So does the comparison, even if only a picture changes that was held out.
+    std::fs::copy(at.join("squares/001.png"), at.join("squares/000.png")).unwrap();
+    let error = fail(at, &["train", "--out", "run", "--resume"], 2);
+    assert!(error.contains("trained on 80 images, and there are others now"), "{error}");
+    let log = run(at, &["evaluate", "run", "--count", "64"]).stderr;
+    let log = String::from_utf8(log).unwrap();
+    assert!(log.contains("trained on 80 images, and there are other data now"), "{log}");
     // MNIST has a test split, which is never trained on.
     let sets = ["--set", "data.name=mnist", "--set", "data.hold-out=0.1", "--data-dir", "squares"];
     let error = fail(at, &small_with(&small("other"), &sets), 2);

@@ -76,7 +76,7 @@ fn one_picture_is_enough_to_train_and_too_few_to_judge() {
         assert!(log.contains("training images, and there are 1 training image\n"), "{log}");
         succeed(at, &["sample", &run, "--count", "2", "--out", "two.png"]);
         let error = fail(at, &["evaluate", &run], 2);
-        assert!(error.contains("expected at least 64 images to judge, found 1"), "{error}");
+        assert!(error.contains("expected at least 64 held-out images to compare with, found 1"), "{error}");
     }
 }
 
@@ -171,7 +171,8 @@ fn ink_on_a_transparent_ground_is_warned_of() {
         "{log}"
     );
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(report["generated"]["random_fd"].as_f64().unwrap() < 1., "{report}");
+    // On black, they would be far away.
+    assert!(report["generated"]["random_fd"].as_f64().unwrap() < 100., "{report}");
 }
 
 /// Values of 12 bits in pictures of 16 look dark. This is doubted, but it ends no run.
@@ -204,7 +205,7 @@ fn broken_pictures_are_one_error() {
     let error = fail(at, &training(&small("run"), "faces"), 1);
     assert!(error.contains("2 of 20 pictures cannot be used: 003.png: it is cut off"), "{error}");
     assert!(error.contains("; 011.png: its format is not PNG, JPEG or WebP"), "{error}");
-    let error = fail(at, &training(&small("run"), "faces/001.png"), 1);
+    let error = fail(at, &training(&small("run"), "faces/001.png"), 2);
     assert!(error.contains("001.png: expected a directory, found a file"), "{error}");
     let error = fail(at, &["evaluate", "--samples", "faces/001.png"], 2);
     assert!(

@@ -227,3 +227,18 @@ fn a_generator_is_a_regular_file() {
     let expected = ": train.generator.lr: expected a positive number, found -1";
     assert_eq!(stderr.matches(expected).count(), 2, "{stderr}");
 }
+
+/// Scripts read the help and the version, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_by_help_and_version() {
+    let directory = tempfile::tempdir().unwrap();
+    for args in [&["--version"][..], &["--help"], &["sample", "--help"], &["man"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = gan_cli(directory.path(), args).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_ne!(output.status.code(), Some(0), "{args:?}");
+        assert!(stderr.contains("standard output: No space left on device"), "{args:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}

@@ -79,6 +79,14 @@ pub(crate) enum Command {
     /// generator draws.
     #[cfg(feature = "board")]
     Board(Board),
+    /// Serve a page about runs. This build of the program cannot do it.
+    #[cfg(not(feature = "board"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Board {
+        /// They are not read.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<std::ffi::OsString>,
+    },
     /// Compare runs in a table.
     Compare(Compare),
     /// Report what is wrong with a run, since which step, and what to try.

@@ -236,7 +236,7 @@ fn text(file: &Path, bytes: Vec<u8>) -> Result<String> {
         Ok(text) => Ok(text),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            problem(&format!("is not UTF-8 text (byte {at}): save it as UTF-8"))
+            problem(&format!("is not UTF-8 text (byte {at}): save it as UTF-8, if it is a configuration"))
         }
     }
 }

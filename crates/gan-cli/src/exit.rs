@@ -77,7 +77,7 @@ fn is_no_directory(error: &std::io::Error) -> bool {
 
 /// Whether a setting names data that are not there, or cannot be.
 fn is_absent(error: &DataError) -> bool {
-    use DataError::{MissingDir, MissingFile, NoHub, NoImages, NoSplit, Value};
+    use DataError::{MissingDir, MissingFile, NoHub, NoImages, NoSplit, NotDirectory, Value};
     matches!(
         error,
         MissingDir { .. }
@@ -85,6 +85,7 @@ fn is_absent(error: &DataError) -> bool {
             | NoHub { .. }
             | NoImages { .. }
             | NoSplit { .. }
+            | NotDirectory { .. }
             | Value { .. }
     )
 }

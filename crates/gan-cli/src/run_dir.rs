@@ -231,6 +231,9 @@ fn check_new(path: &Path) -> Result<()> {
             path.display()
         )));
     }
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+        return Err(usage(format!("--out {}: expected a directory, found a file", path.display())));
+    }
     let over = |found: &Path, lacks: &str| {
         Err(usage(format!(
             "{} is there, but no {lacks} of a run: a run would write over it; choose another --out",

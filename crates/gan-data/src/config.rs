@@ -32,9 +32,9 @@ pub struct DataConfig {
     /// The part of each picture of a folder that is kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub crop: Crop,
-    /// The colour behind transparent parts of a folder's pictures.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub background: Background,
+    /// The colour behind transparent parts of a folder's pictures. Black if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
     /// Whether half of the images in the batches are mirrored (left and right).
     #[serde(default, skip_serializing_if = "is_default")]
     pub flip: bool,
@@ -67,7 +67,7 @@ impl DataConfig {
             limit: None,
             hold_out: None,
             crop: Crop::default(),
-            background: Background::default(),
+            background: None,
             flip: false,
         }
     }

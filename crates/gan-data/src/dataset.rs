@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::folder::Transform;
 use crate::stacked::Stacks;
 use crate::{DataError, Result, resize};
-pub use part::evenly_spaced;
+pub use part::{evenly_spaced, scattered};
 
 /// Largest number of classes.
 const MAX_CLASSES: usize = 1000;
@@ -32,6 +32,8 @@ pub struct Dataset {
     unusual_size: Option<usize>,
     /// What happened to pictures before they were resized.
     transform: Option<Transform>,
+    /// The fingerprint of the images that are kept from training, if these are the others.
+    held_out: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,7 @@ impl Dataset {
             deepest,
             unusual_size,
             transform,
+            held_out: None,
         })
     }
 
@@ -263,7 +266,7 @@ impl Dataset {
     }
 
     /// SHA-256 in hexadecimal of shape, pixels and labels. Equal data have equal fingerprints, also
-    /// under different names. For stacks it covers the gray images, the seed, and which stacks
+    /// under different names. It covers the images that `hold-out` keeps from these, too. For stacks it covers the gray images, the seed, and which stacks
     /// there are.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -272,7 +275,8 @@ impl Dataset {
             // The shape determines where the pixels end, so only labels can follow.
             Storage::Stored(pixels) => {
                 let labels = label_bytes(self.labels().unwrap_or_default());
-                gan_files::sha256(&[shape.as_flattened(), pixels, &labels])
+                let held_out = self.held_out.as_deref().unwrap_or_default();
+                gan_files::sha256(&[shape.as_flattened(), pixels, &labels, held_out.as_bytes()])
             }
             Storage::Stacked(stacks) => stacks.fingerprint(shape.as_flattened()),
         }

@@ -13,6 +13,7 @@ mod jpeg;
 mod labels;
 mod picture;
 mod prepare;
+mod strict_png;
 mod survey;
 mod transform;
 
@@ -106,7 +107,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     let prepared = found.prepared_for(options.transform)?;
     let count = found.pictures.len();
     let mut pixels = vec![0; resize::length(count, channels, size)?];
-    let behind = match options.transform.background {
+    let behind = match options.transform.behind() {
         Background::Color(color) => color,
         Background::Mean => mean_color(path, &found)?,
     };
@@ -120,7 +121,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
         .with_transform(Transform {
             crop: prepared.crop,
             background: match transparent {
-                0 => prepared.background.unwrap_or_default(),
+                0 => prepared.background,
                 _ => options.transform.background,
             },
         });
@@ -141,7 +142,7 @@ pub fn load_one(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset
     let mut pixels = vec![0; resize::length(1, channels, size)?];
     let mut fit = || -> Attempt<fit::Fitted> {
         let image = picture::Picture::open(path)?.decode()?;
-        let behind = match transform.background {
+        let behind = match transform.behind() {
             Background::Color(color) => color,
             Background::Mean => mean_of([fit::opaque_sums(&image)]),
         };

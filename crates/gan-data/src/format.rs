@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cifar::CifarFiles;
-use crate::folder::{Background, Crop, Options, Transform};
+use crate::folder::{Crop, Options, Transform};
 use crate::idx_files::IdxFiles;
 use crate::sources::Composed;
 use crate::{DataError, Dataset, Result, Source, Split, folder, spelling};
@@ -51,7 +51,7 @@ fn check_unchanged(dir: &Path, other: Source, transform: Transform) -> Result<()
     let Transform { crop, background } = transform;
     let (field, found) = if crop != Crop::default() {
         ("data.crop", crop.to_string())
-    } else if background != Background::default() {
+    } else if let Some(background) = background {
         ("data.background", background.to_string())
     } else {
         return Ok(());

@@ -24,7 +24,7 @@ mod stacked;
 pub use batches::{Batches, BatchesConfig, LastBatch};
 pub use canonical::FileCheck;
 pub use config::DataConfig;
-pub use dataset::{Dataset, evenly_spaced};
+pub use dataset::{Dataset, evenly_spaced, scattered};
 pub use error::{DataError, Result};
 pub use grid::{Grid, GridBuilder, image_png, save_image};
 pub use normalize::Range;

@@ -111,7 +111,7 @@ impl AtomicFile {
         let Unfinished(file, _abandoned) = file.into_inner().map_err(|e| at(e.into_error()))?;
         point(Operation::Flush, &path).and_then(|()| file.as_file().sync_all()).map_err(at)?;
         point(Operation::Rename, &path).map_err(at)?;
-        rename(file, &path).map_err(|e| at(e.error))?;
+        rename(file, &path).map_err(|e| at(appeared(e.error)))?;
         sync_directory(directory(&path))
     }
 }
@@ -127,8 +127,21 @@ pub fn move_new(from: &Path, to: &Path) -> Result<()> {
         Err(refused) if can_only_rename(&refused.error, to) => {
             refused.path.persist(to).map_err(|e| at(e.error))
         }
-        done => done.map_err(|e| at(e.error)),
+        done => done.map_err(|e| at(appeared(e.error))),
     }
+}
+
+/// Says why a place that was free is not free any more.
+#[must_use]
+pub fn appeared(error: io::Error) -> io::Error {
+    let taken = [io::ErrorKind::AlreadyExists, io::ErrorKind::DirectoryNotEmpty].contains(&error.kind());
+    if !taken {
+        return error;
+    }
+    io::Error::new(
+        error.kind(),
+        format!("{error}: it appeared while the command worked, so it was not replaced"),
+    )
 }
 
 /// Whether the system cannot move a file without replacing another one, which is not there.

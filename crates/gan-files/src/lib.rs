@@ -12,7 +12,7 @@ mod sha256;
 
 pub use abandon::{Abandoned, abandon};
 pub use append::Appender;
-pub use atomic::{AtomicFile, move_new, write_atomically};
+pub use atomic::{AtomicFile, appeared, move_new, write_atomically};
 pub use directory::{
     UnfinishedDirectory, create_directory, entries, is_unfinished, remove_directory, remove_file, sweep,
     sweep_dead, sync_directory,

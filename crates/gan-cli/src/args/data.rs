@@ -146,8 +146,7 @@ impl PictureLook {
     /// What happens to a picture before the resizing.
     pub(crate) fn transform(&self) -> Transform {
         let PictureCut { crop, background } = self.cut;
-        let (crop, background) = (crop.unwrap_or_default(), background.unwrap_or_default());
-        Transform { crop, background }
+        Transform { crop: crop.unwrap_or_default(), background }
     }
 
     /// Number of channels of an image.

@@ -4,6 +4,7 @@ use super::Args;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::ops::RangeInclusive;
 
 /// Options that people expect of `train`, and what to write in their place.
@@ -25,8 +26,20 @@ impl Args {
     /// The arguments of the process. It ends the process after an error, and for `--help`.
     pub(crate) fn of_process() -> Self {
         let read = || Self::from_arg_matches(&with_negative_numbers(Self::command()).try_get_matches()?);
-        read().map_err(helpful).unwrap_or_else(|error| error.exit())
+        read().map_err(helpful).unwrap_or_else(|error| end(&error))
     }
+}
+
+/// Prints an error, or the help or version that was asked for, and ends the process.
+fn end(error: &clap::Error) -> ! {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    if let Err(problem) = printed
+        && !error.use_stderr()
+        && problem.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        clap::Error::raw(ErrorKind::Io, format!("standard output: {problem}\n")).exit()
+    }
+    std::process::exit(error.exit_code())
 }
 
 /// Takes `-1` as the value of an option, so that the option can say what it expects.
@@ -57,11 +70,26 @@ fn helpful(mut error: clap::Error) -> clap::Error {
         _ => return error,
     };
     if let Some((_, key)) = KEYS.iter().find(|(options, _)| options.contains(&option.as_str())) {
-        let tip = format!("the configuration has a key for it: --set {key}");
+        let (key, usual) = key.split_once('=').unwrap_or((key, ""));
+        let value = value_of(option).unwrap_or_else(|| usual.to_owned());
+        let tip = format!("the configuration has a key for it: --set {key}={value}");
         error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
+}
+
+/// What the command line gives to an unknown option: `--steps 5` or `--steps=5`. Only a plain value, as one
+/// that needs quotes could be read in another way.
+fn value_of(option: &str) -> Option<String> {
+    let args: Vec<String> = std::env::args_os().filter_map(|arg| arg.into_string().ok()).collect();
+    let at = args.iter().position(|arg| arg.split('=').next() == Some(option))?;
+    let value = match args[at].split_once('=') {
+        Some((_, value)) => value,
+        None => args.get(at + 1)?,
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_+".contains(c);
+    (!value.is_empty() && !value.starts_with("--") && value.chars().all(is_plain)).then(|| value.to_owned())
 }
 
 /// A parser of whole numbers in a range.

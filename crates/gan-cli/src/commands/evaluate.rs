@@ -74,12 +74,12 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
         warn_of_other_data(args, &real);
     }
     warn_of_black_grounds(args, &real);
-    let count = count(args, data.name, &subject, &real)?;
+    let count = count(args, &data, &subject, &real)?;
     let real = real.for_judging(count);
     let generated =
         judge::sample(&features, subject.images(count)?, Pixels::Kept, real.channels_hold(&features))?;
     let is_known = real.is_known_to(&features);
-    let generated = match subject.labels(count).filter(|_| is_known && subject.has_classes_of(&real)) {
+    let generated = match subject.labels(count).filter(|_| subject.has_classes_of(&real) && is_known) {
         Some(labels) => generated.with_labels(labels)?,
         None => generated,
     };
@@ -140,13 +140,27 @@ fn warn_of_black_grounds(args: &args::Evaluate, real: &Real) {
 
 /// Number of images to evaluate. It is at most the number of available images, and at most the
 /// number of held-out real images, because equal numbers are compared.
-fn count(args: &args::Evaluate, data: Source, subject: &Subject, real: &Real) -> Result<usize> {
-    let default = data.composed().map_or(DEFAULT_COUNT, |composed| composed.judged);
+fn count(args: &args::Evaluate, data: &DataConfig, subject: &Subject, real: &Real) -> Result<usize> {
+    let default = data.name.composed().map_or(DEFAULT_COUNT, |composed| composed.judged);
     let wanted = args.count.map_or(default, |count| count as usize);
     let (held_out, images) = (real.held_out_count(), subject.count().unwrap_or(usize::MAX));
     let count = wanted.min(held_out).min(images);
     if count < MIN_JUDGED {
-        return Err(usage(format!("expected at least {MIN_JUDGED} images to judge, found {count}")));
+        let are_held_out = count < wanted.min(images);
+        let what = if are_held_out { "held-out images to compare with" } else { "images to judge" };
+        let found = format!("expected at least {MIN_JUDGED} {what}, found {count}");
+        let all = real.trained_count() + held_out;
+        let advice = match data.hold_out {
+            Some(share) if are_held_out => format!(
+                " (data.hold-out = {share} of {all}): a run with a larger share can be judged, or a copy of the \
+                 generator's file with --data and --data-dir"
+            ),
+            _ => String::new(),
+        };
+        return Err(usage(format!("{found}{advice}")));
+    }
+    if count < images && subject.count().is_some() {
+        tracing::info!("judging {count} of the {images} images, spread over all of them");
     }
     if args.count.is_some() && count < wanted {
         let what = if count == images { "images to judge" } else { "held-out images to compare with" };
@@ -192,7 +206,7 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     if data.name.is_folder() {
         let (crop, background) = args.cut.or_of(described.as_ref());
         data.crop = crop.unwrap_or(data.crop);
-        data.background = background.unwrap_or(data.background);
+        data.background = background.or(data.background);
     }
     let own = data.name;
     config::set_data_dir(&mut data, args.data_dir.as_deref())?;

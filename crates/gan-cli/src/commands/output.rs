@@ -8,11 +8,11 @@ use crate::exit::usage;
 use crate::run_dir;
 use crate::signals::{Stop, Uninterrupted};
 use crate::terminal::counted;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use fill::numbered;
 use gan_files::{AtomicFile, sweep_dead};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Number of bytes between two looks for a signal.
@@ -87,15 +87,7 @@ impl Place {
     /// Moves a complete file to the place. If nothing was there when the command began, nothing may be
     /// there now.
     pub(crate) fn put(&self, file: AtomicFile) -> Result<()> {
-        if !self.is_free {
-            return Ok(file.commit()?);
-        }
-        file.commit_new().map_err(|error| match error.source.kind() {
-            ErrorKind::AlreadyExists => {
-                anyhow!("{error}: it appeared while the command worked, so it was not replaced")
-            }
-            _ => error.into(),
-        })
+        Ok(if self.is_free { file.commit_new() } else { file.commit() }?)
     }
 
     /// The error for a place where nothing is written.

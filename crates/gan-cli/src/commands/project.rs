@@ -13,10 +13,10 @@ use crate::npy;
 use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use candle_core::Tensor;
 use gan_data::folder::{self, Options, Transform};
-use gan_data::{Grid, Range};
+use gan_data::{DataError, Grid, Range};
 use search::{Found, Search};
 
 pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
@@ -41,9 +41,16 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &device)?;
     budget.check(&Need::of_drawing(generator.config(), CHUNK, 0))?;
     let (crop, background) = args.cut.or_of(trained.as_ref());
-    let transform = Transform { crop: crop.unwrap_or_default(), background: background.unwrap_or_default() };
+    let transform = Transform { crop: crop.unwrap_or_default(), background };
     let [channels, side, _] = generator.config().image_shape();
-    let picture = folder::load_one(&args.picture, &Options { transform, ..Options::new(side, channels) })?;
+    let options = Options { transform, ..Options::new(side, channels) };
+    let picture = folder::load_one(&args.picture, &options).map_err(|error| match error {
+        DataError::Pictures { broken, .. } => {
+            let problem = broken.into_iter().next().map(|picture| picture.problem).unwrap_or_default();
+            anyhow!("{}: {problem}", args.picture.display())
+        }
+        error => error.into(),
+    })?;
     let mut tensors = picture.tensors(1, 1, channels, Range::MinusOneOne, &device);
     let Some(picture) = tensors.next().transpose()? else { return Ok(End::Done) };
     let names = trained.map(|trained| trained.class_names).unwrap_or_default();

@@ -46,7 +46,7 @@ fn table(records: &[&Record]) -> Result<String> {
     }
     rows.push(("verdicts".to_owned(), records.iter().map(|record| found(record)).collect()));
     let differences = differences(records).into_iter();
-    let value = |value: Option<String>| value.unwrap_or_else(|| "the default".to_owned());
+    let value = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     rows.extend(differences.map(|(key, values)| (key, values.into_iter().map(value).collect())));
     let rows: Vec<(String, Vec<String>)> = rows
         .into_iter()

@@ -13,7 +13,7 @@ use crate::memory::Budget;
 use crate::signals::Stop;
 use crate::terminal::counted;
 use crate::{device, origin, run_dir};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Device;
 use gan_models::{Generator, ModelConfig, ModelError, Provenance};
 use gan_train::checkpoint;
@@ -118,6 +118,11 @@ pub(crate) fn load(
         }
         (read, _) => read?,
     };
+    let named = file.parent().and_then(checkpoint::step_of);
+    if let Some(named) = named.filter(|named| *named != trained.step) {
+        let found = trained.step;
+        bail!("{}: a generator of step {found}, in the directory of step {named}", file.display());
+    }
     if let (Some(model), Some(config)) = (&model, config) {
         let advice = "leave --config out, because the file contains its model";
         agree(file, generator.config(), config, model, advice)?;

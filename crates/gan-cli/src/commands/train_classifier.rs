@@ -43,7 +43,7 @@ pub(crate) fn run(args: &args::TrainClassifier) -> Result<End> {
         hold_out,
         chance: Some(largest_share(&test)),
         crop: (crop != Crop::default()).then(|| crop.to_string()),
-        background: (background != Background::default()).then(|| background.to_string()),
+        background: background.filter(|it| *it != Background::default()).map(|it| it.to_string()),
         class_names: if args.data.is_folder() { train.class_names().to_vec() } else { vec![] },
     };
     let classifier = Classifier::new(record.clone(), &Device::Cpu)?;

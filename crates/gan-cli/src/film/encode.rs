@@ -24,14 +24,20 @@ pub(super) fn gif(frames: &Frames, fps: u16) -> Result<Vec<u8>> {
     let mut bytes = vec![];
     let mut encoder = Encoder::new(&mut bytes, width, height, &colors)?;
     encoder.set_repeat(Repeat::Infinite)?;
+    // A GIF counts time in hundredths of a second. If a frame does not take a whole number of them, some
+    // frames take one more than others, so that the film is as fast as it should be.
+    let time = |frames: u32| (200 * frames + u32::from(fps)) / (2 * u32::from(fps));
+    let mut before = 0u32;
     for (number, pixels) in frames.pixels.iter().enumerate() {
         let indices = match &palette {
             None => pixels.clone(),
             Some(palette) => dithered(frames, pixels, palette)?,
         };
         let shown = if number + 1 == frames.pixels.len() { 1 + frames.hold } else { 1 };
-        // The time of a frame is in hundredths of a second.
-        let delay = (100 * shown + fps / 2) / fps;
+        let after = before + u32::from(shown);
+        let delay =
+            u16::try_from(time(after) - time(before)).context("--fps: a frame would stay too long")?;
+        before = after;
         encoder.write_frame(&Frame { delay, width, height, buffer: indices.into(), ..Frame::default() })?;
     }
     drop(encoder);

@@ -294,7 +294,12 @@ impl Real {
 fn warn_of_other_look(record: &Record, Transform { crop, background }: Transform) {
     let pairs = [
         ("crop", &record.crop, Crop::default().to_string(), crop.to_string()),
-        ("background", &record.background, Background::default().to_string(), background.to_string()),
+        (
+            "background",
+            &record.background,
+            Background::default().to_string(),
+            background.unwrap_or_default().to_string(),
+        ),
     ];
     for (key, trained, default, own) in pairs {
         let trained = trained.clone().unwrap_or(default);

@@ -101,7 +101,7 @@ pub(crate) fn html(records: &[&Record], parts: Parts) -> Result<String> {
     let runs = runs.collect::<Result<Vec<_>>>()?;
     let best: Vec<_> = records.iter().filter_map(|record| Some((*record, record.best()?))).collect();
     let judged: Vec<_> = best.iter().map(|(_, judged)| *judged).collect();
-    let value = |value: Option<String>| value.unwrap_or_else(|| "the default".to_owned());
+    let value = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let differences = differences(records).into_iter();
     let names: Vec<&str> = records.iter().map(|record| &record.name[..]).collect();
     let page = Page {

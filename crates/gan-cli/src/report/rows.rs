@@ -28,7 +28,7 @@ pub(crate) fn cells(record: &Record) -> [String; COLUMNS.len()] {
         steps,
         duration(record.seconds),
         record.speed().map_or(String::new(), |speed| format!("{speed:.0}")),
-        record.best().map_or_else(|| "not evaluated".to_owned(), distance),
+        record.best().map_or_else(|| "no evaluation in the run".to_owned(), distance),
     ]
 }
 

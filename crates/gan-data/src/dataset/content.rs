@@ -94,6 +94,7 @@ impl Dataset {
         }
         let pixels = (0..self.len()).flat_map(|index| self.image(index)[..area].to_vec()).collect();
         let (name, source, labels) = (self.name.clone(), self.source.clone(), self.labels.clone());
-        Some(Self { name, source, images: Storage::Stored(pixels), channels: 1, labels, ..*self })
+        let (images, held_out) = (Storage::Stored(pixels), self.held_out.clone());
+        Some(Self { name, source, images, channels: 1, labels, held_out, ..*self })
     }
 }

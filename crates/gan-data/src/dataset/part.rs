@@ -2,7 +2,7 @@
 
 use super::{Dataset, Labelling, Storage};
 use crate::config::HOLD_OUT;
-use crate::{DataError, Result};
+use crate::{DataError, Result, rng};
 
 impl Dataset {
     /// Keeps `count` evenly spaced images, at least one. It keeps all if there are no more.
@@ -34,7 +34,9 @@ impl Dataset {
         let mut is_held_out = vec![false; all];
         evenly_spaced(all, count).for_each(|index| is_held_out[index] = true);
         let part = |held_out| self.pick((0..all).filter(|&index| is_held_out[index] == held_out));
-        Ok([part(false), part(true)])
+        let (trained, held_out) = (part(false), part(true));
+        let trained = Self { held_out: Some(held_out.fingerprint()), ..trained };
+        Ok([trained, held_out])
     }
 
     fn pick(&self, indices: impl Iterator<Item = usize> + Clone) -> Self {
@@ -49,8 +51,25 @@ impl Dataset {
             }
             Storage::Stacked(stacks) => Storage::Stacked(stacks.pick(indices)),
         };
-        Self { name: self.name.clone(), source: self.source.clone(), images, labels, ..*self }
+        let (name, source, held_out) = (self.name.clone(), self.source.clone(), self.held_out.clone());
+        Self { name, source, images, labels, held_out, ..*self }
     }
+}
+
+/// Makes the choice of [`scattered`] independent of all other random numbers.
+const SCATTERED: u64 = u64::from_le_bytes(*b"scatter\0");
+
+/// At most `count` numbers below `all`, in order: a random one of each of `count` equal parts. The choice is
+/// always the same. Evenly spaced numbers would always meet the same class if the classes take turns.
+#[must_use]
+pub fn scattered(all: usize, count: usize) -> Vec<usize> {
+    let count = count.min(all);
+    let mut rng = rng::stream(0, SCATTERED, 0);
+    let part = |i: usize| (i * all / count, (i + 1) * all / count);
+    (0..count)
+        .map(part)
+        .map(|(start, end)| start + rng::below((end - start) as u32, &mut rng) as usize)
+        .collect()
 }
 
 /// At most `count` numbers below `all`, evenly spaced from 0. Each part of sorted data gets the

@@ -108,6 +108,32 @@ fn the_fingerprint_covers_pixels_shape_and_labels_only() {
     let pair = |labels| data(vec![0; 24], 3, 2).with_labels(labels, 1000).unwrap().fingerprint();
     assert_ne!(pair(vec![1, 0]), pair(vec![0, 1]));
     assert_ne!(pair(vec![1, 0]), pair(vec![257, 0]));
+    // A picture that is held out belongs to the data, too.
+    let trained = |held_out| {
+        let pixels = [[held_out; 4], [1; 4], [2; 4]].concat();
+        data(pixels, 1, 2).hold_out(0.3).unwrap()[0].clone()
+    };
+    assert_eq!(trained(7).image(0), trained(8).image(0));
+    assert_eq!(trained(7).fingerprint(), trained(7).spread(9).fingerprint());
+    assert_ne!(trained(7).fingerprint(), trained(8).fingerprint());
+    assert_ne!(trained(7).fingerprint(), data([[1; 4], [2; 4]].concat(), 1, 2).fingerprint());
     let renamed = Dataset::new("x", "y", vec![0; 12], 3, 2).unwrap();
     assert_eq!(base, renamed.fingerprint());
+}
+
+/// Images of classes that take turns, as a conditional generator draws them.
+#[test]
+fn scattered_indices_meet_every_class() {
+    for (all, count) in [(10_000, 2500), (12_500, 2500), (1000, 64), (7, 7), (5, 9)] {
+        let chosen = scattered(all, count);
+        assert_eq!(chosen.len(), count.min(all));
+        assert!(chosen.is_sorted_by(|a, b| a < b) && chosen.iter().all(|index| *index < all));
+        let mut shares = [0.; 10];
+        for index in &chosen {
+            shares[index % 10] += 10. / chosen.len() as f64;
+        }
+        let spread = if count < 1000 { 0.9 } else { 0.2 };
+        assert!(all < 10 || shares.iter().all(|share| (share - 1.).abs() < spread), "{shares:?}");
+    }
+    assert_eq!(scattered(8, 8), [0, 1, 2, 3, 4, 5, 6, 7]);
 }

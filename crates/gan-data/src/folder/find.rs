@@ -9,7 +9,7 @@ use super::archive::{self, Archive};
 use super::budget::Budget;
 use super::labels::{self, Labels, Preparation};
 use super::picture::{Attempt, Picture};
-use super::{Background, Crop, EXTENSIONS, Transform};
+use super::{Crop, EXTENSIONS, Transform};
 use crate::{DataError, Result};
 
 /// Number of kinds of other files that are named.
@@ -82,7 +82,9 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
     };
     if archive::is_archive(root) {
         let archive = Archive::open(root)?;
-        for name in archive.names() {
+        let runs = runs_in(&archive);
+        found.runs = runs.len();
+        for name in archive.names().filter(|name| !runs.iter().any(|run| name.starts_with(run))) {
             found.add_entry(name);
         }
         found.archive = Some(archive);
@@ -101,6 +103,21 @@ pub(super) fn pictures(root: &Path) -> Result<Found> {
     found.pictures.sort();
     found.label()?;
     Ok(found)
+}
+
+/// The runs in an archive, with a `/` at the end. A run inside another run is not listed.
+fn runs_in(archive: &Archive) -> Vec<String> {
+    let mut runs: Vec<String> = vec![];
+    for name in archive.names() {
+        let Some(run) = name.strip_suffix(RUN[0]).filter(|run| run.ends_with('/')) else { continue };
+        if RUN.iter().all(|file| archive.contains(&format!("{run}{file}")))
+            && !runs.iter().any(|outer| run.starts_with(outer))
+        {
+            runs.retain(|inner| !inner.starts_with(run));
+            runs.push(run.to_owned());
+        }
+    }
+    runs
 }
 
 /// Searches a directory and those in it. Appends the links to directories to `links`.
@@ -174,8 +191,8 @@ impl Found {
             let expected = format!("{expected}, because the pictures of {root} were {how}");
             Err(DataError::Value { field, expected, found })
         };
-        if let Some(other) = self.prepared.background.filter(|other| *other != background)
-            && background != Background::default()
+        if let (Some(other), Some(background)) = (self.prepared.background, background)
+            && other != background
         {
             let (expected, how) =
                 (format!("\"{other}\" or no value"), "put on it by data prepare --background");

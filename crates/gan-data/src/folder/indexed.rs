@@ -3,11 +3,12 @@
 
 use std::io::SeekFrom;
 
-use image::error::{DecodingError, ImageError, ImageFormatHint, ImageResult};
-use image::{ColorType, ImageDecoder, ImageFormat};
-use png::{Decoder, Limits, Reader, Transformations};
+use image::error::ImageResult;
+use image::{ColorType, ImageDecoder};
+use png::{Reader, Transformations};
 
 use super::picture::{Attempt, Bytes};
+use super::strict_png::{broken, decoder};
 
 /// Place of the byte that says how a file stores colours, and its value for a palette.
 const KIND: (u64, u8) = (25, 3);
@@ -36,7 +37,7 @@ impl Indexed {
     ///
     /// If the header is damaged, or there is no palette.
     pub(super) fn open(file: Box<dyn Bytes>, limit: usize) -> Attempt<Self> {
-        let mut decoder = Decoder::new_with_limits(file, Limits { bytes: limit });
+        let mut decoder = decoder(file, limit);
         decoder.set_transformations(Transformations::IDENTITY);
         let reader = decoder.read_info().map_err(|error| error.to_string())?;
         let info = reader.info();
@@ -85,8 +86,4 @@ impl ImageDecoder for Indexed {
     fn read_image_boxed(self: Box<Self>, buf: &mut [u8]) -> ImageResult<()> {
         (*self).read_image(buf)
     }
-}
-
-fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ImageError {
-    ImageError::Decoding(DecodingError::new(ImageFormatHint::Exact(ImageFormat::Png), error))
 }

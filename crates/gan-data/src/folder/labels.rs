@@ -69,6 +69,10 @@ impl Labels {
     /// If a picture has no label, a label is no whole number below 1000, or names are missing.
     pub(super) fn of_json(path: &Path, text: &[u8], pictures: &[String]) -> Result<Option<Json>> {
         let wrong = |problem: String| DataError::Labels { path: path.to_owned(), problem };
+        if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+            return Err(wrong("is UTF-16 text: save it as UTF-8".to_owned()));
+        }
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let content: serde_json::Value =
             serde_json::from_slice(text).map_err(|error| wrong(format!("is not JSON ({error})")))?;
         if content.get("labels").is_none() {

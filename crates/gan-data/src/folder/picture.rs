@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat};
 
 use super::exif::Metadata;
 use super::indexed::{self, Indexed};
 use super::jpeg::StrictJpeg;
+use super::strict_png::StrictPng;
 use super::{complete, exif};
 
 /// Maximum number of pixels, 8192x8192. A small file can announce a huge picture, and no training
@@ -161,11 +161,7 @@ fn open(mut file: Box<dyn Bytes>, length: u64, format: Option<ImageFormat>) -> A
     let mut decoder: Box<dyn ImageDecoder> = match format {
         Some(ImageFormat::Jpeg) => Box::new(StrictJpeg::open(file)?),
         Some(ImageFormat::Png) if is_indexed => Box::new(Indexed::open(file, MAX_FILE_BYTES as usize)?),
-        Some(ImageFormat::Png) => {
-            let mut limits = Limits::default();
-            limits.max_alloc = Some(MAX_FILE_BYTES);
-            Box::new(PngDecoder::with_limits(file, limits).map_err(broken)?)
-        }
+        Some(ImageFormat::Png) => Box::new(StrictPng::open(file, MAX_FILE_BYTES as usize)?),
         Some(ImageFormat::WebP) => Box::new(WebPDecoder::new(file).map_err(broken)?),
         Some(other) => return Err(format!("its format is {other:?}, not PNG, JPEG or WebP")),
         None => return Err("its format is not PNG, JPEG or WebP".to_owned()),

@@ -54,7 +54,7 @@ pub fn prepare<E: From<DataError>>(
     options.transform.crop.validate()?;
     let found = find::pictures(path).map_err(|error| needless(path, error))?;
     let mut prepared = found.prepared_for(options.transform)?;
-    let behind = match options.transform.background {
+    let behind = match options.transform.behind() {
         Background::Color(color) => color,
         Background::Mean => mean_color(path, &found)?,
     };
@@ -80,7 +80,7 @@ pub fn prepare<E: From<DataError>>(
         return Err(DataError::Pictures { dir: path.to_owned(), broken, of: count }.into());
     }
     if is_transparent {
-        prepared.background = Some(options.transform.background);
+        prepared.background = Some(options.transform.behind());
     }
     add(&mut zip, out, labels::FILE, json(&found.labels, prepared).as_bytes())?;
     let written = zip.finish().map_err(|error| unwritten(out, error))?;

@@ -15,8 +15,16 @@ use crate::{DataError, Result};
 pub struct Transform {
     /// The part of each picture that is kept.
     pub crop: Crop,
+    /// The colour behind transparent parts. Black if it is absent. An archive whose pictures already have
+    /// a background refuses another one.
+    pub background: Option<Background>,
+}
+
+impl Transform {
     /// The colour behind transparent parts.
-    pub background: Background,
+    pub(crate) fn behind(self) -> Background {
+        self.background.unwrap_or_default()
+    }
 }
 
 /// The square part of a picture that is kept. It is cut out of the upright picture.

@@ -218,7 +218,11 @@ impl Machine {
                 let items = self.pop_to_mark()?;
                 return self.append(items);
             }
-            other => return Err(format!("instruction {other:#04x}, which a state dict does not need")),
+            other => {
+                return Err(format!(
+                    "instruction {other:#04x}, which a state dict does not need: save model.state_dict(), not the model"
+                ));
+            }
         };
         self.stack.push(value);
         Ok(())

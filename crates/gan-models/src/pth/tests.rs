@@ -62,7 +62,7 @@ fn what_a_state_dict_does_not_need_is_refused() {
     let prefix = "x.pth: is damaged or not a state dict of PyTorch (";
     for (program, problem) in [
         (&b"cos\nsystem\nX\x02\x00\x00\x00ls\x85R."[..], "a call of os system)"),
-        (b"cposix\nsystem\n)\x81.", "instruction 0x81, which a state dict does not need)"),
+        (b"cposix\nsystem\n)\x81.", "instruction 0x81, which a state dict does not need: save model.state_dict(), not the model)"),
         (
             b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000\
               X\x03\x00\x00\x00cpuK\x04tQK\x00K\x01\x85K\x01\x85\x89N}tR.",

@@ -9,7 +9,7 @@ use crate::{device, npy};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use gan_data::folder::{self, Background, Options, Transform};
-use gan_data::{DataConfig, Dataset, Range, evenly_spaced};
+use gan_data::{DataConfig, Dataset, Range, scattered};
 use gan_metrics::classifier::CHUNK;
 use gan_models::Generator;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(super) struct Subject {
 enum Origin {
     Generator { generator: Box<Generator>, seed: u64, truncation: Option<f64> },
     Tensor(Tensor),
-    Files(Dataset),
+    Files(Box<Dataset>),
 }
 
 impl Subject {
@@ -121,26 +121,28 @@ impl Subject {
         CHUNK.min(VALUES / (channels * side * side)).max(1)
     }
 
-    /// `count` images, some hundred at a time. If there are more, it takes evenly spaced ones.
+    /// `count` images, some hundred at a time. If there are more, it takes some of every part of them.
     pub(super) fn images(&self, count: usize) -> Result<Box<dyn Iterator<Item = Result<Tensor>> + '_>> {
+        let chunks = |all: usize| {
+            let indices: Vec<u32> = scattered(all, count).into_iter().map(|i| i as u32).collect();
+            let at_once = self.at_once();
+            (0..count)
+                .step_by(at_once)
+                .map(move |start| indices[start..][..at_once.min(count - start)].to_vec())
+        };
         Ok(match &self.origin {
             Origin::Generator { generator, seed, truncation } => {
                 Box::new(Drawing::seeded(generator, *seed, count).truncated(*truncation)?.chunks())
             }
-            Origin::Tensor(images) => {
-                let indices: Vec<u32> = evenly_spaced(images.dim(0)?, count).map(|i| i as u32).collect();
-                let indices = Tensor::new(indices, &Device::Cpu)?;
-                let at_once = self.at_once();
-                let chunk = move |start: usize| {
-                    let indices = indices.narrow(0, start, at_once.min(indices.elem_count() - start))?;
-                    Ok(images.index_select(&indices, 0)?)
-                };
-                Box::new((0..count).step_by(at_once).map(chunk))
-            }
+            Origin::Tensor(images) => Box::new(
+                chunks(images.dim(0)?)
+                    .map(|indices| Ok(images.index_select(&Tensor::new(indices, &Device::Cpu)?, 0)?)),
+            ),
             Origin::Files(data) => {
-                let (at_once, range) = (self.at_once(), Range::MinusOneOne);
-                let chunks = data.tensors(count, at_once, data.channels(), range, &Device::Cpu);
-                Box::new(chunks.map(|images| Ok(images?)))
+                let tensor = |indices: Vec<u32>| {
+                    Ok(data.tensor(&indices, data.channels(), Range::MinusOneOne, &Device::Cpu)?)
+                };
+                Box::new(chunks(data.len()).map(tensor))
             }
         })
     }
@@ -155,7 +157,7 @@ impl Origin {
                 let others = first.broadcast_ne(images)?.to_dtype(DType::F32)?.sum_all()?;
                 (others.to_scalar::<f32>()? == 0.).then(|| first.contiguous()).transpose()?.map(Self::Tensor)
             }
-            Self::Files(data) => data.gray().map(Self::Files),
+            Self::Files(data) => data.gray().map(Box::new).map(Self::Files),
             Self::Tensor(_) | Self::Generator { .. } => None,
         };
         if gray.is_some() {
@@ -167,7 +169,7 @@ impl Origin {
 
 /// Every picture of a directory or an archive. All are read with the most common size, and as RGB if
 /// any has colours. Transparent parts get the background of the real pictures.
-fn files(path: &Path, background: Background) -> Result<Origin> {
+fn files(path: &Path, background: Option<Background>) -> Result<Origin> {
     let survey = folder::survey(path)?;
     let (channels, size) = (survey.channels(), survey.side());
     if let Some(mixture) = survey.mixture() {
@@ -190,7 +192,7 @@ fn files(path: &Path, background: Background) -> Result<Origin> {
     if let Some(doubt) = data.doubt() {
         tracing::warn!("--samples {}: {doubt}", path.display());
     }
-    Ok(Origin::Files(data))
+    Ok(Origin::Files(Box::new(data)))
 }
 
 /// Images of a `.npy` file: floats in the given range, integers or booleans. The shape is
@@ -226,7 +228,9 @@ fn array(path: &Path, range: Option<args::PixelRange>) -> Result<Tensor> {
             at()
         )));
     }
-    if high > 1. && most <= 1. {
+    if high > 1. && most == 0. {
+        tracing::warn!("{}: all values are 0, so all images are black", at());
+    } else if high > 1. && most <= 1. {
         return Err(usage(format!(
             "{}: the largest value is {most}: expected 0 to 255, where 0 is black (for 0 and 1, save booleans: \
              x.astype(bool))",

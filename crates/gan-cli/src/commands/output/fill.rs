@@ -73,7 +73,7 @@ fn fill(
     drop(abandoned);
     let moved = if is_new {
         let renamed = std::fs::remove_file(place.join(LOCK)).and_then(|()| std::fs::rename(&place, out));
-        renamed.with_context(at)
+        renamed.map_err(gan_files::appeared).with_context(at)
     } else {
         check(out).and_then(|()| replace(out, &place, old, &names))
     };

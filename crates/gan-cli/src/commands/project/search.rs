@@ -62,6 +62,7 @@ impl Search<'_> {
             Some(labels) => latents.with_labels(z, labels),
             None => Ok(z.clone()),
         };
+        let start = z.as_detached_tensor().copy()?;
         let settings = ParamsAdamW { lr: RATE, weight_decay: 0., ..ParamsAdamW::default() };
         let mut optimizer = AdamW::new(vec![z.clone()], settings)?;
         for step in 0..self.steps {
@@ -72,7 +73,8 @@ impl Search<'_> {
             optimizer.backward_step(&self.loss(&images)?)?;
             z.set(&self.within(z.as_tensor())?)?;
         }
-        let input = input(&z.as_tensor().detach())?;
+        // The search follows several sizes of the picture, so it may end farther away than it began.
+        let input = Tensor::cat(&[input(&z.as_detached_tensor())?, input(&start)?], 0)?;
         let images = self.generator.generate(&input)?;
         let distances = self.distances(&images)?;
         let best = (0..distances.len()).min_by(|&a, &b| distances[a].total_cmp(&distances[b]));
@@ -80,7 +82,7 @@ impl Search<'_> {
         Ok(Found {
             input: input.narrow(0, best, 1)?,
             image: images.narrow(0, best, 1)?,
-            class: labels.map(|labels| labels[best]),
+            class: labels.map(|labels| labels[best % labels.len()]),
             before: drawn[order[0]],
             after: distances[best],
         })
@@ -142,6 +144,18 @@ mod tests {
     use super::*;
     use candle_core::Device;
     use gan_models::{ModelConfig, preset};
+
+    /// A search that begins at the picture itself does not lead away from it.
+    #[test]
+    fn the_result_is_no_worse_than_its_beginning() {
+        let generator = Generator::new(&preset::dcgan_28(), 3, &Device::Cpu).unwrap();
+        let latents = generator.config().latents();
+        let z = latents.draw_z(&mut Stream::new(0, "sample", 0), 1, &Device::Cpu).unwrap();
+        let picture = (generator.generate(&z).unwrap() + 0.002).unwrap();
+        let search = Search { generator: &generator, picture: &picture, class: None, seed: 0, steps: 3 };
+        let found = search.run(&Stop::default()).unwrap();
+        assert!(found.before < 0.5 && found.after <= found.before, "{} {}", found.before, found.after);
+    }
 
     /// An image of the generator itself is found again, with its class.
     #[test]

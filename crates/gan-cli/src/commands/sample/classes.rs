@@ -109,6 +109,7 @@ pub(super) fn order(args: &args::Sample, generator: &Generator, count: usize, na
         Some(args::Class::One(_)) => String::new(),
         // The latents contain their classes.
         None if args.latents.is_some() => String::new(),
+        None if count < classes => format!(", the first of {classes} classes: {}", listed(count, names)),
         None => format!(", the classes in turn: {}", listed(classes, names)),
     }
 }
@@ -118,8 +119,8 @@ fn listed(classes: usize, names: &[String]) -> String {
     if names.is_empty() {
         return format!("0 to {}", classes - 1);
     }
-    let known: Vec<_> = names.iter().take(NAMED).map(|name| escaped(name, &[])).collect();
-    let more = if names.len() > NAMED { ", ..." } else { "" };
+    let known: Vec<_> = names.iter().take(classes.min(NAMED)).map(|name| escaped(name, &[])).collect();
+    let more = if classes > NAMED { ", ..." } else { "" };
     format!("{}{more}", known.join(", "))
 }
 

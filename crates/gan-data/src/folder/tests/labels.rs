@@ -65,6 +65,21 @@ fn directories_are_classes_in_the_order_of_their_names() {
     }
 }
 
+/// The grids of a run are generated pictures.
+#[test]
+fn runs_are_passed_over_in_archives_too() {
+    let dir = tree(&["cat/a.png", "old/samples/step-1.png", "old/inner/b.png", "dog/c.png", "half/d.png"]);
+    for file in ["old/config.toml", "old/metrics.jsonl", "old/inner/config.toml", "half/config.toml"] {
+        std::fs::write(dir.path().join(file), "").unwrap();
+    }
+    std::fs::write(dir.path().join("old/inner/metrics.jsonl"), "").unwrap();
+    let (_home, archive) = zipped(dir.path());
+    for path in [dir.path(), &archive] {
+        assert_eq!(classes(path).1, ["cat", "dog", "half"]);
+        assert!(load(path, 4, 1).unwrap().source().contains("a run of gan-cli passed over"));
+    }
+}
+
 /// People collect a data set out of directories that lie elsewhere.
 #[cfg(unix)]
 #[test]

@@ -116,6 +116,23 @@ fn a_damaged_transparency_is_an_error() {
     }
 }
 
+/// The chunks' own checksums are right, as a faulty encoder writes them.
+#[test]
+fn a_wrong_checksum_of_the_pixels_is_an_error() {
+    for whole in [photograph("png"), png_with_palette(8, [0, 1, 2, 1, 0, 2, 2, 1, 0, 0])] {
+        let name = whole.windows(4).position(|bytes| bytes == b"IDAT").unwrap();
+        let length = u32::from_be_bytes(whole[name - 4..name].try_into().unwrap()) as usize;
+        let (start, end) = (name - 4, name + 4 + length + 4);
+        let mut pixels = whole[name + 4..][..length].to_vec();
+        let with = |pixels: &[u8]| [&whole[..start], &png_chunk(*b"IDAT", pixels), &whole[end..]].concat();
+        assert!(with(&pixels) == whole);
+        // The last four bytes are the checksum of the pixels before their compression.
+        pixels[length - 1] ^= 1;
+        let error = load_error(folder(&[("a.png", &with(&pixels))]).path());
+        assert!(error.contains("Corrupt") || error.contains("checksum"), "{error}");
+    }
+}
+
 #[test]
 fn pixels_beyond_the_palette_are_an_error() {
     let whole = [0, 1, 2, 1, 0, 2, 2, 1, 0, 0];

@@ -35,7 +35,7 @@ fn transparent_parts_get_the_background() {
     let image = RgbaImage::from_fn(2, 2, |x, y| Rgba(pixels[(y * 2 + x) as usize]));
     image.save(dir.path().join("a.png")).unwrap();
     let red = |text: &str| {
-        let background = text.parse().unwrap();
+        let background = Some(text.parse().unwrap());
         let data = with(dir.path(), Transform { background, ..Transform::default() }, 3).unwrap();
         (data.image(0)[..4].to_vec(), data.source().split(" (").nth(1).unwrap_or_default().to_owned())
     };
@@ -153,7 +153,7 @@ fn pictures_are_not_cut_twice() {
         assert_eq!(of(&path, Transform::default()), cut(4));
     }
     // Without transparent parts, the background does not matter.
-    let white = Transform { background: Background::Color([255; 3]), ..Transform::default() };
+    let white = Transform { background: Some(Background::Color([255; 3])), ..Transform::default() };
     let opaque = tempfile::tempdir().unwrap();
     std::fs::copy(out("a.png"), opaque.path().join("a.png")).unwrap();
     assert_eq!(of(opaque.path(), white), Transform::default());
@@ -161,4 +161,9 @@ fn pictures_are_not_cut_twice() {
     assert_eq!(of(opaque.path(), white), white);
     prepare(opaque.path(), white, "white.zip");
     assert_eq!(of(&out("white.zip"), Transform::default()), white);
+    assert_eq!(of(&out("white.zip"), white), white);
+    // Black is the default, but whoever says it wants it.
+    let black = Transform { background: Some(Background::default()), ..Transform::default() };
+    let error = with(&out("white.zip"), black, 1).unwrap_err().to_string();
+    assert!(error.contains("expected \"white\" or no value") && error.ends_with("found black"), "{error}");
 }
