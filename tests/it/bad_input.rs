@@ -40,6 +40,7 @@ fn configurations() {
             "mnist-5k: data.batch-size: expected 1..=5000 (the images in mnist-5k), found 5001",
         ),
         ("train.generator.lr=-0.1", "train.generator.lr: expected a positive number, found -0.1"),
+        ("train.accumulate=3", "train.accumulate: expected a divisor of the 64 images in a batch, found 3"),
         ("train.steps=0", "train.steps: expected at least 1, found 0"),
         ("model.image-size=27", "model.image-size: expected 28, 32, 64 or 128 for dcgan, found 27"),
         ("model.latent-dim=99999999", "model.latent-dim: expected a whole number from 1 to 16384"),

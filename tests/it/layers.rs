@@ -9,7 +9,7 @@ use gan_train::penalty::zero_centered;
 use gan_train::{OptimizerConfig, TrainConfig, Trainer};
 
 const SEED: u64 = 3;
-const DRAWS: Draws = Draws { seed: SEED, purpose: "test", update: 7 };
+const DRAWS: Draws = Draws { seed: SEED, purpose: "test", update: 7, first: 0 };
 
 fn config(change: impl FnOnce(&mut ModelConfig)) -> ModelConfig {
     let mut config = ModelConfig { latent_dim: 20, ..preset::dcgan_28() };

@@ -40,6 +40,8 @@ mod layering;
 mod layers;
 #[cfg(all(unix, feature = "fused"))]
 mod links;
+#[cfg(all(target_os = "linux", feature = "mpi"))]
+mod mpi;
 mod networks;
 #[cfg(feature = "fused")]
 mod outputs;

@@ -33,9 +33,20 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     .run()?;
     let with_kernels = format!("{FEATURES},gan-cli/fused");
     cmd!(shell, "cargo test --workspace --no-default-features --features {with_kernels} --locked").run()?;
+    // Several processes that train together.
+    if has(shell, "mpirun") {
+        let with_mpi = format!("{with_kernels},gan-cli/mpi");
+        cmd!(
+            shell,
+            "cargo test --workspace --no-default-features --features {with_mpi} --locked --test it -- mpi::"
+        )
+        .run()?;
+    } else {
+        skipped.push(NO_MPI);
+    }
     // The same tests on candle's own operations, which CUDA and Metal use.
     cmd!(shell, "cargo test --workspace --no-default-features --features {FEATURES} --locked").run()?;
-    if cmd!(shell, "chromedriver --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+    if !has(shell, "chromedriver") {
         skipped.push(NO_BROWSER);
     }
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
@@ -50,12 +61,20 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
+/// Whether a program is installed.
+fn has(shell: &Shell, program: &str) -> bool {
+    cmd!(shell, "{program} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+}
+
 const NO_DENY: &str =
     "SKIPPED: licences and sources of dependencies. To check them: cargo install --locked cargo-deny";
 const NO_TYPOS: &str = "SKIPPED: spelling. To check it: cargo install --locked typos-cli";
 
 const NO_BROWSER: &str =
     "SKIPPED: the pages of `gan-cli board` in a browser. To test them: install Chromium and chromedriver";
+
+const NO_MPI: &str =
+    "SKIPPED: training on several ranks. To test it: install Open MPI with its headers, and libclang";
 
 const NO_FUZZ: &str = "SKIPPED: a minute of fuzzing. To do it: cargo install --locked cargo-fuzz";
 

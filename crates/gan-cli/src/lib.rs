@@ -22,6 +22,7 @@ mod memory;
 mod mixing;
 mod npy;
 mod origin;
+mod ranks;
 mod records;
 mod report;
 mod run;
@@ -45,13 +46,25 @@ pub fn main() -> ExitCode {
         gan_ops::threads::settle(threads.count);
     }
     signals::survive_size_limits();
-    logging::start(args.verbose, args.quiet);
+    let ranks = ranks::Ranks::join();
+    // One rank speaks for all.
+    let is_follower = ranks.as_ref().is_ok_and(|ranks| ranks.group.rank() > 0);
+    logging::start(args.verbose, if is_follower { 2 } else { args.quiet });
     if threads.refused {
         tracing::warn!("the system refuses to start threads: working on one (--threads N asks for fewer)");
     }
     let budget = args.memory.unwrap_or_default();
+    let ranks = match ranks {
+        Ok(ranks) => ranks,
+        Err(error) => return exit::code(Err(error)),
+    };
+    if !matches!(args.command, args::Command::Train(_))
+        && let Err(error) = ranks.expect_one()
+    {
+        return exit::code(error);
+    }
     let result = match args.command {
-        args::Command::Train(args) => commands::train::run(&args, budget),
+        args::Command::Train(args) => commands::train::run(&args, budget, &ranks),
         args::Command::Sample(args) => commands::sample::run(&args, budget),
         args::Command::Walk(args) => commands::walk::run(&args, budget),
         args::Command::Project(args) => commands::project::run(&args, budget),
@@ -60,6 +73,10 @@ pub fn main() -> ExitCode {
         args::Command::Report(args) => commands::report::run(&args),
         #[cfg(feature = "board")]
         args::Command::Board(args) => commands::board::run(&args, budget),
+        #[cfg(not(feature = "board"))]
+        args::Command::Board { .. } => Err(exit::usage(
+            "this program was built without its board: build it with --features board,embedded,fused",
+        )),
         args::Command::Compare(args) => commands::report::compare(&args),
         args::Command::TrainClassifier(args) => commands::train_classifier::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
@@ -70,5 +87,11 @@ pub fn main() -> ExitCode {
         args::Command::Completions(args) => commands::manual::completions(&args),
         args::Command::Man(args) => commands::manual::man(&args),
     };
+    #[cfg(feature = "mpi")]
+    if is_follower && result.is_err() {
+        let _ = exit::code(result);
+        ranks.abort();
+        return ExitCode::FAILURE;
+    }
     exit::code(result)
 }

@@ -100,6 +100,7 @@ impl Need {
         let Config { model, train, reporting, .. } = config;
         let (g, d) = (Size::of_generator(model), Size::of_discriminator(model));
         let batch = config.data.batch_size as f64;
+        let part = batch / train.accumulate as f64;
         let averages = if train.ema.is_some() { AVERAGES } else { 0. };
         let is_penalised = train.r1.is_some() || train.r2.is_some() || train.gradient_penalty.is_some();
         let of_d = if is_penalised { OF_PENALISED_D } else { OF_D };
@@ -113,8 +114,8 @@ impl Need {
             ("the generator's weights", FLOAT * (TRAINED + averages) * g.weights),
             ("the discriminator's weights", FLOAT * TRAINED * d.weights),
             ("batches", FLOAT * COPIES * train.d_steps as f64 * batch * g.output),
-            ("the generator's activations", FLOAT * OF_G * batch * g.elements),
-            ("the discriminator's activations", FLOAT * of_d * batch * d.elements),
+            ("the generator's activations", FLOAT * OF_G * part * g.elements),
+            ("the discriminator's activations", FLOAT * of_d * part * d.elements),
             ("train.sample-count", g.drawing(reporting.sample_count) + grid),
             ("train.health.samples", g.drawing(health)),
             ("train.evaluate.count", FLOAT * features * evaluated),

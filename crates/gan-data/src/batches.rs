@@ -125,10 +125,22 @@ impl Batches {
     ///
     /// If the tensor cannot be created on the device.
     pub fn batch(&self, step: u64, device: &Device) -> Result<Tensor> {
-        let (BatchesConfig { channels, range, .. }, indices) = (self.config, self.indices(step));
-        match self.mirrored(step, indices.len()) {
-            Some(mirrored) => self.dataset.mirrored_tensor(&indices, &mirrored, channels, range, device),
-            None => self.dataset.tensor(&indices, channels, range, device),
+        self.rows(step, 0..self.config.batch_size, device)
+    }
+
+    /// These images of the batch of `step`, in the form of [`batch`](Self::batch). The range ends with the
+    /// batch, if not before.
+    ///
+    /// # Errors
+    ///
+    /// If the tensor cannot be created on the device.
+    pub fn rows(&self, step: u64, rows: std::ops::Range<usize>, device: &Device) -> Result<Tensor> {
+        let (BatchesConfig { channels, range, .. }, all) = (self.config, self.indices(step));
+        let rows = rows.start.min(all.len())..rows.end.min(all.len());
+        let indices = &all[rows.clone()];
+        match self.mirrored(step, all.len()) {
+            Some(all) => self.dataset.mirrored_tensor(indices, &all[rows], channels, range, device),
+            None => self.dataset.tensor(indices, channels, range, device),
         }
     }
 

@@ -16,6 +16,15 @@ pub struct Gradients {
     /// Each sum is at the position of its first parameter. `None` means that nothing was added
     /// yet.
     sums: Vec<Option<Box<dyn GradientSum>>>,
+    replaced: Option<Replaced>,
+}
+
+/// Gradients that were set from outside. They count in place of the sums.
+#[derive(Debug)]
+struct Replaced {
+    flat: Vec<f32>,
+    /// Whether the parameter at this position has a gradient.
+    present: Vec<bool>,
 }
 
 /// Sums of the gradients of some parameters that follow each other. Each stage has its own form
@@ -36,7 +45,7 @@ impl Gradients {
         let layout = params.layout();
         let positions = layout.iter().enumerate().map(|(i, entry)| (entry.name().to_owned(), i)).collect();
         let sums = std::iter::repeat_with(|| None).take(layout.len()).collect();
-        Self { params: params.clone(), positions, sums }
+        Self { params: params.clone(), positions, sums, replaced: None }
     }
 
     /// The parameters that these are the gradients of.
@@ -47,6 +56,7 @@ impl Gradients {
 
     /// Sets all gradients to zero.
     pub fn clear(&mut self) {
+        self.replaced = None;
         self.sums.iter_mut().flatten().for_each(|sum| sum.clear());
     }
 
@@ -60,6 +70,13 @@ impl Gradients {
         &self,
         mut f: impl FnMut(usize, Gradient<'_>) -> candle_core::Result<()>,
     ) -> candle_core::Result<()> {
+        if let Some(Replaced { flat, present }) = &self.replaced {
+            let entries = self.layout().iter().enumerate().filter(|(i, _)| present[*i]);
+            for (i, entry) in entries {
+                f(i, Gradient::Slice(&flat[entry.range()]))?;
+            }
+            return Ok(());
+        }
         let mut result = Ok(());
         for (first, sum) in self.sums.iter().enumerate() {
             let mut position = first;
@@ -110,6 +127,22 @@ impl Gradients {
             }
             Ok(())
         })?)
+    }
+
+    /// Replaces the gradients by those in one slice, at the places in [`Self::layout`], until
+    /// [`Self::clear`] is called. A parameter that has no gradient gets none.
+    ///
+    /// # Errors
+    /// A slice of another length.
+    pub fn write_flat(&mut self, flat: &[f32]) -> Result<()> {
+        self.layout().check(flat)?;
+        let mut present = vec![false; self.layout().len()];
+        self.each(|i, _| {
+            present[i] = true;
+            Ok(())
+        })?;
+        self.replaced = Some(Replaced { flat: flat.to_vec(), present });
+        Ok(())
     }
 
     /// Euclidean norm over all parameters.

@@ -12,8 +12,8 @@ pub enum Mode {
     Eval,
 }
 
-/// The random numbers of layers such as dropout. There is no state: the same three values give
-/// the same numbers again. Therefore a resumed run equals the unbroken run.
+/// The random numbers of layers such as dropout. There is no state: the same values give the
+/// same numbers again. Therefore a resumed run equals the unbroken run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Draws {
     /// Seed of the run.
@@ -23,6 +23,9 @@ pub struct Draws {
     pub purpose: &'static str,
     /// Number of the update.
     pub update: u64,
+    /// Number of samples of the batch before the first sample of the pass. It is 0 unless a batch is
+    /// divided among several passes. Then a sample gets the same random numbers as without division.
+    pub first: usize,
 }
 
 impl Draws {

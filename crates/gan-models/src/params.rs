@@ -174,6 +174,11 @@ impl Params {
         self.of_role(Role::Statistic)
     }
 
+    /// The running means and variances of batch norms.
+    pub fn running(&self) -> impl Iterator<Item = &Var> {
+        self.iter().filter(|(name, _)| name.contains(".running_")).map(|(_, var)| var)
+    }
+
     fn of_role(&self, role: Role) -> impl Iterator<Item = (&str, &Var)> {
         let of_role = self.all.iter().filter(move |(parameter, _)| parameter.role == role);
         of_role.map(|(parameter, var)| (parameter.name(), var))

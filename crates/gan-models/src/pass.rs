@@ -82,6 +82,7 @@ impl<'a> Prepared<'a> {
     /// A shape that a layer cannot take; batch norm over a single value per channel.
     pub fn forward(&'a self, x: &Batch, draws: Draws) -> Result<Pass<'a>> {
         let x = self.pack(x)?;
+        let draws = Draws { first: draws.first / self.pack, ..draws };
         let (output, back) = match &self.kernel {
             None => {
                 let input = Var::from_tensor(&x.tensor(&self.input)?)?;

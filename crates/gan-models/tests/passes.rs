@@ -10,7 +10,7 @@ use gan_models::{
 use gan_ops::rng::Stream;
 
 const SAMPLES: usize = 6;
-const DRAWS: Draws = Draws { seed: 5, purpose: "test", update: 2 };
+const DRAWS: Draws = Draws { seed: 5, purpose: "test", update: 2, first: 0 };
 
 fn dcgan() -> ModelConfig {
     let mut config = preset::dcgan_28();

@@ -51,6 +51,20 @@ impl Stream {
         let values: Vec<f32> = uniform.sample_iter(&mut self.0).take(shape.elem_count()).collect();
         Tensor::from_vec(values, shape, device)
     }
+
+    /// Passes over the next `count` values of the uniform distribution, at once.
+    pub fn skip_uniform(&mut self, count: usize) {
+        // Each value takes one word.
+        self.0.set_word_pos(self.0.get_word_pos() + count as u128);
+    }
+
+    /// Passes over the next `count` values of the normal distribution. They must be drawn for this,
+    /// because a value takes as many words as it needs.
+    pub fn skip_normal(&mut self, count: usize) {
+        for _ in 0..count {
+            let _: f32 = StandardNormal.sample(&mut self.0);
+        }
+    }
 }
 
 /// FNV-1a, 64 bits. It is short, and it gives the same result on every platform.
@@ -84,6 +98,23 @@ mod tests {
         let mut parts: Vec<f32> = stream.normal(3, &device)?.to_vec1()?;
         parts.extend(stream.normal(7, &device)?.to_vec1::<f32>()?);
         assert_eq!(whole, parts);
+        Ok(())
+    }
+
+    #[test]
+    fn a_stream_can_be_entered_anywhere() -> Result<()> {
+        let device = Device::Cpu;
+        let whole: Vec<f32> = Stream::new(0, "skip", 0).uniform(-1., 2., 100, &device)?.to_vec1()?;
+        for first in [0, 1, 15, 16, 17, 63, 64, 65, 99] {
+            let mut stream = Stream::new(0, "skip", 0);
+            stream.skip_uniform(first);
+            let rest: Vec<f32> = stream.uniform(-1., 2., 100 - first, &device)?.to_vec1()?;
+            assert_eq!(whole[first..], rest, "{first}");
+        }
+        let whole: Vec<f32> = Stream::new(0, "skip", 1).normal(2000, &device)?.to_vec1()?;
+        let mut stream = Stream::new(0, "skip", 1);
+        stream.skip_normal(1500);
+        assert_eq!(whole[1500..], stream.normal(500, &device)?.to_vec1::<f32>()?);
         Ok(())
     }
 

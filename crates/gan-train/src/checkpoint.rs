@@ -29,8 +29,7 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 const EMA: &str = "ema.safetensors";
 const STATE: &str = "state.json";
 /// What the file of the average says of itself. The running statistics in it are not those of its weights.
-const AVERAGE: &str =
-    r#"{"kind":"checkpoint's average without statistics: give the directory of the checkpoint"}"#;
+const AVERAGE: &str = r#"{"kind":"checkpoint's average without statistics: give the checkpoint's directory with all its files"}"#;
 /// The names of the files in a checkpoint.
 const FILES: [&str; 5] = [GENERATOR, DISCRIMINATOR, OPTIMIZER, EMA, STATE];
 /// The second format has a checksum in `state.json`.

@@ -41,6 +41,10 @@ pub struct TrainConfig {
     /// Number of updates of G in a step, each on its own latents.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub g_steps: u64,
+    /// Number of parts of a batch that are computed one after the other, so that a step needs the memory
+    /// of one part. 1 means that the batch is computed at once.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: u64,
     /// D's weights are kept in `[-weight_clip, weight_clip]` (Arjovsky et al. 2017, arXiv
     /// 1701.07875). There is no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,6 +108,7 @@ impl TrainConfig {
             label_smoothing: 0.,
             d_steps: 1,
             g_steps: 1,
+            accumulate: 1,
             weight_clip: None,
             r1: None,
             r2: None,
@@ -128,6 +133,9 @@ impl TrainConfig {
                 let problem = format!("expected a whole number from 1 to {MOST_UPDATES}, found {updates}");
                 return Err(TrainError::config(field, problem));
             }
+        }
+        if self.accumulate == 0 {
+            return Err(TrainError::config("train.accumulate", "expected at least 1, found 0"));
         }
         self.validate_objective()?;
         self.augment.iter().try_for_each(|augment| augment.validate("train.augment"))?;

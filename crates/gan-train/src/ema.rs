@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::schedule::{Range, Schedule, at};
 use candle_core::{Tensor, Var};
-use gan_models::{Draws, Generator, Params};
+use gan_models::{Draws, Generator};
 use gan_ops::{ema_step, rng::Stream};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -122,7 +122,7 @@ fn copy(generator: &Generator) -> Result<Generator> {
 
 /// Gives each batch norm the mean of the statistics of these batches.
 pub(crate) fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
-    let running: Vec<&Var> = statistics(generator.params()).collect();
+    let running: Vec<&Var> = generator.params().running().collect();
     if running.is_empty() {
         return Ok(());
     }
@@ -133,7 +133,7 @@ pub(crate) fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()
         for var in &running {
             var.set(&var.zeros_like()?)?;
         }
-        let draws = Draws { seed, purpose: "statistics", update: batch };
+        let draws = Draws { seed, purpose: "statistics", update: batch, first: 0 };
         generator.prepare()?.forward(&generator.latents(&z)?, draws)?;
         for (sum, var) in sums.iter_mut().zip(&running) {
             let value = var.as_detached_tensor().copy()?;
@@ -152,10 +152,6 @@ pub(crate) fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()
         }
     }
     Ok(())
-}
-
-fn statistics(params: &Params) -> impl Iterator<Item = &Var> {
-    params.iter().filter(|(name, _)| name.contains(".running_")).map(|(_, var)| var)
 }
 
 #[cfg(test)]

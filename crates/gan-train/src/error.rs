@@ -76,6 +76,14 @@ pub enum TrainError {
         /// Its value now.
         config: String,
     },
+    /// Another rank of the group that cannot go on, or does not answer.
+    #[error("rank {rank}: {problem}")]
+    Rank {
+        /// Number of the rank.
+        rank: usize,
+        /// What happened to it.
+        problem: String,
+    },
     /// An error of the data, from the function that [`fit`](crate::fit) gets the real images from.
     #[error(transparent)]
     Data(Box<dyn std::error::Error + Send + Sync>),
@@ -104,6 +112,16 @@ impl TrainError {
     /// Makes the error for a value of `field` that cannot be used.
     pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Config { field: field.into(), problem: problem.into() }
+    }
+
+    /// Makes the error for a rank that did not answer for this time.
+    pub(crate) fn silent(rank: usize, waited: std::time::Duration) -> Self {
+        Self::rank(rank, format!("no answer for {} s", waited.as_secs()))
+    }
+
+    /// Makes the error for a rank that cannot go on.
+    pub fn rank(rank: usize, problem: impl Into<String>) -> Self {
+        Self::Rank { rank, problem: problem.into() }
     }
 
     /// Makes an error of the data. An error of this crate or of candle stays what it is.

@@ -45,9 +45,4 @@ impl Examples {
         };
         Err(TrainError::config("model.classes", problem))
     }
-
-    /// The labels of part number `i` of the images, if each part has `batch` images.
-    pub(crate) fn labels_of(&self, i: usize, batch: usize) -> Option<&[u16]> {
-        self.labels.as_ref().map(|labels| &labels[i * batch..][..batch])
-    }
 }

@@ -7,6 +7,7 @@ mod ema;
 mod error;
 mod examples;
 mod fit;
+pub mod group;
 mod init;
 mod loss;
 mod norms;

@@ -7,6 +7,7 @@
 
 use crate::error::{Result, TrainError};
 use crate::schedule::{Range, Schedule, at};
+use crate::trainer::Part;
 use candle_core::Device;
 use gan_models::Batch;
 use gan_ops::rng::Stream;
@@ -104,24 +105,24 @@ impl OneCentered {
         Range::Positive.check(&format!("{field}.weight"), self.weight)
     }
 
-    /// The points for one update of D. `real, fake: [B, C, H, W]`, and D sees `pack` images at
-    /// once. The points are a pure function of the images, the seed and the update, which counts
-    /// from 0.
-    ///
-    /// # Errors
-    /// Errors of the device.
-    pub fn points(
+    /// The points for `part` of the batch in one update of D. `real, fake: [B, C, H, W]` are the images
+    /// of the part, and D sees `pack` images at once. `deviation` is the standard deviation of the real
+    /// images of the whole batch. The points are a pure function of the images, the seed, the update,
+    /// which counts from 0, and the places of the images in the batch.
+    pub(crate) fn points(
         &self,
         [real, fake]: [&Batch; 2],
+        deviation: f32,
         pack: usize,
         seed: u64,
-        update: u64,
+        (update, part): (u64, Part),
     ) -> candle_core::Result<Batch> {
         let mut stream = Stream::new(seed, "penalty", update);
-        let count = real.samples()?;
+        let count = part.samples;
         // All images that D sees at once share one position. So the point is on the line between
         // two inputs of D.
         let draw_places = |stream: &mut Stream| -> candle_core::Result<Vec<f32>> {
+            stream.skip_uniform(part.first / pack);
             let places: Vec<f32> = stream.uniform(0., 1., count / pack, &Device::Cpu)?.to_vec1()?;
             Ok(places.into_iter().flat_map(|place| vec![place; pack]).collect())
         };
@@ -133,9 +134,10 @@ impl OneCentered {
             }
             Points::AroundReal => {
                 let images = real.to_tensor()?;
-                let mean = images.mean_all()?;
-                let deviation = images.broadcast_sub(&mean)?.sqr()?.mean_all()?.sqrt()?.to_scalar::<f32>()?;
+                let pixels = images.elem_count() / count;
+                stream.skip_uniform(part.first * pixels);
                 let noise = stream.uniform(0., 1., images.shape(), images.device())?;
+                stream.skip_uniform((part.whole - part.first - count) * pixels);
                 let noise = Batch::new(&(noise * f64::from(deviation / 2.))?)?;
                 let places = draw_places(&mut stream)?;
                 real.combine(&vec![1.; count], Some((&noise, &places)))
@@ -210,21 +212,29 @@ mod tests {
         let image = |value: f32| Batch::new(&Tensor::full(value, (64, 1, 2, 2), &Device::Cpu)?);
         let (real, fake) = (image(1.)?, image(-1.)?);
         let at = |at| OneCentered { weight: 10., at };
-        let points =
-            at(Points::Interpolates).points([&real, &fake], 1, 3, 5)?.to_tensor()?.flatten_from(1)?;
+        let all = Part { first: 0, samples: 64, whole: 64 };
+        let twice = Part { first: 0, samples: 128, whole: 128 };
+        let points = at(Points::Interpolates)
+            .points([&real, &fake], 0., 1, 3, (5, all))?
+            .to_tensor()?
+            .flatten_from(1)?;
         let points = points.to_vec2::<f32>()?;
         // Each pair has one position, which is the same for all its pixels.
         assert!(
             points.iter().all(|p| (-1. ..=1.).contains(&p[0]) && p.iter().all(|x| (x - p[0]).abs() < 1e-6))
         );
-        let packed =
-            at(Points::Interpolates).points([&real, &fake], 2, 3, 5)?.to_tensor()?.flatten_from(1)?;
+        let packed = at(Points::Interpolates)
+            .points([&real, &fake], 0., 2, 3, (5, all))?
+            .to_tensor()?
+            .flatten_from(1)?;
         let packed = packed.to_vec2::<f32>()?;
         assert!(packed.chunks(2).all(|pair| pair[0] == pair[1]) && packed[0] != packed[2]);
         let mean = points.iter().map(|p| p[0]).sum::<f32>() / 64.;
         assert!(mean.abs() < 0.2 && points[0] != points[1], "{mean}");
         let mixed = Tensor::cat(&[real.to_tensor()?, fake.to_tensor()?], 0)?;
-        let around = at(Points::AroundReal).points([&Batch::new(&mixed)?, &fake], 1, 3, 5)?.to_tensor()?;
+        let around = at(Points::AroundReal)
+            .points([&Batch::new(&mixed)?, &fake], 1., 1, 3, (5, twice))?
+            .to_tensor()?;
         let moved = (around - mixed)?.flatten_all()?.to_vec1::<f32>()?;
         // The deviation is 1, so the points move by up to a half.
         assert!(moved.iter().all(|by| (0. ..0.5).contains(by)) && moved.iter().any(|by| *by > 0.3));

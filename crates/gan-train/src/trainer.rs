@@ -1,25 +1,32 @@
 //! The training step.
 
 mod finite;
+mod game;
+mod parts;
 mod report;
+mod statistics;
 mod updates;
 
 use crate::config::{OptimizerConfig, TrainConfig};
 use crate::ema::Ema;
 use crate::error::Result;
 use crate::examples::Examples;
+use crate::group::{Alone, Group};
 use crate::init::Initial;
 use crate::loss::Loss;
 use crate::norms::Norms;
 use crate::optim::Optimizer;
 use crate::phases::Phases;
-use crate::views::Views;
 use candle_core::{Device, Tensor};
-use gan_models::{Batch, Discriminator, Generator, Gradients, ModelConfig, Params};
+use game::Game;
+use gan_models::{Discriminator, Generator, Gradients, ModelConfig, Params};
 use gan_ops::rng::Stream;
+use parts::Division;
 use std::borrow::Cow;
-use updates::{Game, Seen, Turn};
+use std::sync::Arc;
+use updates::Turn;
 
+pub(crate) use parts::Part;
 pub use report::StepReport;
 
 /// The two networks, their optimizers, and the number of steps done.
@@ -31,6 +38,7 @@ pub struct Trainer {
     pub(crate) d: Learner,
     pub(crate) ema: Option<Ema>,
     config: TrainConfig,
+    group: Arc<dyn Group>,
     seed: u64,
     pub(crate) step: u64,
     device: Device,
@@ -100,10 +108,19 @@ impl Trainer {
             generator,
             discriminator,
             config: train.clone(),
+            group: Arc::new(Alone),
             seed,
             step: 0,
             phases: Phases::new(),
         })
+    }
+
+    /// Makes this trainer a rank of a group. All ranks must have the same networks, configuration and
+    /// seed, and then their weights stay equal, bit for bit.
+    #[must_use]
+    pub fn in_group(mut self, group: Arc<dyn Group>) -> Self {
+        self.group = group;
+        self
     }
 
     /// Makes one step: algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661). First there are
@@ -112,79 +129,72 @@ impl Trainer {
     /// D's last update, and the others use fresh ones.
     ///
     /// `real: [d_steps * B, C, H, W]` in [-1, 1], with labels if the model has classes. Then each
-    /// fake image has the class of the real image at the same place.
+    /// fake image has the class of the real image at the same place. In a group, these are this rank's
+    /// shares of the batches, and all ranks' shares have the same size.
     ///
     /// # Errors
     /// Another shape; labels that are missing or are no class; a loss that is not finite, with a
-    /// diagnosis.
+    /// diagnosis; a rank that does not answer.
     pub fn step(&mut self, real: impl Into<Examples>) -> Result<StepReport> {
         let real = real.into();
-        let latents = self.config.latent_batches() * real.images.dim(0)? / self.config.d_steps as usize;
-        let z = self.noise(self.step, latents)?;
+        let ranks = [self.group.rank(), self.group.size()];
+        let batches = self.config.latent_batches();
+        let latents = batches * real.images.dim(0)? / self.config.d_steps as usize;
+        let z = Division::of_all_ranks(&self.noise(self.step, latents * ranks[1])?, batches, ranks)?;
         self.step_with(real, &z)
     }
 
     /// [`Self::step`] with given latents: `z: [(d_steps + g_steps - 1) * B, latent_dim]`. The
-    /// latents of D's updates come first.
+    /// latents of D's updates come first. In a group, these are this rank's shares.
     ///
     /// # Errors
     /// Errors of [`Self::step`].
     pub fn step_with(&mut self, real: impl Into<Examples>, z: &Tensor) -> Result<StepReport> {
         let examples = real.into();
         examples.check(self.generator.config().classes)?;
-        let per_step = examples.images.dim(0)?;
-        let batch = self.config.batch_size(per_step, z.dim(0)?)?;
-        let part = |x: &Tensor, i: u64| x.narrow(0, i as usize * batch, batch);
+        let config = &self.config;
+        let batch = config.batch_size(examples.images.dim(0)?, z.dim(0)?)?;
+        let division = Division::new([self.group.rank(), self.group.size()], config, batch)?;
+        self.discriminator.config().validate_batch(division.samples)?;
+        let per_step = examples.images.dim(0)? * self.group.size();
         let before = self.step;
-        let images = before * per_step as u64;
         self.step += 1;
         let mut phases = Phases::new();
-        let TrainConfig { d_steps, g_steps, .. } = self.config;
+        let TrainConfig { d_steps, g_steps, .. } = *config;
         let (generator, discriminator) = (&self.generator, &self.discriminator);
-        let config = &self.config;
-        let views = Views { config, seed: self.seed, shape: generator.config().image_shape(), images };
-        let latents = |z: &Tensor, labels: Option<&[u16]>| match labels {
-            Some(labels) => generator.latents(&generator.config().latents().with_labels(z, labels)?),
-            None => generator.latents(z),
+        let game = Game {
+            generator,
+            discriminator,
+            config,
+            group: &*self.group,
+            division,
+            examples: &examples,
+            z,
+            seed: self.seed,
+            images: before * per_step as u64,
+            step: self.step,
         };
-        let game = Game { generator, discriminator, config, views, step: self.step };
 
         // Updates of D. The fake images are constants here, so G gets no gradient.
         let prepared = generator.prepare()?;
-        let mut judged = vec![];
-        let (real, fake) = loop {
-            let i = judged.len() as u64;
-            let labels = examples.labels_of(i as usize, batch);
-            let real = Seen { images: Batch::new(&part(&examples.images, i)?)?, labels };
-            let z = latents(&part(z, i)?, labels)?;
-            phases.end("data");
-            let update = before * d_steps + i;
-            let fake = prepared.forward(&z, views.draws("fake for D", update))?;
-            phases.end("G forward");
-            let turn = Turn { learner: &mut self.d, update, phases: &mut phases };
-            judged.push(game.update_d(turn, &real, fake.output())?);
-            if i + 1 == d_steps {
-                break (real, fake);
-            }
-        };
+        let (mut judged, mut last) = (vec![], None);
+        for i in 0..d_steps {
+            let turn = Turn { learner: &mut self.d, update: before * d_steps + i, phases: &mut phases };
+            let (found, images) = game.update_d(turn, &prepared, i)?;
+            judged.push(found);
+            last = images.filter(|_| division.is_whole());
+        }
 
         // Updates of G through the updated D. D's weights get no gradient.
         let opponent = discriminator.prepare()?;
-        let mut update = before * g_steps;
-        let turn = Turn { learner: &mut self.g, update, phases: &mut phases };
-        let mut g_loss = game.update_g(turn, &opponent, &real, fake)?;
-        for i in 1..g_steps {
-            let z = latents(&part(z, d_steps - 1 + i)?, real.labels)?;
-            phases.end("data");
-            let prepared = generator.prepare()?;
-            update += 1;
-            let fake = prepared.forward(&z, views.draws("fake for G", update))?;
-            phases.end("G forward");
-            let turn = Turn { learner: &mut self.g, update, phases: &mut phases };
-            g_loss += game.update_g(turn, &opponent, &real, fake)?;
+        let mut g_loss = 0.;
+        for i in 0..g_steps {
+            let turn = Turn { learner: &mut self.g, update: before * g_steps + i, phases: &mut phases };
+            g_loss += game.update_g(turn, &opponent, i, last.take())?;
         }
+        statistics::average([generator.params(), discriminator.params()], &*self.group)?;
         if let Some(ema) = &mut self.ema {
-            ema.update(generator, images, per_step)?;
+            ema.update(generator, game.images, per_step)?;
         }
         phases.end("G update");
         self.phases = phases;

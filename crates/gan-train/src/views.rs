@@ -5,6 +5,7 @@ use crate::augment::{self, Place};
 use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::schedule::{Range, Schedule, at};
+use crate::trainer::Part;
 use candle_core::{Device, Tensor};
 use gan_models::{Batch, Draws};
 use gan_ops::rng::Stream;
@@ -34,6 +35,9 @@ pub(crate) struct Views<'a> {
     pub(crate) shape: [usize; 3],
     /// Number of real images before the step.
     pub(crate) images: u64,
+    /// The samples of the batch that are changed. Each gets the change that belongs to its place in the
+    /// batch.
+    pub(crate) part: Part,
 }
 
 /// The changes to one batch: images are moved and cut, then noise is added. Without any settings,
@@ -59,29 +63,30 @@ impl Views<'_> {
     /// The random numbers of the layers of a network in one pass. `update` counts the player's
     /// updates from 0.
     pub(crate) fn draws(&self, purpose: &'static str, update: u64) -> Draws {
-        Draws { seed: self.seed, purpose, update }
+        Draws { seed: self.seed, purpose, update, first: self.part.first }
     }
 
-    /// Draws the changes for `images: [B, C, H, W]`. `update` counts the player's updates from 0.
+    /// Draws the changes for the images of the part. `update` counts the player's updates from 0.
     /// `whose` distinguishes the batches of an update.
-    pub(crate) fn draw(&self, whose: &str, update: u64, images: &Batch) -> Result<View> {
-        let ([channels, height, width], samples) = (self.shape, images.samples()?);
+    pub(crate) fn draw(&self, whose: &str, update: u64) -> Result<View> {
+        let ([channels, height, width], Part { first, samples, whole }) = (self.shape, self.part);
         let stream = |purpose| Stream::new(self.seed, &format!("{purpose}/{whose}"), update);
-        let places = self
-            .config
-            .augment
-            .map(|augment| augment.places(&mut stream("augment"), samples, [height, width]));
+        let places =
+            self.config.augment.map(|augment| augment.places(&mut stream("augment"), whole, [height, width]));
+        let places = places.transpose()?.map(|places| places[first..][..samples].to_vec());
         let deviation = |noise: InstanceNoise| at(noise.deviation, noise.schedule, self.images) as f32;
         let deviation = self.config.instance_noise.map_or(0., deviation);
         let noise = (deviation > 0.).then(|| -> Result<Vec<f32>> {
-            let count = samples * channels * height * width;
-            let mut noise: Vec<f32> = stream("instance noise").normal(count, &Device::Cpu)?.to_vec1()?;
+            let pixels = channels * height * width;
+            let mut stream = stream("instance noise");
+            stream.skip_normal(first * pixels);
+            let mut noise: Vec<f32> = stream.normal(samples * pixels, &Device::Cpu)?.to_vec1()?;
             for value in &mut noise {
                 *value *= deviation;
             }
             Ok(noise)
         });
-        Ok(View { places: places.transpose()?, noise: noise.transpose()?, shape: self.shape })
+        Ok(View { places, noise: noise.transpose()?, shape: self.shape })
     }
 }
 
@@ -137,7 +142,8 @@ mod tests {
     fn seen(config: &TrainConfig, whose: &str, update: u64, images: u64) -> Vec<f32> {
         let gray = Batch::new(&Tensor::ones((8, 3, 20, 10), candle_core::DType::F32, &Device::Cpu).unwrap());
         let (gray, shape) = (gray.unwrap(), [3, 20, 10]);
-        let view = Views { config, seed: 4, shape, images }.draw(whose, update, &gray).unwrap();
+        let part = Part { first: 0, samples: 8, whole: 8 };
+        let view = Views { config, seed: 4, shape, images, part }.draw(whose, update).unwrap();
         let shown = view.show(&gray).unwrap().to_tensor().unwrap();
         assert_eq!(shown.dims(), [8, 3, 20, 10]);
         shown.flatten_all().unwrap().to_vec1().unwrap()

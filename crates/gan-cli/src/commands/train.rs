@@ -1,5 +1,7 @@
 //! `gan-cli train`.
 
+mod warnings;
+
 use super::{program, quoted};
 use crate::args;
 use crate::config::{Config, check_images};
@@ -7,6 +9,7 @@ use crate::exit::{End, usage};
 use crate::judge::Judges;
 use crate::loading;
 use crate::memory::{Budget, Need};
+use crate::ranks::{self, Leader, Ranks};
 use crate::run::{Interrupt, Plan, Session, Sinks, rollback};
 use crate::run_dir::{self, RunDir};
 use crate::terminal::counted;
@@ -23,7 +26,11 @@ use std::time::Instant;
 
 const DEFAULT_CONFIG: &str = "mnist-5k";
 
-pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
+pub(crate) fn run(args: &args::Train, budget: Budget, ranks: &Ranks) -> Result<End> {
+    if ranks.group.rank() > 0 {
+        return ranks::follow(args, &ranks.group);
+    }
+    let leader = Leader::new(ranks.group.clone());
     let interrupt = Interrupt::install()?;
     let device = device::open(&args.device.device)?;
     args.init_from.iter().try_for_each(|from| super::check_option("--init-from", from))?;
@@ -48,6 +55,8 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
     if let (None, Place::Of(path)) = (&held, &place) {
         check_apart(path, &config)?;
     }
+    let part = config.train.part_size(config.data.batch_size, ranks.group.size())?;
+    config.model.validate_batch(part)?;
     let batches = batches(&config, &file)?;
     let fingerprint = Plan::fingerprint_of(batches.dataset());
     if let Some(newest) = &newest {
@@ -64,7 +73,7 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
         (None, Place::Numbered(name)) => RunDir::create_numbered(name)?,
     };
     let sinks = Sinks::of(&run, &config)?;
-    let plan = Plan { run, config, fingerprint, batches, horizon, device, judges, interrupt };
+    let plan = Plan { run, config, fingerprint, batches, horizon, device, judges, interrupt, leader };
     let mut session = Session { plan, sinks };
     let start = Instant::now();
     let mut state = session.begin(newest.as_deref())?;
@@ -74,7 +83,8 @@ pub(crate) fn run(args: &args::Train, budget: Budget) -> Result<End> {
             "train.steps: expected {done} or more, which the run has done, found {steps}"
         )));
     }
-    warn_of_few_steps(&session.plan);
+    warnings::of_few_steps(&session.plan);
+    warnings::of_few_held_out(&session.plan);
     // The configuration is written last, because a directory with a configuration counts as a run.
     session.write_config()?;
     announce(&session.plan, &state.trainer, args.resume);
@@ -102,25 +112,6 @@ fn state_to_continue(run: &RunDir) -> Result<Option<PathBuf>> {
         )));
     }
     Ok(newest)
-}
-
-/// Number of steps below which a run whose length is in epochs has learned nothing. Lengths in steps are
-/// chosen on purpose.
-const FEW: u64 = 1000;
-/// Number of steps after which the recipes for some thousand pictures draw something worth seeing.
-const ENOUGH: u64 = 2000;
-
-/// Warns if the epochs of a small data set are too few steps to learn anything.
-fn warn_of_few_steps(plan: &Plan) {
-    let (steps, Some(epochs)) = (plan.horizon.steps, plan.config.train.epochs) else { return };
-    if steps < FEW && steps > 0 {
-        let images = counted(plan.batches.dataset().len(), "image");
-        let enough = (ENOUGH * epochs).div_ceil(steps);
-        tracing::warn!(
-            "{epochs} epochs of {images} are {steps} steps, too few to learn much: --set train.epochs={enough} makes \
-             about {ENOUGH}"
-        );
-    }
 }
 
 /// Checks that a new run will not be among the pictures that it trains on. A run in a directory of
@@ -196,7 +187,7 @@ fn configuration(args: &args::Train, file: &Path, budget: Budget) -> Result<Conf
 }
 
 /// Loads the training data.
-fn batches(config: &Config, file: &Path) -> Result<Batches> {
+pub(crate) fn batches(config: &Config, file: &Path) -> Result<Batches> {
     let Config { seed, data, model, .. } = config;
     let images = loading::load(data, Split::Train, model.image_size, model.channels)?;
     if let Some(limit) = data.limit.filter(|limit| *limit > images.len()) {

@@ -10,7 +10,7 @@ impl Config {
     /// Checks all that does not need the data: whether packs, groups and penalties fit the
     /// networks, and whether channels and classes fit the data set.
     pub(crate) fn check(&self) -> Result<()> {
-        self.model.validate_batch(self.data.batch_size)?;
+        self.model.validate_batch(self.train.part_size(self.data.batch_size, 1)?)?;
         self.train.validate_for(&self.model)?;
         self.check_channels()?;
         match (self.model.classes, classes(&self.data)) {

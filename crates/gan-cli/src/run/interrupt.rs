@@ -31,7 +31,7 @@ impl Default for Flags {
 }
 
 /// While it lives, the run saves after a signal.
-pub(super) struct Saves<'a>(&'a Interrupt);
+pub(crate) struct Saves<'a>(&'a Interrupt);
 
 impl Drop for Saves<'_> {
     fn drop(&mut self) {
@@ -63,7 +63,7 @@ impl Interrupt {
     }
 
     /// From now on the run saves after a signal, until the result is dropped.
-    pub(super) fn saves(&self) -> Saves<'_> {
+    pub(crate) fn saves(&self) -> Saves<'_> {
         self.0.ends.store(false, Ordering::SeqCst);
         Saves(self)
     }

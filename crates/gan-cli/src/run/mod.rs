@@ -22,7 +22,7 @@ mod sinks;
 mod snapshot;
 
 pub(crate) use interrupt::Interrupt;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, share_of_step};
 pub(crate) use session::Session;
 pub(crate) use sinks::{Sinks, is_event_file};
 

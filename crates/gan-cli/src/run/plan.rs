@@ -3,12 +3,14 @@
 use super::Interrupt;
 use crate::config::Config;
 use crate::judge::Judges;
+use crate::ranks::Leader;
 use crate::run_dir::RunDir;
 use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use gan_data::{Batches, Dataset};
 use gan_models::{ModelConfig, Provenance};
+use gan_train::group::Group;
 use gan_train::{Examples, Horizon, TrainError, Trainer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +27,30 @@ pub(crate) struct Plan {
     /// Evaluates the generator during the run, if the configuration asks for it.
     pub(crate) judges: Option<Arc<Judges>>,
     pub(crate) interrupt: Interrupt,
+    /// The other ranks, which train the same networks.
+    pub(crate) leader: Leader,
+}
+
+/// The real images for the step that follows `step` steps: this rank's share of each batch.
+pub(crate) fn share_of_step(
+    batches: &Batches,
+    config: &Config,
+    device: &Device,
+    step: u64,
+    group: &dyn Group,
+) -> gan_train::Result<Examples> {
+    let Config { model, train, data, .. } = config;
+    let part = |rank: usize| rank * data.batch_size / group.size();
+    let rows = part(group.rank())..part(group.rank() + 1);
+    let images = train.batches(step).map(|i| batches.rows(i, rows.clone(), device));
+    let images: Vec<_> = images.collect::<Result<_, _>>().map_err(TrainError::data)?;
+    let labels = if model.classes.is_some() {
+        let labels = |i| Some(batches.labels(i)?.get(rows.clone())?.to_vec());
+        train.batches(step).map(labels).collect::<Option<Vec<_>>>()
+    } else {
+        None
+    };
+    Ok(Examples { images: Tensor::cat(&images, 0)?, labels: labels.map(|labels| labels.concat()) })
 }
 
 impl Plan {
@@ -58,15 +84,7 @@ impl Plan {
 
     /// The real images for the step that follows `step` steps.
     pub(super) fn real(&self, step: u64) -> gan_train::Result<Examples> {
-        let Config { model, train, .. } = &self.config;
-        let batches = train.batches(step).map(|i| self.batches.batch(i, &self.device));
-        let batches: Vec<_> = batches.collect::<Result<_, _>>().map_err(TrainError::data)?;
-        let labels = if model.classes.is_some() {
-            train.batches(step).map(|i| self.batches.labels(i)).collect::<Option<Vec<_>>>()
-        } else {
-            None
-        };
-        Ok(Examples { images: Tensor::cat(&batches, 0)?, labels: labels.map(|labels| labels.concat()) })
+        share_of_step(&self.batches, &self.config, &self.device, step, &**self.leader.group())
     }
 
     /// The origin of the generator's weights, for its file.

@@ -81,13 +81,22 @@ impl Session {
                 }
                 None => Trainer::new(model, train, *seed, device)?,
             };
+            let trainer = self.with_ranks(trainer, None)?;
             return Ok(State { trainer, seconds: 0., rest: Resumable::default() });
         };
         let settings = self.plan.settings()?;
         let (trainer, state) = checkpoint::load(path, model, train, *seed, &settings, device)?;
         let rest = serde_json::from_value(state.notes)
             .with_context(|| format!("{}: state.json: notes of another version", path.display()))?;
+        let trainer = self.with_ranks(trainer, Some(path))?;
         Ok(State { trainer, seconds: state.seconds, rest })
+    }
+
+    /// Lets the other ranks begin with the same networks, which are those of `checkpoint` or new ones.
+    fn with_ranks(&self, trainer: Trainer, checkpoint: Option<&Path>) -> Result<Trainer> {
+        let leader = &self.plan.leader;
+        leader.begin(&self.plan, &trainer, checkpoint)?;
+        Ok(trainer.in_group(leader.group().clone()))
     }
 
     /// Trains to the end, and tells the sinks how the run ended. `None` if it ended with a
@@ -138,7 +147,10 @@ impl Session {
             Some(_) if state.trainer.steps_done() == 0 => Ok(Outcome::Stopped),
             // The run was killed after the verdict. The last files may be missing.
             Some(_) => duties.on_finish(&state.trainer).map(|()| Outcome::Stopped),
-            None => fit(&mut state.trainer, plan.horizon.steps, |step| plan.real(step), &mut [&mut duties]),
+            None => {
+                let real = |step| plan.leader.step().and_then(|()| plan.real(step));
+                fit(&mut state.trainer, plan.horizon.steps, real, &mut [&mut duties])
+            }
         };
         drop(saving);
         // A file that could not be written is reported before a verdict of the same step. The resume

@@ -4,6 +4,7 @@ use super::sinks::Sink;
 use super::*;
 use crate::config::Config;
 use crate::judge::{Channels, Judges, Pixels, sample};
+use crate::ranks::Leader;
 use crate::run_dir::RunDir;
 use anyhow::Result;
 use candle_core::Device;
@@ -11,6 +12,7 @@ use gan_data::{Batches, BatchesConfig, Dataset, LastBatch, Range};
 use gan_metrics::{Classifier, Features, Reference};
 use gan_ops::rng::Stream;
 use gan_train::Outcome;
+use gan_train::group::Alone;
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -97,6 +99,7 @@ fn plan(directory: &Path, sets: &[&str]) -> Plan {
         device: Device::Cpu,
         judges: None,
         interrupt: Interrupt::default(),
+        leader: Leader::new(Arc::new(Alone)),
     }
 }
 

@@ -64,7 +64,9 @@ impl Placed {
     /// Returns 0 or `1 / (1 - p)` for each element of `x: [B, ...]`, one sample after the other.
     /// So a sample's mask does not depend on how many samples follow it.
     fn mask(&self, shape: &[usize], device: &Device, draws: Draws) -> Result<Tensor> {
-        let drawn = draws.stream(&format!("dropout/{}", self.place)).uniform(0., 1., shape, device)?;
+        let mut stream = draws.stream(&format!("dropout/{}", self.place));
+        stream.skip_uniform(draws.first * shape[1..].iter().product::<usize>());
+        let drawn = stream.uniform(0., 1., shape, device)?;
         drawn.ge(self.p)?.to_dtype(DType::F32)?.affine((1. - self.p).recip(), 0.)
     }
 }
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn masks_are_a_function_of_seed_purpose_update_place_and_sample() {
-        let draws = Draws { seed: 1, purpose: "real", update: 5 };
+        let draws = Draws { seed: 1, purpose: "real", update: 5, first: 0 };
         let all = dropped(200, draws);
         let zeros = all.iter().filter(|value| **value == 0.).count() as f64 / all.len() as f64;
         assert!((zeros - 0.25).abs() < 0.01, "{zeros}");

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 const SAMPLES: usize = 6;
-const DRAWS: Draws = Draws { seed: 5, purpose: "test", update: 2 };
+const DRAWS: Draws = Draws { seed: 5, purpose: "test", update: 2, first: 0 };
 
 fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Convolution {
     Convolution { inputs, outputs, kernel, stride, padding: 1, bias: true, deviation: 0.3 }

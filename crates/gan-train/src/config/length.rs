@@ -99,6 +99,25 @@ impl TrainConfig {
         Ok(batch)
     }
 
+    /// Number of images that are computed at once, if `ranks` ranks share a batch of `batch_size`.
+    ///
+    /// # Errors
+    /// A batch that cannot be divided evenly among the ranks and into parts.
+    pub fn part_size(&self, batch_size: usize, ranks: usize) -> Result<usize> {
+        let accumulate = self.accumulate as usize;
+        if !batch_size.is_multiple_of(ranks) {
+            let problem = format!("expected a multiple of the {ranks} ranks, found {batch_size}");
+            return Err(TrainError::config("data.batch-size", problem));
+        }
+        let share = batch_size / ranks;
+        if !share.is_multiple_of(accumulate) {
+            let whose = if ranks > 1 { "a rank's share of a batch" } else { "a batch" };
+            let problem = format!("expected a divisor of the {share} images in {whose}, found {accumulate}");
+            return Err(TrainError::config("train.accumulate", problem));
+        }
+        Ok(share / accumulate)
+    }
+
     /// Number of batches of latents in a step. G's first update uses the images of D's last
     /// update, so both need only one batch.
     pub(crate) fn latent_batches(&self) -> usize {

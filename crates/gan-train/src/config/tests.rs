@@ -28,6 +28,7 @@ fn every_bad_value_is_named_with_what_is_expected() {
     assert_eq!(problem(|c| c.steps = Some(0)), "train.steps: expected at least 1, found 0");
     assert_eq!(problem(|c| c.d_steps = 0), "train.d-steps: expected a whole number from 1 to 100, found 0");
     assert!(problem(|c| c.g_steps = 101).starts_with("train.g-steps: "));
+    assert_eq!(problem(|c| c.accumulate = 0), "train.accumulate: expected at least 1, found 0");
     assert_eq!(
         problem(|c| c.generator.optimizer = Algorithm::Rmsprop),
         "train.generator.betas: expected [0, 0.999] for rmsprop, which has no first moment, found [0.5, \
@@ -44,6 +45,25 @@ fn every_bad_value_is_named_with_what_is_expected() {
     assert!(problem(|c| c.r2 = fading(schedule(-1.))).starts_with("train.r2.gamma-schedule.to: "));
     let ema = EmaConfig { half_life_schedule: schedule(0.), ..EmaConfig::new(1.) };
     assert!(problem(|c| c.ema = Some(ema)).starts_with("train.ema.half-life-schedule.to: "));
+}
+
+#[test]
+fn batches_are_divided_evenly() {
+    let part = |accumulate, batch, ranks| {
+        let config = TrainConfig { accumulate, ..config() };
+        config.part_size(batch, ranks).map_err(|error| error.to_string())
+    };
+    assert_eq!([part(1, 64, 1), part(4, 64, 1), part(2, 64, 4)], [Ok(64), Ok(16), Ok(8)]);
+    let problem = |accumulate, batch, ranks| part(accumulate, batch, ranks).unwrap_err();
+    assert_eq!(problem(1, 64, 3), "data.batch-size: expected a multiple of the 3 ranks, found 64");
+    assert_eq!(
+        problem(3, 64, 1),
+        "train.accumulate: expected a divisor of the 64 images in a batch, found 3"
+    );
+    assert_eq!(
+        problem(5, 64, 4),
+        "train.accumulate: expected a divisor of the 16 images in a rank's share of a batch, found 5"
+    );
 }
 
 #[test]

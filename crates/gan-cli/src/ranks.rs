@@ -1,0 +1,76 @@
+//! The ranks of a training that `mpirun` started.
+
+mod follow;
+mod orders;
+
+use crate::exit::{End, usage};
+use anyhow::Result;
+use gan_train::group::{Alone, Group};
+use std::sync::Arc;
+
+pub(crate) use follow::follow;
+pub(crate) use orders::Leader;
+
+/// Variables in which Open MPI and MPICH tell the number of ranks.
+const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
+
+/// This process among the others that train the same model.
+pub(crate) struct Ranks {
+    pub(crate) group: Arc<dyn Group>,
+    /// MPI ends with it.
+    #[cfg(feature = "mpi")]
+    _universe: Option<Box<dyn std::any::Any>>,
+}
+
+impl Ranks {
+    /// Joins the other processes, if `mpirun` started some.
+    pub(crate) fn join() -> Result<Self> {
+        let size = SIZES.into_iter().find_map(|name| std::env::var(name).ok()?.parse::<u64>().ok());
+        match size {
+            Some(2..) => Self::of_mpi(size.unwrap_or_default()),
+            _ => Ok(Self::alone()),
+        }
+    }
+
+    /// A process that trains alone.
+    fn alone() -> Self {
+        Self {
+            group: Arc::new(Alone),
+            #[cfg(feature = "mpi")]
+            _universe: None,
+        }
+    }
+
+    #[cfg(feature = "mpi")]
+    fn of_mpi(_: u64) -> Result<Self> {
+        let (universe, group) = gan_train::group::join_mpi(|error| tracing::error!("{error}"))?;
+        Ok(Self { group: Arc::new(group), _universe: Some(Box::new(universe)) })
+    }
+
+    #[cfg(not(feature = "mpi"))]
+    fn of_mpi(size: u64) -> Result<Self> {
+        Err(usage(format!(
+            "mpirun started {size} processes of this program, which was built without MPI: build it with --features \
+             embedded,fused,mpi"
+        )))
+    }
+
+    /// Ends all ranks, because this one cannot go on and the others would wait for it.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn abort(&self) {
+        if self.group.size() > 1 {
+            gan_train::group::abort_mpi(1);
+        }
+    }
+
+    /// Refuses several ranks of a command that only one process can do. Rank 0 says it.
+    pub(crate) fn expect_one(&self) -> Result<(), Result<End>> {
+        match (self.group.size(), self.group.rank()) {
+            (1, _) => Ok(()),
+            (size, 0) => Err(Err(usage(format!(
+                "mpirun started {size} processes of this command, but only train shares its work"
+            )))),
+            _ => Err(Ok(End::Done)),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The ranks after the first. They do what rank 0 tells them, and write nothing.
+
+use super::orders::{Answer, Beginning, Order, weights};
+use crate::args;
+use crate::commands::train::batches;
+use crate::config::Config;
+use crate::device;
+use crate::exit::{End, message};
+use crate::run::{Interrupt, Plan, share_of_step};
+use anyhow::{Result, bail};
+use candle_core::Device;
+use gan_data::Batches;
+use gan_train::group::Group;
+use gan_train::{TrainError, Trainer, checkpoint};
+use std::sync::Arc;
+
+/// One rank's part of the training.
+struct Follower {
+    config: Config,
+    batches: Batches,
+    device: Device,
+    trainer: Trainer,
+}
+
+/// Follows rank 0 to the end of the training.
+pub(crate) fn follow(args: &args::Train, group: &Arc<dyn Group>) -> Result<End> {
+    // Rank 0 hears of a signal too, and decides when the training ends.
+    let interrupt = Interrupt::install()?;
+    let _saves = interrupt.saves();
+    let mut follower = None;
+    loop {
+        let mut order = vec![];
+        group.broadcast(&mut order)?;
+        match serde_json::from_slice(&order)? {
+            Order::Begin(beginning) => {
+                let begun = Follower::begin(args, group, &beginning);
+                let answer: Answer = match &begun {
+                    Ok(follower) => Ok(weights(&follower.trainer)?),
+                    Err(error) => Err(message(error)),
+                };
+                group.gather(&serde_json::to_vec(&answer)?)?;
+                follower = begun.ok();
+            }
+            Order::Step => {
+                let Some(follower) = &mut follower else { bail!("a step before a beginning") };
+                follower.step(&**group)?;
+            }
+            Order::End => return Ok(End::Done),
+        }
+    }
+}
+
+impl Follower {
+    fn begin(args: &args::Train, group: &Arc<dyn Group>, beginning: &Beginning) -> Result<Self> {
+        let Beginning { version, config, fingerprint, checkpoint: from } = beginning;
+        let directory = tempfile::tempdir()?;
+        // All of these messages must be taken, whatever happens.
+        let mut saved = None;
+        if let Some(from) = from {
+            let path = directory.path().join(&from.name);
+            std::fs::create_dir(&path)?;
+            for name in &from.files {
+                let mut content = vec![];
+                group.broadcast(&mut content)?;
+                std::fs::write(path.join(name), content)?;
+            }
+            saved = Some(path);
+        }
+        if version != env!("CARGO_PKG_VERSION") {
+            bail!("this is version {}, and rank 0 is version {version}", env!("CARGO_PKG_VERSION"));
+        }
+        let file = directory.path().join("config.toml");
+        std::fs::write(&file, config)?;
+        let mut config = Config::load(&file, &[])?;
+        config.find_files(args.data_dir.as_deref())?;
+        let device = device::open(&args.device.device)?;
+        let batches = batches(&config, &file)?;
+        let own = Plan::fingerprint_of(batches.dataset());
+        if own != *fingerprint {
+            let data = batches.dataset().source();
+            bail!("it has other data than rank 0: {data}");
+        }
+        let Config { seed, model, train, .. } = &config;
+        let trainer = match &saved {
+            None => Trainer::new(model, train, *seed, &device)?,
+            Some(path) => {
+                let mut settings = config.settings()?;
+                settings.insert(Plan::DATA.to_owned(), own);
+                checkpoint::load(path, model, train, *seed, &settings, &device)?.0
+            }
+        };
+        let trainer = trainer.in_group(group.clone());
+        Ok(Self { config, batches, device, trainer })
+    }
+
+    fn step(&mut self, group: &dyn Group) -> Result<()> {
+        let step = self.trainer.steps_done();
+        let real = share_of_step(&self.batches, &self.config, &self.device, step, group)?;
+        match self.trainer.step(real) {
+            // Every rank finds the same number, and rank 0 says it.
+            Ok(_) | Err(TrainError::NonFinite { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Several processes that train one model together. Each of them is a rank: it works on its share of
+//! every batch, and the gradients of all ranks are added before each update.
+
+mod collectives;
+mod local;
+#[cfg(feature = "mpi")]
+mod mpi;
+
+use crate::error::Result;
+use std::fmt::Debug;
+
+pub use collectives::{Collectives, Link, Message};
+pub use local::LocalLink;
+#[cfg(feature = "mpi")]
+pub use mpi::{MpiLink, abort as abort_mpi, join as join_mpi};
+
+/// The ranks that train together, as one of them sees them. All ranks must call the same methods in
+/// the same order.
+pub trait Group: Debug + Send + Sync {
+    /// Number of this rank, from 0.
+    fn rank(&self) -> usize;
+
+    /// Number of ranks.
+    fn size(&self) -> usize;
+
+    /// Replaces the values of every rank by their sums over all ranks. Every rank gets the same bytes.
+    /// The order of the additions is fixed, so the same values give the same sums.
+    ///
+    /// # Errors
+    /// A rank that does not answer.
+    fn all_reduce(&self, values: &mut [f32]) -> Result<()>;
+
+    /// Replaces `bytes` by those of rank 0. The other ranks wait for them as long as it takes.
+    ///
+    /// # Errors
+    /// A rank that does not answer.
+    fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()>;
+
+    /// Returns the bytes of every rank, in order, at rank 0, which waits for them as long as it takes. The
+    /// other ranks get an empty list.
+    ///
+    /// # Errors
+    /// A rank that does not answer.
+    fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>>;
+
+    /// Waits until every rank has come here.
+    ///
+    /// # Errors
+    /// A rank that does not answer.
+    fn barrier(&self) -> Result<()>;
+}
+
+/// A group of one process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+impl Group for Alone {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn all_reduce(&self, _: &mut [f32]) -> Result<()> {
+        Ok(())
+    }
+
+    fn broadcast(&self, _: &mut Vec<u8>) -> Result<()> {
+        Ok(())
+    }
+
+    fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![bytes.to_vec()])
+    }
+
+    fn barrier(&self) -> Result<()> {
+        Ok(())
+    }
+}
