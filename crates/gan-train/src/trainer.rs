@@ -182,7 +182,7 @@ impl Trainer {
             let turn = Turn { learner: &mut self.d, update: before * d_steps + i, phases: &mut phases };
             let (found, images) = game.update_d(turn, &prepared, i)?;
             judged.push(found);
-            last = images.filter(|_| division.is_whole());
+            last = images;
         }
 
         // Updates of G through the updated D. D's weights get no gradient.

@@ -53,7 +53,7 @@ const FAKE_FOR_D: &str = "fake for D";
 
 impl<'a> Game<'a> {
     /// Makes an update of D, which learns to distinguish batch `i` of the step from `generator`'s images.
-    /// Returns the images of the last part too.
+    /// Returns the images too if they are one part.
     pub(super) fn update_d<'p>(
         &self,
         Turn { learner, update, phases }: Turn<'_>,
@@ -77,7 +77,8 @@ impl<'a> Game<'a> {
             phases.end("G forward");
             let turn = PartOfD { part, update, deviation, discriminator: &discriminator };
             self.judge(turn, &real, fake.output(), (gradients, &mut judged), phases)?;
-            last = Some((real, fake));
+            // Other parts are drawn again for G, so that there is only one in memory.
+            last = self.division.is_whole().then_some((real, fake));
         }
         self.add_ranks(gradients, &mut judged)?;
         self.check("d_loss", judged.loss)?;
