@@ -204,7 +204,13 @@ fn ranks_and_parts_train_as_one_process_does() {
     for case in cases() {
         let alone = run(&case, 1, 1).remove(0);
         let moved = distance(&state(&start(&case, 1)), &alone.weights);
-        for (ranks, accumulate) in [(1, 2), (1, 3), (2, 1), (3, 1), (4, 1), (2, 3)] {
+        // With candle's own operations, all of them would take minutes.
+        let all: &[_] = if cfg!(feature = "fused") {
+            &[(1, 2), (1, 3), (2, 1), (3, 1), (4, 1), (2, 3)]
+        } else {
+            &[(1, 3), (3, 1)]
+        };
+        for &(ranks, accumulate) in all {
             let ends = run(&case, ranks, accumulate);
             for end in &ends {
                 assert!(end.weights == ends[0].weights, "{}: the ranks differ", case.name);
