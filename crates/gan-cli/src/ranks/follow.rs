@@ -53,15 +53,19 @@ pub(crate) fn follow(args: &args::Train, group: &Arc<dyn Group>) -> Result<End> 
 impl Follower {
     fn begin(args: &args::Train, group: &Arc<dyn Group>, beginning: &Beginning) -> Result<Self> {
         let Beginning { version, config, fingerprint, checkpoint: from } = beginning;
+        // All messages must be taken before anything can fail, or the next one would be taken for another.
+        let mut contents = vec![];
+        for _ in from.iter().flat_map(|from| &from.files) {
+            let mut content = vec![];
+            group.broadcast(&mut content)?;
+            contents.push(content);
+        }
         let directory = tempfile::tempdir()?;
-        // All of these messages must be taken, whatever happens.
         let mut saved = None;
         if let Some(from) = from {
             let path = directory.path().join(&from.name);
             std::fs::create_dir(&path)?;
-            for name in &from.files {
-                let mut content = vec![];
-                group.broadcast(&mut content)?;
+            for (name, content) in from.files.iter().zip(contents) {
                 std::fs::write(path.join(name), content)?;
             }
             saved = Some(path);
