@@ -1,7 +1,8 @@
 //! Tests the served page: what it answers, whom it refuses, and how it looks in a browser.
 
 use crate::browser::Browser;
-use crate::program::{gan_cli, small, small_with, succeed};
+use crate::health::GOES_BACK;
+use crate::program::{fail, gan_cli, small, small_with, succeed};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -131,6 +132,15 @@ fn pages_show_what_runs_wrote_and_images_are_those_of_sample() {
 }
 
 #[test]
+fn the_list_says_that_a_run_went_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let sets: Vec<&str> = GOES_BACK.iter().flat_map(|set| ["--set", *set]).collect();
+    fail(directory.path(), &small_with(&small("runs/a"), &sets), 3);
+    let list = Board::start(directory.path(), &[]).page("/");
+    assert!(list.contains("went back once, from step") && list.contains("divergence"), "{list}");
+}
+
+#[test]
 fn nothing_outside_is_read_and_other_sites_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
@@ -140,8 +150,14 @@ fn nothing_outside_is_read_and_other_sites_are_refused() {
     let grid = at.join("runs/a/samples/step-00000001.png");
     std::os::unix::fs::symlink(at.join("outside/samples/step-00000002.png"), grid).unwrap();
     std::os::unix::fs::symlink(at.join("outside"), at.join("runs/a/best")).unwrap();
+    // The checkpoints of another run know more steps than this one made.
+    succeed(at, &small_with(&small("long"), &["--set", "train.steps=7"]));
+    succeed(at, &small_with(&small("runs/b"), &["--set", "train.steps=2"]));
+    std::fs::remove_dir_all(at.join("runs/b/checkpoints")).unwrap();
+    std::os::unix::fs::symlink(at.join("long/checkpoints"), at.join("runs/b/checkpoints")).unwrap();
     let board = Board::start(at, &["runs"]);
-    assert!(!board.page("/").contains("run=link"));
+    let list = board.page("/");
+    assert!(!list.contains("run=link") && !list.contains("7 of 2 steps"), "{list}");
     assert!(board.page("/api/generators?run=a").contains(r#"["last","step 2"]"#));
     for path in [
         "/grid?run=a&step=1",

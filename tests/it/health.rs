@@ -138,7 +138,7 @@ fn a_stopped_run_exits_with_3_and_its_verdict() {
     assert!(log.contains("known already: the generator is frozen since step 10"), "{log}");
 }
 
-const GOES_BACK: [&str; 8] = [
+pub(crate) const GOES_BACK: [&str; 8] = [
     "train.health.every=10",
     "train.health.samples=64",
     "train.health.on-failure=rollback",

@@ -86,8 +86,10 @@ impl Record {
             let numbers = line.get("evaluate")?.clone();
             Some(Judged { step: step(line)?, numbers, floor: line.get("floor").cloned() })
         });
-        // A run may end between two lines. Its last checkpoint says when.
-        let saved = run_dir::newest_checkpoint(path).and_then(|newest| checkpoint::progress(&newest).ok());
+        // A run may end between two lines. Its last checkpoint says when, unless it is another run's.
+        let newest = run_dir::newest_checkpoint(path)
+            .filter(|newest| run_dir::is_own(path, &newest.join("state.json")));
+        let saved = newest.and_then(|newest| checkpoint::progress(&newest).ok());
         let done = lines.iter().filter_map(step).chain(saved.map(|(step, _)| step)).max().unwrap_or(0);
         let checks = lines.iter().filter(|line| line.get("health").is_some()).count();
         let seconds = lines.iter().filter_map(|line| line.get("seconds")?.as_f64());
