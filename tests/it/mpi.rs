@@ -82,6 +82,22 @@ fn ranks_train_what_one_process_trains() {
         train(at, ranks, &small_with(&arguments(&again), &[]));
         assert!(result(&at.join(&name)) == result(&at.join(&again)), "{ranks} ranks");
     }
+    // Batch norm over all ranks sees what it sees in one process.
+    let sets = [
+        "model.arch=dcgan",
+        "model.generator.widths=[8, 4]",
+        "model.discriminator={ widths = [4, 8], activation = 'leaky-relu', norm = 'none' }",
+        "train.steps=10",
+        "model.sync-batch-norm=true",
+    ];
+    let normed: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    succeed(at, &small_with(&arguments("normed"), &normed));
+    succeed(at, &small_with(&arguments("normed-other"), &[&normed[..], &["--set", "seed=5"]].concat()));
+    train(at, 2, &small_with(&arguments("normed-2"), &normed));
+    train(at, 2, &small_with(&arguments("own-2"), &normed[..8]));
+    let apart = distance(&file("normed-other"), &file("normed"));
+    let [off, own] = ["normed-2", "own-2"].map(|run| distance(&file(run), &file("normed")) / apart);
+    assert!(off < 1e-4 && own > 1e-3, "{off} {own}");
     // The program that mpirun did not start trains alone, with the same bytes as a build without MPI.
     assert!(run(at, &["inspect", "alone"]).status.success());
 }

@@ -8,8 +8,8 @@ use crate::mode::{Draws, Mode};
 use crate::params::Parameter;
 use crate::stage::{Kernel, Pullback, Pushforward, Stage, Wanted};
 use candle_core::{Result, Tensor};
-use gan_ops::Activation;
 use gan_ops::fused::Maps;
+use gan_ops::{Activation, AllReduce};
 use std::sync::Arc;
 
 /// What a layer can fuse with.
@@ -62,11 +62,21 @@ pub(crate) struct Weights {
     place: String,
     /// The singular vectors of every spectral norm so far.
     spectral: Vec<Spectral>,
+    ranks: Option<Arc<dyn AllReduce>>,
 }
 
 impl Weights {
-    pub(crate) fn new(place: &str, tensors: Vec<(String, Tensor)>) -> Self {
-        Self { tensors: tensors.into_iter(), place: place.to_owned(), spectral: vec![] }
+    /// `ranks` are those over whose samples batch norm computes its statistics together.
+    pub(crate) fn new(
+        place: &str,
+        tensors: Vec<(String, Tensor)>,
+        ranks: Option<Arc<dyn AllReduce>>,
+    ) -> Self {
+        Self { tensors: tensors.into_iter(), place: place.to_owned(), spectral: vec![], ranks }
+    }
+
+    pub(crate) fn ranks(&self) -> Option<Arc<dyn AllReduce>> {
+        self.ranks.clone()
     }
 
     /// Takes the next `N` tensors.

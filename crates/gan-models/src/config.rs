@@ -34,6 +34,10 @@ pub struct ModelConfig {
     /// Number of classes. If absent, the model has no classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
+    /// Whether batch norm computes its statistics over the samples of all processes that share a batch, and
+    /// not over those of each process alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sync_batch_norm: bool,
     /// The network from `z` to an image.
     pub generator: GeneratorConfig,
     /// The network from an image to a logit.

@@ -9,7 +9,9 @@ use crate::params::Params;
 use crate::pass::Prepared;
 use crate::sequential::Sequential;
 use candle_core::{Device, Tensor};
+use gan_ops::AllReduce;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// `D(x)` without the sigmoid at the end: it returns logits.
 #[derive(Debug, Clone)]
@@ -140,6 +142,16 @@ impl Discriminator {
     #[must_use]
     pub fn refuses_penalties(&self) -> Option<&str> {
         self.network.refuses_penalties()
+    }
+
+    /// The same network, with the same weights, as a rank of a group. In training, batch norm computes its
+    /// statistics over the samples of all `ranks` together, which must make the same passes in the same order.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn over_ranks(self, ranks: Arc<dyn AllReduce>) -> candle_core::Result<Self> {
+        let network = Sequential::shared(&self.config.discriminator_layers(), &self.params, ranks)?;
+        Ok(Self { network, ..self })
     }
 
     /// Zero gradients for the trainable parameters.

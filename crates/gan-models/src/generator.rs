@@ -9,7 +9,9 @@ use crate::params::Params;
 use crate::pass::Prepared;
 use crate::sequential::Sequential;
 use candle_core::{Device, Tensor};
+use gan_ops::AllReduce;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// `G(z)`: its layers, weights and configuration.
 #[derive(Debug, Clone)]
@@ -107,6 +109,16 @@ impl Generator {
     /// None in practice.
     pub fn prepare(&self) -> candle_core::Result<Prepared<'_>> {
         self.network.prepare(&self.config.generator_input(), &self.config.image_shape())
+    }
+
+    /// The same network, with the same weights, as a rank of a group. In training, batch norm computes its
+    /// statistics over the samples of all `ranks` together, which must make the same passes in the same order.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn over_ranks(self, ranks: Arc<dyn AllReduce>) -> candle_core::Result<Self> {
+        let network = Sequential::shared(&self.config.generator_layers(), &self.params, ranks)?;
+        Ok(Self { network, ..self })
     }
 
     /// Zero gradients for the trainable parameters.

@@ -76,6 +76,11 @@ impl Parameter {
         self.role == Role::Trained
     }
 
+    /// Whether the tensor is a running mean or variance of batch norm.
+    pub(crate) fn is_running(&self) -> bool {
+        self.name.contains(".running_")
+    }
+
     /// Puts the name of a module before the tensor's name, unless `module` is empty.
     pub(crate) fn below(self, module: &str) -> Self {
         let name = if module.is_empty() { self.name } else { format!("{module}.{}", self.name) };
@@ -176,7 +181,7 @@ impl Params {
 
     /// The running means and variances of batch norms.
     pub fn running(&self) -> impl Iterator<Item = &Var> {
-        self.iter().filter(|(name, _)| name.contains(".running_")).map(|(_, var)| var)
+        self.all.iter().filter(|(parameter, _)| parameter.is_running()).map(|(_, var)| var)
     }
 
     fn of_role(&self, role: Role) -> impl Iterator<Item = (&str, &Var)> {

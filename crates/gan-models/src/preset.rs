@@ -55,6 +55,7 @@ fn mlp(
         channels: 1,
         image_size: 28,
         classes: None,
+        sync_batch_norm: false,
         generator: GeneratorConfig::new(widths, activation),
         discriminator: DiscriminatorConfig { input, ..DiscriminatorConfig::new(&[512, 256]) },
     }
@@ -69,6 +70,7 @@ fn dcgan(image_size: usize, channels: usize, widths: &[usize]) -> ModelConfig {
         channels,
         image_size,
         classes: None,
+        sync_batch_norm: false,
         generator: GeneratorConfig::new(widths, HiddenActivation::Relu),
         discriminator: DiscriminatorConfig::new(&mirrored),
     }

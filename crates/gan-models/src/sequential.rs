@@ -8,7 +8,9 @@ use crate::params::{Parameter, Params};
 use crate::stage::Stage;
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
+use gan_ops::AllReduce;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// `nn.Sequential` over [`Layer`]s.
 #[derive(Debug, Clone)]
@@ -34,12 +36,25 @@ impl Sequential {
     /// # Errors
     /// Errors of `vb`; layers that cannot exist, such as spectral norm of a flattening.
     pub fn new(layers: &[Layer], vb: VarBuilder<'_>) -> candle_core::Result<Self> {
+        Self::over_ranks(layers, vb, None)
+    }
+
+    /// [`Self::new`] for a rank of a group. In training, batch norm computes its statistics over the samples
+    /// of all `ranks` together. All of them must make the same passes in the same order.
+    ///
+    /// # Errors
+    /// Errors of [`Self::new`].
+    pub fn over_ranks(
+        layers: &[Layer],
+        vb: VarBuilder<'_>,
+        ranks: Option<Arc<dyn AllReduce>>,
+    ) -> candle_core::Result<Self> {
         let get = |p: Parameter| {
             let tensor = vb.get_with_hints(p.shape(), p.name(), p.first())?;
             Ok((p.below(&vb.prefix()).name().to_owned(), tensor))
         };
         let tensors = parameters("", layers).into_iter().map(get).collect::<candle_core::Result<_>>()?;
-        let mut weights = Weights::new(&vb.prefix(), tensors);
+        let mut weights = Weights::new(&vb.prefix(), tensors, ranks);
         Ok(Self {
             chain: Chain::new(layers, &mut weights)?,
             spectral: weights.into_spectral(),
@@ -73,6 +88,17 @@ impl Sequential {
     ) -> Result<(Self, Params)> {
         let params = Params::from_tensors(parameters(MODEL, layers), tensors, device)?;
         Ok((Self::new(layers, params.var_builder(device).pp(MODEL))?, params))
+    }
+
+    /// [`Self::over_ranks`] with the weights of a network of [`Self::seeded`] or [`Self::from_tensors`]. The
+    /// two networks share them.
+    pub(crate) fn shared(
+        layers: &[Layer],
+        params: &Params,
+        ranks: Arc<dyn AllReduce>,
+    ) -> candle_core::Result<Self> {
+        let device = params.iter().next().map_or(Device::Cpu, |(_, var)| var.device().clone());
+        Self::over_ranks(layers, params.var_builder(&device).pp(MODEL), Some(ranks))
     }
 
     /// `x: [B, ...]` with the shape that the first layer takes; returns the last layer's output,

@@ -112,6 +112,7 @@ fn norm() -> ([Var; 3], impl Fn(&[Tensor]) -> BatchNorm) {
             running_var,
             eps: 1e-5,
             momentum: 0.1,
+            ranks: None,
         }
     };
     ([variable((BATCH, 128, 14, 14)), variable(128), variable(128)], norm)

@@ -15,6 +15,7 @@ mod geometry;
 )]
 mod kernels;
 mod product;
+mod ranks;
 pub mod reference;
 pub mod rng;
 mod slices;
@@ -27,6 +28,7 @@ pub use batch_norm::{batch_norm_eval, batch_norm_train};
 pub use bce::bce_with_logits;
 pub use ema::ema_step;
 pub use product::{conv_transpose2d, conv2d, linear};
+pub use ranks::AllReduce;
 pub use reference::{
     Activation, AdamHyper, Window, average_pool, max_pool, mean_pool, minibatch_std, pixel_norm, sigmoid,
     softplus, upsample,

@@ -7,7 +7,9 @@ mod local;
 mod mpi;
 
 use crate::error::Result;
+use gan_ops::AllReduce;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 pub use collectives::{Collectives, Link, Message};
 pub use local::LocalLink;
@@ -48,6 +50,20 @@ pub trait Group: Debug + Send + Sync {
     /// # Errors
     /// A rank that does not answer.
     fn barrier(&self) -> Result<()>;
+}
+
+/// A group, as layers see it that compute something over the samples of all ranks.
+#[derive(Debug)]
+pub(crate) struct Ranks(pub(crate) Arc<dyn Group>);
+
+impl AllReduce for Ranks {
+    fn ranks(&self) -> usize {
+        self.0.size()
+    }
+
+    fn all_reduce(&self, values: &mut [f32]) -> candle_core::Result<()> {
+        self.0.all_reduce(values).map_err(candle_core::Error::wrap)
+    }
 }
 
 /// A group of one process.

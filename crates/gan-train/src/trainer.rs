@@ -11,7 +11,7 @@ use crate::config::{OptimizerConfig, TrainConfig};
 use crate::ema::Ema;
 use crate::error::Result;
 use crate::examples::Examples;
-use crate::group::{Alone, Group};
+use crate::group::{Alone, Group, Ranks};
 use crate::init::Initial;
 use crate::loss::Loss;
 use crate::norms::Norms;
@@ -20,6 +20,7 @@ use crate::phases::Phases;
 use candle_core::{Device, Tensor};
 use game::Game;
 use gan_models::{Discriminator, Generator, Gradients, ModelConfig, Params};
+use gan_ops::AllReduce;
 use gan_ops::rng::Stream;
 use parts::Division;
 use std::borrow::Cow;
@@ -117,10 +118,21 @@ impl Trainer {
 
     /// Makes this trainer a rank of a group. All ranks must have the same networks, configuration and
     /// seed, and then their weights stay equal, bit for bit.
-    #[must_use]
-    pub fn in_group(mut self, group: Arc<dyn Group>) -> Self {
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn in_group(mut self, group: Arc<dyn Group>) -> Result<Self> {
+        if self.is_synchronised() && group.size() > 1 {
+            let ranks: Arc<dyn AllReduce> = Arc::new(Ranks(Arc::clone(&group)));
+            self.generator = self.generator.over_ranks(Arc::clone(&ranks))?;
+            self.discriminator = self.discriminator.over_ranks(ranks)?;
+        }
         self.group = group;
-        self
+        Ok(self)
+    }
+
+    fn is_synchronised(&self) -> bool {
+        self.generator.config().sync_batch_norm
     }
 
     /// Makes one step: algorithm 1 of Goodfellow et al. 2014 (arXiv 1406.2661). First there are
@@ -192,7 +204,10 @@ impl Trainer {
             let turn = Turn { learner: &mut self.g, update: before * g_steps + i, phases: &mut phases };
             g_loss += game.update_g(turn, &opponent, i, last.take())?;
         }
-        statistics::average([generator.params(), discriminator.params()], &*self.group)?;
+        // With synchronised batch norm, the ranks have the same statistics already.
+        if !self.is_synchronised() {
+            statistics::average([generator.params(), discriminator.params()], &*self.group)?;
+        }
         if let Some(ema) = &mut self.ema {
             ema.update(generator, game.images, per_step)?;
         }

@@ -93,7 +93,7 @@ impl Follower {
                 checkpoint::load(path, model, train, *seed, &settings, &device)?.0
             }
         };
-        let trainer = trainer.in_group(group.clone());
+        let trainer = trainer.in_group(group.clone())?;
         Ok(Self { config, batches, device, trainer })
     }
 

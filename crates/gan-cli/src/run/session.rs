@@ -96,7 +96,7 @@ impl Session {
     fn with_ranks(&self, trainer: Trainer, checkpoint: Option<&Path>) -> Result<Trainer> {
         let leader = &self.plan.leader;
         leader.begin(&self.plan, &trainer, checkpoint)?;
-        Ok(trainer.in_group(leader.group().clone()))
+        Ok(trainer.in_group(leader.group().clone())?)
     }
 
     /// Trains to the end, and tells the sinks how the run ended. `None` if it ended with a

@@ -205,7 +205,15 @@ impl Unit {
         };
         let weight = next()?;
         let (scale, bias, running_mean, running_var) = (next()?, next()?, next()?, next()?);
-        let norm = BatchNorm { weight: scale, bias, running_mean, running_var, eps: 1e-3, momentum: 0.1 };
+        let norm = BatchNorm {
+            weight: scale,
+            bias,
+            running_mean,
+            running_var,
+            eps: 1e-3,
+            momentum: 0.1,
+            ranks: None,
+        };
         let product = Product::Conv2d { stride: *stride, padding: *padding };
         let layer = FusedLayer {
             product: Some((product, weight.clone(), None)),

@@ -8,6 +8,7 @@ mod residual;
 use crate::config::{Arch, DiscriminatorInput, DiscriminatorNorm, ModelConfig};
 use crate::error::{ModelError, Result};
 use crate::layers::Layer;
+use crate::sequential::Sequential;
 
 /// One family.
 trait Architecture {
@@ -42,7 +43,16 @@ impl ModelConfig {
     /// The first value that cannot be used: its key, the expected value and the value found.
     pub fn validate(&self) -> Result<()> {
         self.validate_values()?;
-        self.arch.architecture().validate(self)
+        self.arch.architecture().validate(self)?;
+        if self.sync_batch_norm {
+            let networks = [self.generator_layers(), self.discriminator_layers()];
+            let mut parameters = networks.iter().flat_map(|layers| Sequential::parameters("", layers));
+            if !parameters.any(|parameter| parameter.is_running()) {
+                let problem = "expected false, because neither network has batch norm";
+                return Err(ModelError::config("model.sync-batch-norm", problem));
+            }
+        }
+        Ok(())
     }
 
     /// The generator's `nn.Sequential`.

@@ -53,8 +53,15 @@ impl Kind for BatchNorm2d {
     fn piece(&self, weights: &mut Weights) -> Result<Piece> {
         let first = weights.next_name()?;
         let [weight, bias, running_mean, running_var] = weights.take()?;
-        let norm =
-            BatchNorm { weight, bias, running_mean, running_var, eps: EPS, momentum: BATCH_NORM_MOMENTUM };
+        let norm = BatchNorm {
+            weight,
+            bias,
+            running_mean,
+            running_var,
+            eps: EPS,
+            momentum: BATCH_NORM_MOMENTUM,
+            ranks: weights.ranks(),
+        };
         Ok(Piece::Norm(Normaliser { norm, first }))
     }
 }

@@ -4,7 +4,7 @@ use super::product::Weights;
 use super::{BatchNorm, Maps, Product};
 use crate::Activation;
 use crate::geometry::Image;
-use crate::kernels::{self, Buffer, Finish, Isa, NormKernel, Statistics, WeightGradient};
+use crate::kernels::{self, Finish, Isa, Statistics, WeightGradient};
 use crate::slices;
 use candle_core::{Result, Tensor};
 
@@ -206,65 +206,6 @@ impl PreparedLayer {
             Some(weights) if input => weights.input_gradient(x.image, &gradient, Finish::Keep).map(Some),
             _ => Ok(input.then_some(gradient)),
         }
-    }
-}
-
-impl BatchNorm {
-    pub(crate) fn forward(&self, x: &Maps, activation: Activation) -> Result<(Maps, Statistics)> {
-        let values = x.image.pixels() * x.batch;
-        if values < 2 {
-            candle_core::bail!(
-                "batch norm needs more than one value per channel in training, x is {:?}",
-                x.image()
-            )
-        }
-        let mut y = Buffer::new(x.values.len());
-        let statistics = self
-            .with_kernel(x.image, x.batch, activation, |norm| norm.forward(Isa::best(), &x.values, &mut y))?;
-        let unbiased = values as f32 / (values - 1) as f32;
-        let towards = |running: &mut [f32], batch: &[f32], factor: f32| {
-            let momentum = self.momentum as f32;
-            for (r, b) in running.iter_mut().zip(batch) {
-                *r = (1. - momentum) * *r + momentum * (b * factor);
-            }
-        };
-        slices::write(&self.running_mean, |mean| towards(mean, &statistics.mean, 1.))?;
-        slices::write(&self.running_var, |var| towards(var, &statistics.var, unbiased))?;
-        Ok((Maps::new(x.image, x.batch, y), statistics))
-    }
-
-    /// Replaces `gradient`, the gradient of `y`, by the gradient of `x`. Returns the gradients of
-    /// weight and bias.
-    pub(crate) fn backward(
-        &self,
-        x: &Maps,
-        statistics: &Statistics,
-        y: &Maps,
-        activation: Activation,
-        gradient: &mut [f32],
-    ) -> Result<[Vec<f32>; 2]> {
-        self.with_kernel(x.image, x.batch, activation, |norm| {
-            norm.backward(Isa::best(), statistics, [&x.values, &y.values], gradient)
-        })
-    }
-
-    fn with_kernel<T>(
-        &self,
-        image: Image,
-        batch: usize,
-        activation: Activation,
-        f: impl FnOnce(NormKernel<'_>) -> T,
-    ) -> Result<T> {
-        let channels =
-            [&self.weight, &self.bias, &self.running_mean, &self.running_var].map(Tensor::elem_count);
-        if channels != [image.channels; 4] || !activation.keeps_sign() {
-            candle_core::bail!("batch norm of {channels:?} channels for {}, {activation:?}", image.channels)
-        }
-        slices::read(&self.weight.contiguous()?, |weight| {
-            slices::read(&self.bias.contiguous()?, |bias| {
-                f(NormKernel { image, batch, weight, bias, eps: self.eps, activation })
-            })
-        })?
     }
 }
 

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod batch_norm;
 mod layer;
 mod maps;
 mod minibatch_std;

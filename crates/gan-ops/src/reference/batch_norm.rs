@@ -2,7 +2,9 @@
 
 use super::activate;
 use super::activation::Activation;
+use crate::ranks::{AllReduce, mean_over};
 use candle_core::{Result, Tensor, Var};
+use std::sync::Arc;
 
 /// Batch normalisation over all axes but the channel. All tensors are `[C]`.
 #[derive(Debug, Clone)]
@@ -19,33 +21,48 @@ pub struct BatchNorm {
     pub eps: f64,
     /// Weight of a new batch in the running statistics.
     pub momentum: f64,
+    /// The ranks over whose samples together the statistics of a batch are computed. `None` means the
+    /// samples of this process alone.
+    pub ranks: Option<Arc<dyn AllReduce>>,
+}
+
+impl BatchNorm {
+    /// Number of values per channel in a batch, if this process has `own` of them.
+    pub(crate) fn values(&self, own: usize) -> usize {
+        own * self.ranks.as_ref().map_or(1, |ranks| ranks.ranks())
+    }
 }
 
 /// Normalises with the statistics of the batch, and moves the running statistics towards them:
 /// `activation((x - mean) / sqrt(var + eps) * weight + bias)`. The mean and the (biased) variance
-/// are over all axes but the channel. The running variance follows the unbiased variance (divided
-/// by `n - 1`), as in PyTorch.
+/// are over all axes but the channel, and over all [`BatchNorm::ranks`]. The running variance follows the
+/// unbiased variance (divided by `n - 1`), as in PyTorch.
 ///
 /// `x: [B, C, ...]`; returns the same shape. The running statistics must be variables.
 ///
 /// # Errors
-/// Shapes that do not fit together; one value per channel, because it has no variance.
+/// Shapes that do not fit together; one value per channel, because it has no variance; a rank that does not
+/// answer.
 pub fn batch_norm_train(x: &Tensor, norm: &BatchNorm, activation: Activation) -> Result<Tensor> {
     let channels = x.dim(1)?;
     // This is [C, n], so each row has the values of one channel.
     let by_channel = x.transpose(0, 1)?;
     let dims = by_channel.dims().to_vec();
     let rows = by_channel.flatten_from(1)?.contiguous()?;
-    let n = rows.dim(1)?;
+    let n = norm.values(rows.dim(1)?);
     if n < 2 {
         candle_core::bail!(
             "batch norm needs more than one value per channel in training, x is {:?}",
             x.dims()
         )
     }
-    let mean = rows.mean_keepdim(1)?;
+    let over_ranks = |mean: Tensor| match &norm.ranks {
+        Some(ranks) => mean_over(ranks, &mean),
+        None => Ok(mean),
+    };
+    let mean = over_ranks(rows.mean_keepdim(1)?)?;
     let centred = rows.broadcast_sub(&mean)?;
-    let var = centred.sqr()?.mean_keepdim(1)?;
+    let var = over_ranks(centred.sqr()?.mean_keepdim(1)?)?;
     let scale = (&var + norm.eps)?.sqrt()?.recip()?.mul(&norm.weight.reshape((channels, 1))?)?;
     let y = centred.broadcast_mul(&scale)?.broadcast_add(&norm.bias.reshape((channels, 1))?)?;
     let y = y.reshape(dims)?.transpose(0, 1)?.contiguous()?;
@@ -90,7 +107,7 @@ mod tests {
         let (weight, bias) = (Tensor::new(weight, device)?, Tensor::new(bias, device)?);
         let running_mean = Var::zeros(weight.shape(), DType::F32, device)?.into_inner();
         let running_var = Var::ones(weight.shape(), DType::F32, device)?.into_inner();
-        Ok(BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 1. })
+        Ok(BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 1., ranks: None })
     }
 
     #[test]

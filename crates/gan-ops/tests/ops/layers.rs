@@ -25,7 +25,7 @@ impl Random {
         let (weight, bias) = (self.variable(channels)?, self.variable(channels)?);
         let running_mean = self.variable(channels)?;
         let running_var = Var::from_tensor(&(self.tensor(channels)?.abs()? + 1.)?)?.into_inner();
-        Ok(BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 })
+        Ok(BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1, ranks: None })
     }
 }
 

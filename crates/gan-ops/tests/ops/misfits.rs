@@ -105,7 +105,8 @@ fn batch_norm() {
     ] {
         let run = |x: &[usize], [weight, bias, mean, var]: [usize; 4]| {
             let [weight, bias, running_mean, running_var] = [weight, bias, mean, var].map(|c| variable(&[c]));
-            let norm = BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 };
+            let norm =
+                BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1, ranks: None };
             op(&zeros(x), &norm, Activation::Relu)
         };
         for x in [&[5, 3][..], &[5, 3, 2], &[5, 3, 2, 2]] {
@@ -190,7 +191,7 @@ fn a_layer_whose_parts_do_not_fit() {
     let conv = Product::Conv2d { stride: 1, padding: [1, 1] };
     let norm = |channels: usize| {
         let [weight, bias, running_mean, running_var] = [(); 4].map(|()| variable(&[channels]));
-        BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1 }
+        BatchNorm { weight, bias, running_mean, running_var, eps: 1e-5, momentum: 0.1, ranks: None }
     };
     let layer = |bias: usize, channels: usize, activation| FusedLayer {
         product: Some((conv, zeros(&[4, 3, 3, 3]), Some(zeros(&[bias])))),

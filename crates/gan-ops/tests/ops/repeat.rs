@@ -67,6 +67,7 @@ fn all(factor: f64) -> Result<Hashes> {
         running_var: var?.into_inner(),
         eps: 1e-5,
         momentum: 0.1,
+        ranks: None,
     };
     hashes.op("batch_norm_train", &arguments, |t| gan_ops::batch_norm_train(&t[0], &norm, leaky))?;
     hashes.tensor("running mean", &norm.running_mean);

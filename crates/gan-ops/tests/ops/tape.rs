@@ -19,6 +19,7 @@ fn norm(t: &[Tensor]) -> Result<BatchNorm> {
         running_var,
         eps: 1e-5,
         momentum: 0.1,
+        ranks: None,
     })
 }
 

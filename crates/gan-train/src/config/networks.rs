@@ -10,7 +10,8 @@ impl TrainConfig {
     ///
     /// # Errors
     /// A penalty on D's gradient, if a layer of D has no second order (the error names the
-    /// layer); weight clipping with spectral norm, which would undo it.
+    /// layer); weight clipping with spectral norm, which would undo it; batch norm over all ranks, if a
+    /// batch is divided into parts.
     pub fn validate_for(&self, model: &ModelConfig) -> Result<()> {
         if let Some(field) = self.penalty_on_gradient() {
             let layers = model.discriminator_layers();
@@ -25,6 +26,10 @@ impl TrainConfig {
         if self.weight_clip.is_some() && model.discriminator.norm == DiscriminatorNorm::Spectral {
             let problem = "expected none with model.discriminator.norm = \"spectral\", which undoes it";
             return Err(TrainError::config("train.weight-clip", problem));
+        }
+        if model.sync_batch_norm && self.accumulate > 1 {
+            let problem = "expected 1 with model.sync-batch-norm: batch norm needs the whole batch at once";
+            return Err(TrainError::config("train.accumulate", problem));
         }
         Ok(())
     }

@@ -146,7 +146,7 @@ fn run(case: &Case, ranks: usize, accumulate: u64) -> Vec<End> {
     std::thread::scope(|scope| {
         let train = |link: LocalLink| {
             let rank = gan_train::group::Link::rank(&link);
-            let mut trainer = start(case, accumulate).in_group(Arc::new(Collectives::new(link)));
+            let mut trainer = start(case, accumulate).in_group(Arc::new(Collectives::new(link))).unwrap();
             let (mut reports, mut early) = (vec![], vec![]);
             for step in 0..STEPS {
                 reports.push(trainer.step(share(case, step, rank, ranks)).unwrap());
@@ -240,6 +240,35 @@ fn other_random_numbers_make_a_difference_that_is_seen() {
         let off = distance(&state(&other), &alone) / moved;
         assert!(off > 0.1, "{}: {off}", case.name);
     }
+}
+
+/// With synchronised batch norm, ranks train as one process does, whatever the number of ranks is.
+#[test]
+fn synchronised_batch_norm_sees_the_whole_batch() {
+    let mut model = dcgan(preset::dcgan_28().discriminator);
+    model.generator.norm = GeneratorNorm::Batch;
+    model.sync_batch_norm = true;
+    let case = Case {
+        name: "synchronised batch norm",
+        model,
+        train: TrainConfig { ema: Some(EmaConfig::new(0.1)), d_steps: 2, ..plain(Loss::NonSaturating) },
+    };
+    let alone = run(&case, 1, 1).remove(0);
+    let moved = distance(&state(&start(&case, 1)), &alone.weights);
+    for ranks in [2, 3, 4] {
+        let ends = run(&case, ranks, 1);
+        for end in &ends {
+            assert!(end.weights == ends[0].weights, "the {ranks} ranks differ");
+            assert_equal(&format!("{ranks} ranks"), end, &alone, moved);
+            let off = distance(&end.weights, &alone.weights) / moved;
+            assert!(off < 1e-5, "{ranks} ranks: the weights differ by {off} of the way");
+        }
+        let again = run(&case, ranks, 1).remove(0);
+        assert!(again.weights == ends[0].weights, "{ranks} ranks: not the same bytes again");
+    }
+    let refused = TrainConfig { accumulate: 2, ..case.train.clone() };
+    let problem = Trainer::new(&case.model, &refused, 3, &Device::Cpu).unwrap_err().to_string();
+    assert!(problem.contains("train.accumulate: expected 1 with model.sync-batch-norm"), "{problem}");
 }
 
 /// Batch norm and minibatch standard deviation see the samples of their part only, as in PyTorch's

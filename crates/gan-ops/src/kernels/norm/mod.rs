@@ -1,13 +1,15 @@
 //! Batch normalisation with its activation, forward and backward, and sums over channels.
 
-mod passes;
+mod backward;
+mod forward;
 mod walk;
 
 use super::simd::{Isa, dispatch};
 use super::{Shared, pool};
 use crate::Activation;
 use crate::geometry::Image;
-use passes::{Backward, Forward, Sums};
+use backward::{Back, Backward, BackwardSums, BackwardWith, Sums};
+use forward::{Forward, ForwardWith, Moments};
 use walk::Maps;
 
 /// Channels in one task. They are few, so that the later passes find them in the cache.
@@ -41,21 +43,32 @@ impl NormKernel<'_> {
     ///
     /// `x`, `y`: `[H W][C][N]`.
     pub(crate) fn forward(self, isa: Isa, x: &[f32], y: &mut [f32]) -> Statistics {
-        let Self { image, batch, .. } = self;
-        assert_eq!((x.len(), y.len()), (image.len(batch), image.len(batch)));
-        assert_eq!((self.weight.len(), self.bias.len()), (image.channels, image.channels));
-        let (mut mean, mut var) = (vec![0.; image.channels], vec![0.; image.channels]);
-        let [means, vars, y] = [&mut mean[..], &mut var[..], y].map(Shared::new);
-        each_block(image, |channels| {
-            let maps = Maps { image, batch, first: channels.start, count: channels.len() };
-            // SAFETY: the offsets are in range because the lengths were checked; tasks differ in
-            // the channels.
-            unsafe {
-                let (mean, var) = (means.slice(maps.first, maps.count), vars.slice(maps.first, maps.count));
-                dispatch(isa, Forward { maps, norm: self, x, y, mean, var });
-            }
+        self.check([x.len(), y.len()]);
+        let y = Shared::new(y);
+        self.each_statistics(|maps, mean, var| {
+            // SAFETY: the lengths were checked; tasks differ in the channels.
+            unsafe { dispatch(isa, Forward { maps, norm: self, x, y, mean, var }) }
+        })
+    }
+
+    /// The statistics of these samples alone.
+    pub(crate) fn statistics(self, isa: Isa, x: &[f32]) -> Statistics {
+        self.check([x.len(); 2]);
+        self.each_statistics(|maps, mean, var| {
+            // SAFETY: the length was checked.
+            unsafe { dispatch(isa, Moments { maps, x, mean, var }) }
+        })
+    }
+
+    /// [`Self::forward`] with these statistics.
+    pub(crate) fn forward_with(self, isa: Isa, statistics: &Statistics, x: &[f32], y: &mut [f32]) {
+        self.check([x.len(), y.len()]);
+        statistics.check(self.image);
+        let y = Shared::new(y);
+        self.each_block(|maps| {
+            // SAFETY: the lengths were checked; tasks differ in the channels.
+            unsafe { dispatch(isa, ForwardWith { maps, norm: self, statistics, x, y }) }
         });
-        Statistics { mean, var }
     }
 
     /// Replaces `gradient`, the gradient of `y`, by the gradient of `x`. Returns the gradients of
@@ -67,22 +80,91 @@ impl NormKernel<'_> {
         [x, y]: [&[f32]; 2],
         gradient: &mut [f32],
     ) -> [Vec<f32>; 2] {
-        let Self { image, batch, .. } = self;
-        assert!([x.len(), y.len(), gradient.len()] == [image.len(batch); 3]);
-        assert!([self.weight.len(), statistics.mean.len(), statistics.var.len()] == [image.channels; 3]);
-        let (mut weight, mut bias) = (vec![0.; image.channels], vec![0.; image.channels]);
-        let [weights, biases, gradient] = [&mut weight[..], &mut bias[..], gradient].map(Shared::new);
-        each_block(image, |channels| {
-            let maps = Maps { image, batch, first: channels.start, count: channels.len() };
-            // SAFETY: the offsets are in range because the lengths were checked; tasks differ in
-            // the channels.
-            unsafe {
-                let (weight, bias) =
-                    (weights.slice(maps.first, maps.count), biases.slice(maps.first, maps.count));
-                dispatch(isa, Backward { maps, norm: self, statistics, x, y, gradient, weight, bias });
-            }
+        self.check([x.len(), y.len()]);
+        self.check([gradient.len(); 2]);
+        statistics.check(self.image);
+        let gradient = Shared::new(gradient);
+        self.each_pair(|maps, weight, bias| {
+            let back = Back { maps, norm: self, statistics, x, y, gradient };
+            // SAFETY: the lengths were checked; tasks differ in the channels.
+            unsafe { dispatch(isa, Backward(BackwardSums { back, weight, bias })) }
+        })
+    }
+
+    /// The gradients of weight and bias alone.
+    pub(crate) fn backward_sums(
+        self,
+        isa: Isa,
+        statistics: &Statistics,
+        [x, y]: [&[f32]; 2],
+        gradient: &mut [f32],
+    ) -> [Vec<f32>; 2] {
+        self.check([x.len(), y.len()]);
+        self.check([gradient.len(); 2]);
+        statistics.check(self.image);
+        let gradient = Shared::new(gradient);
+        self.each_pair(|maps, weight, bias| {
+            let back = Back { maps, norm: self, statistics, x, y, gradient };
+            // SAFETY: the lengths were checked.
+            unsafe { dispatch(isa, BackwardSums { back, weight, bias }) }
+        })
+    }
+
+    /// Replaces `gradient` as [`Self::backward`] does. The batch consists of `parts` parts as large as this
+    /// one, and `sums` are those of [`Self::backward_sums`] over all of them.
+    pub(crate) fn backward_with(
+        self,
+        isa: Isa,
+        (statistics, sums, parts): (&Statistics, [&[f32]; 2], usize),
+        [x, y]: [&[f32]; 2],
+        gradient: &mut [f32],
+    ) {
+        self.check([x.len(), y.len()]);
+        self.check([gradient.len(); 2]);
+        statistics.check(self.image);
+        assert_eq!(sums.map(<[f32]>::len), [self.image.channels; 2]);
+        let values = (self.image.pixels() * self.batch * parts) as f64;
+        let gradient = Shared::new(gradient);
+        self.each_block(|maps| {
+            let back = Back { maps, norm: self, statistics, x, y, gradient };
+            // SAFETY: the lengths were checked; tasks differ in the channels.
+            unsafe { dispatch(isa, BackwardWith { back, sums, values }) }
         });
-        [weight, bias]
+    }
+
+    fn check(&self, lengths: [usize; 2]) {
+        assert_eq!(lengths, [self.image.len(self.batch); 2]);
+        assert_eq!([self.weight.len(), self.bias.len()], [self.image.channels; 2]);
+    }
+
+    fn each_block(&self, task: impl Fn(Maps) + Sync) {
+        let Self { image, batch, .. } = *self;
+        each_block(image, |channels| {
+            task(Maps { image, batch, first: channels.start, count: channels.len() });
+        });
+    }
+
+    /// Calls `task` with its channels of two lists, which it fills.
+    fn each_pair(&self, task: impl Fn(Maps, &mut [f32], &mut [f32]) + Sync) -> [Vec<f32>; 2] {
+        let mut pair = [0, 1].map(|_| vec![0.; self.image.channels]);
+        let [first, second] = &mut pair;
+        let [first, second] = [first, second].map(|values| Shared::new(values));
+        self.each_block(|maps| {
+            // SAFETY: the ranges are inside the lists; tasks differ in the channels.
+            unsafe { task(maps, first.slice(maps.first, maps.count), second.slice(maps.first, maps.count)) }
+        });
+        pair
+    }
+
+    fn each_statistics(&self, task: impl Fn(Maps, &mut [f32], &mut [f32]) + Sync) -> Statistics {
+        let [mean, var] = self.each_pair(task);
+        Statistics { mean, var }
+    }
+}
+
+impl Statistics {
+    fn check(&self, image: Image) {
+        assert_eq!([self.mean.len(), self.var.len()], [image.channels; 2]);
     }
 }
 

@@ -1,83 +1,73 @@
-//! The passes over the channels of one task.
+//! The backward passes over the channels of one task.
 
-use super::walk::{Maps, SquaredDistance, Value, Visitor, first};
+use super::walk::{Maps, Value, Visitor, first};
 use super::{CHANNELS, NormKernel, Statistics};
 use crate::Activation;
 use crate::kernels::simd::{Kernel, Lanes};
 use crate::kernels::{Shared, math};
 
-pub(super) struct Forward<'a> {
-    pub(super) maps: Maps,
-    pub(super) norm: NormKernel<'a>,
-    pub(super) x: &'a [f32],
-    pub(super) y: Shared,
-    pub(super) mean: &'a mut [f32],
-    pub(super) var: &'a mut [f32],
-}
-
-impl Kernel for Forward<'_> {
-    type Output = ();
-
-    /// # Safety
-    /// The processor has the instructions of `V`. `y` is as long as `x`, and only this task uses
-    /// these channels of it.
-    #[inline(always)]
-    unsafe fn run<V: Lanes>(self) {
-        let Self { maps, norm, x, y: Shared(y), mean, var } = self;
-        // SAFETY: `Maps` gives offsets within maps of its image, and x and y are such maps.
-        unsafe {
-            let zero = [V::splat(0.); CHANNELS];
-            let mut normalise =
-                Normalise { x, y, activation: norm.activation, centre: zero, scale: zero, shift: zero };
-            let means = maps.means::<V, _>(Value(x));
-            for c in 0..maps.count {
-                mean[c] = means[c] as f32;
-                normalise.centre[c] = V::splat(mean[c]);
-            }
-            let vars = maps.means::<V, _>(SquaredDistance(x, normalise.centre));
-            for c in 0..maps.count {
-                var[c] = vars[c] as f32;
-                let scale = f64::from(norm.weight[maps.first + c]) / (vars[c] + norm.eps).sqrt();
-                normalise.scale[c] = V::splat(scale as f32);
-                normalise.shift[c] = V::splat(norm.bias[maps.first + c]);
-            }
-            maps.each(&mut normalise);
-        }
-    }
-}
-
-struct Normalise<'a, V> {
-    x: &'a [f32],
-    y: *mut f32,
-    activation: Activation,
-    centre: [V; CHANNELS],
-    scale: [V; CHANNELS],
-    shift: [V; CHANNELS],
-}
-
-impl<V: Lanes> Visitor<V> for Normalise<'_, V> {
-    #[inline(always)]
-    unsafe fn visit(&mut self, c: usize, at: usize, ahead: usize, _: usize) {
-        // SAFETY: the caller guarantees the conditions of this function.
-        unsafe {
-            let normal =
-                V::load(self.x.as_ptr().add(at)).sub(self.centre[c]).mul_add(self.scale[c], self.shift[c]);
-            V::prefetch(self.y.wrapping_add(at + ahead));
-            math::activate(normal, self.activation).store(self.y.add(at));
-        }
-    }
-}
-
-pub(super) struct Backward<'a> {
+/// What the passes of the backward pass read.
+#[derive(Clone, Copy)]
+pub(super) struct Back<'a> {
     pub(super) maps: Maps,
     pub(super) norm: NormKernel<'a>,
     pub(super) statistics: &'a Statistics,
     pub(super) x: &'a [f32],
     pub(super) y: &'a [f32],
     pub(super) gradient: Shared,
+}
+
+/// The sums of one task's channels: of the gradient times the normalised input, and of the gradient. They
+/// are the gradients of weight and bias.
+pub(super) struct BackwardSums<'a> {
+    pub(super) back: Back<'a>,
     pub(super) weight: &'a mut [f32],
     pub(super) bias: &'a mut [f32],
 }
+
+impl Kernel for BackwardSums<'_> {
+    type Output = ();
+
+    /// # Safety
+    /// The conditions of [`Backward::run`].
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: the caller guarantees the conditions of this function.
+        let [products, plain] = unsafe { self.back.sums::<V>() };
+        for c in 0..self.back.maps.count {
+            (self.weight[c], self.bias[c]) = (products[c] as f32, plain[c] as f32);
+        }
+    }
+}
+
+/// Replaces the gradient by that of the input, with sums over `values` values of each channel.
+pub(super) struct BackwardWith<'a> {
+    pub(super) back: Back<'a>,
+    pub(super) sums: [&'a [f32]; 2],
+    pub(super) values: f64,
+}
+
+impl Kernel for BackwardWith<'_> {
+    type Output = ();
+
+    /// # Safety
+    /// The conditions of [`Backward::run`].
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let first = self.back.maps.first;
+        let mut sums = [[0.; CHANNELS]; 2];
+        for c in 0..self.back.maps.count {
+            for i in 0..2 {
+                sums[i][c] = f64::from(self.sums[i][first + c]);
+            }
+        }
+        // SAFETY: the caller guarantees the conditions of this function.
+        unsafe { self.back.centre::<V>(sums, self.values) }
+    }
+}
+
+/// [`BackwardSums`] and [`BackwardWith`] in one.
+pub(super) struct Backward<'a>(pub(super) BackwardSums<'a>);
 
 impl Kernel for Backward<'_> {
     type Output = ();
@@ -87,12 +77,30 @@ impl Kernel for Backward<'_> {
     /// uses these channels of it.
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let Self { maps, norm, statistics, x, y, gradient: Shared(gradient), weight, bias } = self;
-        // SAFETY: `Maps` gives offsets within maps of its image, and x, y and gradient are such
-        // maps.
+        let Self(BackwardSums { back, weight, bias }) = self;
+        // SAFETY: the caller guarantees the conditions of this function.
+        unsafe {
+            let sums = back.sums::<V>();
+            for c in 0..back.maps.count {
+                (weight[c], bias[c]) = (sums[0][c] as f32, sums[1][c] as f32);
+            }
+            back.centre::<V>(sums, back.maps.values());
+        }
+    }
+}
+
+impl<'a> Back<'a> {
+    fn inside(&self) -> Inside<'a> {
+        Inside { y: self.y, gradient: self.gradient.0, activation: self.norm.activation }
+    }
+
+    /// The normalised input, and the deviation of each channel.
+    #[inline(always)]
+    unsafe fn normal<V: Lanes>(&self) -> (Normal<'a, V>, [f64; CHANNELS]) {
+        let Self { maps, norm, statistics, x, .. } = *self;
+        // SAFETY: the caller guarantees the instructions of `V`.
         unsafe {
             let zero = [V::splat(0.); CHANNELS];
-            let inside = Inside { y, gradient, activation: norm.activation };
             let mut normal = Normal { x, centre: zero, inverse: zero };
             let mut deviation = [1f64; CHANNELS];
             for c in 0..maps.count {
@@ -100,18 +108,46 @@ impl Kernel for Backward<'_> {
                 deviation[c] = (f64::from(statistics.var[maps.first + c]) + norm.eps).sqrt();
                 normal.inverse[c] = V::splat((1. / deviation[c]) as f32);
             }
-            let mut sums = Sums2 { inside, normal, plain: zero, products: zero };
-            maps.each(&mut sums);
-            let Sums2 { normal, plain, products, .. } = sums;
-            let mut centre = Centre { inside, normal, mean: zero, product: zero, factor: zero };
-            for c in 0..maps.count {
-                let (plain, product) = (f64::from(plain[c].sum()), f64::from(products[c].sum()));
-                (bias[c], weight[c]) = (plain as f32, product as f32);
-                centre.mean[c] = V::splat((plain / maps.values()) as f32);
-                centre.product[c] = V::splat((-product / maps.values()) as f32);
-                centre.factor[c] = V::splat((f64::from(norm.weight[maps.first + c]) / deviation[c]) as f32);
+            (normal, deviation)
+        }
+    }
+
+    /// # Safety
+    /// The conditions of [`Backward::run`].
+    #[inline(always)]
+    unsafe fn sums<V: Lanes>(&self) -> [[f64; CHANNELS]; 2] {
+        // SAFETY: `Maps` gives offsets within maps of its image, and x, y and gradient are such maps.
+        unsafe {
+            let zero = [V::splat(0.); CHANNELS];
+            let (normal, _) = self.normal::<V>();
+            let mut sums = Sums2 { inside: self.inside(), normal, plain: zero, products: zero };
+            self.maps.each(&mut sums);
+            let mut found = [[0.; CHANNELS]; 2];
+            for c in 0..self.maps.count {
+                found[0][c] = f64::from(sums.products[c].sum());
+                found[1][c] = f64::from(sums.plain[c].sum());
             }
-            maps.each(&mut centre);
+            found
+        }
+    }
+
+    /// # Safety
+    /// The conditions of [`Backward::run`].
+    #[inline(always)]
+    unsafe fn centre<V: Lanes>(&self, [products, plain]: [[f64; CHANNELS]; 2], values: f64) {
+        // SAFETY: as above.
+        unsafe {
+            let zero = [V::splat(0.); CHANNELS];
+            let (normal, deviation) = self.normal::<V>();
+            let mut centre =
+                Centre { inside: self.inside(), normal, mean: zero, product: zero, factor: zero };
+            for c in 0..self.maps.count {
+                centre.mean[c] = V::splat((plain[c] / values) as f32);
+                centre.product[c] = V::splat((-products[c] / values) as f32);
+                let weight = f64::from(self.norm.weight[self.maps.first + c]);
+                centre.factor[c] = V::splat((weight / deviation[c]) as f32);
+            }
+            self.maps.each(&mut centre);
         }
     }
 }
