@@ -53,6 +53,19 @@ fn weights(file: &Path) -> Vec<f32> {
     values.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
 }
 
+/// The numbers in the lines of a run's journal that have this field, in order.
+fn numbers(run: &Path, field: &str) -> Vec<f64> {
+    fn of(value: &serde_json::Value) -> Vec<f64> {
+        match value {
+            serde_json::Value::Number(number) => number.as_f64().into_iter().collect(),
+            serde_json::Value::Array(values) => values.iter().flat_map(of).collect(),
+            serde_json::Value::Object(fields) => fields.values().flat_map(of).collect(),
+            _ => vec![],
+        }
+    }
+    without_clock(run).iter().filter_map(|line| line.get(field)).flat_map(of).collect()
+}
+
 /// The files of a run that do not depend on the clock.
 fn result(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<serde_json::Value>) {
     let read = |file: &str| std::fs::read(run.join(file)).unwrap();
@@ -81,6 +94,29 @@ fn ranks_train_what_one_process_trains() {
         let again = format!("again-{ranks}");
         train(at, ranks, &small_with(&arguments(&again), &[]));
         assert!(result(&at.join(&name)) == result(&at.join(&again)), "{ranks} ranks");
+    }
+    // The ranks draw the images of grids, checks and evaluations together.
+    let judged = ["--set", "train.evaluate.every-kimg=1", "--set", "train.evaluate.count=300"];
+    succeed(at, &small_with(&arguments("judged"), &judged));
+    for ranks in [2, 3] {
+        let name = format!("judged-{ranks}");
+        train(at, ranks, &small_with(&arguments(&name), &judged));
+        for field in ["evaluate", "health"] {
+            let [found, expected] = [&name, "judged"].map(|run| numbers(&at.join(run), field));
+            assert!(found.len() > 10 && found.len() == expected.len(), "{field}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 0.02 * expected.abs().max(0.1),
+                    "{field} {found} {expected}"
+                );
+            }
+        }
+        let [found, expected] = [&name, "judged"].map(|run| {
+            let grid = image::open(at.join(run).join("samples/step-00000020.png")).unwrap();
+            grid.into_luma8().into_raw()
+        });
+        let most = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(found.len() == expected.len() && most <= 2, "{most}");
     }
     // Batch norm over all ranks sees what it sees in one process.
     let sets = [

@@ -108,23 +108,39 @@ impl<'a> Drawing<'a> {
 
     /// The images in order, in chunks. An overflow in the generator is an error that names its
     /// cause.
-    pub(crate) fn chunks(mut self) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
-        let mut has_large_weights = false;
-        (0..self.count).step_by(CHUNK).map(move |start| {
-            if start == 0 {
-                has_large_weights = largest_weight(self.generator)?.1 > LARGE;
-            }
-            let z = self.next(start, CHUNK.min(self.count - start))?;
-            let images = self.generator.generate(&z)?;
-            // Pixels are in [-1, 1], so only a pixel that is not finite makes such a sum. The last
-            // layer hides an infinite activation, because its result is 1 then.
-            let is_finite = images.sum_all()?.to_scalar::<f32>()?.is_finite();
-            let is_large = has_large_weights || largest(&z)? > LARGE;
-            if !is_finite || (is_large && overflows(self.generator, &z)?) {
-                bail!("{}", self.cause(&z, start)?)
-            }
-            Ok(images)
+    pub(crate) fn chunks(self) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
+        self.chunks_of([0, 1])
+    }
+
+    /// The chunks of one of several ranks, which draw them in turn.
+    pub(crate) fn chunks_of(
+        mut self,
+        [rank, ranks]: [usize; 2],
+    ) -> impl Iterator<Item = Result<Tensor>> + use<'a> {
+        let mut has_large_weights = None;
+        (0..self.count).step_by(CHUNK).enumerate().filter_map(move |(i, start)| {
+            // The latents of the others are drawn too, as those of a seed come in order.
+            let z = self.next(start, CHUNK.min(self.count - start));
+            let mut images = |z: Tensor| self.images(start, &z, &mut has_large_weights);
+            (i % ranks == rank).then(|| z.and_then(&mut images))
         })
+    }
+
+    /// The images of the chunk that begins with the image `start`.
+    fn images(&self, start: usize, z: &Tensor, has_large_weights: &mut Option<bool>) -> Result<Tensor> {
+        let has_large_weights = match has_large_weights {
+            Some(known) => *known,
+            None => *has_large_weights.insert(largest_weight(self.generator)?.1 > LARGE),
+        };
+        let images = self.generator.generate(z)?;
+        // Pixels are in [-1, 1], so only a pixel that is not finite makes such a sum. The last
+        // layer hides an infinite activation, because its result is 1 then.
+        let is_finite = images.sum_all()?.to_scalar::<f32>()?.is_finite();
+        let is_large = has_large_weights || largest(z)? > LARGE;
+        if !is_finite || (is_large && overflows(self.generator, z)?) {
+            bail!("{}", self.cause(z, start)?)
+        }
+        Ok(images)
     }
 
     /// The inputs of `n` images from the image `start` on. A seed's come in order.

@@ -183,27 +183,45 @@ pub(crate) fn sample(
     kept: Pixels,
     channels: Channels,
 ) -> Result<Sample> {
-    let (mut rows, mut probabilities, mut pixels) = (vec![], vec![], vec![]);
+    let (mut seen, mut pixels) = (vec![], vec![]);
     for chunk in chunks {
-        let Look { features: f, probabilities: p, pixels: x } = features.look(&chunk?)?;
-        rows.push(f);
-        probabilities.extend(p);
+        let Look { features, probabilities, pixels: x } = features.look(&chunk?)?;
+        seen.push(Seen { features, probabilities });
         if kept == Pixels::Kept {
             pixels.push(x);
         }
     }
+    let sample = joined(&seen, channels)?;
+    Ok(match kept {
+        Pixels::Kept => sample.with_images(&Tensor::cat(&pixels, 0)?)?,
+        Pixels::Dropped => sample,
+    })
+}
+
+/// A [`Look`] without the pixels.
+pub(crate) struct Seen {
+    pub(crate) features: Tensor,
+    pub(crate) probabilities: Option<Tensor>,
+}
+
+impl Seen {
+    pub(crate) fn of(look: Look) -> Self {
+        Self { features: look.features, probabilities: look.probabilities }
+    }
+}
+
+/// The sample of chunks that follow each other.
+pub(crate) fn joined(seen: &[Seen], channels: Channels) -> Result<Sample> {
+    let rows: Vec<_> = seen.iter().map(|seen| &seen.features).collect();
+    let probabilities: Vec<_> = seen.iter().filter_map(|seen| seen.probabilities.as_ref()).collect();
     let rows = Tensor::cat(&rows, 0)?;
     let sample = match probabilities[..] {
         [] => Sample::without_classes(&rows)?,
         [..] => Sample::new(&rows, &Tensor::cat(&probabilities, 0)?)?,
     };
-    let sample = match channels {
+    Ok(match channels {
         Channels::Digits => sample.with_seen_digits()?,
         Channels::Colours => sample,
-    };
-    Ok(match kept {
-        Pixels::Kept => sample.with_images(&Tensor::cat(&pixels, 0)?)?,
-        Pixels::Dropped => sample,
     })
 }
 

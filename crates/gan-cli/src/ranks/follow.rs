@@ -1,15 +1,19 @@
 //! The ranks after the first. They do what rank 0 tells them, and write nothing.
 
 use super::orders::{Answer, Beginning, Order, weights};
+use super::shares::{self, Weights};
 use crate::args;
+use crate::aside;
 use crate::commands::train::batches;
 use crate::config::Config;
 use crate::device;
 use crate::exit::{End, message};
+use crate::judge;
 use crate::run::{Interrupt, Plan, share_of_step};
 use anyhow::{Result, bail};
 use candle_core::Device;
 use gan_data::Batches;
+use gan_metrics::Features;
 use gan_train::group::Group;
 use gan_train::{TrainError, Trainer, checkpoint};
 use std::sync::Arc;
@@ -20,6 +24,8 @@ struct Follower {
     batches: Batches,
     device: Device,
     trainer: Trainer,
+    /// What evaluations look with, if there are any.
+    features: Arc<Option<Features>>,
 }
 
 /// Follows rank 0 to the end of the training.
@@ -27,7 +33,8 @@ pub(crate) fn follow(args: &args::Train, group: &Arc<dyn Group>) -> Result<End> 
     // Rank 0 hears of a signal too, and decides when the training ends.
     let interrupt = Interrupt::install()?;
     let _saves = interrupt.saves();
-    let mut follower = None;
+    let ranks = [group.rank(), group.size()];
+    let mut follower: Option<Follower> = None;
     loop {
         let mut order = vec![];
         group.broadcast(&mut order)?;
@@ -44,6 +51,17 @@ pub(crate) fn follow(args: &args::Train, group: &Arc<dyn Group>) -> Result<End> 
             Order::Step => {
                 let Some(follower) = &mut follower else { bail!("a step before a beginning") };
                 follower.step(&**group)?;
+            }
+            Order::Generate(weights) => {
+                let mut latents = vec![];
+                group.broadcast(&mut latents)?;
+                let images = follower.as_ref().map(|follower| follower.generate(weights, &latents, ranks));
+                // Rank 0 does what a rank cannot do, and reports the reason.
+                group.gather(&images.and_then(Result::ok).unwrap_or_default())?;
+            }
+            Order::Look(count) => {
+                let seen = follower.as_ref().map(|follower| follower.look(count, ranks, &interrupt));
+                group.gather(&seen.and_then(Result::ok).unwrap_or_default())?;
             }
             Order::End => return Ok(End::Done),
         }
@@ -94,7 +112,30 @@ impl Follower {
             }
         };
         let trainer = trainer.in_group(group.clone())?;
-        Ok(Self { config, batches, device, trainer })
+        let features = match &config.reporting.evaluate {
+            Some(evaluate) => Some(judge::features(evaluate.features.as_deref(), None, config.data.name)?),
+            None => None,
+        };
+        let features = Arc::new(features);
+        Ok(Self { config, batches, device, trainer, features })
+    }
+
+    fn generate(&self, weights: Weights, latents: &[u8], ranks: [usize; 2]) -> Result<Vec<u8>> {
+        match weights {
+            Weights::Present => shares::drawn(self.trainer.generator(), latents, ranks),
+            Weights::Average => shares::drawn(&*self.trainer.sampler()?, latents, ranks),
+        }
+    }
+
+    /// Looks at this rank's part of the images of an evaluation. After a signal there is nothing to see.
+    fn look(&self, count: usize, ranks: [usize; 2], interrupt: &Interrupt) -> Result<Vec<u8>> {
+        let (features, sampler) = (Arc::clone(&self.features), self.trainer.sampler()?.into_owned());
+        let seed = self.trainer.seed();
+        let look = move || match &*features {
+            Some(features) => shares::seen_bytes(&shares::look(features, (&sampler, seed, count), ranks)?),
+            None => Ok(vec![]),
+        };
+        Ok(aside::compute(look, || interrupt.has_come())?.transpose()?.unwrap_or_default())
     }
 
     fn step(&mut self, group: &dyn Group) -> Result<()> {

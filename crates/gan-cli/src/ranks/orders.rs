@@ -1,5 +1,6 @@
 //! What rank 0 tells the other ranks to do.
 
+use super::shares::Weights;
 use crate::run::Plan;
 use anyhow::{Context, Result, bail};
 use gan_train::Trainer;
@@ -14,6 +15,11 @@ pub(super) enum Order {
     Begin(Box<Beginning>),
     /// Make the next step.
     Step,
+    /// Draw your part of the images of some latents. The latents follow, and the images are the answer.
+    Generate(Weights),
+    /// Look at your part of so many images of an evaluation. What you see is the answer, or nothing if you
+    /// cannot.
+    Look(usize),
     /// The training is over.
     End,
 }
@@ -94,7 +100,7 @@ impl Leader {
         if self.group.size() > 1 { self.send(&Order::Step) } else { Ok(()) }
     }
 
-    fn send(&self, order: &Order) -> gan_train::Result<()> {
+    pub(super) fn send(&self, order: &Order) -> gan_train::Result<()> {
         let mut bytes = serde_json::to_vec(order).map_err(gan_train::TrainError::observer)?;
         self.group.broadcast(&mut bytes)
     }

@@ -51,7 +51,7 @@ impl<'a> Duties<'a> {
         self.sinks.hear(&Event::Begun(&Begun { step, steps, images_per_step }))?;
         self.health.begin(step, self.sinks)?;
         if self.owes_images {
-            let drawn = self.samples.draw(&mut Snapshot::of(trainer), self.sinks)?;
+            let drawn = self.samples.draw(&mut Snapshot::of(trainer), &self.plan.leader, self.sinks)?;
             self.owes_images = drawn == Drawn::GivenUp;
         }
         if let Some(evaluation) = self.evaluation.as_mut().filter(|_| self.owes_evaluation) {
@@ -74,7 +74,7 @@ impl<'a> Duties<'a> {
     }
 
     fn after(&mut self, trainer: &Trainer, report: &StepReport) -> Result<ControlFlow<()>> {
-        let (step, mut now) = (report.step, Snapshot::of(trainer));
+        let (step, mut now, leader) = (report.step, Snapshot::of(trainer), &self.plan.leader);
         self.health.note(report);
         self.sinks.hear(&Event::Step(report))?;
         if self.losses.is_due(step) {
@@ -82,10 +82,10 @@ impl<'a> Duties<'a> {
             self.sinks.hear(&Event::Losses(&line))?;
         }
         if self.samples.is_due(step) {
-            self.owes_images = self.samples.draw(&mut now, self.sinks)? == Drawn::GivenUp;
+            self.owes_images = self.samples.draw(&mut now, leader, self.sinks)? == Drawn::GivenUp;
         }
         if self.health.is_due(step) {
-            self.health.check(&mut now, self.sinks)?;
+            self.health.check(&mut now, leader, self.sinks)?;
         }
         if let Some(evaluation) = self.evaluation.as_mut().filter(|evaluation| evaluation.is_due(step)) {
             self.owes_evaluation = evaluation.judge(&mut now, self.sinks)? == Judged::Interrupted;
@@ -110,7 +110,7 @@ impl<'a> Duties<'a> {
         let is_over = now.step() >= self.plan.horizon.steps || !self.plan.interrupt.has_come();
         if is_over && !self.samples.has_drawn(now.step()) {
             // A resume draws those of the last step again.
-            let _ = self.samples.draw(now, self.sinks)?;
+            let _ = self.samples.draw(now, &self.plan.leader, self.sinks)?;
         }
         if !self.checkpoints.has_saved(now.step()) {
             self.save(now)?;

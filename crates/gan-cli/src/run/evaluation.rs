@@ -4,8 +4,9 @@ use super::{Event, Plan, Sinks, Snapshot};
 use crate::aside;
 use crate::config::Every;
 use crate::draw::Drawing;
-use crate::judge::{self, Judges, Pixels};
+use crate::judge::{Judges, joined};
 use crate::origin;
+use crate::ranks;
 use crate::records::{self, EvaluationLine};
 use crate::run_dir::{self, Best};
 use anyhow::Result;
@@ -82,9 +83,28 @@ impl<'a> Evaluation<'a> {
     /// `None` if a signal came. An evaluation takes many seconds and saves nothing, so the run does
     /// not wait for its end then.
     fn evaluate(&self, sampler: &Generator, seed: u64) -> Result<Option<Numbers>> {
+        let (leader, gives_up) = (&self.plan.leader, || self.plan.interrupt.has_come());
+        leader.look(self.judges.count)?;
+        let ranks = [0, leader.group().size()];
+        let (judges, own_sampler) = (Arc::clone(self.judges), sampler.clone());
+        let look = move || ranks::look(&judges.features, (&own_sampler, seed, judges.count), ranks);
+        let own = aside::compute(look, gives_up);
+        // The answers must be taken before anything can fail.
+        let answers = leader.seen()?;
+        let Some(own) = own?.transpose()? else { return Ok(None) };
         let (judges, sampler) = (Arc::clone(self.judges), sampler.clone());
-        let numbers = move || numbers(&judges, &sampler, seed);
-        aside::compute(numbers, || self.plan.interrupt.has_come())?.transpose()
+        let numbers = move || {
+            let Judges { features, channels, count, .. } = &*judges;
+            let seen = ranks::all_seen(features, (&sampler, seed, *count), own, &answers)?;
+            let sample = joined(&seen, *channels)?;
+            let labels = Drawing::seeded(&sampler, seed, *count).labels();
+            let sample = match labels.filter(|_| judges.tells_classes) {
+                Some(labels) => sample.with_labels(labels)?,
+                None => sample,
+            };
+            Ok(judges.reference.evaluate(&sample)?)
+        };
+        aside::compute(numbers, gives_up)?.transpose()
     }
 
     fn keep(&self, sampler: &Generator, provenance: &Provenance, distance: f64) -> Result<Best> {
@@ -111,16 +131,4 @@ pub(super) enum Judged {
     Done,
     /// A signal came. The run has to repeat the evaluation when it continues.
     Interrupted,
-}
-
-fn numbers(judges: &Judges, sampler: &Generator, seed: u64) -> Result<Numbers> {
-    let Judges { features, reference, channels, tells_classes, count, .. } = judges;
-    let images = Drawing::seeded(sampler, seed, *count);
-    let labels = images.labels().filter(|_| *tells_classes);
-    let sample = judge::sample(features, images.chunks(), Pixels::Dropped, *channels)?;
-    let sample = match labels {
-        Some(labels) => sample.with_labels(labels)?,
-        None => sample,
-    };
-    Ok(reference.evaluate(&sample)?)
 }

@@ -3,6 +3,7 @@
 use super::{Event, Plan, Sinks, Snapshot};
 use crate::config::{HealthConfig, OnFailure};
 use crate::judge;
+use crate::ranks::{Leader, Weights};
 use crate::records::{self, Acted, BaselineLine, HealthLine, VerdictLine};
 use crate::terminal::counted;
 use anyhow::{Context, Result};
@@ -85,7 +86,8 @@ impl Health {
         self.watch.is_some() && self.config.every.falls_on(step)
     }
 
-    pub(super) fn check(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<()> {
+    /// Checks the networks. The other ranks of `leader` help to draw.
+    pub(super) fn check(&mut self, now: &mut Snapshot<'_>, leader: &Leader, sinks: &mut Sinks) -> Result<()> {
         let (start, step, trainer) = (Instant::now(), now.step(), now.trainer()?);
         let (Some(watch), Some(losses)) = (&mut self.watch, self.window.look()) else { return Ok(()) };
         let generator = trainer.generator();
@@ -99,7 +101,7 @@ impl Health {
             generator: player(trainer.norms_g()?),
             discriminator: player(trainer.norms_d()?),
             largest_activation: activations.map(f64::from).into_iter().fold(0., f64::max),
-            images: watch.probe.look(&generator.generate(&z)?)?,
+            images: watch.probe.look(&leader.generate(generator, Weights::Present, &z)?)?,
         }
         .finite();
         let line = HealthLine { step, health };

@@ -73,7 +73,7 @@ impl Interrupt {
         self.0.raised.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn has_come(&self) -> bool {
+    pub(crate) fn has_come(&self) -> bool {
         self.0.raised.load(Ordering::Relaxed)
     }
 }

@@ -4,6 +4,7 @@ use super::{Event, Interrupt, Plan, Sinks, Snapshot};
 use crate::aside;
 use crate::config::Every;
 use crate::draw;
+use crate::ranks::{Leader, Weights};
 use anyhow::Result;
 use candle_core::Tensor;
 use gan_data::Grid;
@@ -52,11 +53,21 @@ impl Samples {
         self.drawn == Some(step)
     }
 
-    /// Draws the images, unless this takes long and a signal comes.
-    pub(super) fn draw(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<Drawn> {
+    /// Draws the images, unless this takes long and a signal comes. The other ranks of `leader` help, and then
+    /// it waits for the end.
+    pub(super) fn draw(
+        &mut self,
+        now: &mut Snapshot<'_>,
+        leader: &Leader,
+        sinks: &mut Sinks,
+    ) -> Result<Drawn> {
         let (step, sampler, latents) = (now.step(), Generator::clone(now.sampler()?), self.latents.clone());
+        let shared = match leader.group().size() {
+            1 => None,
+            _ => Some(leader.generate(&sampler, Weights::Average, &latents)?),
+        };
         let picture = move || -> Result<_> {
-            let images = sampler.generate(&latents)?;
+            let images = shared.map_or_else(|| sampler.generate(&latents), Ok)?;
             Ok(Grid::new(&images, draw::columns(images.dim(0)?))?.to_png()?)
         };
         self.drawn = Some(step);
