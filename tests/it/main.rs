@@ -32,6 +32,8 @@ mod features;
 mod golden;
 #[cfg(feature = "fused")]
 mod health;
+#[cfg(all(target_os = "linux", feature = "mpi"))]
+mod hosts;
 #[cfg(feature = "fused")]
 mod init;
 mod kill;

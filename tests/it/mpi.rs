@@ -1,6 +1,7 @@
 //! Tests of a training that several processes share, which `mpirun` starts. `cargo xtask test` runs them
 //! where there is an `mpirun`.
 
+use crate::hosts::Hosts;
 use crate::program::{run, small, small_with, succeed, without_clock};
 use safetensors::SafeTensors;
 use std::path::Path;
@@ -10,12 +11,16 @@ use std::time::{Duration, Instant};
 /// `mpirun` with arguments for all processes, one host and any user.
 fn mpirun(at: &Path, ranks: usize, args: &[&str]) -> Command {
     let mut command = Command::new("mpirun");
-    // Open MPI refuses root, and would give each process a core of its own.
-    command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
-    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").env("OMPI_MCA_hwloc_base_binding_policy", "none");
-    command.args(["-n", &ranks.to_string(), env!("CARGO_BIN_EXE_gan-cli"), "--threads", "1"]);
-    command.args(args).current_dir(at).env_remove("GAN_DATA_DIR");
+    command.args(["-n", &ranks.to_string(), env!("CARGO_BIN_EXE_gan-cli"), "--threads", "1"]).args(args);
+    prepare(&mut command, at);
     command
+}
+
+/// Open MPI refuses root, and would give each process a core of its own.
+fn prepare(mpirun: &mut Command, at: &Path) {
+    mpirun.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+    mpirun.env("OMPI_MCA_rmaps_base_oversubscribe", "1").env("OMPI_MCA_hwloc_base_binding_policy", "none");
+    mpirun.current_dir(at).env_remove("GAN_DATA_DIR");
 }
 
 fn log(output: &Output) -> String {
@@ -220,6 +225,29 @@ fn wait_for_training(run: &Path) {
     std::thread::sleep(Duration::from_millis(100));
 }
 
+/// Waits until `mpirun` has ended, for at most half a minute, and returns what it wrote.
+fn log_of_end(mut child: Child, what: &str) -> String {
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(30) {
+            let _ = child.kill();
+            panic!("{what}: a rank still waits");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    log(&child.wait_with_output().unwrap())
+}
+
+/// Lets a run go on for some steps from its newest checkpoint, which must be whole.
+fn goes_on(at: &Path, out: &str) {
+    let checkpoints = std::fs::read_dir(at.join(out).join("checkpoints")).unwrap();
+    let steps = checkpoints
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_prefix("step-")?.parse::<u64>().ok());
+    let steps = format!("train.steps={}", steps.max().unwrap() + 10);
+    let sets = ["--set", "train.sample-every=1000", "--set", &steps, "--resume"];
+    train(at, 2, &small_with(&arguments(out), &sets));
+}
+
 #[test]
 fn all_ranks_end_soon_if_one_dies_or_falls_silent() {
     let directory = tempfile::tempdir().unwrap();
@@ -228,32 +256,40 @@ fn all_ranks_end_soon_if_one_dies_or_falls_silent() {
         let out = format!("{name}-{victim}");
         let long = ["--set", "train.steps=1000000", "--set", "train.sample-every=1000"];
         let mut command = mpirun(at, 2, &small_with(&arguments(&out), &long));
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
         wait_for_training(&at.join(&out));
         let ranks = children(&child);
         assert_eq!(ranks.len(), 2);
         signal(ranks[victim], name);
-        let start = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            if start.elapsed() > Duration::from_secs(30) {
-                let _ = child.kill();
-                panic!("{out}: the other rank still waits");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let log = log(&child.wait_with_output().unwrap());
+        let log = log_of_end(child, &out);
         let expected = match name {
             "STOP" => "ERROR rank 1: no answer for 20 s".to_owned(),
             // mpirun says it.
             _ => format!("rank {victim}"),
         };
         assert!(log.contains(&expected), "{log}");
-        // What was saved is whole, so the run goes on.
-        let checkpoints = std::fs::read_dir(at.join(&out).join("checkpoints")).unwrap();
-        let steps = checkpoints.filter_map(|entry| {
-            entry.unwrap().file_name().to_str()?.strip_prefix("step-")?.parse::<u64>().ok()
-        });
-        let steps = format!("train.steps={}", steps.max().unwrap() + 10);
-        train(at, 2, &small_with(&arguments(&out), &[&long[2..], &["--set", &steps, "--resume"]].concat()));
+        goes_on(at, &out);
     }
+}
+
+#[test]
+fn all_ranks_end_soon_if_the_network_is_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let Some(hosts) = Hosts::new(at) else {
+        eprintln!("SKIPPED: a network that is cut. To test it, run this as root, with ip and unshare");
+        return;
+    };
+    let long = ["--set", "train.steps=1000000", "--set", "train.sample-every=1000"];
+    let args = arguments("run");
+    let program = ["-wd", at.to_str().unwrap(), env!("CARGO_BIN_EXE_gan-cli"), "--threads", "1"];
+    let mut command = hosts.mpirun(&[&program[..], &small_with(&args, &long)].concat());
+    prepare(&mut command, at);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_training(&at.join("run"));
+    hosts.cut();
+    let log = log_of_end(child, "cut");
+    let expected = ["lost communication with a remote daemon", &hosts.address(1)];
+    assert!(expected.iter().all(|expected| log.contains(expected)), "{log}");
+    goes_on(at, "run");
 }

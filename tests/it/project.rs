@@ -34,6 +34,10 @@ fn a_picture_has_a_latent_that_draws_its_like() {
     succeed(at, &["project", "run", picture, "--steps", "1", "--out", "z.npy", "--replace"]);
     succeed(at, &["project", "run", picture, "--steps", "1", "--class", "4"]);
     assert!(at.join("projected.npy").exists() && at.join("projected.png").exists());
+    // A number is added if one of the two files exists, also if it is the picture itself.
+    std::fs::remove_file(at.join("projected.npy")).unwrap();
+    succeed(at, &["project", "run", "projected.png", "--steps", "1"]);
+    assert!(at.join("projected-2.npy").exists() && !at.join("projected.npy").exists());
     let error = fail(at, &["project", "run", "run/config.toml"], 1);
     assert!(error.contains("config.toml"), "{error}");
     for (more, expected) in [

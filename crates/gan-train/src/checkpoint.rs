@@ -206,7 +206,7 @@ pub fn load(
         };
         moments.iter().filter_map(strip).collect()
     };
-    if let Some(config) = train.ema {
+    if let Some(config) = train.average() {
         let average = Generator::from_tensors(model, tensors(EMA)?, device).map_err(|e| problem(EMA, &e))?;
         trainer.ema = Some(Ema::from_parts(config, average));
     }

@@ -145,6 +145,13 @@ impl TrainConfig {
         self.discriminator.validate("train.discriminator")
     }
 
+    /// The average of the generator's weights. If all weights come from earlier training, there is no ramp-up,
+    /// which would forget them in the first steps.
+    pub(crate) fn average(&self) -> Option<EmaConfig> {
+        let is_trained = self.init.as_ref().is_some_and(|init| !init.partial);
+        self.ema.map(|ema| EmaConfig { ramp_up: ema.ramp_up.filter(|_| !is_trained), ..ema })
+    }
+
     fn validate_objective(&self) -> Result<()> {
         if !(0. ..1.).contains(&self.label_smoothing) {
             let problem = format!("expected a number from 0 up to but not 1, found {}", self.label_smoothing);

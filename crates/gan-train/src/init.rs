@@ -17,7 +17,7 @@ pub struct InitConfig {
     /// weights. The file may be a state dict of PyTorch.
     pub from: PathBuf,
     /// Whether tensors of other names or shapes are left out, so that the network's own keep their random
-    /// values. Otherwise they are an error.
+    /// values. Then the average begins with the generator's weights. Otherwise they are an error.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
 }
@@ -80,16 +80,15 @@ impl InitConfig {
             Err(ModelError::Undescribed { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let own = || fresh.params().state_dict();
-        let tensors = fit(&generator_file, "generator", own())?;
+        let tensors = fit(&generator_file, "generator", fresh.params().state_dict())?;
         let generator =
             Generator::from_tensors(model, tensors, device).map_err(|e| unfit(&generator_file, &e))?;
-        let average = match checkpoint.as_deref().map(checkpoint::average).filter(|file| file.exists()) {
-            Some(file) => {
-                let tensors =
-                    if self.partial { overlaid(own(), read_weights(&file)?).0 } else { read_weights(&file)? };
-                Some(Generator::from_tensors(model, tensors, device).map_err(|e| unfit(&file, &e))?)
-            }
+        // Random values have no place in an average.
+        let average = checkpoint.as_deref().filter(|_| !self.partial).map(checkpoint::average);
+        let average = match average.filter(|file| file.exists()) {
+            Some(file) => Some(
+                Generator::from_tensors(model, read_weights(&file)?, device).map_err(|e| unfit(&file, &e))?,
+            ),
             None => None,
         };
         let fresh = Discriminator::new(model, seed, device)?;
@@ -167,6 +166,33 @@ mod tests {
             serde_json::Value::Null,
         );
         (path.unwrap(), trainer)
+    }
+
+    #[test]
+    fn the_average_of_earlier_training_is_not_forgotten() {
+        let model = preset::mlp_003(4);
+        let directory = tempfile::tempdir().unwrap();
+        let (_, before) = trained(&model, &directory.path().join("checkpoints"), true);
+        let average = values(before.ema.as_ref().unwrap().average().params());
+        let mut train = TrainConfig::new(2, OptimizerConfig::new(1e-3, (0.5, 0.999)));
+        train.ema = Some(EmaConfig { ramp_up: Some(0.05), ..EmaConfig::new(100.) });
+        // How far the average is after a step, and how far the weights are.
+        let far = |partial| {
+            let init = InitConfig { from: directory.path().to_owned(), partial };
+            let train = TrainConfig { init: Some(init), ..train.clone() };
+            let mut trainer = Trainer::new(&model, &train, 1, &Device::Cpu).unwrap();
+            let real = Tensor::zeros((4, 1, 28, 28), candle_core::DType::F32, &Device::Cpu).unwrap();
+            trainer.step(real).unwrap();
+            let distance = |params: &gan_models::Params| {
+                let pairs = values(params).concat().into_iter().zip(average.concat());
+                pairs.map(|(a, b)| (a - b).abs()).fold(0., f32::max)
+            };
+            [distance(trainer.ema.as_ref().unwrap().average().params()), distance(trainer.generator.params())]
+        };
+        let [of_average, of_weights] = far(false);
+        assert!(of_average < of_weights / 1000., "{of_average} {of_weights}");
+        let [of_average, of_weights] = far(true);
+        assert!((of_average - of_weights).abs() < 1e-9 && of_weights > 0.);
     }
 
     fn values(params: &gan_models::Params) -> Vec<Vec<f32>> {

@@ -83,7 +83,7 @@ impl Trainer {
     pub fn from_initial(initial: Initial, train: &TrainConfig, seed: u64) -> Result<Self> {
         let Initial { generator, discriminator, average, .. } = initial;
         let mut trainer = Self::from_parts(generator, discriminator, train, seed)?;
-        if let (Some(config), Some(average)) = (train.ema, average) {
+        if let (Some(config), Some(average)) = (train.average(), average) {
             trainer.ema = Some(Ema::from_parts(config, average));
         }
         Ok(trainer)
@@ -102,7 +102,7 @@ impl Trainer {
         train.validate()?;
         train.validate_for(discriminator.config())?;
         Ok(Self {
-            ema: train.ema.map(|config| Ema::new(config, &generator)).transpose()?,
+            ema: train.average().map(|config| Ema::new(config, &generator)).transpose()?,
             g: Learner::new(generator.params(), &train.generator)?,
             d: Learner::new(discriminator.params(), &train.discriminator)?,
             device: generator.device().clone(),

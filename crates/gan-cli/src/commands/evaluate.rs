@@ -70,7 +70,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let (channels, size) = subject.shape();
     let features = judge::features(args.features.as_deref(), args.weights.as_deref(), data.name)?;
     let real = Real::load(&data, size, channels, &features)?;
-    if args.data.is_none() && args.data_dir.is_none() && args.samples.is_none() {
+    if args.data.is_none() && args.samples.is_none() {
         warn_of_other_data(args, &real);
     }
     warn_of_black_grounds(args, &real);
@@ -113,7 +113,7 @@ fn warn_of_other_data(args: &args::Evaluate, real: &Real) {
     let Some(file) = args.from.as_deref().and_then(run_dir::config_around) else { return };
     let newest = file.parent().and_then(run_dir::newest_checkpoint);
     if let (Ok(config), Some(newest)) = (Config::load(&file, &[]), newest) {
-        real.warn_of_other_data(&config, &newest);
+        real.warn_of_other_data(&config, &newest, args.data_dir.is_some());
     }
 }
 
@@ -127,9 +127,10 @@ fn described(file: &Path) -> Option<Provenance> {
 
 /// Warns if transparent parts of the real pictures are black because nobody said anything else.
 fn warn_of_black_grounds(args: &args::Evaluate, real: &Real) {
-    let (count, is_run) =
-        (real.blackened(), args.from.as_deref().is_some_and(|from| run_dir::config_around(from).is_some()));
-    if count > 0 && args.cut.background.is_none() && !is_run {
+    let is_run = args.from.as_deref().is_some_and(|from| run_dir::config_around(from).is_some());
+    // The pictures of a run are as it was trained on them.
+    let (count, is_known) = (real.blackened(), is_run && args.data_dir.is_none());
+    if count > 0 && args.cut.background.is_none() && !is_known {
         let have = if count == 1 { "1 has" } else { &format!("{count} have") };
         tracing::warn!(
             "of the real pictures, {have} transparent parts, which are compared as black: --background says another \
@@ -149,10 +150,14 @@ fn count(args: &args::Evaluate, data: &DataConfig, subject: &Subject, real: &Rea
         let are_held_out = count < wanted.min(images);
         let what = if are_held_out { "held-out images to compare with" } else { "images to judge" };
         let found = format!("expected at least {MIN_JUDGED} {what}, found {count}");
-        let all = real.trained_count() + held_out;
+        let of_all = match data.limit {
+            // The images beyond the limit are not counted.
+            Some(_) => String::new(),
+            None => format!(" of {}", real.trained_count() + held_out),
+        };
         let advice = match data.hold_out {
             Some(share) if are_held_out => format!(
-                " (data.hold-out = {share} of {all}): a run with a larger share can be judged, or a copy of the \
+                " (data.hold-out = {share}{of_all}): a run with a larger share can be judged, or a copy of the \
                  generator's file with --data and --data-dir"
             ),
             _ => String::new(),

@@ -98,11 +98,19 @@ impl Place {
 
 /// The first of `NAME.EXTENSION`, `NAME-2.EXTENSION`, ... that does not exist.
 pub(crate) fn next_free(name: &str, extension: &str) -> PathBuf {
-    let numbered = (2u32..).map(|n| PathBuf::from(format!("{name}-{n}.{extension}")));
+    next_free_of(name, &[extension])
+}
+
+/// The first of `NAME.EXTENSION`, `NAME-2.EXTENSION`, ... that exists with none of the extensions. The result has
+/// the first of them.
+pub(crate) fn next_free_of(name: &str, extensions: &[&str]) -> PathBuf {
+    let numbered = (2u32..).map(|n| format!("{name}-{n}"));
+    let path = |name: &str, extension: &str| PathBuf::from(format!("{name}.{extension}"));
     // A link to nowhere is there, too.
-    let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
-    let first = PathBuf::from(format!("{name}.{extension}"));
-    std::iter::once(first).chain(numbered).find(is_free).unwrap_or_default()
+    let is_free =
+        |name: &String| extensions.iter().all(|extension| path(name, extension).symlink_metadata().is_err());
+    let free = std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default();
+    path(&free, extensions.first().copied().unwrap_or_default())
 }
 
 /// Whether `--out` means a directory.

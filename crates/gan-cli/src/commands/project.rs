@@ -20,7 +20,7 @@ use gan_data::{DataError, Grid, Range};
 use search::{Found, Search};
 
 pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
-    let latent = args.out.clone().unwrap_or_else(|| output::next_free("projected", "npy"));
+    let latent = args.out.clone().unwrap_or_else(|| output::next_free_of("projected", &["npy", "png"]));
     if output::extension(&latent).is_none_or(|extension| extension != "npy") {
         return Err(usage(format!("--out: expected X.npy, found {}", latent.display())));
     }

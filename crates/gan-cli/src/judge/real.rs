@@ -177,7 +177,8 @@ impl Real {
 
     /// Warns if these are not the images that the run with this configuration was trained on.
     /// `checkpoint` is its newest one.
-    pub(crate) fn warn_of_other_data(&self, run: &Config, checkpoint: &Path) {
+    /// `on_purpose`: whether the user chose the data for this evaluation.
+    pub(crate) fn warn_of_other_data(&self, run: &Config, checkpoint: &Path, on_purpose: bool) {
         // Images of another size have another fingerprint, and composed ones are compared in part.
         let is_as_trained =
             self.trained.size() == run.model.image_size && self.channels == run.model.channels;
@@ -188,10 +189,17 @@ impl Real {
         let setting = BTreeMap::from([(Plan::DATA.to_owned(), fingerprint)]);
         if let Err(TrainError::Mismatch { checkpoint: then, .. }) = checkpoint::check(checkpoint, &setting) {
             let then = then.split(',').next().unwrap_or_default();
+            let source = self.trained.source();
+            if on_purpose {
+                tracing::info!(
+                    "these images differ from those of the run, in their number, their pixels, or by another crop or \
+                     background: {source}"
+                );
+                return;
+            }
             tracing::warn!(
-                "the run was trained on {then}, and there are other data now ({}): it is compared with images \
-                 that it may have never seen",
-                self.trained.source()
+                "the run was trained on {then}, and there are other data now ({source}), or another crop or \
+                 background: it is compared with images that it may have never seen"
             );
         }
     }

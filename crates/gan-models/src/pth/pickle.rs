@@ -52,7 +52,14 @@ pub(super) fn state_dict(bytes: &[u8]) -> Problem<(Vec<(String, StoredTensor)>, 
     let mut reader = Reader::new(bytes);
     let Value::Dict(tensors) = reader.run()? else { return Err("no dict of tensors".to_owned()) };
     let tensors = tensors.into_iter().map(|(name, tensor)| (name.to_string(), (*tensor).clone()));
-    Ok((tensors.collect(), reader.at))
+    let tensors: Vec<_> = tensors.collect();
+    // Values of other kinds were passed over.
+    if tensors.is_empty() {
+        return Err(
+            "no tensors by name: save the state dict itself, without another dict around it".to_owned()
+        );
+    }
+    Ok((tensors, reader.at))
 }
 
 /// Reads bytes from the start on.

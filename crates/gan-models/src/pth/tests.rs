@@ -69,6 +69,11 @@ fn what_a_state_dict_does_not_need_is_refused() {
             "a tensor with properties of its own, such as a negative view)",
         ),
         (b"]. ", "no dict of tensors)"),
+        // A dict in a dict.
+        (
+            b"}X\x01\x00\x00\x00g}s.",
+            "no tensors by name: save the state dict itself, without another dict around it)",
+        ),
         (b"u.", "a mark is missing)"),
         (b".", "a value is missing)"),
         (b"X\xff\xff\xff\xff", "it ends too early)"),
