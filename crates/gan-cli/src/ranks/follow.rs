@@ -33,6 +33,11 @@ pub(crate) fn follow(args: &args::Train, group: &Arc<dyn Group>) -> Result<End> 
     // Rank 0 hears of a signal too, and decides when the training ends.
     let interrupt = Interrupt::install()?;
     let _saves = interrupt.saves();
+    obey(args, group, &interrupt)
+}
+
+/// Does what rank 0 says until it says that the training is over.
+fn obey(args: &args::Train, group: &Arc<dyn Group>, interrupt: &Interrupt) -> Result<End> {
     let ranks = [group.rank(), group.size()];
     let mut follower: Option<Follower> = None;
     loop {
@@ -60,7 +65,7 @@ pub(crate) fn follow(args: &args::Train, group: &Arc<dyn Group>) -> Result<End> 
                 group.gather(&images.and_then(Result::ok).unwrap_or_default())?;
             }
             Order::Look(count) => {
-                let seen = follower.as_ref().map(|follower| follower.look(count, ranks, &interrupt));
+                let seen = follower.as_ref().map(|follower| follower.look(count, ranks, interrupt));
                 group.gather(&seen.and_then(Result::ok).unwrap_or_default())?;
             }
             Order::End => return Ok(End::Done),
@@ -88,9 +93,7 @@ impl Follower {
             }
             saved = Some(path);
         }
-        if version != env!("CARGO_PKG_VERSION") {
-            bail!("this is version {}, and rank 0 is version {version}", env!("CARGO_PKG_VERSION"));
-        }
+        check_version(version)?;
         let file = directory.path().join("config.toml");
         std::fs::write(&file, config)?;
         let mut config = Config::load(&file, &[])?;
@@ -146,5 +149,48 @@ impl Follower {
             Ok(_) | Err(TrainError::NonFinite { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Refuses to train together with a program of another version, which may compute something else.
+fn check_version(of_rank_0: &str) -> Result<()> {
+    let own = env!("CARGO_PKG_VERSION");
+    if of_rank_0 != own {
+        bail!("this is version {own}, and rank 0 is version {of_rank_0}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Args, Command};
+    use clap::Parser;
+    use gan_train::group::{Collectives, LocalLink};
+
+    #[test]
+    fn a_rank_of_another_version_says_so_and_waits_for_the_end() {
+        let mut links = LocalLink::group(2).into_iter().map(Collectives::new);
+        let (first, second) = (links.next().unwrap(), links.next().unwrap());
+        let follower = std::thread::spawn(move || {
+            let Command::Train(args) = Args::parse_from(["gan-cli", "train"]).command else { panic!() };
+            obey(&args, &(Arc::new(second) as Arc<dyn Group>), &Interrupt::default()).map(|_| ())
+        });
+        let send = |order: &Order| first.broadcast(&mut serde_json::to_vec(order).unwrap()).unwrap();
+        send(&Order::Begin(Box::new(Beginning {
+            version: "0.0.1".to_owned(),
+            config: "another format".to_owned(),
+            fingerprint: String::new(),
+            checkpoint: None,
+        })));
+        let answers = first.gather(&[]).unwrap();
+        let answer: Answer = serde_json::from_slice(&answers[1]).unwrap();
+        let own = env!("CARGO_PKG_VERSION");
+        assert_eq!(answer.unwrap_err(), format!("this is version {own}, and rank 0 is version 0.0.1"));
+        // It has nothing to draw with, and rank 0 then does its part.
+        send(&Order::Look(100));
+        assert_eq!(first.gather(&[]).unwrap()[1], [0u8; 0]);
+        send(&Order::End);
+        follower.join().unwrap().unwrap();
     }
 }
