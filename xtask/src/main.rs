@@ -4,6 +4,7 @@
 mod bench;
 mod fuzz;
 mod gan_cli;
+mod gpu_check;
 mod parity;
 mod soak;
 mod test;
@@ -38,6 +39,8 @@ cargo xtask soak [--kills N] [--seed S]
 cargo xtask fuzz [--seconds N] [idx|gz|pictures|archive|array|generator|pth|classifier|checkpoint|config|journal ..]
                                feed damaged files to everything that reads a file, N seconds (default:
                                60) for each of these targets, or for all; it needs cargo-fuzz
+cargo xtask gpu-check [PYTHON] compile and link gan-cli for NVIDIA cards with the CUDA toolkit of PyPI (2.5 GB),
+                               and start it; no card is needed; PYTHON (default: python3) needs venv
 ";
 
 fn main() -> ExitCode {
@@ -67,7 +70,7 @@ fn run() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let shell = Shell::new()?;
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let asks_for_help = ["bench", "test", "parity", "soak", "fuzz"]
+    let asks_for_help = ["bench", "test", "parity", "soak", "fuzz", "gpu-check"]
         .contains(&args.first().map_or("", String::as_str))
         && args.iter().any(|arg| arg == "--help" || arg == "-h");
     if asks_for_help {
@@ -94,6 +97,11 @@ fn run() -> Result<ExitCode> {
         Some("parity") => {
             shell.change_dir(root);
             parity::run(&shell, args.get(1).map_or("python3", String::as_str))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("gpu-check") => {
+            shell.change_dir(root);
+            gpu_check::run(&shell, args.get(1).map_or("python3", String::as_str))?;
             Ok(ExitCode::SUCCESS)
         }
         Some("soak") => {
