@@ -10,8 +10,9 @@ use crate::error::Result;
 use gan_ops::AllReduce;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use collectives::{Collectives, Link, Message};
+pub use collectives::{Collectives, Link, Message, PATIENCE};
 pub use local::LocalLink;
 #[cfg(feature = "mpi")]
 pub use mpi::{MpiLink, abort as abort_mpi, join as join_mpi};
@@ -32,18 +33,19 @@ pub trait Group: Debug + Send + Sync {
     /// A rank that does not answer.
     fn all_reduce(&self, values: &mut [f32]) -> Result<()>;
 
-    /// Replaces `bytes` by those of rank 0. The other ranks wait for them as long as it takes.
+    /// Replaces `bytes` by those of rank 0. The other ranks wait for them as long as it takes. Rank 0 waits only
+    /// [`PATIENCE`] for a rank that does not take them.
     ///
     /// # Errors
     /// A rank that does not answer.
     fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()>;
 
-    /// Returns the bytes of every rank, in order, at rank 0, which waits for them as long as it takes. The
-    /// other ranks get an empty list.
+    /// Returns the bytes of every rank, in order, at rank 0. It waits for the time `patience`, or as long as it
+    /// takes. The other ranks get an empty list, and wait as long as it takes.
     ///
     /// # Errors
     /// A rank that does not answer.
-    fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>>;
+    fn gather(&self, bytes: &[u8], patience: Option<Duration>) -> Result<Vec<Vec<u8>>>;
 
     /// Waits until every rank has come here.
     ///
@@ -87,7 +89,7 @@ impl Group for Alone {
         Ok(())
     }
 
-    fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+    fn gather(&self, bytes: &[u8], _: Option<Duration>) -> Result<Vec<Vec<u8>>> {
         Ok(vec![bytes.to_vec()])
     }
 

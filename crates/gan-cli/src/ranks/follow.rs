@@ -50,7 +50,7 @@ fn obey(args: &args::Train, group: &Arc<dyn Group>, interrupt: &Interrupt) -> Re
                     Ok(follower) => Ok(weights(&follower.trainer)?),
                     Err(error) => Err(message(error)),
                 };
-                group.gather(&serde_json::to_vec(&answer)?)?;
+                group.gather(&serde_json::to_vec(&answer)?, None)?;
                 follower = begun.ok();
             }
             Order::Step => {
@@ -62,11 +62,11 @@ fn obey(args: &args::Train, group: &Arc<dyn Group>, interrupt: &Interrupt) -> Re
                 group.broadcast(&mut latents)?;
                 let images = follower.as_ref().map(|follower| follower.generate(weights, &latents, ranks));
                 // Rank 0 does what a rank cannot do, and reports the reason.
-                group.gather(&images.and_then(Result::ok).unwrap_or_default())?;
+                group.gather(&images.and_then(Result::ok).unwrap_or_default(), None)?;
             }
             Order::Look(count) => {
                 let seen = follower.as_ref().map(|follower| follower.look(count, ranks, interrupt));
-                group.gather(&seen.and_then(Result::ok).unwrap_or_default())?;
+                group.gather(&seen.and_then(Result::ok).unwrap_or_default(), None)?;
             }
             Order::End => return Ok(End::Done),
         }
@@ -183,13 +183,13 @@ mod tests {
             fingerprint: String::new(),
             checkpoint: None,
         })));
-        let answers = first.gather(&[]).unwrap();
+        let answers = first.gather(&[], None).unwrap();
         let answer: Answer = serde_json::from_slice(&answers[1]).unwrap();
         let own = env!("CARGO_PKG_VERSION");
         assert_eq!(answer.unwrap_err(), format!("this is version {own}, and rank 0 is version 0.0.1"));
         // It has nothing to draw with, and rank 0 then does its part.
         send(&Order::Look(100));
-        assert_eq!(first.gather(&[]).unwrap()[1], [0u8; 0]);
+        assert_eq!(first.gather(&[], None).unwrap()[1], [0u8; 0]);
         send(&Order::End);
         follower.join().unwrap().unwrap();
     }

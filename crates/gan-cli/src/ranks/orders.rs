@@ -84,7 +84,8 @@ impl Leader {
             self.group.broadcast(&mut content)?;
         }
         let own = weights(trainer)?;
-        let answers = self.group.gather(&[])?;
+        // A rank may need minutes to read its data.
+        let answers = self.group.gather(&[], None)?;
         for (rank, answer) in answers.iter().enumerate().skip(1) {
             match serde_json::from_slice::<Answer>(answer)? {
                 Ok(weights) if weights == own => (),

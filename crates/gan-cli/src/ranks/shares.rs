@@ -7,8 +7,10 @@ use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 use gan_metrics::Features;
 use gan_models::Generator;
+use gan_train::group::PATIENCE;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// The generator from which images are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +32,9 @@ impl Leader {
         self.send(&Order::Generate(weights))?;
         self.group().broadcast(&mut to_bytes(z)?)?;
         // The answers must be taken before anything can fail.
+        let start = Instant::now();
         let own = part(generator, z, [0, ranks]);
-        let answers = self.group().gather(&[])?;
+        let answers = self.group().gather(&[], Some(patience(start.elapsed())))?;
         let mut images: Vec<_> = own?.into_iter().collect();
         let [channels, height, width] = generator.config().image_shape();
         for (rank, answer) in answers.iter().enumerate().skip(1) {
@@ -54,10 +57,17 @@ impl Leader {
         if self.group().size() > 1 { Ok(self.send(&Order::Look(count))?) } else { Ok(()) }
     }
 
-    /// What each rank saw of an evaluation's images, in order. That of rank 0 is empty.
-    pub(crate) fn seen(&self) -> Result<Vec<Vec<u8>>> {
-        if self.group().size() > 1 { Ok(self.group().gather(&[])?) } else { Ok(vec![vec![]]) }
+    /// What each rank saw of an evaluation's images, in order. That of rank 0 is empty, and it looked at its own
+    /// for the time `took`.
+    pub(crate) fn seen(&self, took: Duration) -> Result<Vec<Vec<u8>>> {
+        Ok(self.group().gather(&[], Some(patience(took)))?)
     }
+}
+
+/// How long rank 0 waits for the others after its own part of a work, which took the time `own`. The processor of
+/// another rank may be slower.
+fn patience(own: Duration) -> Duration {
+    PATIENCE + 3 * own
 }
 
 /// The rows of `count` that `rank` computes.

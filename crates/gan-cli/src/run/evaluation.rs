@@ -15,6 +15,7 @@ use gan_files::{create_directory, read, seal, sha256, write_atomically};
 use gan_metrics::Evaluation as Numbers;
 use gan_models::{Generator, Provenance};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Writes the directory `best/`.
 pub(super) struct Evaluation<'a> {
@@ -88,9 +89,10 @@ impl<'a> Evaluation<'a> {
         let ranks = [0, leader.group().size()];
         let (judges, own_sampler) = (Arc::clone(self.judges), sampler.clone());
         let look = move || ranks::look(&judges.features, (&own_sampler, seed, judges.count), ranks);
+        let start = Instant::now();
         let own = aside::compute(look, gives_up);
         // The answers must be taken before anything can fail.
-        let answers = leader.seen()?;
+        let answers = leader.seen(start.elapsed())?;
         let Some(own) = own?.transpose()? else { return Ok(None) };
         let (judges, sampler) = (Arc::clone(self.judges), sampler.clone());
         let numbers = move || {

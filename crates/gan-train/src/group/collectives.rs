@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// How long a rank waits for the others in a step. All ranks begin a step at the same time.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Messages between this rank and each other rank.
 pub trait Link: Debug + Send + Sync {
@@ -65,14 +65,19 @@ impl<L: Link> Collectives<L> {
 
     /// Receives a message of a length that the sender tells first, from each rank of `from`, and sends
     /// `sent` to each rank of `to`.
-    fn exchange_sized(&self, to: &[usize], sent: &[u8], from: &[usize]) -> Result<Vec<Vec<u8>>> {
+    fn exchange_sized(
+        &self,
+        (to, sent): (&[usize], &[u8]),
+        from: &[usize],
+        patience: Option<Duration>,
+    ) -> Result<Vec<Vec<u8>>> {
         let length = (sent.len() as u64).to_le_bytes();
         let mut lengths = vec![[0; 8]; from.len()];
         self.exchange(
             to.iter().map(|&rank| (rank, &length[..])),
             from,
             lengths.iter_mut().map(|l| &mut l[..]),
-            None,
+            patience,
         )?;
         let mut received: Vec<Vec<u8>> =
             lengths.into_iter().map(|length| vec![0; u64::from_le_bytes(length) as usize]).collect();
@@ -80,7 +85,7 @@ impl<L: Link> Collectives<L> {
             to.iter().map(|&rank| (rank, sent)),
             from,
             received.iter_mut().map(|bytes| &mut bytes[..]),
-            None,
+            patience,
         )?;
         Ok(received)
     }
@@ -154,19 +159,19 @@ impl<L: Link> Group for Collectives<L> {
     fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()> {
         if self.rank() == 0 {
             let others: Vec<usize> = self.others().collect();
-            self.exchange_sized(&others, bytes, &[])?;
+            self.exchange_sized((&others, bytes), &[], Some(PATIENCE))?;
         } else {
-            *bytes = self.exchange_sized(&[], &[], &[0])?.pop().unwrap_or_default();
+            *bytes = self.exchange_sized((&[], &[]), &[0], None)?.pop().unwrap_or_default();
         }
         Ok(())
     }
 
-    fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+    fn gather(&self, bytes: &[u8], patience: Option<Duration>) -> Result<Vec<Vec<u8>>> {
         if self.rank() != 0 {
-            return self.exchange_sized(&[0], bytes, &[]);
+            return self.exchange_sized((&[0], bytes), &[], None);
         }
         let others: Vec<usize> = self.others().collect();
-        let mut all = self.exchange_sized(&[], &[], &others)?;
+        let mut all = self.exchange_sized((&[], &[]), &others, patience)?;
         all.insert(0, bytes.to_vec());
         Ok(all)
     }
@@ -211,10 +216,24 @@ mod tests {
     }
 
     #[test]
+    fn a_rank_that_does_not_answer_is_not_waited_for() {
+        let problems = as_ranks(3, |group| match group.rank() {
+            0 => group.gather(&[], Some(Duration::from_millis(50))).unwrap_err().to_string(),
+            1 => group.gather(&[1, 2], None).map(|_| String::new()).unwrap(),
+            // The link must not end, which would be seen at once.
+            _ => {
+                std::thread::sleep(Duration::from_secs(1));
+                String::new()
+            }
+        });
+        assert!(problems[0].starts_with("rank 2: no answer"), "{problems:?}");
+    }
+
+    #[test]
     fn bytes_reach_the_ranks_they_are_for() {
         let found = as_ranks(4, |group| {
             let mut bytes = vec![group.rank() as u8; group.rank() + 2];
-            let gathered = group.gather(&bytes).unwrap();
+            let gathered = group.gather(&bytes, None).unwrap();
             group.broadcast(&mut bytes).unwrap();
             group.barrier().unwrap();
             (gathered, bytes)
