@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  gan-cli project runs/mnist-5k five.png --class 5 --out five.npy
+  gan-cli project runs/mnist-5k digit.png --class 5 --out five.npy
   gan-cli sample runs/mnist-5k --latents five.npy")]
 pub(crate) struct Project {
     /// A generator.safetensors, or the directory of a run.
