@@ -59,6 +59,7 @@ fn weights(file: &Path) -> Vec<f32> {
 }
 
 /// The numbers in the lines of a run's journal that have this field, in order.
+#[cfg(feature = "fused")]
 fn numbers(run: &Path, field: &str) -> Vec<f64> {
     fn of(value: &serde_json::Value) -> Vec<f64> {
         match value {
@@ -100,7 +101,33 @@ fn ranks_train_what_one_process_trains() {
         train(at, ranks, &small_with(&arguments(&again), &[]));
         assert!(result(&at.join(&name)) == result(&at.join(&again)), "{ranks} ranks");
     }
-    // The ranks draw the images of grids, checks and evaluations together.
+    // Batch norm over all ranks sees what it sees in one process.
+    let sets = [
+        "model.arch=dcgan",
+        "model.generator.widths=[8, 4]",
+        "model.discriminator={ widths = [4, 8], activation = 'leaky-relu', norm = 'none' }",
+        "train.steps=10",
+        "model.sync-batch-norm=true",
+    ];
+    let normed: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    succeed(at, &small_with(&arguments("normed"), &normed));
+    succeed(at, &small_with(&arguments("normed-other"), &[&normed[..], &["--set", "seed=5"]].concat()));
+    train(at, 2, &small_with(&arguments("normed-2"), &normed));
+    train(at, 2, &small_with(&arguments("own-2"), &normed[..8]));
+    let apart = distance(&file("normed-other"), &file("normed"));
+    let [off, own] = ["normed-2", "own-2"].map(|run| distance(&file(run), &file("normed")) / apart);
+    assert!(off < 1e-4 && own > 1e-3, "{off} {own}");
+    // The program that mpirun did not start trains alone, with the same bytes as a build without MPI.
+    assert!(run(at, &["inspect", "alone"]).status.success());
+}
+
+/// The ranks draw the images of grids, checks and evaluations together. With candle's own operations this would
+/// take minutes.
+#[test]
+#[cfg(feature = "fused")]
+fn ranks_judge_what_one_process_judges() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
     let judged = ["--set", "train.evaluate.every-kimg=1", "--set", "train.evaluate.count=300"];
     succeed(at, &small_with(&arguments("judged"), &judged));
     for ranks in [2, 3] {
@@ -123,24 +150,6 @@ fn ranks_train_what_one_process_trains() {
         let most = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         assert!(found.len() == expected.len() && most <= 2, "{most}");
     }
-    // Batch norm over all ranks sees what it sees in one process.
-    let sets = [
-        "model.arch=dcgan",
-        "model.generator.widths=[8, 4]",
-        "model.discriminator={ widths = [4, 8], activation = 'leaky-relu', norm = 'none' }",
-        "train.steps=10",
-        "model.sync-batch-norm=true",
-    ];
-    let normed: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
-    succeed(at, &small_with(&arguments("normed"), &normed));
-    succeed(at, &small_with(&arguments("normed-other"), &[&normed[..], &["--set", "seed=5"]].concat()));
-    train(at, 2, &small_with(&arguments("normed-2"), &normed));
-    train(at, 2, &small_with(&arguments("own-2"), &normed[..8]));
-    let apart = distance(&file("normed-other"), &file("normed"));
-    let [off, own] = ["normed-2", "own-2"].map(|run| distance(&file(run), &file("normed")) / apart);
-    assert!(off < 1e-4 && own > 1e-3, "{off} {own}");
-    // The program that mpirun did not start trains alone, with the same bytes as a build without MPI.
-    assert!(run(at, &["inspect", "alone"]).status.success());
 }
 
 #[test]
