@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What tells `mpirun` that a host has gone. Without it, `mpirun` waits for minutes.
+/// What tells `mpirun` that a host has gone. Without it, `mpirun` waits much longer than the ranks.
 const KEEPALIVE: &str =
     "--mca oob_tcp_keepalive_time 5 --mca oob_tcp_keepalive_intvl 2 --mca oob_tcp_keepalive_probes 3";
 

@@ -80,14 +80,11 @@ impl NormKernel<'_> {
         [x, y]: [&[f32]; 2],
         gradient: &mut [f32],
     ) -> [Vec<f32>; 2] {
-        self.check([x.len(), y.len()]);
-        self.check([gradient.len(); 2]);
-        statistics.check(self.image);
-        let gradient = Shared::new(gradient);
+        let back = self.back(statistics, [x, y], gradient);
         self.each_pair(|maps, weight, bias| {
-            let back = Back { maps, norm: self, statistics, x, y, gradient };
+            let sums = BackwardSums { back: back(maps), weight, bias };
             // SAFETY: the lengths were checked; tasks differ in the channels.
-            unsafe { dispatch(isa, Backward(BackwardSums { back, weight, bias })) }
+            unsafe { dispatch(isa, Backward(sums)) }
         })
     }
 
@@ -99,14 +96,10 @@ impl NormKernel<'_> {
         [x, y]: [&[f32]; 2],
         gradient: &mut [f32],
     ) -> [Vec<f32>; 2] {
-        self.check([x.len(), y.len()]);
-        self.check([gradient.len(); 2]);
-        statistics.check(self.image);
-        let gradient = Shared::new(gradient);
+        let back = self.back(statistics, [x, y], gradient);
         self.each_pair(|maps, weight, bias| {
-            let back = Back { maps, norm: self, statistics, x, y, gradient };
             // SAFETY: the lengths were checked.
-            unsafe { dispatch(isa, BackwardSums { back, weight, bias }) }
+            unsafe { dispatch(isa, BackwardSums { back: back(maps), weight, bias }) }
         })
     }
 
@@ -119,17 +112,27 @@ impl NormKernel<'_> {
         [x, y]: [&[f32]; 2],
         gradient: &mut [f32],
     ) {
+        assert_eq!(sums.map(<[f32]>::len), [self.image.channels; 2]);
+        let values = (self.image.pixels() * self.batch * parts) as f64;
+        let back = self.back(statistics, [x, y], gradient);
+        self.each_block(|maps| {
+            // SAFETY: the lengths were checked; tasks differ in the channels.
+            unsafe { dispatch(isa, BackwardWith { back: back(maps), sums, values }) }
+        });
+    }
+
+    /// Checks the lengths, and returns what a task reads for its channels.
+    fn back<'b>(
+        &'b self,
+        statistics: &'b Statistics,
+        [x, y]: [&'b [f32]; 2],
+        gradient: &mut [f32],
+    ) -> impl Fn(Maps) -> Back<'b> + Sync {
         self.check([x.len(), y.len()]);
         self.check([gradient.len(); 2]);
         statistics.check(self.image);
-        assert_eq!(sums.map(<[f32]>::len), [self.image.channels; 2]);
-        let values = (self.image.pixels() * self.batch * parts) as f64;
-        let gradient = Shared::new(gradient);
-        self.each_block(|maps| {
-            let back = Back { maps, norm: self, statistics, x, y, gradient };
-            // SAFETY: the lengths were checked; tasks differ in the channels.
-            unsafe { dispatch(isa, BackwardWith { back, sums, values }) }
-        });
+        let (norm, gradient) = (*self, Shared::new(gradient));
+        move |maps| Back { maps, norm, statistics, x, y, gradient }
     }
 
     fn check(&self, lengths: [usize; 2]) {
