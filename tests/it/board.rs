@@ -91,10 +91,11 @@ fn pages_show_what_runs_wrote_and_images_are_those_of_sample() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     succeed(at, &small_with(&small("runs/first"), &["--set", "model.classes=10"]));
-    succeed(at, &small_with(&small("runs/<b>odd & 2nd"), &[]));
+    succeed(at, &small_with(&small("runs/<b>odd & 2nd"), &["--set", "train.health.every=0"]));
     std::fs::write(at.join("runs/notes.txt"), "mine").unwrap();
     let mut board = Board::start(at, &[]);
     let list = board.page("/");
+    assert!(list.contains("verdicts: not checked") && list.contains("nothing learned yet"), "{list}");
     assert!(list.contains("finished") && list.contains("&#60;b&#62;odd &#38; 2nd"), "{list}");
     assert_eq!(list.matches("<li>").count(), 2);
     let report = board.page("/report?run=first&run=%3Cb%3Eodd%20%26%202nd");
@@ -113,6 +114,17 @@ fn pages_show_what_runs_wrote_and_images_are_those_of_sample() {
     succeed(at, &["sample", "runs/first", "--seed", "5", "--count", "9", "--out", "x.png"]);
     let (status, _, png) = board.get(&format!("/draw.png?view={}", encoded(&view)));
     assert!(status == 200 && png == std::fs::read(at.join("x.png")).unwrap());
+    // Other images have another name.
+    let name_of = |view: &Value| {
+        let (_, head, _) = board.get(&format!("/draw.png?view={}", encoded(view)));
+        let (_, name) = head.split_once("filename=\"").unwrap();
+        name.split_once('"').unwrap().0.to_owned()
+    };
+    let mut moved = view.clone();
+    moved["moves"] = json!([1.5]);
+    let names = [&view, &moved].map(name_of);
+    assert!(names[0].starts_with("first-seed-5-9-images-") && names[0] != names[1], "{names:?}");
+    assert_eq!(names[0], name_of(&view));
     let (_, _, latents) = board.get(&format!("/latents.npy?view={}", encoded(&view)));
     std::fs::write(at.join("z.npy"), latents).unwrap();
     succeed(at, &["sample", "runs/first", "--latents", "z.npy", "--out", "y.png"]);
@@ -136,8 +148,15 @@ fn the_list_says_that_a_run_went_back() {
     let directory = tempfile::tempdir().unwrap();
     let sets: Vec<&str> = GOES_BACK.iter().flat_map(|set| ["--set", *set]).collect();
     fail(directory.path(), &small_with(&small("runs/a"), &sets), 3);
-    let list = Board::start(directory.path(), &[]).page("/");
+    let board = Board::start(directory.path(), &[]);
+    let list = board.page("/");
     assert!(list.contains("went back once, from step") && list.contains("divergence"), "{list}");
+    assert!(list.contains("stopped by a verdict"), "{list}");
+    let report = board.page("/report?run=a");
+    // One triangle for the verdict, and one for the step to which the run went back, in each chart.
+    let charts = report.matches("role=\"img\"").count();
+    assert_eq!(report.matches("<title>a: went back once").count(), charts, "{report}");
+    assert_eq!(report.matches("<title>a: divergence since").count(), charts, "{report}");
 }
 
 #[test]
@@ -301,6 +320,9 @@ fn the_pages_work_in_a_browser() {
     // A run that trains is seen growing, in the list and on its own page.
     open("/");
     browser.wait("document.body.textContent.includes('training')");
+    browser.wait("document.getElementById('compare').disabled");
+    browser.run("document.getElementById('choose-live').click()");
+    browser.wait("!document.getElementById('compare').disabled");
     let steps = "document.querySelector('.cards').textContent.match(/(\\d+) of 1000000/)?.[1]";
     let before = browser.run(&format!("return {steps}"));
     browser.wait(&format!("{steps} && {steps} != {before}"));
@@ -317,9 +339,23 @@ fn the_pages_work_in_a_browser() {
         browser.run("return document.querySelector('.strip figure:last-child').className"),
         json!("shown")
     );
+    // A grid that was drawn again is shown, though there are as many as before.
+    let stopped = "document.getElementById('summary').textContent.includes('live is training')";
+    browser.wait(stopped);
     browser.show("report");
     training.kill().unwrap();
     training.wait().unwrap();
+    browser.wait(&format!("!({stopped})"));
+    let newest = "document.querySelector('.strip figure:last-child img').src";
+    let before = browser.run(&format!("return {newest}"));
+    let mut grids: Vec<_> =
+        std::fs::read_dir(at.join("runs/live/samples")).unwrap().map(|grid| grid.unwrap().path()).collect();
+    grids.sort();
+    let (first, last) = (&grids[0], &grids[grids.len() - 1]);
+    let drawn = std::fs::read(first).unwrap();
+    std::fs::remove_file(last).unwrap();
+    std::fs::write(last, drawn).unwrap();
+    browser.wait(&format!("{newest} != {before}"));
     open("/report?run=live&run=done");
     browser.wait("document.querySelectorAll('.legend .swatch').length == 2");
 
@@ -357,6 +393,10 @@ fn the_pages_work_in_a_browser() {
     browser.run("const seed = document.getElementById('seed'); seed.value = 7; seed.dispatchEvent(new Event('input'))");
     browser.wait(&format!("document.body.dataset.drawn > {drawn} && {first} != {still}"));
     assert_eq!(browser.run(&format!("return {locked}")), kept);
+    browser.run("const seed = document.getElementById('seed'); seed.value = -5; seed.dispatchEvent(new Event('input'))");
+    browser.wait(&format!("{}.startsWith('A seed is a whole number')", text("problem")));
+    browser.run("const seed = document.getElementById('seed'); seed.value = 7; seed.dispatchEvent(new Event('input'))");
+    browser.wait(&format!("{} == ''", text("problem")));
     browser.run("document.getElementById('copies').click()");
     browser.wait("document.querySelectorAll('.nearest canvas').length == 8");
     browser.show("explore");

@@ -172,13 +172,16 @@ fn a_run_goes_back_once_with_half_the_rates_and_then_stops() {
     // The lines of the undone part are gone, so steps never decrease.
     let steps: Vec<u64> = lines().iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert!(steps.is_sorted(), "{steps:?}");
-    assert!(succeed(at, &["diagnose", "run"]).contains("went back once, from step"), "diagnose");
-    assert!(succeed(at, &["compare", "run"]).contains("went back once, from step"), "compare");
+    let went_back = format!("went back once, from step {from} to step {to}, for divergence");
+    let diagnosis = succeed(at, &["diagnose", "run"]);
+    assert!(diagnosis.contains(&went_back) && diagnosis.contains("\nstopped at step "), "{diagnosis}");
+    let table = succeed(at, &["compare", "run"]);
+    assert!(table.contains(&went_back) && table.contains("stopped the run at step "), "{table}");
     succeed(at, &["report", "run", "--out", "run.html"]);
     succeed(at, &["export", "run", "--format", "hub", "--out", "card"]);
     for page in ["run.html", "card/README.md"] {
         let page = std::fs::read_to_string(at.join(page)).unwrap();
-        assert!(page.contains("went back once, from step"), "{page}");
+        assert!(page.contains(&went_back), "{page}");
     }
     // The checkpoints belong to the changed run.
     let args = small("run");

@@ -196,7 +196,8 @@ function showPicks() {
   }
   if (view.picks.length > 1) {
     const weighs = view.picks.some((pick) => pick.share > 0);
-    const shares = view.picks.map((pick) => Math.round(pick.share * 100) + "%").join(", ");
+    const whole = view.picks.reduce((sum, pick) => sum + pick.share, 0);
+    const shares = view.picks.map((pick) => Math.round(pick.share / whole * 100) + "%").join(", ");
     at("mixture-note").textContent = weighs ? `Shares: ${shares}.` : "All shares are 0, so all images count equally.";
     for (const [id, shown] of [["mixture", mixture()], ["between", onPath(view.path)]]) {
       at(`${id}-png`).href = link("/draw.png", [shown], 1);
@@ -215,13 +216,23 @@ function follow(id, key, read = Number) {
   });
 }
 follow("weights", "weights", String);
-follow("seed", "seed", (text) => (text === "" ? NaN : Math.min(Math.max(Math.floor(+text), 0), Number.MAX_SAFE_INTEGER)));
-// What cannot be a seed is not kept in the field.
-at("seed").onchange = () => { at("seed").value = view.seed; };
+at("seed").oninput = () => {
+  const seed = at("seed").value === "" ? NaN : +at("seed").value;
+  if (!Number.isSafeInteger(seed) || seed < 0) return fail(`A seed is a whole number from 0 to ${Number.MAX_SAFE_INTEGER}: these are still the images of ${view.seed}.`);
+  fail("");
+  view.seed = seed;
+  changed();
+};
 for (const id of ["truncation", "class", "second", "share", "path"]) follow(id, id);
 at("count").oninput = () => { view.count = +at("count").value; if (view.chosen >= view.count) view.chosen = -1; changed(); };
 at("another").onclick = () => { view.seed = Math.floor(Math.random() * 1e6); changed(); };
 at("more").onclick = () => { view.directions += shownDirections; changed(); };
+at("copy-link").onclick = async () => {
+  // Without a secure address, browsers have no clipboard.
+  try { await navigator.clipboard.writeText(location.href); at("copy-link").textContent = "Copied"; }
+  catch { fail("The browser does not let the page copy. The link is in its address bar."); }
+  setTimeout(() => { at("copy-link").textContent = "Copy a link to this view"; }, 2000);
+};
 at("reset").onclick = () => { view.moves = []; changed(); };
 at("lock").onclick = () => {
   if (view.chosen in view.locked) delete view.locked[view.chosen];

@@ -3,6 +3,9 @@
 const wait = 1500;
 let due = false, timer = null;
 
+// A grid may be drawn again: after a rollback, a step has other pictures.
+const pictures = (strip) => [...strip.querySelectorAll("img")].map((picture) => picture.getAttribute("src")).join();
+
 const renewStrip = (old, fresh) => {
   const shown = [...old.children].findIndex((figure) => figure.classList.contains("shown"));
   const step = old.children[shown]?.textContent.trim(), wasLast = shown == old.children.length - 1;
@@ -28,14 +31,23 @@ const renew = async () => {
     for (const box of old.querySelectorAll("input")) box.checked = checked.has(box.value);
     if (active) document.getElementById(active)?.focus();
   }
+  offer();
   const strips = [...document.querySelectorAll(".strip")];
   for (const fresh of page.querySelectorAll(".strip")) {
     const old = strips.find((strip) => strip.dataset.run == fresh.dataset.run);
     // The first grid of a run needs a strip that the page does not have yet.
     if (!old) return location.reload();
-    if (old.children.length != fresh.children.length) renewStrip(old, fresh);
+    if (pictures(old) != pictures(fresh)) renewStrip(old, fresh);
   }
 };
+
+// Nothing can be compared before something is chosen.
+const compare = document.getElementById("compare");
+const offer = () => { if (compare) compare.disabled = !document.querySelector("#runs :checked"); };
+addEventListener("change", offer);
+// The browser fills in what was chosen before after it has loaded the page.
+addEventListener("pageshow", offer);
+offer();
 
 const concerns = (name) => {
   const shown = document.body.dataset.runs;

@@ -1,6 +1,7 @@
 //! The `gan-cli` program as a library. It combines the other crates, and it is the only one that
 //! prints. [`main`] is all that the program calls. The fuzz targets call parts of it.
 
+mod advice;
 mod args;
 mod aside;
 #[cfg(feature = "board")]

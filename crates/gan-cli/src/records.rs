@@ -106,10 +106,11 @@ pub(crate) struct Rollback {
     pub(crate) lr_d: f64,
 }
 
-impl Rollback {
+impl RollbackLine {
     /// The rollback in words.
     pub(crate) fn said(&self) -> String {
-        format!("went back once, from step {}, for {}", self.from, self.verdict.failure.name())
+        let Rollback { from, verdict, .. } = &self.rollback;
+        format!("went back once, from step {from} to step {}, for {}", self.step, verdict.failure.name())
     }
 }
 
@@ -172,6 +173,17 @@ pub(crate) fn unformed(monitor: &Monitor) -> Option<String> {
 /// The run's last rollback, if it has gone back.
 pub(crate) fn rollback(path: &Path) -> Result<Option<RollbackLine>> {
     Ok(journal::read::<RollbackLine>(path)?.pop())
+}
+
+/// The step at which a verdict ended the run, unless the run went on later.
+pub(crate) fn stopped(path: &Path) -> Result<Option<u64>> {
+    #[derive(Deserialize)]
+    struct Any {
+        step: u64,
+        acted: Option<Acted>,
+    }
+    let last = journal::read::<Any>(path)?.pop();
+    Ok(last.filter(|line| line.acted == Some(Acted::Stopped)).map(|line| line.step))
 }
 
 /// Whether this action was completed at `step`.

@@ -5,8 +5,8 @@ mod page;
 mod record;
 mod rows;
 
-#[cfg(feature = "board")]
-pub(crate) use page::address;
 pub(crate) use page::{Parts, html};
+#[cfg(feature = "board")]
+pub(crate) use page::{address, grid_address};
 pub(crate) use record::{Record, differences, read_all};
 pub(crate) use rows::{COLUMNS, Row, cells, evaluation_rows, found};

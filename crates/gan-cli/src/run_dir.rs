@@ -1,9 +1,12 @@
 //! The directory of a run: how it is chosen, and where its files are.
 
 mod best;
+mod lock;
 mod owner;
 
 pub(crate) use best::{Best, best, best_record, chosen_generator, generator_to_draw_from};
+#[cfg(feature = "board")]
+pub(crate) use lock::is_training;
 pub(crate) use owner::{owner, resolved};
 
 use crate::config::Config;
@@ -90,7 +93,7 @@ impl RunDir {
         check_own(&file).map_err(not_own)?;
         let is_new = !is_there(&file);
         let lock = open_lock(&file)?;
-        match lock.try_lock() {
+        match lock::take(&lock) {
             Err(TryLockError::WouldBlock) => return Ok(None),
             // Another process may have deleted the file before it was locked here.
             Ok(()) if !is_there(&file) => return Ok(None),

@@ -10,8 +10,8 @@ Examples:
   gan-cli board                       the runs in runs/, at http://127.0.0.1:6060
   gan-cli board runs/mnist-5k --port 8000
 
-The page only reads. It shows nothing outside of these directories, except the training pictures that are
-nearest to an image. Whoever reaches the address can see it: there is no password.")]
+The page only reads. It shows nothing outside of these directories, except the training pictures
+that are nearest to an image. Whoever reaches the address can see it: there is no password.")]
 pub(crate) struct Board {
     /// Directories of runs, or of directories of runs.
     #[arg(value_name = "DIR", default_value = "runs")]

@@ -273,16 +273,19 @@ pub(super) async fn npy(
     Ok((named(&name, BYTES), bytes).into_response())
 }
 
-/// The name of a download: the run, and the seed of the first image.
+/// The name of a download: the run, the seed of the first image, and the first digits of a checksum of the view,
+/// so that other images have another name.
 fn file_name(view: &View, extension: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
     let run: String = view.run.chars().map(plain).collect();
     let (seed, index, _) = view.images[0].of[0];
-    let what = match view.images.len() {
-        1 => format!("image-{index}"),
-        count => format!("{count}-images"),
+    let what = match (view.images.len(), view.images[0].of.len()) {
+        (1, 1) => format!("image-{index}"),
+        (1, _) => "mixture".to_owned(),
+        (count, _) => format!("{count}-images"),
     };
-    format!("{run}-seed-{seed}-{what}.{extension}")
+    let sum = gan_files::sha256(&[format!("{view:?}").as_bytes()]);
+    format!("{run}-seed-{seed}-{what}-{}.{extension}", &sum[..8])
 }
 
 /// The headers of a download.

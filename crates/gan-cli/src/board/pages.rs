@@ -4,7 +4,8 @@ use super::Board;
 use super::files::PNG;
 use super::problem::Problem;
 use super::runs::read_own;
-use crate::report::{Parts, Record, address, cells, html};
+use crate::records::RollbackLine;
+use crate::report::{Parts, Record, address, cells, found, grid_address, html};
 use crate::terminal;
 use anyhow::Result;
 use askama::Template;
@@ -13,14 +14,12 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Largest picture of a grid that is served.
 const PICTURE: u64 = 64 << 20;
 /// Number of runs in one report.
 const COMPARED: usize = 20;
-/// A run that has written nothing for so long, or for several of its intervals, does not train any more.
-const SILENCE: Duration = Duration::from_secs(30);
 
 #[derive(Template)]
 #[template(path = "board/runs.html")]
@@ -67,12 +66,14 @@ struct Card {
     /// Why the run cannot be read. Then the rest is empty.
     problem: String,
     thumbnail: Option<String>,
-    state: String,
+    state: &'static str,
     class: &'static str,
     time: String,
     about: String,
     numbers: String,
     verdicts: Vec<String>,
+    /// What was found besides.
+    notes: Vec<String>,
 }
 
 /// How many runs there are, for the terminal.
@@ -103,36 +104,36 @@ fn card(board: &Board, name: String, path: &Path) -> (Option<SystemTime>, Card) 
     let mut card = Card {
         problem: String::new(),
         thumbnail: None,
-        state: String::new(),
+        state: "",
         class: "",
         time: String::new(),
         about: String::new(),
         numbers: String::new(),
         verdicts: vec![],
+        notes: vec![],
         name,
         encoded_name,
     };
     match board.runs.record(&card.name, path) {
-        Ok(record) => fill(&mut card, &record, written),
+        Ok(record) => fill(&mut card, &record),
         Err(error) => card.problem = crate::exit::message(&error),
     }
     (written, card)
 }
 
-fn fill(card: &mut Card, record: &Record, written: Option<SystemTime>) {
+fn fill(card: &mut Card, record: &Record) {
     let (done, all) = record.steps;
-    let silence = written.and_then(|written| written.elapsed().ok()).unwrap_or(Duration::MAX);
-    let (state, class) = if all.is_some_and(|all| done >= all && record.saved >= all) {
-        ("finished".to_owned(), "finished")
-    } else if silence < SILENCE.max(4 * record.interval()) {
-        ("training".to_owned(), "training")
+    (card.state, card.class) = if record.is_training {
+        ("training", "training")
+    } else if record.stopped.is_some() {
+        ("stopped by a verdict", "failing")
+    } else if all.is_some_and(|all| done >= all && record.saved >= all) {
+        ("finished", "finished")
     } else {
-        ("not training".to_owned(), "stopped")
+        ("not training", "stopped")
     };
     let [data, networks, loss, steps, time, _, distance] = cells(record);
-    card.thumbnail =
-        record.grids.last().map(|(step, _)| format!("/grid?run={}&step={step}", card.encoded_name));
-    (card.state, card.class) = (state, class);
+    card.thumbnail = record.grids.last().map(|(step, path)| grid_address(&card.encoded_name, *step, path));
     card.time = format!("{steps} steps in {time}");
     card.about = format!("{networks}, {loss}, on {data}");
     card.numbers = distance;
@@ -140,9 +141,13 @@ fn fill(card: &mut Card, record: &Record, written: Option<SystemTime>) {
         format!("{} since step {}", verdict.failure.name(), verdict.since)
     };
     card.verdicts = record.verdicts.iter().map(verdict).collect();
-    card.verdicts.extend(record.went_back.clone());
     if record.doubt.is_some() {
         card.verdicts.push("no verdict, but nothing learned yet".to_owned());
+    } else if record.verdicts.is_empty() {
+        card.notes.push(format!("verdicts: {}", found(record)));
+    }
+    if !record.verdicts.is_empty() || record.doubt.is_some() {
+        card.notes.extend(record.went_back.as_ref().map(RollbackLine::said));
     }
 }
 
@@ -196,10 +201,7 @@ pub(super) async fn grid(
         let run = board.runs.path(&name)?;
         read_own(&run, &crate::run_dir::samples(&run, step), PICTURE)
     });
-    // The step is in the address. After a rollback there may be another picture of it.
-    Ok((
-        [(CONTENT_TYPE, PNG), (CACHE_CONTROL, axum::http::HeaderValue::from_static("max-age=5"))],
-        png.await?,
-    )
-        .into_response())
+    // The address has the step and the time of writing.
+    let kept = axum::http::HeaderValue::from_static("max-age=600");
+    Ok(([(CONTENT_TYPE, PNG), (CACHE_CONTROL, kept)], png.await?).into_response())
 }

@@ -1,7 +1,9 @@
 //! `gan-cli diagnose`.
 
 use super::{program, quoted};
+use crate::advice::Adviser;
 use crate::args;
+use crate::config::Config;
 use crate::exit::{End, usage};
 use crate::journal;
 use crate::records::{self, Rollback};
@@ -18,10 +20,22 @@ struct Report<'a> {
     /// Number of checks, and the step of the last one.
     checks: usize,
     step: u64,
-    rollback: Option<Rollback>,
+    rollback: Option<WentBack>,
+    /// The step at which a verdict ended the run.
+    stopped: Option<u64>,
     verdicts: Vec<Entry<'a>>,
     /// The measurements of the last check.
     last: Option<&'a Vitals>,
+}
+
+#[derive(Debug, Serialize)]
+struct WentBack {
+    /// The step to which the run went back.
+    to: u64,
+    #[serde(flatten)]
+    rollback: Rollback,
+    #[serde(skip)]
+    said: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -31,12 +45,13 @@ struct Entry<'a> {
     /// Whether the last check still shows the failure.
     standing: bool,
     cause: &'static str,
-    advice: &'static str,
+    advice: String,
 }
 
 impl<'a> Entry<'a> {
-    fn new(verdict: &'a Verdict, standing: bool) -> Self {
-        Self { verdict, standing, cause: verdict.failure.cause(), advice: verdict.failure.advice() }
+    fn new(verdict: &'a Verdict, standing: bool, adviser: &Adviser) -> Self {
+        let advice = adviser.advice(verdict.failure);
+        Self { verdict, standing, cause: verdict.failure.cause(), advice }
     }
 }
 
@@ -82,14 +97,24 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
     let is_new = |verdict: &Verdict| monitor.verdicts().iter().all(|known| known.failure != verdict.failure);
     let mut noted = records::verdicts(&path)?;
     noted.retain(|verdict| verdict.step > 0 && !is_from_check(verdict) && is_new(verdict));
-    let seen =
-        monitor.verdicts().iter().map(|verdict| Entry::new(verdict, monitor.still_shows(verdict.failure)));
-    let verdicts = seen.chain(noted.iter().map(|verdict| Entry::new(verdict, true)));
+    // The report needs no configuration. Without one, the advice is general.
+    let config = Config::load(&run_dir::config(&args.run), &[]);
+    let adviser = config.and_then(|config| Adviser::of(&config)).unwrap_or_default();
+    let seen = monitor
+        .verdicts()
+        .iter()
+        .map(|verdict| Entry::new(verdict, monitor.still_shows(verdict.failure), &adviser));
+    let verdicts = seen.chain(noted.iter().map(|verdict| Entry::new(verdict, true, &adviser)));
     let last = monitor.history().last();
     let report = Report {
         checks: monitor.history().len(),
         step: last.map_or(0, |(step, _)| *step),
-        rollback: records::rollback(&path)?.map(|line| line.rollback),
+        rollback: records::rollback(&path)?.map(|line| WentBack {
+            to: line.step,
+            said: line.said(),
+            rollback: line.rollback,
+        }),
+        stopped: records::stopped(&path)?,
         verdicts: verdicts.collect(),
         last: last.map(|(_, vitals)| vitals),
     };
@@ -103,8 +128,8 @@ pub(crate) fn report(args: &args::Diagnose) -> Result<String> {
 fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<String> {
     let mut text = String::new();
     let (run, checks) = (terminal::name(path), terminal::counted(report.checks, "check"));
-    if let Some(rollback @ Rollback { lr_g, lr_d, .. }) = &report.rollback {
-        writeln!(text, "{}; since then lr {lr_g} (G), {lr_d} (D)\n", rollback.said())?;
+    if let Some(WentBack { rollback: Rollback { lr_g, lr_d, .. }, said, .. }) = &report.rollback {
+        writeln!(text, "{said}; since then lr {lr_g} (G), {lr_d} (D)\n")?;
     }
     match report.verdicts.len() {
         0 if report.checks == 0 => {
@@ -126,6 +151,9 @@ fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<Strin
         n => {
             let verdicts = terminal::counted(n, "verdict");
             writeln!(text, "{run}: {verdicts} in {checks} up to step {}", report.step)?;
+            if let Some(step) = report.stopped {
+                writeln!(text, "stopped at step {step}, as train.health.on-failure asks")?;
+            }
         }
     }
     for Entry { verdict, standing, cause, advice } in &report.verdicts {
@@ -133,7 +161,7 @@ fn describe(path: &Path, monitor: &Monitor, report: &Report<'_>) -> Result<Strin
         let Verdict { failure, since, step, .. } = verdict;
         writeln!(text, "\n{}, since step {since} (certain at {step}){until}", failure.name())?;
         for (label, content) in
-            [("evidence", verdict.evidence.as_str()), ("usual cause", cause), ("try", advice)]
+            [("evidence", verdict.evidence.as_str()), ("usual cause", cause), ("try", advice.as_str())]
         {
             // A line break in the file could forge a line of the report.
             writeln!(text, "  {label:12}{}", terminal::escaped(content, &[]))?;

@@ -1,5 +1,6 @@
 //! A model card for the Hugging Face hub, filled from a run.
 
+use crate::records::RollbackLine;
 use crate::report::{COLUMNS, Record, Row, cells, evaluation_rows};
 use crate::terminal::{counted, escaped};
 use anyhow::Result;
@@ -21,6 +22,7 @@ struct Card {
     colours: &'static str,
     latent_dim: usize,
     distribution: &'static str,
+    is_conditional: bool,
     classes: String,
     about: String,
     training: Vec<(&'static str, String)>,
@@ -57,6 +59,7 @@ pub(crate) fn card(
             Distribution::Normal => "standard normal distribution",
             Distribution::Uniform => "uniform distribution on [-1, 1)",
         },
+        is_conditional: model.classes.is_some(),
         classes: plain(&classes.join(", ")),
         about: plain(about),
         training: COLUMNS.into_iter().zip(cells(record)).collect(),
@@ -71,7 +74,7 @@ pub(crate) fn card(
             0 => "The run's health was not checked.".to_owned(),
             checks => format!("{} of the run's health found no failure.", counted(checks, "check")),
         },
-        went_back: record.went_back.clone().unwrap_or_default(),
+        went_back: record.went_back.as_ref().map(RollbackLine::said).unwrap_or_default(),
         data_licence: data_licence(&data),
         data,
     };

@@ -78,7 +78,18 @@ pub(crate) fn generator(config: &ModelConfig, about: &str, weights: &str) -> Str
 ",
         list(&config.generator_layers(), 12)
     );
-    program("generator", about, &config.generator_layers(), &body, weights, &format!("{z}{of_class}"))
+    let main = format!(
+        "    from PIL import Image
+
+    with torch.no_grad():
+        images = load()({z}{of_class})
+    pixels = ((images + 1) * 127.5).round().clamp(0, 255).byte()
+    row = torch.cat(list(pixels), 2).permute(1, 2, 0).squeeze(2)
+    Image.fromarray(row.numpy()).save(\"drawn.png\")
+    print(\"drawn.png\")
+"
+    );
+    program("generator", about, &config.generator_layers(), &body, weights, &main)
 }
 
 /// The program for a discriminator. See [`generator`].
@@ -114,16 +125,17 @@ pub(crate) fn discriminator(config: &ModelConfig, about: &str, weights: &str) ->
         config.discriminator_results()
     );
     let x = format!("torch.zeros(8, {channels}, {height}, {width}){of_class}");
-    program("discriminator", about, &layers, &body, weights, &x)
+    let main = format!("    with torch.no_grad():\n        print(load()({x}).shape)\n");
+    program("discriminator", about, &layers, &body, weights, &main)
 }
 
-/// A whole file.
-fn program(network: &str, about: &str, layers: &[Layer], body: &str, weights: &str, inputs: &str) -> String {
+/// A whole file. `main` is what it does as a program.
+fn program(network: &str, about: &str, layers: &[Layer], body: &str, weights: &str, main: &str) -> String {
     let class = network[..1].to_uppercase() + &network[1..];
     let mut text = format!(
         "\"\"\"{class}: {}
 
-It needs torch and safetensors (pip install torch safetensors), and {weights} beside it.
+It needs torch and safetensors, and {weights} beside it{}.
 \"\"\"
 
 import pathlib
@@ -132,7 +144,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 ",
-        about.replace(['\\', '"'], "'")
+        about.replace(['\\', '"'], "'"),
+        if network == "generator" {
+            ". As a program, it draws some images, and needs numpy and pillow too"
+        } else {
+            ""
+        }
     );
     if uses(layers, "spectral_norm") {
         text += "from torch.nn.utils.parametrizations import spectral_norm\n";
@@ -152,9 +169,7 @@ def load():
 
 
 if __name__ == \"__main__\":
-    with torch.no_grad():
-        print(load()({inputs}).shape)
-"
+{main}"
     );
     text
 }

@@ -1,5 +1,9 @@
 //! Curves as SVG, which needs no script. Colours come from the page's style sheet.
 
+mod axis;
+
+use axis::Axis;
+pub(crate) use axis::number;
 use std::fmt::Write as _;
 
 /// Size of a chart, and the space for its axes, in the units of its view box.
@@ -10,8 +14,6 @@ const TOP: f64 = 12.;
 const BOTTOM: f64 = 34.;
 /// Number of points of a curve from which it is reduced to the smallest and the largest of neighbours.
 const POINTS: usize = 600;
-/// If the largest positive value is so many times the smallest, the axis is logarithmic.
-const DECADES: f64 = 1000.;
 
 /// A picture of curves over the steps.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub(crate) struct Mark {
     pub(crate) step: u64,
     pub(crate) run: usize,
     pub(crate) text: String,
+    /// Whether the run went back to this step. Otherwise it is a verdict.
+    pub(crate) is_rollback: bool,
 }
 
 impl Chart {
@@ -65,16 +69,7 @@ impl Chart {
         let title = escaped(&self.title);
         let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\">");
         draw_axes(&mut svg, &across, &down);
-        for mark in &self.marks {
-            let x = across.place(mark.step as f64);
-            let (top, bottom, run, text) = (TOP, height - BOTTOM, mark.run % RUNS, escaped(&mark.text));
-            let [left, right, tip, base] = [x - 6., x + 6., top + 6., top - 5.];
-            let _ = write!(
-                svg,
-                "<g class=\"mark run{run}\"><line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\"/>\
-                 <path d=\"M{left:.1} {base}H{right:.1}L{x:.1} {tip}Z\"><title>{text}</title></path></g>"
-            );
-        }
+        draw_marks(&mut svg, &self.marks, &across);
         for curve in &self.curves {
             let points: Vec<_> = curve.points.iter().filter_map(finite).collect();
             let places: Vec<_> =
@@ -100,6 +95,41 @@ impl Chart {
             }
         }
         svg + "</svg>"
+    }
+}
+
+/// Draws a triangle for each mark: for a verdict it points down, for a rollback to the left. Marks of a run at
+/// nearly the same place share one triangle. Triangles of other runs stand below it.
+fn draw_marks(svg: &mut String, marks: &[Mark], across: &Axis) {
+    /// Width of a triangle.
+    const WIDTH: f64 = 12.;
+    let mut drawn: Vec<(&Mark, f64, f64, Vec<&str>)> = vec![];
+    for mark in marks {
+        let x = across.place(mark.step as f64);
+        let is_near = |other: f64| (x - other).abs() < WIDTH;
+        let same = |(other, at, ..): &&mut (&Mark, f64, f64, Vec<&str>)| {
+            other.run == mark.run && other.is_rollback == mark.is_rollback && is_near(*at)
+        };
+        if let Some((.., texts)) = drawn.iter_mut().find(same) {
+            texts.push(&mark.text);
+            continue;
+        }
+        let above = drawn.iter().filter(|(_, at, ..)| is_near(*at)).count();
+        drawn.push((mark, x, TOP + WIDTH * above as f64, vec![&mark.text]));
+    }
+    for (mark, x, y, texts) in drawn {
+        let (bottom, run, text) = (SIZE[1] - BOTTOM, mark.run % RUNS, escaped(&texts.join("\n")));
+        let [left, right, upper, lower] = [x - 6., x + 6., y - 5., y + 6.];
+        let shape = if mark.is_rollback {
+            format!("M{right:.1} {upper}V{lower}L{left:.1} {:.1}Z", f64::midpoint(upper, lower))
+        } else {
+            format!("M{left:.1} {upper}H{right:.1}L{x:.1} {lower}Z")
+        };
+        let _ = write!(
+            svg,
+            "<g class=\"mark run{run}\"><line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>\
+             <path d=\"{shape}\"><title>{text}</title></path></g>"
+        );
     }
 }
 
@@ -131,90 +161,6 @@ fn draw_axes(svg: &mut String, across: &Axis, down: &Axis) {
 pub(crate) const RUNS: usize = 8;
 const DASHES: usize = 4;
 
-/// Values along a side of a chart.
-struct Axis {
-    low: f64,
-    high: f64,
-    /// Places of `low` and `high`.
-    ends: [f64; 2],
-    is_logarithmic: bool,
-}
-
-impl Axis {
-    /// Covers `values`, and some space around them if `has_margin`.
-    fn new(values: impl Iterator<Item = f64>, ends: [f64; 2], has_margin: bool) -> Self {
-        let all: Vec<f64> = values.collect();
-        let (low, high) =
-            all.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
-        if !low.is_finite() || !high.is_finite() {
-            return Self { low: 0., high: 1., ends, is_logarithmic: false };
-        }
-        if has_margin && low > 0. && high / low > DECADES {
-            return Self { low: low / 1.3, high: high * 1.3, ends, is_logarithmic: true };
-        }
-        let space = if high > low {
-            high - low
-        } else if high == 0. {
-            1.
-        } else {
-            high.abs()
-        };
-        let margin = if has_margin { space * 0.05 } else { 0. };
-        // Numbers that are never negative begin at 0 if they come near it.
-        let low = if has_margin && low >= 0. && low < space { 0. } else { low - margin };
-        let high = if high > low { high + margin } else { low + 1. };
-        Self { low, high, ends, is_logarithmic: false }
-    }
-
-    fn place(&self, value: f64) -> f64 {
-        let share = if self.is_logarithmic {
-            (value / self.low).ln() / (self.high / self.low).ln()
-        } else {
-            (value - self.low) / (self.high - self.low)
-        };
-        self.ends[0] + share * (self.ends[1] - self.ends[0])
-    }
-
-    /// Round values within the axis.
-    fn ticks(&self) -> Vec<f64> {
-        if self.is_logarithmic {
-            let [first, last] = [self.low.log10().ceil() as i32, self.high.log10().floor() as i32];
-            let every = ((last - first) / 6 + 1).max(1) as usize;
-            return (first..=last).step_by(every).map(|decade| 10f64.powi(decade)).collect();
-        }
-        let rough = (self.high - self.low) / 7.;
-        let decade = 10f64.powf(rough.log10().floor());
-        let step = [1., 2., 5., 10.].into_iter().map(|round| round * decade).find(|step| *step >= rough);
-        let step = step.unwrap_or(rough);
-        let [first, last] = [(self.low / step).ceil() as i64, (self.high / step + 1e-9).floor() as i64];
-        (first..=last).map(|tick| tick as f64 * step).collect()
-    }
-}
-
-/// A number with as many digits as a reader needs: `0.25`, `1500`, `20k`, `3e-5`.
-pub(crate) fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude != 0. && !(1e-3..1e6).contains(&magnitude) {
-        return format!("{value:.2e}").replace(".00e", "e").replace("0e", "e");
-    }
-    if magnitude >= 1e4 {
-        return trimmed(format!("{:.2}", value / 1e3)) + "k";
-    }
-    let digits = if magnitude >= 1e3 {
-        0
-    } else if magnitude >= 10. {
-        2
-    } else {
-        4
-    };
-    trimmed(format!("{value:.digits$}"))
-}
-
-/// Without zeros at the end of the fraction.
-fn trimmed(text: String) -> String {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
 /// At most [`POINTS`] points: of neighbours, the smallest and the largest, in the order of the steps.
 fn reduced(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= POINTS {
@@ -241,46 +187,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_have_round_ticks_at_their_places() {
-        let axis = Axis::new([0.03, 0.97].into_iter(), [100., 0.], true);
-        assert_eq!(
-            axis.ticks().into_iter().map(number).collect::<Vec<_>>(),
-            ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-        );
-        assert!((axis.place(0.) - 100.).abs() < 1e-9 && axis.place(0.97) > 0.);
-        let axis = Axis::new([1e-5, 2.].into_iter(), [0., 1.], true);
-        assert_eq!(
-            axis.ticks().into_iter().map(number).collect::<Vec<_>>(),
-            ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
-        );
-        let middle = axis.place((axis.low * axis.high).sqrt());
-        assert!((middle - 0.5).abs() < 1e-9);
-        // One value, or none, has an axis too.
-        for values in [vec![], vec![3.], vec![0., 0.], vec![-2.]] {
-            let axis = Axis::new(values.into_iter(), [0., 1.], true);
-            assert!(axis.high > axis.low && !axis.ticks().is_empty());
-        }
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        for (value, expected) in [
-            (0., "0"),
-            (0.25, "0.25"),
-            (-1.5, "-1.5"),
-            (1500., "1500"),
-            (20_000., "20k"),
-            (12_345., "12.35k"),
-            (3e-5, "3e-5"),
-            (1.25e-5, "1.25e-5"),
-            (2e6, "2e6"),
-            (99.999, "100"),
-        ] {
-            assert_eq!(number(value), expected);
-        }
-    }
-
-    #[test]
     fn long_curves_keep_their_peaks() {
         let mut points: Vec<(f64, f64)> = (0..10_000).map(|step| (f64::from(step), 1.)).collect();
         points[5003].1 = 50.;
@@ -297,7 +203,7 @@ mod tests {
             dash: 5,
             points: points.to_vec(),
         };
-        let mark = Mark { step: 3, run: 0, text: "frozen <since> 3".into() };
+        let mark = Mark { step: 3, run: 0, text: "frozen <since> 3".into(), is_rollback: false };
         let chart = Chart {
             title: "Loss".into(),
             note: String::new(),

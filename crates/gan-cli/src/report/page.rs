@@ -3,6 +3,7 @@
 use super::chart::{Chart, Curve, Mark, RUNS};
 use super::record::{Record, differences};
 use super::rows::{COLUMNS, Row, cells, evaluation_rows, found};
+use crate::advice::Adviser;
 use crate::commands::{inspect, timelapse};
 use crate::film::spread;
 use crate::run_dir;
@@ -50,6 +51,7 @@ struct Shown<'a> {
     is_failing: bool,
     /// Why a run without verdicts may be failing.
     doubt: String,
+    is_training: bool,
     /// Steps of grids, and the addresses of their pictures.
     grids: Vec<(u64, String)>,
     /// The name in an address.
@@ -66,7 +68,7 @@ struct Verdict<'a> {
     certain: u64,
     evidence: &'a str,
     cause: &'static str,
-    advice: &'static str,
+    advice: String,
 }
 
 /// An evaluation and its run.
@@ -132,7 +134,7 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
     let encoded_name = address(&record.name);
     let grid = |(step, path): &(u64, std::path::PathBuf)| {
         if parts != Parts::Inside {
-            return Ok(Some((*step, format!("/grid?run={encoded_name}&step={step}"))));
+            return Ok(Some((*step, grid_address(&encoded_name, *step, path))));
         }
         let png = gan_files::read(path)?;
         // A damaged picture would be shown as far as it goes.
@@ -142,9 +144,10 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
         }
         Ok(Some((*step, format!("data:image/png;base64,{}", STANDARD.encode(png)))))
     };
+    let adviser = Adviser::of(&record.config)?;
     let verdict = |verdict: &'a health::Verdict| {
         let health::Verdict { failure, since, evidence, step } = verdict;
-        let (cause, advice) = (failure.cause(), failure.advice());
+        let (cause, advice) = (failure.cause(), adviser.advice(*failure));
         Verdict { name: failure.name(), since: *since, certain: *step, evidence, cause, advice }
     };
     Ok(Shown {
@@ -155,12 +158,22 @@ fn shown<'a>(run: usize, record: &'a Record, parts: Parts) -> Result<Shown<'a>> 
         found: found(record),
         is_failing: !record.verdicts.is_empty() || record.doubt.is_some(),
         doubt: record.doubt.clone().unwrap_or_default(),
+        is_training: record.is_training,
         grids: chosen.filter_map(|chosen| grid(chosen).transpose()).collect::<Result<_>>()?,
         encoded_name,
         config: record.config.to_toml()?,
         provenance: provenance(record, parts)?,
         layers: inspect::describe(&record.config.model)?,
     })
+}
+
+/// The address of a grid at the server. After a rollback there may be another picture of the same step, so the
+/// time of writing is a part of it.
+pub(crate) fn grid_address(encoded_name: &str, step: u64, path: &std::path::Path) -> String {
+    let written = std::fs::metadata(path).and_then(|found| found.modified()).ok();
+    let written = written.and_then(|written| written.duration_since(std::time::UNIX_EPOCH).ok());
+    let written = written.map_or(0, |written| written.as_millis());
+    format!("/grid?run={encoded_name}&step={step}&written={written}")
 }
 
 /// A name as part of an address.
@@ -278,8 +291,15 @@ fn drawn(records: &[&Record], (title, note, always, fields): Planned) -> Option<
             step: verdict.since,
             run,
             text: format!("{}: {} since step {}", record.name, verdict.failure.name(), verdict.since),
+            is_rollback: false,
         };
-        record.verdicts.iter().map(mark)
+        let back = record.went_back.iter().map(move |line| Mark {
+            step: line.step,
+            run,
+            text: format!("{}: {}", record.name, line.said()),
+            is_rollback: true,
+        });
+        record.verdicts.iter().map(mark).chain(back)
     });
     let marks = marks.collect();
     let steps = records.iter().map(|record| record.steps.0).max().unwrap_or(0) as f64;

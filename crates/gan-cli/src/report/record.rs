@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::exit::usage;
-use crate::records::{self, VerdictLine};
+use crate::records::{self, RollbackLine, VerdictLine};
 use crate::{journal, run_dir};
 use anyhow::{Context, Result};
 use gan_metrics::health::Verdict;
@@ -25,12 +25,16 @@ pub(crate) struct Record {
     /// Seconds of training.
     pub(crate) seconds: f64,
     pub(crate) verdicts: Vec<Verdict>,
-    /// That the run went back to an earlier step, in words. Its verdicts are those since then.
-    pub(crate) went_back: Option<String>,
+    /// The rollback of a run that went back to an earlier step. Its verdicts are those since then.
+    pub(crate) went_back: Option<RollbackLine>,
+    /// The step at which a verdict ended the run.
+    pub(crate) stopped: Option<u64>,
     /// Number of checks of the run's health.
     pub(crate) checks: usize,
     /// What is wrong with the images of a run without verdicts.
     pub(crate) doubt: Option<String>,
+    /// Whether a process trains the run. Only the board looks.
+    pub(crate) is_training: bool,
     /// The step of the newest checkpoint.
     #[cfg(feature = "board")]
     pub(crate) saved: u64,
@@ -105,9 +109,11 @@ impl Record {
             steps: (done, config.train.steps.or_else(|| steps_of_epochs(&config, &lines))),
             seconds,
             verdicts,
-            went_back: records::rollback(&run_dir::metrics(path))?.map(|line| line.rollback.said()),
+            went_back: records::rollback(&run_dir::metrics(path))?,
+            stopped: records::stopped(&run_dir::metrics(path))?,
             checks,
             doubt,
+            is_training: false,
             #[cfg(feature = "board")]
             saved: saved.map_or(0, |(step, _)| step),
             evaluations: evaluations.collect(),
@@ -131,13 +137,6 @@ impl Record {
     pub(crate) fn best(&self) -> Option<&Judged> {
         let distance = |judged: &&Judged| judged.distance().map_or(f64::INFINITY, |(_, value)| value);
         self.evaluations.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
-    }
-
-    /// Mean time between two lines of `metrics.jsonl` about losses.
-    #[cfg(feature = "board")]
-    pub(crate) fn interval(&self) -> std::time::Duration {
-        let lines = self.lines.iter().filter(|line| line.get("seconds").is_some()).count();
-        std::time::Duration::try_from_secs_f64(self.seconds / lines.max(1) as f64).unwrap_or_default()
     }
 
     /// Images in a second, over all recorded steps.

@@ -2,6 +2,7 @@
 
 use super::chart::number;
 use super::record::{Judged, Record};
+use crate::records::RollbackLine;
 use crate::terminal::counted;
 use serde_json::Value;
 
@@ -43,10 +44,9 @@ pub(crate) fn found(record: &Record) -> String {
         ([], checks) => format!("none in {}", counted(checks, "check")),
         (names, _) => names.join(", "),
     };
-    match &record.went_back {
-        Some(went_back) => format!("{found}; {went_back}"),
-        None => found,
-    }
+    let stopped = record.stopped.map(|step| format!("stopped the run at step {step}"));
+    let went_back = record.went_back.as_ref().map(RollbackLine::said);
+    [Some(found), stopped, went_back].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// The distance of an evaluation, beside its floor.

@@ -3,6 +3,7 @@
 
 mod monitor;
 mod probe;
+mod remedies;
 mod rules;
 mod verdict;
 mod vitals;
@@ -10,6 +11,7 @@ mod window;
 
 pub use monitor::Monitor;
 pub use probe::Probe;
+pub use remedies::Remedy;
 pub use verdict::{Failure, Verdict};
 pub use vitals::{Baseline, ImageVitals, Losses, Player, Vitals};
 pub use window::Window;

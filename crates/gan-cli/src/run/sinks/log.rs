@@ -1,6 +1,8 @@
 //! The sink for log lines: what was found during a run, and how it ended.
 
 use super::{Event, Sink};
+use crate::advice::Adviser;
+use crate::config::Config;
 use crate::records::{self, EvaluationLine, RollbackLine};
 use crate::run::event::Ending;
 use crate::terminal::counted;
@@ -9,7 +11,15 @@ use gan_metrics::Evaluation;
 use gan_metrics::health::Monitor;
 
 /// Writes each finding as text.
-pub(super) struct Log;
+pub(super) struct Log {
+    adviser: Adviser,
+}
+
+impl Log {
+    pub(super) fn of(config: &Config) -> Result<Self> {
+        Ok(Self { adviser: Adviser::of(config)? })
+    }
+}
 
 impl Sink for Log {
     fn hear(&mut self, event: &Event<'_>) -> Result<()> {
@@ -20,7 +30,7 @@ impl Sink for Log {
             Event::Checked { took, .. } => {
                 tracing::debug!("looked at the run's health in {:.1} ms", took.as_secs_f64() * 1e3);
             }
-            Event::Verdict(line) => tracing::warn!("{}", line.verdict),
+            Event::Verdict(line) => tracing::warn!("{}", self.adviser.said(&line.verdict)),
             Event::Evaluated(line) => tracing::info!("{}", describe(line)),
             Event::Saved { step, path } => {
                 tracing::debug!("saved a checkpoint at step {step}: {}", path.display());
@@ -30,7 +40,7 @@ impl Sink for Log {
                 rollback.lr_g,
                 rollback.lr_d
             ),
-            Event::Ended { step, how } => end(*step, how),
+            Event::Ended { step, how } => end(*step, how, &self.adviser),
             Event::Begun(_)
             | Event::Baseline(_)
             | Event::Step(_)
@@ -57,25 +67,27 @@ fn describe(line: &EvaluationLine) -> String {
     )
 }
 
-fn end(step: u64, how: &Ending<'_>) {
+fn end(step: u64, how: &Ending<'_>, adviser: &Adviser) {
     match how {
         Ending::InOrder { outcome, health } => {
             tracing::debug!("training ended after step {step}: {outcome:?}");
             if let Some(monitor) = health {
-                conclude(monitor);
+                conclude(monitor, adviser);
             }
         }
-        Ending::Failing { verdict, why } => tracing::error!("stopped, as {why}: {verdict}"),
+        Ending::Failing { verdict, why } => {
+            tracing::error!("stopped, as {why}: {}", adviser.said(verdict));
+        }
         Ending::Broken(error) => tracing::debug!("training broke after step {step}: {error:#}"),
     }
 }
 
 /// Repeats the verdicts at the end of the run.
-fn conclude(monitor: &Monitor) {
+fn conclude(monitor: &Monitor, adviser: &Adviser) {
     let verdicts = monitor.verdicts();
     for verdict in verdicts {
         let now = if monitor.still_shows(verdict.failure) { "to the end" } else { "gone at the end" };
-        tracing::warn!("verdict ({now}): {verdict}");
+        tracing::warn!("verdict ({now}): {}", adviser.said(verdict));
     }
     if verdicts.is_empty() && !monitor.history().is_empty() {
         let checks = counted(monitor.history().len(), "check");

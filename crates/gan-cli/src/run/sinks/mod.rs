@@ -31,7 +31,7 @@ impl Sinks {
             sinks.push(Box::new(tensorboard::TensorBoard::of(run, config)?));
         }
         sinks.push(Box::new(progress::Progress::default()));
-        sinks.push(Box::new(log::Log));
+        sinks.push(Box::new(log::Log::of(config)?));
         Ok(Self(sinks))
     }
 

@@ -4,6 +4,7 @@ mod file;
 mod proto;
 
 use super::{Event, Sink};
+use crate::advice::Adviser;
 use crate::config::Config;
 use crate::run_dir::RunDir;
 use anyhow::Result;
@@ -24,12 +25,18 @@ pub(super) struct TensorBoard {
     config: Option<(String, serde_json::Value)>,
     /// Present once the run has begun.
     file: Option<EventFile>,
+    adviser: Adviser,
 }
 
 impl TensorBoard {
     pub(super) fn of(run: &RunDir, config: &Config) -> Result<Self> {
-        let config = (config.to_toml()?, serde_json::to_value(config)?);
-        Ok(Self { run: run.path().to_owned(), config: Some(config), file: None })
+        let texts = (config.to_toml()?, serde_json::to_value(config)?);
+        Ok(Self {
+            run: run.path().to_owned(),
+            config: Some(texts),
+            file: None,
+            adviser: Adviser::of(config)?,
+        })
     }
 
     /// Opens the file of this process. Events after `step` are of lost work.
@@ -71,7 +78,7 @@ impl Sink for TensorBoard {
             Event::Drawn { step, png } => self.append(*step, Image::of_png(png).map(Value::image))?,
             Event::Checked { line, .. } => self.numbers(line.step, "health", &line.health)?,
             Event::Verdict(line) => {
-                self.append(line.step, [Value::text("verdicts", line.verdict.to_string())])?;
+                self.append(line.step, [Value::text("verdicts", self.adviser.said(&line.verdict))])?;
             }
             Event::Evaluated(line) => {
                 self.numbers(line.step, "evaluate", &line.record_of(&line.evaluation)?)?;
