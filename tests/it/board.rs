@@ -1,6 +1,5 @@
-//! Tests the served page: what it answers, whom it refuses, and how it looks in a browser.
+//! Tests the served page: what it answers, and whom it refuses. pages.rs tests it in a browser.
 
-use crate::browser::Browser;
 use crate::health::GOES_BACK;
 use crate::program::{fail, gan_cli, small, small_with, succeed};
 use serde_json::{Value, json};
@@ -11,9 +10,9 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// A server in a directory.
-struct Board {
+pub(crate) struct Board {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for Board {
@@ -24,7 +23,7 @@ impl Drop for Board {
 }
 
 impl Board {
-    fn start(at: &Path, directories: &[&str]) -> Self {
+    pub(crate) fn start(at: &Path, directories: &[&str]) -> Self {
         let args = [&["board", "--port", "0"], directories].concat();
         let mut child = gan_cli(at, &args).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -297,131 +296,4 @@ fn a_change_of_a_run_is_news() {
     assert!(lines.by_ref().any(|line| line == "data: a"));
     succeed(at, &["train", "--out", "runs/a", "--resume", "--set", "train.steps=4"]);
     assert!(lines.any(|line| line == "data: a"));
-}
-
-/// Everything that a reader does, in a browser.
-#[test]
-fn the_pages_work_in_a_browser() {
-    let Some(browser) = Browser::start() else {
-        eprintln!("SKIPPED: the pages in a browser. To test them, install Chromium and its chromedriver");
-        return;
-    };
-    let directory = tempfile::tempdir().unwrap();
-    let at = directory.path();
-    succeed(at, &small_with(&small("runs/done"), &["--set", "model.classes=10"]));
-    let args = small("runs/live");
-    let long =
-        ["--set", "train.steps=1000000", "--set", "train.sample-every=200", "--set", "train.log-every=100"];
-    let mut training = gan_cli(at, &small_with(&args, &long)).stderr(Stdio::null()).spawn().unwrap();
-    let board = Board::start(at, &["runs"]);
-    let open = |path: &str| browser.open(&format!("http://{}{path}", board.address));
-    let text = |id: &str| format!("document.getElementById('{id}').textContent");
-
-    // A run that trains is seen growing, in the list and on its own page.
-    open("/");
-    browser.wait("document.body.textContent.includes('training')");
-    browser.wait("document.getElementById('compare').disabled");
-    browser.run("document.getElementById('choose-live').click()");
-    browser.wait("!document.getElementById('compare').disabled");
-    let steps = "document.querySelector('.cards').textContent.match(/(\\d+) of 1000000/)?.[1]";
-    let before = browser.run(&format!("return {steps}"));
-    browser.wait(&format!("{steps} && {steps} != {before}"));
-    browser.show("runs");
-    open("/report?run=live");
-    browser.wait("document.querySelectorAll('.strip figure').length > 1");
-    let figures = "document.querySelectorAll('.strip figure').length";
-    let curve = "document.querySelector('.charts polyline').getAttribute('points').length";
-    let [grids, points] = [figures, curve].map(|what| browser.run(&format!("return {what}")));
-    browser.wait(&format!("{figures} > {grids} && {curve} > {points}"));
-    assert_eq!(browser.run("return document.querySelectorAll('.strip figure.shown').length"), json!(1));
-    // The newest grid stays the shown one, and one that the reader has chosen stays too.
-    assert_eq!(
-        browser.run("return document.querySelector('.strip figure:last-child').className"),
-        json!("shown")
-    );
-    // A grid that was drawn again is shown, though there are as many as before.
-    let stopped = "document.getElementById('summary').textContent.includes('live is training')";
-    browser.wait(stopped);
-    browser.show("report");
-    training.kill().unwrap();
-    training.wait().unwrap();
-    browser.wait(&format!("!({stopped})"));
-    let newest = "document.querySelector('.strip figure:last-child img').src";
-    let before = browser.run(&format!("return {newest}"));
-    let mut grids: Vec<_> =
-        std::fs::read_dir(at.join("runs/live/samples")).unwrap().map(|grid| grid.unwrap().path()).collect();
-    grids.sort();
-    let (first, last) = (&grids[0], &grids[grids.len() - 1]);
-    let drawn = std::fs::read(first).unwrap();
-    std::fs::remove_file(last).unwrap();
-    std::fs::write(last, drawn).unwrap();
-    browser.wait(&format!("{newest} != {before}"));
-    open("/report?run=live&run=done");
-    browser.wait("document.querySelectorAll('.legend .swatch').length == 2");
-
-    // The explorer with the keyboard alone.
-    open("/explore?run=done");
-    browser.wait("document.body.dataset.drawn >= 1");
-    browser.run("document.querySelector('#grid button').focus()");
-    browser.press(&["Right", "Right", "Down", "Enter"]);
-    browser.wait(&format!("{} == '10 of seed 0'", text("chosen-name")));
-    browser.run("document.getElementById('pick').focus()");
-    browser.press(&["Enter"]);
-    browser.run("document.querySelectorAll('#grid button')[3].focus()");
-    browser.press(&["Space"]);
-    browser.wait(&format!("{} == '3 of seed 0'", text("chosen-name")));
-    browser.run("document.getElementById('pick').focus()");
-    browser.press(&["Enter", "Tab", "Enter"]);
-    browser.wait("document.querySelectorAll('#picks li').length == 2");
-    browser.wait("document.querySelectorAll('#grid button')[3].className.includes('locked')");
-    // The path from one picked image to the other, dragged.
-    let picture = |id: &str| browser.run(&format!("return document.getElementById('{id}').toDataURL()"));
-    browser.wait("document.body.dataset.mixed >= 2");
-    let middle = picture("between");
-    browser.drag("path", [0.5, 0.98]);
-    browser.wait(&format!("document.getElementById('between').toDataURL() != {middle}"));
-    browser.wait("document.getElementById('path').value > 0.9");
-    browser.run("document.getElementById('direction-1').focus()");
-    let first = "document.querySelector('#grid canvas').toDataURL()";
-    let still = browser.run(&format!("return {first}"));
-    browser.press(&["Right"; 20]);
-    browser.wait(&format!("{first} != {still}"));
-    // Another seed leaves the locked image where it is.
-    let locked = "document.querySelectorAll('#grid canvas')[3].toDataURL()";
-    let (kept, drawn) =
-        (browser.run(&format!("return {locked}")), browser.run("return document.body.dataset.drawn"));
-    browser.run("const seed = document.getElementById('seed'); seed.value = 7; seed.dispatchEvent(new Event('input'))");
-    browser.wait(&format!("document.body.dataset.drawn > {drawn} && {first} != {still}"));
-    assert_eq!(browser.run(&format!("return {locked}")), kept);
-    browser.run("const seed = document.getElementById('seed'); seed.value = -5; seed.dispatchEvent(new Event('input'))");
-    browser.wait(&format!("{}.startsWith('A seed is a whole number')", text("problem")));
-    browser.run("const seed = document.getElementById('seed'); seed.value = 7; seed.dispatchEvent(new Event('input'))");
-    browser.wait(&format!("{} == ''", text("problem")));
-    browser.run("document.getElementById('copies').click()");
-    browser.wait("document.querySelectorAll('.nearest canvas').length == 8");
-    browser.show("explore");
-    // The address restores the view.
-    let (address, shown) = (browser.run("return location.href"), browser.run(&format!("return {first}")));
-    open("/");
-    browser.open(address.as_str().unwrap());
-    browser.wait("document.body.dataset.drawn >= 1 && document.body.dataset.mixed >= 1");
-    assert_eq!(browser.run(&format!("return {first}")), shown);
-    assert_eq!(browser.run("return document.querySelectorAll('#picks li').length"), json!(2));
-    // Two classes mixed. What was said of another image is gone.
-    browser.run(
-        "for (const [id, value] of [['class', 3], ['second', 8], ['share', 0.5]]) { \
-         const field = document.getElementById(id); field.value = value; field.dispatchEvent(new Event('input')); }",
-    );
-    browser.wait(&format!("{first} != {shown}"));
-    assert_eq!(browser.run("return document.querySelectorAll('.nearest').length"), json!(0));
-
-    // On a narrow screen, nothing is cut off.
-    browser.resize(500, 800);
-    for path in ["/", "/report?run=live&run=done", "/explore?run=done"] {
-        open(path);
-        browser.wait("document.readyState == 'complete'");
-        browser.wait("document.documentElement.scrollWidth <= innerWidth");
-    }
-    browser.show("narrow");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
 }

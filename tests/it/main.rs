@@ -51,6 +51,8 @@ mod outputs;
 mod own_files;
 #[cfg(feature = "fused")]
 mod packages;
+#[cfg(all(unix, feature = "board", feature = "fused"))]
+mod pages;
 mod parity;
 #[cfg(feature = "fused")]
 mod pictures;

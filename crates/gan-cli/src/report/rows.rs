@@ -44,9 +44,9 @@ pub(crate) fn found(record: &Record) -> String {
         ([], checks) => format!("none in {}", counted(checks, "check")),
         (names, _) => names.join(", "),
     };
-    let stopped = record.stopped.map(|step| format!("stopped the run at step {step}"));
+    let stopped = record.stopped.map(|step| format!("stopped at step {step} by a verdict"));
     let went_back = record.went_back.as_ref().map(RollbackLine::said);
-    [Some(found), stopped, went_back].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [Some(found), went_back, stopped].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// The distance of an evaluation, beside its floor.
