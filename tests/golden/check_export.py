@@ -6,6 +6,7 @@
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ with torch.no_grad():
 expected = np.load(images)
 worst = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 print(f"torch {torch.__version__}: relative difference {worst:.1e}")
-# The programs also run by themselves.
-for program in sorted(pathlib.Path(directory).glob("*.py")):
-    subprocess.run([sys.executable, program.resolve()], check=True, cwd="/")
+# The programs also run by themselves, from any directory.
+with tempfile.TemporaryDirectory() as elsewhere:
+    for program in sorted(pathlib.Path(directory).glob("*.py")):
+        subprocess.run([sys.executable, program.resolve()], check=True, cwd=elsewhere)
 sys.exit(int(worst > 1e-5))
