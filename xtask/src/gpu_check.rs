@@ -21,7 +21,7 @@ const PACKAGES: [&str; 10] = [
     "nvidia-cudnn-cu13==9.*",
     "nvidia-nccl-cu13==2.*",
 ];
-const FEATURES: &str = "embedded,fused,cudnn";
+const FEATURES: &str = "embedded,fused,cudnn,nccl";
 /// The card for which the kernels are compiled: Ampere, unless the user says another.
 const CARD: &str = "80";
 

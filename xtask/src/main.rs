@@ -40,7 +40,8 @@ cargo xtask fuzz [--seconds N] [idx|gz|pictures|archive|array|generator|pth|clas
                                feed damaged files to everything that reads a file, N seconds (default:
                                60) for each of these targets, or for all; it needs cargo-fuzz
 cargo xtask gpu-check [PYTHON] compile and link gan-cli for NVIDIA cards with the CUDA toolkit of PyPI (2.5 GB),
-                               and start it; no card is needed; PYTHON (default: python3) needs venv
+                               and start it; no card is needed; PYTHON (default: python3) needs venv,
+                               and the feature nccl needs Open MPI or MPICH, and libclang
 ";
 
 fn main() -> ExitCode {

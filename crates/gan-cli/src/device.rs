@@ -1,14 +1,17 @@
 //! The option `--device`.
 
 use crate::exit::usage;
+use crate::ranks;
 use anyhow::{Result, anyhow};
 use candle_core::Device;
 
-/// Opens `cpu`, `cuda`, `cuda:N` or `metal`.
+/// Opens `cpu`, `cuda`, `cuda:N` or `metal`. If `mpirun` started several ranks on this machine, `cuda` is the card
+/// with the rank's number among them.
 pub(crate) fn open(name: &str) -> Result<Device> {
     let (kind, ordinal) = match name.split_once(':') {
         Some(("cuda", ordinal)) => ("cuda", ordinal.parse().map_err(|_| unknown(name))?),
         Some(_) => return Err(unknown(name)),
+        None if name == "cuda" => (name, ranks::place()),
         None => (name, 0),
     };
     match kind {

@@ -6,6 +6,7 @@ mod shares;
 
 use crate::exit::{End, usage};
 use anyhow::Result;
+use candle_core::Device;
 use gan_train::group::{Alone, Group};
 use std::sync::Arc;
 
@@ -15,6 +16,25 @@ pub(crate) use shares::{Weights, all_seen, look};
 
 /// Variables in which Open MPI and MPICH tell the number of ranks.
 const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
+
+/// Variables in which Open MPI, MPICH and Slurm tell the number of this process among those of its machine.
+const PLACES: [&str; 3] = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
+
+/// The number of this process among the ranks of its machine.
+pub(crate) fn place() -> usize {
+    PLACES.into_iter().find_map(|name| std::env::var(name).ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// The group as a trainer on this device uses it. With NCCL, cards add their gradients without the host.
+#[cfg_attr(not(feature = "nccl"), expect(clippy::unnecessary_wraps, reason = "NCCL may fail"))]
+pub(crate) fn of_device(group: &Arc<dyn Group>, device: &Device) -> Result<Arc<dyn Group>> {
+    #[cfg(feature = "nccl")]
+    if device.is_cuda() && group.size() > 1 {
+        return Ok(Arc::new(gan_train::group::Nccl::new(Arc::clone(group), device)?));
+    }
+    let _ = device;
+    Ok(Arc::clone(group))
+}
 
 /// This process among the others that train the same model.
 pub(crate) struct Ranks {

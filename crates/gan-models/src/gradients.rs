@@ -21,10 +21,14 @@ pub struct Gradients {
 
 /// Gradients that were set from outside. They count in place of the sums.
 #[derive(Debug)]
-struct Replaced {
-    flat: Vec<f32>,
-    /// Whether the parameter at this position has a gradient.
-    present: Vec<bool>,
+enum Replaced {
+    Slice {
+        flat: Vec<f32>,
+        /// Whether the parameter at this position has a gradient.
+        present: Vec<bool>,
+    },
+    /// By position, in the shapes of the parameters.
+    Tensors(Vec<Option<Tensor>>),
 }
 
 /// Sums of the gradients of some parameters that follow each other. Each stage has its own form
@@ -70,12 +74,19 @@ impl Gradients {
         &self,
         mut f: impl FnMut(usize, Gradient<'_>) -> candle_core::Result<()>,
     ) -> candle_core::Result<()> {
-        if let Some(Replaced { flat, present }) = &self.replaced {
-            let entries = self.layout().iter().enumerate().filter(|(i, _)| present[*i]);
-            for (i, entry) in entries {
-                f(i, Gradient::Slice(&flat[entry.range()]))?;
+        match &self.replaced {
+            None => {}
+            Some(Replaced::Slice { flat, present }) => {
+                let mut entries = self.layout().iter().enumerate().filter(|(i, _)| present[*i]);
+                return entries.try_for_each(|(i, entry)| f(i, Gradient::Slice(&flat[entry.range()])));
             }
-            return Ok(());
+            Some(Replaced::Tensors(tensors)) => {
+                let mut tensors = tensors.iter().enumerate();
+                return tensors.try_for_each(|(i, tensor)| match tensor {
+                    Some(tensor) => f(i, Gradient::Tensor(tensor)),
+                    None => Ok(()),
+                });
+            }
         }
         let mut result = Ok(());
         for (first, sum) in self.sums.iter().enumerate() {
@@ -141,7 +152,47 @@ impl Gradients {
             present[i] = true;
             Ok(())
         })?;
-        self.replaced = Some(Replaced { flat: flat.to_vec(), present });
+        self.replaced = Some(Replaced::Slice { flat: flat.to_vec(), present });
+        Ok(())
+    }
+
+    /// The gradients of candle's tape, one after the other as `[n]` on their device. Parameters without a
+    /// gradient are left out. `None` if not all gradients are of the tape, or there are none.
+    ///
+    /// # Errors
+    /// Only errors of the device.
+    pub fn to_tensor(&self) -> Result<Option<Tensor>> {
+        let (mut tensors, mut are_tensors) = (vec![], true);
+        self.each(|_, gradient| {
+            match gradient {
+                Gradient::Slice(_) => are_tensors = false,
+                Gradient::Tensor(tensor) => tensors.push(tensor.flatten_all()?),
+            }
+            Ok(())
+        })?;
+        Ok(if are_tensors && !tensors.is_empty() { Some(Tensor::cat(&tensors, 0)?) } else { None })
+    }
+
+    /// Replaces the gradients by those of [`Self::to_tensor`] with other values, until [`Self::clear`] is called.
+    ///
+    /// # Errors
+    /// A tensor of another length.
+    pub fn set_tensor(&mut self, flat: &Tensor) -> Result<()> {
+        let (mut tensors, mut start) = (vec![None; self.layout().len()], 0);
+        self.each(|i, gradient| {
+            let (count, Some(entry)) = (gradient.elem_count(), self.layout().get(i)) else { return Ok(()) };
+            tensors[i] = Some(flat.narrow(0, start, count)?.reshape(entry.shape())?);
+            start += count;
+            Ok(())
+        })?;
+        flat.dims1().and_then(|count| {
+            if count == start {
+                Ok(())
+            } else {
+                candle_core::bail!("expected {start} gradients, found {count}")
+            }
+        })?;
+        self.replaced = Some(Replaced::Tensors(tensors));
         Ok(())
     }
 

@@ -5,8 +5,11 @@ mod collectives;
 mod local;
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "nccl")]
+mod nccl;
 
 use crate::error::Result;
+use candle_core::Tensor;
 use gan_ops::AllReduce;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,6 +19,8 @@ pub use collectives::{Collectives, Link, Message, PATIENCE};
 pub use local::LocalLink;
 #[cfg(feature = "mpi")]
 pub use mpi::{MpiLink, abort as abort_mpi, join as join_mpi};
+#[cfg(feature = "nccl")]
+pub use nccl::Nccl;
 
 /// The ranks that train together, as one of them sees them. All ranks must call the same methods in
 /// the same order.
@@ -32,6 +37,17 @@ pub trait Group: Debug + Send + Sync {
     /// # Errors
     /// A rank that does not answer.
     fn all_reduce(&self, values: &mut [f32]) -> Result<()>;
+
+    /// The sums of a tensor's values over all ranks, as [`Self::all_reduce`], on its device. Without NCCL, they go
+    /// through the memory of the host.
+    ///
+    /// # Errors
+    /// A rank that does not answer; errors of the device.
+    fn all_reduce_tensor(&self, values: &Tensor) -> Result<Tensor> {
+        let mut flat = values.flatten_all()?.to_vec1::<f32>()?;
+        self.all_reduce(&mut flat)?;
+        Ok(Tensor::from_vec(flat, values.shape(), values.device())?)
+    }
 
     /// Replaces `bytes` by those of rank 0. The other ranks wait for them as long as it takes. Rank 0 waits only
     /// [`PATIENCE`] for a rank that does not take them.

@@ -1,5 +1,6 @@
 //! The ranks after the first. They do what rank 0 tells them, and write nothing.
 
+use super::of_device;
 use super::orders::{Answer, Beginning, Order, weights};
 use super::shares::{self, Weights};
 use crate::args;
@@ -52,6 +53,10 @@ fn obey(args: &args::Train, group: &Arc<dyn Group>, interrupt: &Interrupt) -> Re
                 };
                 group.gather(&serde_json::to_vec(&answer)?, None)?;
                 follower = begun.ok();
+            }
+            Order::Join => {
+                let Some(begun) = follower.take() else { bail!("ranks that join before a beginning") };
+                follower = Some(begun.join(group)?);
             }
             Order::Step => {
                 let Some(follower) = &mut follower else { bail!("a step before a beginning") };
@@ -114,13 +119,18 @@ impl Follower {
                 checkpoint::load(path, model, train, *seed, &settings, &device)?.0
             }
         };
-        let trainer = trainer.in_group(group.clone())?;
         let features = match &config.reporting.evaluate {
             Some(evaluate) => Some(judge::features(evaluate.features.as_deref(), None, config.data.name)?),
             None => None,
         };
         let features = Arc::new(features);
         Ok(Self { config, batches, device, trainer, features })
+    }
+
+    /// Trains with the other ranks from now on.
+    fn join(mut self, group: &Arc<dyn Group>) -> Result<Self> {
+        self.trainer = self.trainer.in_group(of_device(group, &self.device)?)?;
+        Ok(self)
     }
 
     fn generate(&self, weights: Weights, latents: &[u8], ranks: [usize; 2]) -> Result<Vec<u8>> {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub(super) enum Order {
     /// Begin with the networks of a checkpoint, or with new ones.
     Begin(Box<Beginning>),
+    /// Train with the others from now on: all could begin.
+    Join,
     /// Make the next step.
     Step,
     /// Draw your part of the images of some latents. The latents follow, and the images are the answer.
@@ -93,7 +95,7 @@ impl Leader {
                 Err(problem) => bail!("rank {rank}: {problem}"),
             }
         }
-        Ok(())
+        Ok(self.send(&Order::Join)?)
     }
 
     /// Lets the other ranks make the next step.

@@ -5,6 +5,7 @@ use super::rollback::{self, Way};
 use super::{Duties, Ending, Event, Plan, Sinks};
 use crate::config::{Config, OnFailure};
 use crate::journal::Journal;
+use crate::ranks;
 use crate::records::{self, Acted, ActedLine};
 use crate::run_dir::RunDir;
 use anyhow::{Context, Result};
@@ -96,7 +97,8 @@ impl Session {
     fn with_ranks(&self, trainer: Trainer, checkpoint: Option<&Path>) -> Result<Trainer> {
         let leader = &self.plan.leader;
         leader.begin(&self.plan, &trainer, checkpoint)?;
-        Ok(trainer.in_group(leader.group().clone())?)
+        let group = ranks::of_device(leader.group(), trainer.generator().device())?;
+        Ok(trainer.in_group(group)?)
     }
 
     /// Trains to the end, and tells the sinks how the run ended. `None` if it ended with a

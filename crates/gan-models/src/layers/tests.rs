@@ -258,3 +258,27 @@ fn elements_are_those_of_every_output() {
     let block = Layer::Residual { body: vec![Layer::Relu, Layer::Tanh], shortcut: vec![Layer::PixelNorm] };
     assert_eq!(block.elements(&[3, 4, 4]), 4 * 48);
 }
+
+#[test]
+fn gradients_of_the_tape_are_one_tensor_and_may_be_replaced() {
+    let example = all().next().unwrap();
+    let x = example.x();
+    let loss = example.network.forward(&x, Mode::Eval).unwrap().sum_all().unwrap();
+    let mut sums = Gradients::new(&example.params);
+    assert!(sums.to_tensor().unwrap().is_none(), "no gradients yet");
+    sums.add(&loss.backward().unwrap()).unwrap();
+    let flat = sums.to_tensor().unwrap().unwrap();
+    let read = |sums: &Gradients| {
+        let mut all = vec![0.; example.params.count()];
+        sums.read_flat(&mut all).unwrap();
+        all
+    };
+    let before = read(&sums);
+    assert!(sums.set_tensor(&flat.narrow(0, 1, flat.elem_count() - 1).unwrap()).is_err());
+    assert_eq!(read(&sums), before);
+    sums.set_tensor(&(&flat * 2.).unwrap()).unwrap();
+    let doubled: Vec<f32> = before.iter().map(|value| value * 2.).collect();
+    assert_eq!(read(&sums), doubled);
+    sums.clear();
+    assert!(sums.to_tensor().unwrap().is_none());
+}

@@ -81,15 +81,22 @@ impl<'a> Game<'a> {
         if ranks == 1 {
             return Ok(());
         }
-        let count = gradients.layout().count();
+        // Gradients of candle's tape are tensors, and may be on a card.
+        let on_tape = gradients.to_tensor()?;
+        let count = if on_tape.is_some() { 0 } else { gradients.layout().count() };
         // The largest logit of each rank has a place of its own, where the others have 0.
         let mut values = vec![0.; count + 4 + ranks];
-        gradients.read_flat(&mut values[..count])?;
+        if on_tape.is_none() {
+            gradients.read_flat(&mut values[..count])?;
+        }
         let certainty = judged.certainty.unwrap_or_default();
         values[count..][..4].copy_from_slice(&[judged.loss, judged.penalty, certainty[0], certainty[1]]);
         values[count + 4 + self.group.rank()] = judged.largest_logit;
         self.group.all_reduce(&mut values)?;
-        gradients.write_flat(&values[..count])?;
+        match on_tape {
+            Some(own) => gradients.set_tensor(&self.group.all_reduce_tensor(&own)?)?,
+            None => gradients.write_flat(&values[..count])?,
+        }
         judged.loss = values[count];
         judged.penalty = values[count + 1];
         judged.certainty = judged.certainty.map(|_| [values[count + 2], values[count + 3]]);
