@@ -297,3 +297,30 @@ fn a_change_of_a_run_is_news() {
     succeed(at, &["train", "--out", "runs/a", "--resume", "--set", "train.steps=4"]);
     assert!(lines.any(|line| line == "data: a"));
 }
+
+#[test]
+fn nearest_pictures_are_those_of_the_run_that_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let train =
+        |limit: &str| succeed(at, &small_with(&small("runs/a"), &["--set", "train.steps=2", "--set", limit]));
+    train("data.limit=400");
+    let board = Board::start(at, &["runs"]);
+    let nearest = || {
+        let (status, body) = board.post("/api/nearest", &view("a", 1));
+        (status, String::from_utf8(body).unwrap())
+    };
+    let usual = |answer: &str| serde_json::from_str::<Value>(answer).unwrap()["usual"].as_f64().unwrap();
+    let (_, before) = nearest();
+    // Another run takes its place.
+    std::fs::remove_dir_all(at.join("runs/a")).unwrap();
+    train("data.limit=100");
+    let (_, after) = nearest();
+    assert!(usual(&after) > usual(&before), "{before} {after}");
+    // The data have changed since the run was trained.
+    let config = at.join("runs/a/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("limit = 100", "limit = 99")).unwrap();
+    let (status, error) = nearest();
+    assert!(status != 200 && error.contains("the run was trained on 100 images"), "{error}");
+}

@@ -75,3 +75,41 @@ fn training_begins_with_the_weights_of_a_run() {
     let error = fail(at, &small_with(&args, &["--init-from", "gone"]), 2);
     assert!(error.contains("--init-from: gone: no such file") && !at.join("none").exists(), "{error}");
 }
+
+/// The average depends on the beginning of a run, which a resume with a file of `--config` must not forget.
+#[test]
+fn a_resume_knows_how_the_run_began() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let average = ["--set", "train.ema.half-life-kimg=10", "--set", "train.ema.ramp-up=0.05"];
+    let train = |out: &'static str, more: &[&'static str]| {
+        succeed(at, &small_with(&small(out), &[&average[..], more].concat()));
+    };
+    train("first", &["--set", "train.steps=40"]);
+    let from = std::fs::read_to_string(at.join("first/config.toml")).unwrap();
+    std::fs::write(at.join("c.toml"), from).unwrap();
+    for out in ["own", "given"] {
+        train(out, &["--set", "train.steps=10", "--init-from", "first"]);
+    }
+    succeed(at, &["train", "--resume", "--out", "own", "--set", "train.steps=20"]);
+    let given = ["train", "--resume", "--out", "given", "--config", "c.toml", "--set", "train.steps=20"];
+    succeed(at, &given);
+    for file in ["ema.safetensors", "generator.safetensors", "config.toml"] {
+        let [own, given] = ["own", "given"].map(|run| std::fs::read(at.join(run).join(file)).unwrap());
+        assert!(own == given, "{file}");
+    }
+    // A run that was killed before its first checkpoint begins as it began.
+    for run in ["own", "given"] {
+        let run = at.join(run);
+        std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+        for file in ["ema.safetensors", "generator.safetensors", "metrics.jsonl"] {
+            std::fs::remove_file(run.join(file)).unwrap();
+        }
+    }
+    let log = String::from_utf8(run(at, &given).stderr).unwrap();
+    assert!(log.contains("beginning with the weights of ") && log.contains("/first"), "{log}");
+    // Another run did not begin so.
+    let init = format!("train.init.from={}", at.join("first").display());
+    let error = fail(at, &["train", "--resume", "--out", "first", "--set", &init], 2);
+    assert!(error.contains("train.init: the run did not begin with other weights"), "{error}");
+}

@@ -50,3 +50,34 @@ fn a_picture_has_a_latent_that_draws_its_like() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+/// One picture does not tell the mean colour of the training pictures.
+#[test]
+fn a_picture_gets_the_ground_of_the_training_pictures() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::create_dir(at.join("things")).unwrap();
+    for n in 0..20u8 {
+        // Half of each picture is of one colour, and the rest is transparent.
+        let color = if n < 10 { [200, 40, 40, 255] } else { [40, 40, 200, 255] };
+        let at = at.join(format!("things/{n:02}.png"));
+        let pixel = |x, _| if x < 14 { image::Rgba(color) } else { image::Rgba([0; 4]) };
+        image::RgbaImage::from_fn(28, 28, pixel).save(at).unwrap();
+    }
+    let folder = ["--data-dir", "things", "--set", "data.name=folder", "--set", "data.background=mean"];
+    let more = ["--set", "model.channels=3", "--set", "train.steps=2", "--set", "train.health.every=0"];
+    let log = run(at, &small_with(&small("run"), &[&folder[..], &more].concat()));
+    assert!(log.status.success(), "{}", String::from_utf8_lossy(&log.stderr));
+    succeed(at, &["project", "run", "things/00.png", "--steps", "1", "--out", "z.npy"]);
+    let shown = image::open(at.join("z.png")).unwrap().into_rgb8();
+    assert_eq!(shown.get_pixel(2 + 20, 2 + 14).0, [120, 40, 120]);
+    // So do the pictures of `--samples`, which are then the training pictures.
+    std::fs::create_dir(at.join("red")).unwrap();
+    for n in 0..10 {
+        std::fs::copy(at.join(format!("things/{n:02}.png")), at.join(format!("red/{n:02}.png"))).unwrap();
+    }
+    let samples = ["evaluate", "--samples", "red", "--data", "folder", "--data-dir", "things"];
+    let output = run(at, &[&samples[..], &["--background", "mean", "--count", "10"]].concat());
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("10 with transparent parts, which are #782878"), "{log}");
+}

@@ -103,3 +103,60 @@ fn a_page_has_all_that_runs_wrote_and_needs_nothing_else() {
     succeed(at, &["report", "young", "--out", "young.html"]);
     assert!(std::fs::read_to_string(at.join("young.html")).unwrap().contains("young has drawn no grid"));
 }
+
+/// Distances over another number of images cannot be compared, and a card is about the weights beside it.
+#[test]
+fn the_best_evaluation_is_of_those_that_can_be_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let judged = |count: &'static str| ["--set", "train.evaluate.every-kimg=0", "--set", count];
+    let first = [&judged("train.evaluate.count=500")[..], &["--set", "train.steps=20"]].concat();
+    succeed(at, &small_with(&small("run"), &first));
+    let more = ["train", "--out", "run", "--resume", "--set", "train.steps=40"];
+    succeed(at, &[&more[..], &judged("train.evaluate.count=64")].concat());
+    let best: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(at.join("run/best/evaluation.json")).unwrap()).unwrap();
+    assert_eq!((&best["step"], &best["count"]), (&40.into(), &64.into()));
+    let lines = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let judged: Vec<_> = lines.filter(|line| line.get("evaluate").is_some()).collect();
+    let distance = |line: &serde_json::Value| line["evaluate"]["mnist_fd"].as_f64().unwrap();
+    assert!(judged.len() == 2 && distance(&judged[0]) < distance(&judged[1]), "{judged:?}");
+    let table = succeed(at, &["compare", "run"]);
+    assert!(table.contains("at step 40") && !table.contains("at step 20"), "{table}");
+    succeed(at, &["export", "run", "--format", "hub", "--out", "model"]);
+    let card = std::fs::read_to_string(at.join("model/README.md")).unwrap();
+    let value = format!("value: {}", distance(&judged[1]));
+    assert!(card.contains("Measured at step 40") && card.contains(&value), "{card}");
+}
+
+/// What a table of evaluations says of runs that were judged by different features.
+#[test]
+fn distances_by_different_features_have_a_row_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let judged = ["--set", "train.evaluate.every-kimg=0", "--set", "train.evaluate.count=64"];
+    succeed(at, &small_with(&small("a"), &judged));
+    succeed(
+        at,
+        &small_with(&small("b"), &[&judged[..], &["--set", "train.evaluate.features=random"]].concat()),
+    );
+    succeed(at, &["report", "a", "b", "--out", "r.html"]);
+    let page = std::fs::read_to_string(at.join("r.html")).unwrap();
+    let row = |name: &str| {
+        let (_, rest) = page.split_once(&format!("<tr><th>{name}</th>")).unwrap();
+        let cells = rest.split_once("</tr>").unwrap().0.split("<td").skip(1);
+        cells.map(|cell| cell.split_once('>').unwrap().1.replace("</td>", "")).collect::<Vec<_>>()
+    };
+    let (digits, random) = (row("mnist-fd"), row("random-fd"));
+    assert!(!digits[0].is_empty() && !digits[1].is_empty() && digits[2].is_empty() && digits[3].is_empty());
+    assert!(random[0].is_empty() && random[1].is_empty() && !random[2].is_empty() && !random[3].is_empty());
+    assert_eq!(row("images")[0], "64");
+    assert!(row("features")[0] != row("features")[2] && row("features")[4].contains("cannot be compared"));
+    // A run in epochs has as many steps as it made.
+    let epochs = ["--set", "train.epochs=1", "--set", "train.d-steps=3", "--set", "train.log-every=1"];
+    succeed(at, &small_with(&small("epoch"), &[&epochs[..], &["--set", "data.limit=160"]].concat()));
+    let table = succeed(at, &["compare", "epoch"]);
+    let steps = table.lines().find(|line| line.starts_with("steps")).unwrap();
+    assert!(!steps.contains(" of "), "{table}");
+}

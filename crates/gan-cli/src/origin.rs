@@ -6,6 +6,7 @@ use crate::records;
 use crate::run::Plan;
 use crate::run_dir;
 use anyhow::Result;
+use gan_data::Dataset;
 use gan_models::Provenance;
 use gan_train::{TrainError, checkpoint};
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub(crate) fn check(file: &Path, trained: &Provenance, config: &Path, run: &Conf
     }
     let directory = config.parent().unwrap_or(Path::new(""));
     let mut found = trained.settings.clone();
+    found.remove(Plan::GROUND);
     let data = found.remove(Plan::DATA);
     if let Some(differs) = config::first_difference(&run.settings()?, &found)
         && !is_from_before_rollback(directory, run, &found)?
@@ -53,6 +55,15 @@ pub(crate) fn check(file: &Path, trained: &Provenance, config: &Path, run: &Conf
         // A damaged checkpoint says nothing about the weights.
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// The number of images of the run with this checkpoint, in words, if it was trained on other data than these.
+pub(crate) fn other_data(checkpoint: &Path, data: &Dataset) -> Option<String> {
+    let setting = BTreeMap::from([(Plan::DATA.to_owned(), Plan::fingerprint_of(data))]);
+    let Err(TrainError::Mismatch { checkpoint: then, .. }) = checkpoint::check(checkpoint, &setting) else {
+        return None;
+    };
+    Some(then.split(',').next().unwrap_or_default().to_owned())
 }
 
 /// Whether the run went back, and the settings are those from before. Files of the steps before the

@@ -42,6 +42,8 @@ pub(crate) struct EvaluationLine {
     pub(crate) features: String,
     /// The name after which the distance is called.
     pub(crate) distance: String,
+    /// Number of images that were drawn.
+    pub(crate) count: usize,
     pub(crate) evaluation: Evaluation,
     /// The evaluation of as many real images.
     pub(crate) floor: Evaluation,
@@ -61,6 +63,7 @@ impl Serialize for EvaluationLine {
         let mut evaluation = self.record_of(&self.evaluation).map_err(S::Error::custom)?;
         if let Some(fields) = evaluation.as_object_mut() {
             fields.insert("features".to_owned(), self.features.clone().into());
+            fields.insert("count".to_owned(), self.count.into());
         }
         let floor = self.record_of(&self.floor).map_err(S::Error::custom)?;
         serde_json::json!({ "step": self.step, "evaluate": evaluation, "floor": floor }).serialize(serializer)

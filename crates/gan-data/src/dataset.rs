@@ -32,6 +32,8 @@ pub struct Dataset {
     unusual_size: Option<usize>,
     /// What happened to pictures before they were resized.
     transform: Option<Transform>,
+    /// The colour that their transparent parts have.
+    ground: Option<[u8; 3]>,
     /// The fingerprint of the images that are kept from training, if these are the others.
     held_out: Option<String>,
 }
@@ -92,6 +94,7 @@ impl Dataset {
             deepest,
             unusual_size,
             transform,
+            ground: None,
             held_out: None,
         })
     }
@@ -207,6 +210,13 @@ impl Dataset {
         self.transform
     }
 
+    /// The red, green and blue of what was transparent, if anything was. With the background "mean", only the
+    /// pictures tell it.
+    #[must_use]
+    pub fn ground(&self) -> Option<[u8; 3]> {
+        self.ground
+    }
+
     /// Height and width of each image in its file, if the published images of the data set have
     /// another size. [`size`](Self::size) may differ, because images are resized.
     #[must_use]
@@ -308,6 +318,10 @@ impl Dataset {
 
     pub(crate) fn with_transform(self, transform: Transform) -> Self {
         Self { transform: Some(transform), ..self }
+    }
+
+    pub(crate) fn with_ground(self, ground: Option<[u8; 3]>) -> Self {
+        Self { ground, ..self }
     }
 
     /// The same data, whose images have another size than the published ones.

@@ -109,7 +109,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     let mut pixels = vec![0; resize::length(count, channels, size)?];
     let behind = match options.transform.behind() {
         Background::Color(color) => color,
-        Background::Mean => mean_color(path, &found)?,
+        Background::Mean => mean_of_found(path, &found)?,
     };
     let fitted = fit_all(path, &found, options, behind, &mut pixels)?;
     let transparent = fitted.iter().filter(|fitted| fitted.is_transparent).count();
@@ -118,6 +118,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     let data = Dataset::new(NAME, source, pixels, channels, size)?
         .with_transparent(if behind == [0; 3] { transparent } else { 0 })
         .with_deepest(deepest)
+        .with_ground((transparent > 0).then_some(behind))
         .with_transform(Transform {
             crop: prepared.crop,
             background: match transparent {
@@ -181,8 +182,17 @@ fn fit_all(
     all(path, found, fitted.collect())
 }
 
-/// The mean colour of all opaque pixels. Black if there are none.
-fn mean_color(path: &Path, found: &Found) -> Result<[u8; 3]> {
+/// The red, green and blue that [`Background::Mean`] is for the pictures of this directory or archive. Black if
+/// there are no opaque pixels.
+///
+/// # Errors
+///
+/// If there are no pictures, or some cannot be read.
+pub fn mean_color(path: impl AsRef<Path>) -> Result<[u8; 3]> {
+    mean_of_found(path.as_ref(), &find::pictures(path.as_ref())?)
+}
+
+fn mean_of_found(path: &Path, found: &Found) -> Result<[u8; 3]> {
     let budget = Budget::new(DECODING_BYTES);
     let sums = found.pictures.par_iter().map(|path| {
         let picture = found.open(path, &budget)?;

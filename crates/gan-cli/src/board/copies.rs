@@ -2,9 +2,12 @@
 
 use crate::config::Config;
 use crate::loading;
-use anyhow::Result;
+use crate::origin;
+use crate::run_dir;
+use anyhow::{Result, bail};
 use gan_data::{Dataset, Split, evenly_spaced};
 use rayon::prelude::*;
+use std::path::Path;
 
 /// Number of nearest pictures.
 pub(super) const NEAREST: usize = 8;
@@ -30,9 +33,17 @@ pub(super) struct Found {
 
 impl Training {
     /// Loads the data of a run.
-    pub(super) fn load(config: &Config) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Data that cannot be read, or that changed since the run was trained.
+    pub(super) fn load(run: &Path, config: &Config) -> Result<Self> {
         let model = &config.model;
         let data = loading::load(&config.data, Split::Train, model.image_size, model.channels)?;
+        let newest =
+            run_dir::newest_checkpoint(run).filter(|newest| run_dir::is_own(run, &newest.join("state.json")));
+        if let Some(then) = newest.and_then(|newest| origin::other_data(&newest, &data)) {
+            bail!("the run was trained on {then}, and there are other data now: {}", data.source());
+        }
         let mut training = Self { data, is_flipped: config.data.flip, usual: 0. };
         let chosen = evenly_spaced(training.data.len(), USUAL.min(training.data.len()));
         // The nearest of a picture is the picture itself, or an equal one.

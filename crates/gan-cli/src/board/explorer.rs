@@ -37,7 +37,8 @@ pub(super) struct Explorer {
     budget: Budget,
     /// The newest first.
     generators: Mutex<Vec<Arc<Loaded>>>,
-    training: Mutex<Option<(PathBuf, Arc<Training>)>>,
+    /// Those of one run, with the stamp of its configuration.
+    training: Mutex<Option<(PathBuf, super::runs::Stamp, Arc<Training>)>>,
 }
 
 /// A generator, and the file that it was read from.
@@ -76,14 +77,16 @@ impl Explorer {
     /// The training pictures of a run. Those of one run stay in memory.
     fn training(&self, run: &Path, config: &crate::config::Config) -> Result<Arc<Training>> {
         let mut kept = self.training.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, training)) = &*kept
-            && of == run
+        // Another run may take the place of this one.
+        let now = stamp(&run_dir::config(run));
+        if let Some((of, then, training)) = &*kept
+            && (of, *then) == (&run.to_owned(), now)
         {
             return Ok(Arc::clone(training));
         }
         *kept = None;
-        let training = Arc::new(Training::load(config)?);
-        *kept = Some((run.to_owned(), Arc::clone(&training)));
+        let training = Arc::new(Training::load(run, config)?);
+        *kept = Some((run.to_owned(), now, Arc::clone(&training)));
         Ok(training)
     }
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 /// What tells whether a file has changed.
 pub(super) type Stamp = (u64, Option<SystemTime>);
 
-/// The stamps of the journal and of the grids of a run, and whether it trains.
-type Stamps = (Stamp, Stamp, bool);
+/// The stamps of the journal, the configuration and the grids of a run, and whether it trains.
+type Stamps = ([Stamp; 3], bool);
 
 /// On a file system without locks, a run that has written nothing for so long does not train any more.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -88,7 +88,7 @@ impl Runs {
         }
         let mut record = Record::read(path)?;
         name.clone_into(&mut record.name);
-        record.is_training = now.2;
+        record.is_training = now.1;
         record.grids.retain(|(_, grid)| is_own(path, grid));
         let record = Arc::new(record);
         read().insert(path.to_owned(), (now, Arc::clone(&record)));
@@ -111,7 +111,7 @@ fn stamps(run: &Path) -> Stamps {
     let silence = || journal.1.and_then(|written| written.elapsed().ok());
     let is_training =
         run_dir::is_training(run).unwrap_or_else(|| silence().is_some_and(|silence| silence < SILENCE));
-    (journal, stamp(&run.join("samples")), is_training)
+    ([journal, stamp(&run_dir::config(run)), stamp(&run.join("samples"))], is_training)
 }
 
 /// The stamp of a file, or of a directory, which changes as files come and go.

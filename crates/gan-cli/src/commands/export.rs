@@ -144,7 +144,14 @@ fn for_hub(args: &args::Export) -> Result<Files> {
         evaluate.features = evaluate.features.take().filter(|features| judge::is_name(features));
     }
     let license = args.license.as_deref();
-    let text = hub::card(&record, generator.config(), &about(&trained), &trained.class_names, license)?;
+    let text = hub::card(
+        &record,
+        trained.step,
+        generator.config(),
+        &about(&trained),
+        &trained.class_names,
+        license,
+    )?;
     let mut files = as_pytorch(&generator, &trained)?;
     files.push(("generator.onnx", as_onnx(&generator, &trained)?));
     files.push(("samples.png", grid.finish().to_png()?));

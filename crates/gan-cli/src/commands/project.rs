@@ -10,13 +10,15 @@ use crate::draw::CHUNK;
 use crate::exit::{End, usage};
 use crate::memory::{Budget, Need};
 use crate::npy;
+use crate::run::Plan;
 use crate::run_dir;
 use crate::signals::Stop;
 use crate::terminal;
 use anyhow::{Result, anyhow};
 use candle_core::Tensor;
-use gan_data::folder::{self, Options, Transform};
+use gan_data::folder::{self, Background, Options, Transform};
 use gan_data::{DataError, Grid, Range};
+use gan_models::Provenance;
 use search::{Found, Search};
 
 pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
@@ -41,6 +43,7 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &device)?;
     budget.check(&Need::of_drawing(generator.config(), CHUNK, 0))?;
     let (crop, background) = args.cut.or_of(trained.as_ref());
+    let background = background.map(|background| ground(background, trained.as_ref()));
     let transform = Transform { crop: crop.unwrap_or_default(), background };
     let [channels, side, _] = generator.config().image_shape();
     let options = Options { transform, ..Options::new(side, channels) };
@@ -73,6 +76,22 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     );
     tracing::info!("its latent in {}, both pictures in {}", latent.display(), shown.display());
     Ok(End::Done)
+}
+
+/// The colour behind transparent parts of the picture. One picture does not tell the mean of the pictures that
+/// the generator learned from.
+fn ground(background: Background, trained: Option<&Provenance>) -> Background {
+    if background != Background::Mean {
+        return background;
+    }
+    let known = trained.and_then(|trained| trained.settings.get(Plan::GROUND)?.parse().ok());
+    known.unwrap_or_else(|| {
+        tracing::warn!(
+            "transparent parts get the mean colour of this picture, as the generator's file does not tell that of its \
+             training pictures: --background says another"
+        );
+        background
+    })
 }
 
 fn write(found: &Found, picture: &Tensor, [latent, shown]: [Place; 2], stop: &Stop) -> Result<()> {

@@ -40,7 +40,10 @@ pub(crate) fn run(args: &args::Train, budget: Budget, ranks: &Ranks) -> Result<E
         Place::Of(_) | Place::Numbered(_) => None,
     };
     let newest = held.as_ref().map(state_to_continue).transpose()?.flatten();
-    let config = configuration(args, &file, budget)?;
+    let mut config = configuration(args, &file, budget)?;
+    if let Some(run) = &held {
+        keep_beginning(run, newest.is_some(), &mut config)?;
+    }
     if let Some(run) = &held {
         rollback::check(run, &config)?;
     }
@@ -112,6 +115,23 @@ fn state_to_continue(run: &RunDir) -> Result<Option<PathBuf>> {
         )));
     }
     Ok(newest)
+}
+
+/// Gives the configuration the beginning of the run that it continues, which the file of `--config` need not
+/// tell. The average of weights depends on it, and a run without a checkpoint begins so again.
+fn keep_beginning(run: &RunDir, is_begun: bool, config: &mut Config) -> Result<()> {
+    let Ok(own) = Config::load(&run.config(), &[]) else { return Ok(()) };
+    match own.train.init {
+        Some(init) if is_begun || config.train.init.is_none() => config.train.init = Some(init),
+        None if is_begun && config.train.init.is_some() => {
+            return Err(usage(format!(
+                "train.init: the run did not begin with other weights, as {} says: leave the key out",
+                run.config().display()
+            )));
+        }
+        Some(_) | None => {}
+    }
+    Ok(())
 }
 
 /// Checks that a new run will not be among the pictures that it trains on. A run in a directory of

@@ -35,16 +35,16 @@ struct Card {
     data_licence: String,
 }
 
-/// The card of a run. `about` says how the weights were trained.
+/// The card of a run, for its weights of a step. `about` says how they were trained.
 pub(crate) fn card(
     record: &Record,
+    step: u64,
     model: &ModelConfig,
     about: &str,
     classes: &[String],
     license: Option<&str>,
 ) -> Result<String> {
-    let best = record.best();
-    let judged: Vec<_> = best.into_iter().collect();
+    let judged: Vec<_> = record.judged_at(step).into_iter().collect();
     let data = record.config.data.name.to_string();
     let card = Card {
         name: plain(&record.name),
@@ -63,7 +63,7 @@ pub(crate) fn card(
         classes: plain(&classes.join(", ")),
         about: plain(about),
         training: COLUMNS.into_iter().zip(cells(record)).collect(),
-        step: best.map_or(0, |judged| judged.step),
+        step,
         rows: evaluation_rows(&judged),
         verdicts: record
             .verdicts

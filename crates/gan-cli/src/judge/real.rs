@@ -3,7 +3,7 @@
 
 use super::{Channels, Pixels, knows, sample};
 use crate::config::{Config, check_size};
-use crate::run::Plan;
+use crate::origin;
 use crate::terminal;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
@@ -12,8 +12,7 @@ use gan_data::{DataConfig, DataError, Dataset, Range, Source, Split};
 use gan_metrics::classifier::{CHUNK, Record, SIDE, at_side};
 use gan_metrics::inception;
 use gan_metrics::{Classifier, Features, Reference, TrainingImages};
-use gan_train::{TrainError, checkpoint};
-use std::collections::BTreeMap;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -185,10 +184,7 @@ impl Real {
         if !is_as_trained || self.source.composed().is_some() {
             return;
         }
-        let fingerprint = Plan::fingerprint_of(&self.trained);
-        let setting = BTreeMap::from([(Plan::DATA.to_owned(), fingerprint)]);
-        if let Err(TrainError::Mismatch { checkpoint: then, .. }) = checkpoint::check(checkpoint, &setting) {
-            let then = then.split(',').next().unwrap_or_default();
+        if let Some(then) = origin::other_data(checkpoint, &self.trained) {
             let source = self.trained.source();
             if on_purpose {
                 tracing::info!(

@@ -133,10 +133,22 @@ impl Record {
         self.lines.iter().filter_map(|line| Some((step(line)? as f64, value(line)?))).collect()
     }
 
-    /// The evaluation with the smallest distance.
+    /// The evaluation with the smallest distance, of those that were made as the last one. Distances by other
+    /// features or over another number of images cannot be compared.
     pub(crate) fn best(&self) -> Option<&Judged> {
+        let how = |judged: &Judged| {
+            let field = |name: &str| judged.numbers.get(name).cloned();
+            (field("features"), field("count"))
+        };
+        let last = how(self.evaluations.last()?);
         let distance = |judged: &&Judged| judged.distance().map_or(f64::INFINITY, |(_, value)| value);
-        self.evaluations.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
+        let comparable = self.evaluations.iter().filter(|judged| how(judged) == last);
+        comparable.min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    }
+
+    /// The evaluation of the weights of a step.
+    pub(crate) fn judged_at(&self, step: u64) -> Option<&Judged> {
+        self.evaluations.iter().rfind(|judged| judged.step == step)
     }
 
     /// Images in a second, over all recorded steps.
@@ -152,7 +164,9 @@ fn steps_of_epochs(config: &Config, lines: &[Value]) -> Option<u64> {
     let (epochs, mut lines) = (config.train.epochs?, lines.iter().rev());
     let of_line = |line: &Value| Some((step(line)?, line.get("epoch")?.as_f64()?));
     let (step, epoch) = lines.find_map(of_line).filter(|(_, epoch)| *epoch > 0.)?;
-    Some((epochs as f64 * step as f64 / epoch).round() as u64)
+    let steps = epochs as f64 * step as f64 / epoch;
+    // The last step of the run may need only a part of its images from the last epoch.
+    Some((steps - steps * 1e-9).ceil() as u64)
 }
 
 fn step(line: &Value) -> Option<u64> {

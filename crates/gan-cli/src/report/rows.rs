@@ -52,9 +52,13 @@ pub(crate) fn found(record: &Record) -> String {
 /// The distance of an evaluation, beside its floor.
 fn distance(judged: &Judged) -> String {
     let Some((name, value)) = judged.distance() else { return String::new() };
-    let floor = judged.floor.as_ref().and_then(|floor| floor.get(name.replace('-', "_"))?.as_f64());
-    let floor = floor.map_or(String::new(), |floor| format!(" (floor {})", number(floor)));
+    let floor = floor(judged).map_or(String::new(), |floor| format!(" (floor {})", number(floor)));
     format!("{name} {}{floor} at step {}", number(value), judged.step)
+}
+
+/// The distance of real images, beside that of an evaluation.
+fn floor(judged: &Judged) -> Option<f64> {
+    judged.floor.as_ref()?.get(judged.distance()?.0.replace('-', "_"))?.as_f64()
 }
 
 /// A time in words: `48 s`, `9.5 min`, `2 h 5 min`.
@@ -76,9 +80,11 @@ pub(crate) struct Row {
     pub(crate) note: &'static str,
 }
 
-/// Fields of an evaluation, their names, and what they mean. The first is the end of the distance's name.
+const DISTANCE: &str = "Fréchet distance of the features; lower is better";
+
+/// Further fields of an evaluation, their names, and what they mean.
 const FIELDS: [(&str, &str, &str); 11] = [
-    ("_fd", "", "Fréchet distance of the features; lower is better"),
+    ("count", "images", "number of images that were drawn"),
     ("kid/mean", "kid", "kernel distance; lower is better"),
     ("classifier_score", "classifier score", "higher is better"),
     ("precision", "precision", "share of the images that look real"),
@@ -91,8 +97,20 @@ const FIELDS: [(&str, &str, &str); 11] = [
     ("modes/kl", "mode KL", "0: all modes equally often"),
 ];
 
-/// The rows for fields that any of the evaluations has.
+/// The rows for fields that any of the evaluations has. Distances by different features have a row each.
 pub(crate) fn evaluation_rows(evaluations: &[&Judged]) -> Vec<Row> {
+    let names: std::collections::BTreeSet<String> =
+        evaluations.iter().filter_map(|judged| Some(judged.distance()?.0)).collect();
+    let of_distance = |name: &String| {
+        let own = |judged: &&Judged| match judged.distance() {
+            Some((own, value)) if own == *name => {
+                (number(value), floor(judged).map_or(String::new(), number))
+            }
+            _ => (String::new(), String::new()),
+        };
+        Row { name: name.clone(), cells: evaluations.iter().map(own).collect(), note: DISTANCE }
+    };
+    let distances = names.iter().map(of_distance);
     let row = |&(field, name, note): &(&str, &str, &'static str)| {
         let of = |judged: &&Judged| {
             let value = |numbers: &Value| value(numbers, field);
@@ -100,19 +118,26 @@ pub(crate) fn evaluation_rows(evaluations: &[&Judged]) -> Vec<Row> {
             (shown(value(&judged.numbers)), shown(judged.floor.as_ref().and_then(value)))
         };
         let cells: Vec<_> = evaluations.iter().map(of).collect();
-        let distance =
-            || evaluations.iter().find_map(|judged| Some(judged.distance()?.0)).unwrap_or_default();
-        let name = if name.is_empty() { distance() } else { name.to_owned() };
-        Row { name, cells, note }
+        Row { name: name.to_owned(), cells, note }
     };
-    let rows = FIELDS.iter().map(row);
+    let fields = FIELDS.iter().map(row);
+    let rows = features(evaluations).into_iter().chain(distances).chain(fields);
     rows.filter(|row| row.cells.iter().any(|(value, _)| !value.is_empty())).collect()
 }
 
+/// The features of each evaluation, if they are not the same: then the other numbers cannot be compared.
+fn features(evaluations: &[&Judged]) -> Option<Row> {
+    let name = |judged: &&Judged| {
+        judged.numbers.get("features").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+    };
+    let names: Vec<_> = evaluations.iter().map(name).collect();
+    let differ = names.iter().any(|name| *name != names[0]);
+    let cells = names.into_iter().map(|name| (name, String::new())).collect();
+    let note = "numbers by different features cannot be compared";
+    differ.then(|| Row { name: "features".to_owned(), cells, note })
+}
+
 fn value(numbers: &Value, field: &str) -> Option<f64> {
-    if field == "_fd" {
-        return numbers.as_object()?.iter().find(|(name, _)| name.ends_with("_fd"))?.1.as_f64();
-    }
     field.split('/').try_fold(numbers, |value, name| value.get(name))?.as_f64()
 }
 

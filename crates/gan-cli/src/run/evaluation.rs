@@ -72,7 +72,8 @@ impl<'a> Evaluation<'a> {
             let features = &self.judges.features;
             let (features, distance) = (features.id().to_owned(), features.name().to_owned());
             let floor = self.judges.floor.clone();
-            let line = EvaluationLine { step, features, distance, evaluation, floor };
+            let count = self.judges.count;
+            let line = EvaluationLine { step, features, distance, count, evaluation, floor };
             sinks.hear(&Event::Evaluated(&line))?;
         }
         if self.best.as_ref().is_none_or(|before| distance < before.frechet_distance) {

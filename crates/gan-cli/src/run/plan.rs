@@ -8,6 +8,7 @@ use crate::run_dir::RunDir;
 use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use gan_data::folder::Background;
 use gan_data::{Batches, Dataset};
 use gan_models::{ModelConfig, Provenance};
 use gan_train::group::Group;
@@ -57,6 +58,9 @@ impl Plan {
     /// The setting of a checkpoint that identifies the data.
     pub(crate) const DATA: &str = "data.fingerprint";
 
+    /// The setting of a generator's file that says which colour the background "mean" was.
+    pub(crate) const GROUND: &str = "data.background.mean";
+
     /// Identifies the data of a run in its checkpoints.
     pub(crate) fn fingerprint_of(data: &Dataset) -> String {
         format!("{}, {}", counted(data.len(), "image"), data.fingerprint())
@@ -82,6 +86,15 @@ impl Plan {
         Ok(settings)
     }
 
+    fn settings_of_generator(&self) -> Result<BTreeMap<String, String>> {
+        let (mut settings, data) = (self.settings()?, self.batches.dataset());
+        let is_mean = data.transform().is_some_and(|how| how.background == Some(Background::Mean));
+        if let Some(ground) = data.ground().filter(|_| is_mean) {
+            settings.insert(Self::GROUND.to_owned(), Background::Color(ground).to_string());
+        }
+        Ok(settings)
+    }
+
     /// The real images for the step that follows `step` steps.
     pub(super) fn real(&self, step: u64) -> gan_train::Result<Examples> {
         share_of_step(&self.batches, &self.config, &self.device, step, &**self.leader.group())
@@ -97,7 +110,7 @@ impl Plan {
             seed: trainer.seed(),
             loss: trainer.loss().to_string(),
             class_names: Self::class_names(&self.config.model, self.batches.dataset()).to_vec(),
-            settings: self.settings()?,
+            settings: self.settings_of_generator()?,
         })
     }
 }

@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::find::{self, Found};
 use super::labels::{self, Labels, Preparation};
-use super::{Background, BrokenPicture, Options, budget::Budget, fit, mean_color};
+use super::{Background, BrokenPicture, Options, budget::Budget, fit, mean_of_found};
 use crate::dataset::check_channels;
 use crate::{DataError, Source, Split, resize};
 
@@ -56,7 +56,7 @@ pub fn prepare<E: From<DataError>>(
     let mut prepared = found.prepared_for(options.transform)?;
     let behind = match options.transform.behind() {
         Background::Color(color) => color,
-        Background::Mean => mean_color(path, &found)?,
+        Background::Mean => mean_of_found(path, &found)?,
     };
     let file = AtomicFile::create(out).map_err(DataError::from)?;
     let mut zip = ZipWriter::new(UntilError { file: Some(file), at: 0, length: 0 });

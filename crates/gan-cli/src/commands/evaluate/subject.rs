@@ -39,7 +39,7 @@ impl Subject {
     pub(super) fn open(args: &args::Evaluate, data: &DataConfig) -> Result<Self> {
         if let Some(path) = &args.samples {
             let origin = if path.is_dir() || folder::is_archive(path) {
-                files(path, data.background)?
+                files(path, background(data)?)?
             } else if folder::is_picture(path) {
                 let path = path.display();
                 return Err(usage(format!(
@@ -165,6 +165,16 @@ impl Origin {
         }
         Ok(gray.unwrap_or(self))
     }
+}
+
+/// The background of the real pictures. "mean" is their mean colour, not that of the samples.
+fn background(data: &DataConfig) -> Result<Option<Background>> {
+    Ok(match (data.background, &data.dir) {
+        (Some(Background::Mean), Some(dir)) if data.name.is_folder() => {
+            Some(Background::Color(folder::mean_color(dir)?))
+        }
+        (background, _) => background,
+    })
 }
 
 /// Every picture of a directory or an archive. All are read with the most common size, and as RGB if
