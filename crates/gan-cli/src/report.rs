@@ -1,6 +1,7 @@
 //! What runs have written, for people: one HTML file without a network, and a table on the terminal.
 
 mod chart;
+mod charts;
 mod page;
 mod record;
 mod rows;
