@@ -80,3 +80,116 @@ fn classes_need_labels_and_all_of_them() {
     let plain = fail(at, &["sample", "run", "--class", "all"], 2);
     assert!(plain.contains("--class: this generator was trained without classes (model.classes)"), "{plain}");
 }
+
+/// The weights of a small generator with two classes whose images differ much, as a state dict.
+#[cfg(feature = "fused")]
+fn two_classes() -> Vec<u8> {
+    let noise = |count: usize, seed: usize| {
+        let value = |i: usize| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.;
+        (0..count).map(value).collect::<Vec<f32>>()
+    };
+    let mut first = noise(16 * 10, 1);
+    // The last two columns are those of the classes.
+    for (i, weight) in first.iter_mut().enumerate() {
+        if i % 10 >= 8 {
+            *weight *= 6.;
+        }
+    }
+    let last = noise(784 * 16, 2).into_iter().map(|weight| weight * 0.3).collect();
+    let tensors = [
+        ("model.0.weight", vec![16, 10], first),
+        ("model.0.bias", vec![16], vec![0.; 16]),
+        ("model.2.weight", vec![784, 16], last),
+        ("model.2.bias", vec![784], vec![0.; 784]),
+    ];
+    let bytes: Vec<(&str, Vec<usize>, Vec<u8>)> = tensors
+        .into_iter()
+        .map(|(name, shape, values)| (name, shape, values.into_iter().flat_map(f32::to_le_bytes).collect()))
+        .collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        (*name, view.unwrap())
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+/// The configuration of that generator, and of a training that hardly changes it.
+#[cfg(feature = "fused")]
+const TWO_CLASSES: &str = r#"
+seed = 0
+
+[data]
+name = "folder"
+batch-size = 10
+hold-out = 0.4
+
+[model]
+arch = "mlp"
+latent-dim = 8
+channels = 1
+image-size = 28
+classes = 2
+
+[model.generator]
+widths = [16]
+activation = "relu"
+
+[model.discriminator]
+widths = [16]
+activation = "relu"
+
+[train]
+steps = 2
+loss = "non-saturating"
+
+[train.generator]
+lr = 1e-12
+betas = [0.5, 0.999]
+
+[train.discriminator]
+lr = 1e-12
+betas = [0.5, 0.999]
+
+[train.health]
+every = 1
+samples = 300
+
+[train.evaluate]
+every-kimg = 0
+count = 200
+"#;
+
+/// A generator whose images are the data has the distance of real images, also if one class is rare there.
+#[test]
+#[cfg(feature = "fused")]
+fn classes_are_as_frequent_as_in_the_data() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::write(at.join("g.safetensors"), two_classes()).unwrap();
+    std::fs::write(at.join("c.toml"), TWO_CLASSES).unwrap();
+    let with_config = ["g.safetensors", "--config", "c.toml"];
+    for (class, count) in [("0", "500"), ("1", "50")] {
+        let out = format!("data/{class}/");
+        let options = ["--seed", class, "--class", class, "--count", count, "--out", &out];
+        succeed(at, &[&["sample"][..], &with_config, &options].concat());
+    }
+    let train = ["train", "--config", "c.toml", "--data-dir", "data", "--init-from", "g.safetensors"];
+    succeed(at, &[&train[..], &["--out", "run"]].concat());
+    let lines = std::fs::read_to_string(at.join("run/metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let checks: Vec<f64> =
+        lines.iter().filter_map(|line| line["health"]["images"]["distance"].as_f64()).collect();
+    assert!(!checks.is_empty() && checks.iter().all(|distance| *distance < 0.05), "{checks:?}");
+    let near = |generated: &Value, floor: &Value| {
+        let [generated, floor] = [generated, floor].map(|distance| distance.as_f64().unwrap());
+        assert!(generated < 3. * floor, "{generated} {floor}");
+    };
+    let judged = lines.iter().find(|line| line.get("evaluate").is_some()).unwrap();
+    near(&judged["evaluate"]["random_fd"], &judged["floor"]["random_fd"]);
+    let of_file = [&with_config[..], &["--data", "folder", "--data-dir", "data"]].concat();
+    for subject in [&["run"][..], &of_file] {
+        let args = [&["evaluate", "--count", "200", "--json"][..], subject].concat();
+        let report: Value = serde_json::from_str(&succeed(at, &args)).unwrap();
+        near(&report["generated"]["random_fd"], &report["floor"]["random_fd"]);
+    }
+}

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 use candle_core::Tensor;
-use gan_models::{Generator, Latents, ModelConfig};
+use gan_data::Dataset;
+use gan_models::{Generator, Latents, ModelConfig, proportional_labels};
 use gan_ops::rng::Stream;
 
 /// Number of images drawn at once. It is large enough to keep the cores busy and small enough to
@@ -12,6 +13,13 @@ pub(crate) const CHUNK: usize = 64;
 /// Number of columns that makes a grid of `count` images as square as possible.
 pub(crate) fn columns(count: usize) -> usize {
     (count as f64).sqrt().ceil() as usize
+}
+
+/// The number of images of each of the model's classes. Empty if the model has no classes. The data may have more
+/// classes, if the last ones have no images.
+pub(crate) fn class_counts(model: &ModelConfig, data: &Dataset) -> Vec<u64> {
+    let counts = data.class_counts().unwrap_or_default();
+    counts.into_iter().take(model.classes.unwrap_or(0)).map(|count| count as u64).collect()
 }
 
 /// Draws images `[n, C, H, W]` in [-1, 1], a chunk at a time. The i-th image depends on the seed
@@ -27,7 +35,7 @@ pub(crate) struct Drawing<'a> {
 }
 
 /// The class of each image.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Labels {
     /// This number of classes, in turn: 0, 1, 2, ...
     InTurn(usize),
@@ -35,14 +43,17 @@ pub(crate) enum Labels {
     One(u16),
     /// This number of images of class 0, then as many of class 1, and so on.
     Rows(usize),
+    /// These, one for each image.
+    Listed(Vec<u16>),
 }
 
 impl Labels {
-    pub(crate) fn of(self, index: usize) -> u16 {
+    pub(crate) fn of(&self, index: usize) -> u16 {
         match self {
             Self::InTurn(classes) => (index % classes) as u16,
-            Self::One(class) => class,
+            Self::One(class) => *class,
             Self::Rows(each) => (index / each) as u16,
+            Self::Listed(labels) => labels[index],
         }
     }
 }
@@ -76,6 +87,15 @@ impl<'a> Drawing<'a> {
         Self { labels: Some(labels), count, ..self }
     }
 
+    /// Draws each class as often as it is among the training images, of which there are so many of each class. It
+    /// changes nothing for a generator without classes, or with another number of them.
+    pub(crate) fn with_class_counts(mut self, class_counts: &[u64]) -> Self {
+        if self.model().classes == Some(class_counts.len()) {
+            self.labels = Some(Labels::Listed(proportional_labels(class_counts, self.count)));
+        }
+        self
+    }
+
     /// Draws latents again so that no element is farther from 0 than `limit`. It changes nothing
     /// without a limit or with given latents.
     pub(crate) fn truncated(mut self, limit: Option<f64>) -> Result<Self> {
@@ -97,7 +117,7 @@ impl<'a> Drawing<'a> {
     /// The requested class of each image, if the generator has classes and the latents come from a
     /// seed.
     pub(crate) fn labels(&self) -> Option<Vec<u16>> {
-        self.labels.map(|labels| (0..self.count).map(|index| labels.of(index)).collect())
+        self.labels.as_ref().map(|labels| (0..self.count).map(|index| labels.of(index)).collect())
     }
 
     /// Shape `[N, C, H, W]` of all images.
@@ -148,7 +168,7 @@ impl<'a> Drawing<'a> {
         let device = self.generator.device();
         let indices = start..start + n;
         let labels: Option<Vec<u16>> =
-            self.labels.map(|labels| indices.clone().map(|index| labels.of(index)).collect());
+            self.labels.as_ref().map(|labels| indices.clone().map(|index| labels.of(index)).collect());
         Ok(match (&mut self.inputs, labels) {
             (Inputs::Given(latents), labels) => {
                 let rows = latents.dim(0)?;

@@ -41,7 +41,8 @@ pub(crate) fn check(file: &Path, trained: &Provenance, config: &Path, run: &Conf
     }
     let directory = config.parent().unwrap_or(Path::new(""));
     let mut found = trained.settings.clone();
-    found.remove(Plan::GROUND);
+    // They follow from the pictures.
+    found.retain(|key, _| key != Plan::CROP && key != Plan::GROUND);
     let data = found.remove(Plan::DATA);
     if let Some(differs) = config::first_difference(&run.settings()?, &found)
         && !is_from_before_rollback(directory, run, &found)?

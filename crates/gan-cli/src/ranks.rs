@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub(crate) use follow::follow;
 pub(crate) use orders::Leader;
-pub(crate) use shares::{Weights, all_seen, look};
+pub(crate) use shares::{Sampled, Weights, all_seen, look};
 
 /// Variables in which Open MPI and MPICH tell the number of ranks.
 const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];

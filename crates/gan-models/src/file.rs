@@ -35,6 +35,10 @@ pub struct Provenance {
     /// these have no names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub class_names: Vec<String>,
+    /// Number of training images of each class. Empty if the model has no classes, and in files of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_counts: Vec<u64>,
     /// The settings of the run that determine its weights, by dotted key. The run chooses them.
     /// Empty in files of earlier versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

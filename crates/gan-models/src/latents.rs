@@ -140,6 +140,30 @@ impl Latents {
     }
 }
 
+/// Labels for `count` images, so that each class is as frequent as in data with `counts` images of each class.
+/// The classes take turns, and the first labels do not depend on `count`. With equal counts, the labels are 0, 1,
+/// 2, ... in turn.
+#[must_use]
+pub fn proportional_labels(counts: &[u64], count: usize) -> Vec<u16> {
+    let mut weights: Vec<i64> = counts.iter().map(|n| i64::try_from(*n).unwrap_or(i64::MAX >> 20)).collect();
+    if weights.iter().all(|weight| *weight == 0) {
+        weights.fill(1);
+    }
+    let all: i64 = weights.iter().sum();
+    // How far each class lags behind its share. The class that lags most is the next.
+    let mut behind = vec![0; weights.len()];
+    let mut next = || {
+        behind.iter_mut().zip(&weights).for_each(|(behind, weight)| *behind += weight);
+        let most = behind.iter().copied().max().unwrap_or(0);
+        let class = behind.iter().position(|behind| *behind == most).unwrap_or(0);
+        if let Some(behind) = behind.get_mut(class) {
+            *behind -= all;
+        }
+        class as u16
+    };
+    (0..count).map(|_| next()).collect()
+}
+
 /// Refuses a number of labels that is not the number of samples, and a label that is no class.
 pub(crate) fn check_labels(labels: &[u16], samples: usize, classes: usize) -> Result<()> {
     if labels.len() != samples {
@@ -196,6 +220,19 @@ mod tests {
         assert!(config.latents().draw_of(&mut stream, &[4], &Device::Cpu).is_err());
         config.classes = None;
         assert!(config.latents().draw_of(&mut stream, &[0], &Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn labels_have_the_shares_of_the_data() {
+        assert_eq!(proportional_labels(&[5, 5, 5], 7), [0, 1, 2, 0, 1, 2, 0]);
+        assert_eq!(proportional_labels(&[0, 0], 3), [0, 1, 0]);
+        let counts = [910, 0, 90];
+        let labels = proportional_labels(&counts, 1000);
+        let found = |class: u16, labels: &[u16]| labels.iter().filter(|label| **label == class).count();
+        assert_eq!([0, 1, 2].map(|class| found(class, &labels)), [910, 0, 90]);
+        // Every part has them, and the first labels are always the same.
+        assert!(labels.chunks(100).all(|part| (8..=10).contains(&found(2, part))));
+        assert_eq!(proportional_labels(&counts, 10), labels[..10]);
     }
 
     #[test]

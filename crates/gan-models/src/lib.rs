@@ -40,7 +40,7 @@ pub use gan_ops::rng;
 pub use generator::Generator;
 pub use gradients::Gradients;
 pub use init::DCGAN_DEVIATION;
-pub use latents::{Distribution, Latents};
+pub use latents::{Distribution, Latents, proportional_labels};
 pub use layers::{BATCH_NORM_MOMENTUM, Convolution, Layer};
 pub use layout::{Entry, Layout};
 pub use mode::{Draws, Mode};

@@ -165,7 +165,7 @@ pub fn sampler(path: &Path, device: &Device) -> Result<(Generator, Provenance)> 
     check_file(path, &sealed_state(path)?, EMA)?;
     let (generator, trained) = Generator::load(&path.join(GENERATOR), device)?;
     let average = Generator::load_state_dict(&average(path), generator.config(), device)?;
-    estimate_statistics(&average, trained.seed)?;
+    estimate_statistics(&average, trained.seed, &trained.class_counts)?;
     Ok((average, trained))
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::schedule::{Range, Schedule, at};
 use candle_core::{Tensor, Var};
-use gan_models::{Draws, Generator};
+use gan_models::{Draws, Generator, proportional_labels};
 use gan_ops::{ema_step, rng::Stream};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -100,13 +100,14 @@ impl Ema {
     }
 
     /// The average as a generator to draw from. The statistics of its batch norms are computed
-    /// from latents of `seed`.
+    /// from latents of `seed`. With classes, each is as frequent as `class_counts` says, or all equally frequent
+    /// if it is empty.
     ///
     /// # Errors
     /// Errors of the device.
-    pub fn sampler(&self, seed: u64) -> Result<Generator> {
+    pub fn sampler(&self, seed: u64, class_counts: &[u64]) -> Result<Generator> {
         let sampler = copy(&self.average)?;
-        estimate_statistics(&sampler, seed)?;
+        estimate_statistics(&sampler, seed, class_counts)?;
         Ok(sampler)
     }
 }
@@ -121,15 +122,25 @@ fn copy(generator: &Generator) -> Result<Generator> {
 }
 
 /// Gives each batch norm the mean of the statistics of these batches.
-pub(crate) fn estimate_statistics(generator: &Generator, seed: u64) -> Result<()> {
+pub(crate) fn estimate_statistics(generator: &Generator, seed: u64, class_counts: &[u64]) -> Result<()> {
     let running: Vec<&Var> = generator.params().running().collect();
     if running.is_empty() {
         return Ok(());
     }
     let mut sums: Vec<Option<Tensor>> = vec![None; running.len()];
+    let latents = generator.config().latents();
+    let labels = latents.classes().map(|classes| {
+        let equal = vec![1; classes];
+        let counts = if class_counts.len() == classes { class_counts } else { &equal };
+        proportional_labels(counts, BATCHES as usize * BATCH)
+    });
     for batch in 0..BATCHES {
         let mut stream = Stream::new(seed, "statistics", batch);
-        let z = generator.config().latents().draw(&mut stream, BATCH, generator.device())?;
+        let labels = labels.as_ref().map(|labels| &labels[batch as usize * BATCH..][..BATCH]);
+        let z = match labels {
+            Some(labels) => latents.draw_of(&mut stream, labels, generator.device())?,
+            None => latents.draw(&mut stream, BATCH, generator.device())?,
+        };
         for var in &running {
             var.set(&var.zeros_like()?)?;
         }
@@ -196,10 +207,10 @@ mod tests {
             );
         }
         // The statistics in evaluation equal those of large batches in training.
-        let sampler = ema.sampler(3)?;
+        let sampler = ema.sampler(3, &[])?;
         assert_eq!(value(&sampler, "model.0.weight"), value(ema.average(), "model.0.weight"));
         let z = Stream::new(9, "z", 0).normal((400, 100), &Device::Cpu)?;
-        let trained = ema.sampler(3)?.forward(&z, Mode::Train(Draws::default()))?;
+        let trained = ema.sampler(3, &[])?.forward(&z, Mode::Train(Draws::default()))?;
         let drawn = sampler.generate(&z)?;
         let apart = (trained - drawn)?.abs()?.mean_all()?.to_scalar::<f32>()?;
         assert!(apart < 0.02, "{apart}");

@@ -40,6 +40,8 @@ pub struct Trainer {
     pub(crate) ema: Option<Ema>,
     config: TrainConfig,
     group: Arc<dyn Group>,
+    /// Number of training images of each class. Empty if it is not known.
+    class_counts: Vec<u64>,
     seed: u64,
     pub(crate) step: u64,
     device: Device,
@@ -110,6 +112,7 @@ impl Trainer {
             discriminator,
             config: train.clone(),
             group: Arc::new(Alone),
+            class_counts: vec![],
             seed,
             step: 0,
             phases: Phases::new(),
@@ -129,6 +132,19 @@ impl Trainer {
         }
         self.group = group;
         Ok(self)
+    }
+
+    /// Tells how many training images each class has. The statistics of batch norm in the average are then those
+    /// of images whose classes are as frequent. Without it, all classes are equally frequent there.
+    #[must_use]
+    pub fn with_class_counts(self, class_counts: Vec<u64>) -> Self {
+        Self { class_counts, ..self }
+    }
+
+    /// Number of training images of each class, as [`Self::with_class_counts`] was told.
+    #[must_use]
+    pub fn class_counts(&self) -> &[u64] {
+        &self.class_counts
     }
 
     fn is_synchronised(&self) -> bool {
@@ -275,7 +291,7 @@ impl Trainer {
     /// Only errors of the device.
     pub fn sampler(&self) -> Result<Cow<'_, Generator>> {
         Ok(match &self.ema {
-            Some(ema) => Cow::Owned(ema.sampler(self.seed)?),
+            Some(ema) => Cow::Owned(ema.sampler(self.seed, &self.class_counts)?),
             None => Cow::Borrowed(&self.generator),
         })
     }

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     let mut paths = args.from.iter().chain(&args.samples).chain(&args.weights).chain(files);
     paths.try_for_each(|path| check_exists(path))?;
     let data = data(args)?;
-    let subject = Subject::open(args, &data)?;
+    let mut subject = Subject::open(args, &data)?;
     let (channels, size) = subject.shape();
     let features = judge::features(args.features.as_deref(), args.weights.as_deref(), data.name)?;
     let real = Real::load(&data, size, channels, &features)?;
@@ -76,10 +76,11 @@ pub(crate) fn run(args: &args::Evaluate) -> Result<End> {
     warn_of_black_grounds(args, &real);
     let count = count(args, &data, &subject, &real)?;
     let real = real.for_judging(count);
+    let has_classes = subject.takes_classes_of(&real);
     let generated =
         judge::sample(&features, subject.images(count)?, Pixels::Kept, real.channels_hold(&features))?;
     let is_known = real.is_known_to(&features);
-    let generated = match subject.labels(count).filter(|_| subject.has_classes_of(&real) && is_known) {
+    let generated = match subject.labels(count).filter(|_| has_classes && is_known) {
         Some(labels) => generated.with_labels(labels)?,
         None => generated,
     };

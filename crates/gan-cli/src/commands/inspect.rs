@@ -38,7 +38,7 @@ fn is_config(from: &Path) -> bool {
 }
 
 pub(crate) fn provenance(trained: &Provenance) -> String {
-    let Provenance { data, step, images, seed, loss, class_names, settings: _ } = trained;
+    let Provenance { data, step, images, seed, loss, class_names, settings: _, class_counts: _ } = trained;
     // A line break could forge a line of the report.
     let [data, loss] = [data, loss].map(|name| terminal::escaped(name, &[]));
     let names = class_names.iter().map(|name| terminal::escaped(name, &[])).collect::<Vec<_>>();

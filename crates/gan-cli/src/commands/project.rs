@@ -42,9 +42,7 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     let device = device::open(&args.device.device)?;
     let (generator, trained) = load(&args.from, &file, args.config.as_deref(), &device)?;
     budget.check(&Need::of_drawing(generator.config(), CHUNK, 0))?;
-    let (crop, background) = args.cut.or_of(trained.as_ref());
-    let background = background.map(|background| ground(background, trained.as_ref()));
-    let transform = Transform { crop: crop.unwrap_or_default(), background };
+    let transform = transform(&args.cut, trained.as_ref());
     let [channels, side, _] = generator.config().image_shape();
     let options = Options { transform, ..Options::new(side, channels) };
     let picture = folder::load_one(&args.picture, &options).map_err(|error| match error {
@@ -78,20 +76,26 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
     Ok(End::Done)
 }
 
-/// The colour behind transparent parts of the picture. One picture does not tell the mean of the pictures that
-/// the generator learned from.
-fn ground(background: Background, trained: Option<&Provenance>) -> Background {
-    if background != Background::Mean {
-        return background;
-    }
-    let known = trained.and_then(|trained| trained.settings.get(Plan::GROUND)?.parse().ok());
-    known.unwrap_or_else(|| {
-        tracing::warn!(
-            "transparent parts get the mean colour of this picture, as the generator's file does not tell that of its \
-             training pictures: --background says another"
-        );
-        background
-    })
+/// What happens to the picture before it is resized: what happened to the training pictures, unless options say
+/// something else.
+fn transform(cut: &args::PictureCut, trained: Option<&Provenance>) -> Transform {
+    let of_pictures = |key: &str| Some(&**trained?.settings.get(key)?);
+    let (crop, background) = cut.or_of(trained);
+    let crop = crop.or_else(|| of_pictures(Plan::CROP)?.parse().ok());
+    let background = match background {
+        None | Some(Background::Mean) => {
+            let known = of_pictures(Plan::GROUND).and_then(|color| color.parse().ok());
+            if background.is_some() && known.is_none() {
+                tracing::warn!(
+                    "transparent parts get the mean colour of this picture, as the generator's file does not tell that \
+                     of its training pictures: --background says another"
+                );
+            }
+            known.or(background)
+        }
+        color => color,
+    };
+    Transform { crop: crop.unwrap_or_default(), background }
 }
 
 fn write(found: &Found, picture: &Tensor, [latent, shown]: [Place; 2], stop: &Stop) -> Result<()> {

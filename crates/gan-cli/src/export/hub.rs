@@ -32,6 +32,8 @@ struct Card {
     found: String,
     /// Empty if the run never went back to an earlier step.
     went_back: String,
+    /// Whether the training began with weights of earlier training.
+    began_trained: bool,
     data_licence: String,
 }
 
@@ -74,6 +76,7 @@ pub(crate) fn card(
             0 => "The run's health was not checked.".to_owned(),
             checks => format!("{} of the run's health found no failure.", counted(checks, "check")),
         },
+        began_trained: record.config.train.init.is_some(),
         went_back: record.went_back.as_ref().map(RollbackLine::said).unwrap_or_default(),
         data_licence: data_licence(&data),
         data,

@@ -251,6 +251,12 @@ impl Real {
         self.reference.class_counts().map(|counts| counts.len())
     }
 
+    /// Number of images of each class, among those to compare with.
+    pub(crate) fn class_counts(&self) -> Vec<u64> {
+        let counts = self.reference.class_counts().unwrap_or_default();
+        counts.into_iter().map(|count| count as u64).collect()
+    }
+
     /// Names of the classes, in the order of their numbers.
     pub(crate) fn class_names(&self) -> &[String] {
         self.reference.class_names()

@@ -2,12 +2,13 @@
 
 use super::of_device;
 use super::orders::{Answer, Beginning, Order, weights};
-use super::shares::{self, Weights};
+use super::shares::{self, Sampled, Weights};
 use crate::args;
 use crate::aside;
 use crate::commands::train::batches;
 use crate::config::Config;
 use crate::device;
+use crate::draw::class_counts;
 use crate::exit::{End, message};
 use crate::judge;
 use crate::run::{Interrupt, Plan, share_of_step};
@@ -119,6 +120,7 @@ impl Follower {
                 checkpoint::load(path, model, train, *seed, &settings, &device)?.0
             }
         };
+        let trainer = trainer.with_class_counts(class_counts(model, batches.dataset()));
         let features = match &config.reporting.evaluate {
             Some(evaluate) => Some(judge::features(evaluate.features.as_deref(), None, config.data.name)?),
             None => None,
@@ -142,10 +144,10 @@ impl Follower {
 
     /// Looks at this rank's part of the images of an evaluation. After a signal there is nothing to see.
     fn look(&self, count: usize, ranks: [usize; 2], interrupt: &Interrupt) -> Result<Vec<u8>> {
-        let (features, sampler) = (Arc::clone(&self.features), self.trainer.sampler()?.into_owned());
-        let seed = self.trainer.seed();
+        let features = Arc::clone(&self.features);
+        let sampled = Sampled::of(&self.trainer, &*self.trainer.sampler()?, count);
         let look = move || match &*features {
-            Some(features) => shares::seen_bytes(&shares::look(features, (&sampler, seed, count), ranks)?),
+            Some(features) => shares::seen_bytes(&shares::look(features, &sampled, ranks)?),
             None => Ok(vec![]),
         };
         Ok(aside::compute(look, || interrupt.has_come())?.transpose()?.unwrap_or_default())

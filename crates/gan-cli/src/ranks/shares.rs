@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 use gan_metrics::Features;
 use gan_models::Generator;
+use gan_train::Trainer;
 use gan_train::group::PATIENCE;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -92,13 +93,30 @@ pub(super) fn drawn(generator: &Generator, latents: &[u8], ranks: [usize; 2]) ->
     part(generator, &z, ranks)?.map_or(Ok(vec![]), |images| to_bytes(&images))
 }
 
-/// What a rank sees of `count` images that `sampler` draws from `seed`, chunk by chunk.
-pub(crate) fn look(
-    features: &Features,
-    (sampler, seed, count): (&Generator, u64, usize),
-    ranks: [usize; 2],
-) -> Result<Vec<Seen>> {
-    let images = Drawing::seeded(sampler, seed, count).chunks_of(ranks);
+/// The images of an evaluation: `count` images that `sampler` draws from `seed`, of classes as frequent as
+/// `class_counts` says.
+#[derive(Debug, Clone)]
+pub(crate) struct Sampled {
+    pub(crate) sampler: Generator,
+    pub(crate) seed: u64,
+    pub(crate) count: usize,
+    pub(crate) class_counts: Vec<u64>,
+}
+
+impl Sampled {
+    pub(crate) fn of(trainer: &Trainer, sampler: &Generator, count: usize) -> Self {
+        let (seed, class_counts) = (trainer.seed(), trainer.class_counts().to_vec());
+        Self { sampler: sampler.clone(), seed, count, class_counts }
+    }
+
+    pub(crate) fn drawing(&self) -> Drawing<'_> {
+        Drawing::seeded(&self.sampler, self.seed, self.count).with_class_counts(&self.class_counts)
+    }
+}
+
+/// What a rank sees of the images, chunk by chunk.
+pub(crate) fn look(features: &Features, sampled: &Sampled, ranks: [usize; 2]) -> Result<Vec<Seen>> {
+    let images = sampled.drawing().chunks_of(ranks);
     images.map(|images| Ok(Seen::of(features.look(&images?)?))).collect()
 }
 
@@ -113,20 +131,20 @@ pub(super) fn seen_bytes(seen: &[Seen]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What all ranks saw of `count` images, in the order of the images: from what rank 0 saw, and the answers of all
+/// What all ranks saw of the images, in the order of the images: from what rank 0 saw, and the answers of all
 /// ranks. What a rank did not see, rank 0 looks at.
 pub(crate) fn all_seen(
     features: &Features,
-    (sampler, seed, count): (&Generator, u64, usize),
+    sampled: &Sampled,
     own: Vec<Seen>,
     answers: &[Vec<u8>],
 ) -> Result<Vec<Seen>> {
-    let ranks = answers.len();
+    let (ranks, count) = (answers.len(), sampled.count);
     let mut of_rank = vec![own];
     for (rank, answer) in answers.iter().enumerate().skip(1) {
         let seen = match seen_from(answer, &of_rank[0], (count, [rank, ranks]))? {
             Some(seen) => seen,
-            None => look(features, (sampler, seed, count), [rank, ranks])?,
+            None => look(features, sampled, [rank, ranks])?,
         };
         of_rank.push(seen);
     }
@@ -203,20 +221,20 @@ mod tests {
             let counts: &[usize] =
                 if cfg!(feature = "fused") { &[10, 3 * CHUNK, 5 * CHUNK + 7] } else { &[2 * CHUNK + 7] };
             for &count in counts {
-                let of = (&generator, 3, count);
-                let alone = look(&features, of, [0, 1]).unwrap();
+                let of = Sampled { sampler: generator.clone(), seed: 3, count, class_counts: vec![] };
+                let alone = look(&features, &of, [0, 1]).unwrap();
                 for ranks in 1..=4 {
-                    let own = || look(&features, of, [0, ranks]).unwrap();
+                    let own = || look(&features, &of, [0, ranks]).unwrap();
                     let mut answers: Vec<Vec<u8>> = (0..ranks)
-                        .map(|rank| seen_bytes(&look(&features, of, [rank, ranks]).unwrap()).unwrap())
+                        .map(|rank| seen_bytes(&look(&features, &of, [rank, ranks]).unwrap()).unwrap())
                         .collect();
                     let check = |answers: &[Vec<u8>]| {
-                        let all = all_seen(&features, of, own(), answers).unwrap();
+                        let all = all_seen(&features, &of, own(), answers).unwrap();
                         assert_eq!(all.len(), alone.len());
                         for (found, expected) in all.iter().zip(&alone) {
                             assert!(values(&found.features) == values(&expected.features));
-                            let of = |seen: &Seen| seen.probabilities.as_ref().map(values);
-                            assert!(of(found) == of(expected));
+                            let sure = |seen: &Seen| seen.probabilities.as_ref().map(values);
+                            assert!(sure(found) == sure(expected));
                         }
                     };
                     check(&answers);

@@ -55,6 +55,10 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
+    fn how(&self) -> [Option<Value>; 2] {
+        how(&self.numbers)
+    }
+
     /// The name of the distance, such as `mnist-fd`, and its value.
     pub(crate) fn distance(&self) -> Option<(String, f64)> {
         let fields = self.numbers.as_object()?;
@@ -124,25 +128,25 @@ impl Record {
     }
 
     /// The values of a field in all lines that have it, by step. `path` names fields in fields:
-    /// `health/images/spread`.
+    /// `health/images/spread`. Evaluations are those that can be compared with the last one.
     pub(crate) fn series(&self, path: &str) -> Vec<(f64, f64)> {
+        let last = self.evaluations.last().map(Judged::how);
+        let is_comparable =
+            |line: &&Value| line.get("evaluate").is_none_or(|numbers| Some(how(numbers)) == last);
         let value = |line: &Value| {
             let field = path.split('/').try_fold(line, |value, field| value.get(field))?;
             field.as_f64()
         };
-        self.lines.iter().filter_map(|line| Some((step(line)? as f64, value(line)?))).collect()
+        let lines = self.lines.iter().filter(is_comparable);
+        lines.filter_map(|line| Some((step(line)? as f64, value(line)?))).collect()
     }
 
     /// The evaluation with the smallest distance, of those that were made as the last one. Distances by other
     /// features or over another number of images cannot be compared.
     pub(crate) fn best(&self) -> Option<&Judged> {
-        let how = |judged: &Judged| {
-            let field = |name: &str| judged.numbers.get(name).cloned();
-            (field("features"), field("count"))
-        };
-        let last = how(self.evaluations.last()?);
+        let last = self.evaluations.last()?.how();
         let distance = |judged: &&Judged| judged.distance().map_or(f64::INFINITY, |(_, value)| value);
-        let comparable = self.evaluations.iter().filter(|judged| how(judged) == last);
+        let comparable = self.evaluations.iter().filter(|judged| judged.how() == last);
         comparable.min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }
 
@@ -156,6 +160,12 @@ impl Record {
         let images = self.steps.0 as f64 * self.config.images_per_step() as f64;
         (self.seconds > 0.).then(|| images / self.seconds)
     }
+}
+
+/// The features and the number of images of an evaluation. Only numbers that were made in the same way can be
+/// compared.
+fn how(numbers: &Value) -> [Option<Value>; 2] {
+    ["features", "count"].map(|name| numbers.get(name).cloned())
 }
 
 /// Number of steps of a run whose length is in epochs. Only a line about losses says how many steps an epoch

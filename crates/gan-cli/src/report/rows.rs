@@ -63,12 +63,13 @@ fn floor(judged: &Judged) -> Option<f64> {
 
 /// A time in words: `48 s`, `9.5 min`, `2 h 5 min`.
 fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.).round();
     if seconds < 90. {
         format!("{seconds:.0} s")
-    } else if seconds < 5400. {
+    } else if minutes < 90. {
         format!("{:.1} min", seconds / 60.)
     } else {
-        format!("{:.0} h {:.0} min", (seconds / 3600.).floor(), seconds % 3600. / 60.)
+        format!("{:.0} h {:.0} min", (minutes / 60.).floor(), minutes % 60.)
     }
 }
 
@@ -147,7 +148,9 @@ mod tests {
 
     #[test]
     fn times_are_in_words() {
-        for (seconds, expected) in [(48.2, "48 s"), (570., "9.5 min"), (7500., "2 h 5 min")] {
+        for (seconds, expected) in
+            [(48.2, "48 s"), (570., "9.5 min"), (7500., "2 h 5 min"), (7199., "2 h 0 min")]
+        {
             assert_eq!(duration(seconds), expected);
         }
     }

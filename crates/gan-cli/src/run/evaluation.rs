@@ -3,10 +3,9 @@
 use super::{Event, Plan, Sinks, Snapshot};
 use crate::aside;
 use crate::config::Every;
-use crate::draw::Drawing;
 use crate::judge::{Judges, joined};
 use crate::origin;
-use crate::ranks;
+use crate::ranks::{self, Sampled};
 use crate::records::{self, EvaluationLine};
 use crate::run_dir::{self, Best};
 use anyhow::Result;
@@ -63,7 +62,8 @@ impl<'a> Evaluation<'a> {
     pub(super) fn judge(&mut self, now: &mut Snapshot<'_>, sinks: &mut Sinks) -> Result<Judged> {
         let (step, trainer) = (now.step(), now.trainer()?);
         let sampler = now.sampler()?;
-        let Some(evaluation) = self.evaluate(sampler, trainer.seed())? else {
+        let sampled = Sampled::of(trainer, sampler, self.judges.count);
+        let Some(evaluation) = self.evaluate(sampled)? else {
             return Ok(Judged::Interrupted);
         };
         let distance = evaluation.frechet_distance;
@@ -84,23 +84,23 @@ impl<'a> Evaluation<'a> {
 
     /// `None` if a signal came. An evaluation takes many seconds and saves nothing, so the run does
     /// not wait for its end then.
-    fn evaluate(&self, sampler: &Generator, seed: u64) -> Result<Option<Numbers>> {
+    fn evaluate(&self, sampled: Sampled) -> Result<Option<Numbers>> {
         let (leader, gives_up) = (&self.plan.leader, || self.plan.interrupt.has_come());
         leader.look(self.judges.count)?;
         let ranks = [0, leader.group().size()];
-        let (judges, own_sampler) = (Arc::clone(self.judges), sampler.clone());
-        let look = move || ranks::look(&judges.features, (&own_sampler, seed, judges.count), ranks);
+        let (judges, own) = (Arc::clone(self.judges), sampled.clone());
+        let look = move || ranks::look(&judges.features, &own, ranks);
         let start = Instant::now();
         let own = aside::compute(look, gives_up);
         // The answers must be taken before anything can fail.
         let answers = leader.seen(start.elapsed())?;
         let Some(own) = own?.transpose()? else { return Ok(None) };
-        let (judges, sampler) = (Arc::clone(self.judges), sampler.clone());
+        let judges = Arc::clone(self.judges);
         let numbers = move || {
-            let Judges { features, channels, count, .. } = &*judges;
-            let seen = ranks::all_seen(features, (&sampler, seed, *count), own, &answers)?;
+            let Judges { features, channels, .. } = &*judges;
+            let seen = ranks::all_seen(features, &sampled, own, &answers)?;
             let sample = joined(&seen, *channels)?;
-            let labels = Drawing::seeded(&sampler, seed, *count).labels();
+            let labels = sampled.drawing().labels();
             let sample = match labels.filter(|_| judges.tells_classes) {
                 Some(labels) => sample.with_labels(labels)?,
                 None => sample,

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use gan_metrics::classifier::CHUNK;
 use gan_metrics::health::{Monitor, Player, Probe, Verdict, Vitals, Window};
+use gan_models::proportional_labels;
 use gan_ops::rng::Stream;
 use gan_train::{Norms, StepReport, Trainer};
 use std::time::Instant;
@@ -92,7 +93,14 @@ impl Health {
         let (Some(watch), Some(losses)) = (&mut self.watch, self.window.look()) else { return Ok(()) };
         let generator = trainer.generator();
         let mut stream = Stream::new(trainer.seed(), "health", step);
-        let z = generator.config().latents().draw(&mut stream, self.config.samples, generator.device())?;
+        let (latents, count) = (generator.config().latents(), self.config.samples);
+        let z = match trainer.class_counts() {
+            [] => latents.draw(&mut stream, count, generator.device())?,
+            // The images are compared with the data, whose classes need not be equally frequent.
+            counts => {
+                latents.draw_of(&mut stream, &proportional_labels(counts, count), generator.device())?
+            }
+        };
         let few = z.narrow(0, 0, ACTIVATIONS.min(self.config.samples))?;
         let activations =
             [generator.largest_activation(&few)?, trainer.discriminator().largest_activation(&watch.real)?];

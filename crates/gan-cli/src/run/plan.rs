@@ -2,13 +2,14 @@
 
 use super::Interrupt;
 use crate::config::Config;
+use crate::draw::class_counts;
 use crate::judge::Judges;
 use crate::ranks::Leader;
 use crate::run_dir::RunDir;
 use crate::terminal::counted;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use gan_data::folder::Background;
+use gan_data::folder::{Background, Crop, Transform};
 use gan_data::{Batches, Dataset};
 use gan_models::{ModelConfig, Provenance};
 use gan_train::group::Group;
@@ -58,8 +59,11 @@ impl Plan {
     /// The setting of a checkpoint that identifies the data.
     pub(crate) const DATA: &str = "data.fingerprint";
 
-    /// The setting of a generator's file that says which colour the background "mean" was.
-    pub(crate) const GROUND: &str = "data.background.mean";
+    /// The settings of a generator's file that say how its training pictures were cut, and which colour is behind
+    /// their transparent parts, if the configuration does not say it: the pictures were prepared so, or the
+    /// background is "mean".
+    pub(crate) const CROP: &str = "pictures.crop";
+    pub(crate) const GROUND: &str = "pictures.background";
 
     /// Identifies the data of a run in its checkpoints.
     pub(crate) fn fingerprint_of(data: &Dataset) -> String {
@@ -88,9 +92,16 @@ impl Plan {
 
     fn settings_of_generator(&self) -> Result<BTreeMap<String, String>> {
         let (mut settings, data) = (self.settings()?, self.batches.dataset());
-        let is_mean = data.transform().is_some_and(|how| how.background == Some(Background::Mean));
-        if let Some(ground) = data.ground().filter(|_| is_mean) {
-            settings.insert(Self::GROUND.to_owned(), Background::Color(ground).to_string());
+        let Some(Transform { crop, background }) = data.transform() else { return Ok(settings) };
+        let ground = match background {
+            Some(Background::Mean) => data.ground().map(Background::Color),
+            known => known.filter(|_| !settings.contains_key("data.background")),
+        };
+        if let Some(ground) = ground {
+            settings.insert(Self::GROUND.to_owned(), ground.to_string());
+        }
+        if crop != Crop::default() && !settings.contains_key("data.crop") {
+            settings.insert(Self::CROP.to_owned(), crop.to_string());
         }
         Ok(settings)
     }
@@ -109,6 +120,7 @@ impl Plan {
             images: step * self.config.images_per_step() as u64,
             seed: trainer.seed(),
             loss: trainer.loss().to_string(),
+            class_counts: class_counts(&self.config.model, self.batches.dataset()),
             class_names: Self::class_names(&self.config.model, self.batches.dataset()).to_vec(),
             settings: self.settings_of_generator()?,
         })

@@ -4,6 +4,7 @@ use super::beginning;
 use super::rollback::{self, Way};
 use super::{Duties, Ending, Event, Plan, Sinks};
 use crate::config::{Config, OnFailure};
+use crate::draw::class_counts;
 use crate::journal::Journal;
 use crate::ranks;
 use crate::records::{self, Acted, ActedLine};
@@ -97,6 +98,8 @@ impl Session {
     fn with_ranks(&self, trainer: Trainer, checkpoint: Option<&Path>) -> Result<Trainer> {
         let leader = &self.plan.leader;
         leader.begin(&self.plan, &trainer, checkpoint)?;
+        let trainer =
+            trainer.with_class_counts(class_counts(&self.plan.config.model, self.plan.batches.dataset()));
         let group = ranks::of_device(leader.group(), trainer.generator().device())?;
         Ok(trainer.in_group(group)?)
     }

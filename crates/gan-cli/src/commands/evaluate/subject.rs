@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Tensor};
 use gan_data::folder::{self, Background, Options, Transform};
 use gan_data::{DataConfig, Dataset, Range, scattered};
 use gan_metrics::classifier::CHUNK;
-use gan_models::Generator;
+use gan_models::{Generator, Provenance};
 use std::path::Path;
 
 /// Number of values of a tensor of images. It is 64 MiB.
@@ -23,6 +23,9 @@ pub(super) struct Subject {
     origin: Origin,
     /// Names of the generator's classes. Empty if its file has none.
     class_names: Vec<String>,
+    /// Number of images of each class in the data to compare with, or else in those of the training. Empty if
+    /// nobody knows.
+    class_counts: Vec<u64>,
 }
 
 /// Where the images come from.
@@ -49,7 +52,12 @@ impl Subject {
                 Origin::Tensor(array(path, args.range)?)
             };
             let origin = if data.name.composed().is_some() { origin } else { origin.gray(path)? };
-            return Ok(Self { name: path.display().to_string(), origin, class_names: vec![] });
+            return Ok(Self {
+                name: path.display().to_string(),
+                origin,
+                class_names: vec![],
+                class_counts: vec![],
+            });
         }
         let Some(from) = &args.from else {
             return Err(usage("expected a generator or a run to judge, or --samples"));
@@ -63,20 +71,23 @@ impl Subject {
         let how: Vec<String> = step.into_iter().chain(limit).collect();
         let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join(", ")) };
         let name = format!("{}{how}", file.display());
-        let class_names = trained.map(|trained| trained.class_names).unwrap_or_default();
+        let Provenance { class_names, class_counts, .. } = trained.unwrap_or_default();
         let origin = Origin::Generator { generator: Box::new(generator), seed, truncation };
-        Ok(Self { name, origin, class_names })
+        Ok(Self { name, origin, class_names, class_counts })
     }
 
-    /// Whether the generator has the classes of the data. If it has other ones, this warns.
-    pub(super) fn has_classes_of(&self, real: &Real) -> bool {
+    /// Whether the generator has the classes of the data. If so, each class is drawn as often as it is in the data.
+    /// If it has other ones, this warns.
+    pub(super) fn takes_classes_of(&mut self, real: &Real) -> bool {
         let Origin::Generator { generator, .. } = &self.origin else { return false };
         let Some(own) = generator.config().classes else { return false };
         let names = real.class_names();
         let has_other_names =
             [&self.class_names[..], names].iter().all(|names| !names.is_empty()) && self.class_names != names;
         let is_same = real.class_count() == Some(own) && !has_other_names;
-        if !is_same {
+        if is_same {
+            self.class_counts = real.class_counts();
+        } else {
             tracing::warn!("the generator has other classes than the data: no accuracy is computed");
         }
         is_same
@@ -110,7 +121,9 @@ impl Subject {
     /// The requested class of each of `count` images, if the generator has classes.
     pub(super) fn labels(&self, count: usize) -> Option<Vec<u16>> {
         match &self.origin {
-            Origin::Generator { generator, seed, .. } => Drawing::seeded(generator, *seed, count).labels(),
+            Origin::Generator { generator, seed, .. } => {
+                Drawing::seeded(generator, *seed, count).with_class_counts(&self.class_counts).labels()
+            }
             Origin::Tensor(_) | Origin::Files(_) => None,
         }
     }
@@ -132,7 +145,8 @@ impl Subject {
         };
         Ok(match &self.origin {
             Origin::Generator { generator, seed, truncation } => {
-                Box::new(Drawing::seeded(generator, *seed, count).truncated(*truncation)?.chunks())
+                let drawing = Drawing::seeded(generator, *seed, count).with_class_counts(&self.class_counts);
+                Box::new(drawing.truncated(*truncation)?.chunks())
             }
             Origin::Tensor(images) => Box::new(
                 chunks(images.dim(0)?)

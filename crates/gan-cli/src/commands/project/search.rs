@@ -48,7 +48,7 @@ impl Search<'_> {
     pub(super) fn run(&self, stop: &Stop) -> Result<Found> {
         let latents = self.generator.config().latents();
         let labels = latents.classes().map(|classes| self.class.map_or(Labels::InTurn(classes), Labels::One));
-        let drawn = self.draw(labels, stop)?;
+        let drawn = self.draw(labels.clone(), stop)?;
         let mut order: Vec<usize> = (0..drawn.len()).collect();
         order.sort_by(|&a, &b| drawn[a].total_cmp(&drawn[b]));
         order.truncate(STARTS);
