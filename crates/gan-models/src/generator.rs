@@ -8,7 +8,7 @@ use crate::mode::Mode;
 use crate::params::Params;
 use crate::pass::Prepared;
 use crate::sequential::Sequential;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use gan_ops::AllReduce;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -119,6 +119,17 @@ impl Generator {
     pub fn over_ranks(self, ranks: Arc<dyn AllReduce>) -> candle_core::Result<Self> {
         let network = Sequential::shared(&self.config.generator_layers(), &self.params, ranks)?;
         Ok(Self { network, ..self })
+    }
+
+    /// A copy whose weights and statistics have another type, such as bf16, which takes half of the memory. It takes
+    /// latents of this type, and returns images of it. candle's own operations compute it, also on the CPU.
+    ///
+    /// # Errors
+    /// A type that candle cannot convert to.
+    pub fn in_dtype(&self, dtype: DType) -> Result<Self> {
+        let params = self.params.in_dtype(dtype)?;
+        let network = Sequential::with_params(&self.config.generator_layers(), &params)?;
+        Ok(Self { network, params, ..self.clone() })
     }
 
     /// Zero gradients for the trainable parameters.

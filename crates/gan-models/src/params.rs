@@ -149,6 +149,15 @@ impl Params {
         Self { all: all.into(), layout }
     }
 
+    /// Copies of all variables in another type.
+    pub(crate) fn in_dtype(&self, dtype: DType) -> candle_core::Result<Self> {
+        let copy = |(parameter, var): &(Parameter, Var)| {
+            let value = var.as_detached_tensor().to_dtype(dtype)?.copy()?;
+            Ok((parameter.clone(), Var::from_tensor(&value)?))
+        };
+        Ok(Self::new(self.all.iter().map(copy).collect::<candle_core::Result<_>>()?))
+    }
+
     /// Returns a builder that hands out the variables by name. candle's own layers take such a
     /// builder.
     #[must_use]

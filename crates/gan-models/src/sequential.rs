@@ -90,6 +90,12 @@ impl Sequential {
         Ok((Self::new(layers, params.var_builder(device).pp(MODEL))?, params))
     }
 
+    /// The network with the weights of a network of [`Self::seeded`] or [`Self::from_tensors`].
+    pub(crate) fn with_params(layers: &[Layer], params: &Params) -> candle_core::Result<Self> {
+        let device = params.iter().next().map_or(Device::Cpu, |(_, var)| var.device().clone());
+        Self::new(layers, params.var_builder(&device).pp(MODEL))
+    }
+
     /// [`Self::over_ranks`] with the weights of a network of [`Self::seeded`] or [`Self::from_tensors`]. The
     /// two networks share them.
     pub(crate) fn shared(

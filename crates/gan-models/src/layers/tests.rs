@@ -4,7 +4,7 @@
 use super::*;
 use crate::stage::{Stage, Wanted};
 use crate::{Batch, Draws, Gradients, Mode, Params, Sequential};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use gan_ops::rng::Stream;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -53,6 +53,8 @@ fn examples() -> Vec<(Layer, Vec<usize>)> {
 /// to go to. The network has one result for each sample.
 struct Example {
     layer: Layer,
+    /// All layers of the network.
+    layers: Vec<Layer>,
     network: Sequential,
     params: Params,
     /// Shape of one sample.
@@ -68,9 +70,9 @@ impl Example {
         };
         let output = layer.output_shape(&input).unwrap();
         let last = Layer::Linear { inputs: output.iter().product(), outputs: 1 };
-        let layers = [before, layer.clone(), Layer::Flatten, last];
+        let layers = vec![before, layer.clone(), Layer::Flatten, last];
         let (network, params) = Sequential::seeded(&layers, 3, "test", &Device::Cpu).unwrap();
-        Self { layer, network, params, input }
+        Self { layer, layers, network, params, input }
     }
 
     fn x(&self) -> Tensor {
@@ -145,7 +147,7 @@ fn the_output_has_the_stated_shape() {
 #[test]
 fn a_pass_equals_the_tape() {
     for example in all() {
-        let Example { layer, network, params, input } = &example;
+        let Example { layer, network, params, input, .. } = &example;
         let x = Var::from_tensor(&example.x()).unwrap();
         let y = network.forward(&x, Mode::Train(DRAWS)).unwrap();
         let gradient = normal("gradient", y.dims());
@@ -172,7 +174,7 @@ fn a_pass_equals_the_tape() {
 #[test]
 fn a_second_order_is_exact_or_refused_by_name() {
     for example in all() {
-        let Example { layer, network, params, input } = &example;
+        let Example { layer, network, params, input, .. } = &example;
         let x = example.x();
         let prepared = network.prepare(input, &[1]).unwrap();
         let slope = prepared.forward(&Batch::new(&x).unwrap(), DRAWS).unwrap().slope();
@@ -281,4 +283,22 @@ fn gradients_of_the_tape_are_one_tensor_and_may_be_replaced() {
     assert_eq!(read(&sums), doubled);
     sums.clear();
     assert!(sums.to_tensor().unwrap().is_none());
+}
+
+/// What a card computes in half precision. The CPU has no products in bf16.
+#[test]
+fn layers_in_half_precision_are_near_to_those_in_f32() {
+    for example in all() {
+        let (layers, x) = (&example.layers, example.x());
+        let params = example.params.in_dtype(DType::F16).unwrap();
+        let network = Sequential::with_params(layers, &params).unwrap();
+        for mode in [Mode::Eval, Mode::Train(Draws::default())] {
+            let expected = values(&example.network.forward(&x, mode).unwrap());
+            let found = network.forward(&x.to_dtype(DType::F16).unwrap(), mode);
+            let found = values(&found.unwrap().to_dtype(DType::F32).unwrap());
+            let largest = expected.iter().fold(0f32, |most, v| most.max(v.abs()));
+            let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0., f32::max);
+            assert!(apart <= 0.05 * largest.max(0.1), "{}: {apart} of {largest}", example.layer);
+        }
+    }
 }
