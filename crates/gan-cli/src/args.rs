@@ -291,7 +291,7 @@ Examples:
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Device {
     /// The device that computes: cpu, cuda, cuda:N or metal.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    #[arg(long, value_name = "DEVICE", env = "GAN_DEVICE", default_value = "cpu")]
     pub(crate) device: String,
 }
 

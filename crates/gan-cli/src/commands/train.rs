@@ -120,7 +120,10 @@ fn state_to_continue(run: &RunDir) -> Result<Option<PathBuf>> {
 /// Gives the configuration the beginning of the run that it continues, which the file of `--config` need not
 /// tell. The average of weights depends on it, and a run without a checkpoint begins so again.
 fn keep_beginning(run: &RunDir, is_begun: bool, config: &mut Config) -> Result<()> {
-    let Ok(own) = Config::load(&run.config(), &[]) else { return Ok(()) };
+    if !run.config().exists() {
+        return Ok(());
+    }
+    let own = Config::load(&run.config(), &[])?;
     match own.train.init {
         Some(init) if is_begun || config.train.init.is_none() => config.train.init = Some(init),
         None if is_begun && config.train.init.is_some() => {
