@@ -80,4 +80,26 @@ fn a_picture_gets_the_ground_of_the_training_pictures() {
     let output = run(at, &[&samples[..], &["--background", "mean", "--count", "10"]].concat());
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(log.contains("10 with transparent parts, which are #782878"), "{log}");
+    // An archive of prepared pictures knows its colour and its crop.
+    let prepare = ["data", "prepare", "things", "--size", "28", "--crop", "26", "--background", "mean"];
+    succeed(at, &[&prepare[..], &["--out", "t.zip"]].concat());
+    let folder = ["--data-dir", "t.zip", "--set", "data.name=folder"];
+    let log = run(at, &small_with(&small("prepared"), &[&folder[..], &more].concat()));
+    assert!(log.status.success(), "{}", String::from_utf8_lossy(&log.stderr));
+    let output = run(at, &["project", "prepared", "things/00.png", "--steps", "1", "--out", "y.npy"]);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("the training pictures were cut by `data prepare --crop 26`"), "{log}");
+    let shown = image::open(at.join("y.png")).unwrap().into_rgb8();
+    assert_eq!(shown.get_pixel(2 + 20, 2 + 14).0, [120, 40, 120]);
+    let samples =
+        ["evaluate", "--samples", "red", "--data", "folder", "--data-dir", "t.zip", "--count", "10"];
+    let log = String::from_utf8(run(at, &samples).stderr).unwrap();
+    assert!(log.contains("10 with transparent parts, which are #782878"), "{log}");
+    // The file says so elsewhere too.
+    std::fs::copy(at.join("prepared/generator.safetensors"), at.join("g.safetensors")).unwrap();
+    let file = ["evaluate", "g.safetensors", "--data", "folder", "--data-dir", "things", "--count", "10"];
+    let log = String::from_utf8(run(at, &file).stderr).unwrap();
+    assert!(log.contains("`data prepare --crop 26` had cut"), "{log}");
+    succeed(at, &["train", "--resume", "--out", "prepared", "--set", "train.steps=3"]);
+    succeed(at, &["sample", "prepared", "--out", "grid.png"]);
 }

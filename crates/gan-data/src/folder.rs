@@ -109,7 +109,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     let mut pixels = vec![0; resize::length(count, channels, size)?];
     let behind = match options.transform.behind() {
         Background::Color(color) => color,
-        Background::Mean => mean_of_found(path, &found)?,
+        Background::Mean => mean_color(path, &found)?,
     };
     let fitted = fit_all(path, &found, options, behind, &mut pixels)?;
     let transparent = fitted.iter().filter(|fitted| fitted.is_transparent).count();
@@ -118,7 +118,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options<'_>) -> Result<Dataset> {
     let data = Dataset::new(NAME, source, pixels, channels, size)?
         .with_transparent(if behind == [0; 3] { transparent } else { 0 })
         .with_deepest(deepest)
-        .with_ground((transparent > 0).then_some(behind))
+        .with_ground(if transparent > 0 { Some(behind) } else { prepared.ground() })
         .with_transform(Transform {
             crop: prepared.crop,
             background: match transparent {
@@ -182,17 +182,23 @@ fn fit_all(
     all(path, found, fitted.collect())
 }
 
-/// The red, green and blue that [`Background::Mean`] is for the pictures of this directory or archive. Black if
-/// there are no opaque pixels.
+/// The red, green and blue that are behind transparent parts if the pictures of this directory or archive are loaded
+/// with `background`. An archive of [`prepare`] has a colour of its own.
 ///
 /// # Errors
 ///
 /// If there are no pictures, or some cannot be read.
-pub fn mean_color(path: impl AsRef<Path>) -> Result<[u8; 3]> {
-    mean_of_found(path.as_ref(), &find::pictures(path.as_ref())?)
+pub fn ground(path: impl AsRef<Path>, background: Option<Background>) -> Result<[u8; 3]> {
+    let (path, found) = (path.as_ref(), find::pictures(path.as_ref())?);
+    let prepared = found.prepared_for(Transform { background, ..Transform::default() })?;
+    match (prepared.ground(), background.unwrap_or_default()) {
+        (Some(color), _) | (None, Background::Color(color)) => Ok(color),
+        (None, Background::Mean) => mean_color(path, &found),
+    }
 }
 
-fn mean_of_found(path: &Path, found: &Found) -> Result<[u8; 3]> {
+/// The mean colour of all opaque pixels. Black if there are none.
+fn mean_color(path: &Path, found: &Found) -> Result<[u8; 3]> {
     let budget = Budget::new(DECODING_BYTES);
     let sums = found.pictures.par_iter().map(|path| {
         let picture = found.open(path, &budget)?;

@@ -8,11 +8,12 @@ use crate::args;
 use crate::config::{self, Config, MIN_JUDGED};
 use crate::exit::{End, usage};
 use crate::judge::{self, Pixels, Real};
+use crate::run::Plan;
 use crate::run_dir;
 use crate::terminal;
 use anyhow::Result;
 use candle_core::Device;
-use gan_data::{DataConfig, Source};
+use gan_data::{DataConfig, Source, folder};
 use gan_metrics::Evaluation;
 use gan_models::{Generator, Provenance};
 use gan_train::checkpoint;
@@ -211,6 +212,16 @@ fn data(args: &args::Evaluate) -> Result<DataConfig> {
     args.cut.check(data.name)?;
     if data.name.is_folder() {
         let (crop, background) = args.cut.or_of(described.as_ref());
+        let prepared = described.as_ref().and_then(|trained| trained.settings.get(Plan::CROP));
+        let dir = args.data_dir.as_deref().filter(|dir| !folder::is_archive(dir) && crop.is_none());
+        if let (Some(prepared), Some(dir)) = (prepared, dir) {
+            tracing::warn!(
+                "the generator was trained on pictures that `data prepare --crop {}` had cut: if those in {} are not, \
+                 --crop cuts them in the same way",
+                terminal::escaped(prepared, &[]),
+                dir.display()
+            );
+        }
         data.crop = crop.unwrap_or(data.crop);
         data.background = background.or(data.background);
     }

@@ -81,7 +81,13 @@ pub(crate) fn run(args: &args::Project, budget: Budget) -> Result<End> {
 fn transform(cut: &args::PictureCut, trained: Option<&Provenance>) -> Transform {
     let of_pictures = |key: &str| Some(&**trained?.settings.get(key)?);
     let (crop, background) = cut.or_of(trained);
-    let crop = crop.or_else(|| of_pictures(Plan::CROP)?.parse().ok());
+    if let Some(prepared) = of_pictures(Plan::CROP).filter(|_| crop.is_none()) {
+        tracing::info!(
+            "the training pictures were cut by `data prepare --crop {}`: if this one was not, --crop cuts it in the same \
+             way",
+            terminal::escaped(prepared, &[])
+        );
+    }
     let background = match background {
         None | Some(Background::Mean) => {
             let known = of_pictures(Plan::GROUND).and_then(|color| color.parse().ok());

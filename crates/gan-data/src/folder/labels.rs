@@ -49,6 +49,25 @@ pub(super) struct Preparation {
     /// The colour behind transparent parts, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) background: Option<Background>,
+    /// The colour that the mean of the pictures was, if the background is the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mean: Option<Background>,
+}
+
+impl Preparation {
+    /// Notes that transparent parts were put on this background, which was this colour.
+    pub(super) fn note(&mut self, background: Background, color: [u8; 3]) {
+        self.background = Some(background);
+        self.mean = (background == Background::Mean).then_some(Background::Color(color));
+    }
+
+    /// The colour behind what was transparent, if anything was and an archive tells it.
+    pub(super) fn ground(&self) -> Option<[u8; 3]> {
+        match self.mean.or(self.background)? {
+            Background::Color(color) => Some(color),
+            Background::Mean => None,
+        }
+    }
 }
 
 /// What a `dataset.json` says about some pictures.

@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::find::{self, Found};
 use super::labels::{self, Labels, Preparation};
-use super::{Background, BrokenPicture, Options, budget::Budget, fit, mean_of_found};
+use super::{Background, BrokenPicture, Options, budget::Budget, fit, mean_color};
 use crate::dataset::check_channels;
 use crate::{DataError, Source, Split, resize};
 
@@ -56,7 +56,7 @@ pub fn prepare<E: From<DataError>>(
     let mut prepared = found.prepared_for(options.transform)?;
     let behind = match options.transform.behind() {
         Background::Color(color) => color,
-        Background::Mean => mean_of_found(path, &found)?,
+        Background::Mean => mean_color(path, &found)?,
     };
     let file = AtomicFile::create(out).map_err(DataError::from)?;
     let mut zip = ZipWriter::new(UntilError { file: Some(file), at: 0, length: 0 });
@@ -80,7 +80,7 @@ pub fn prepare<E: From<DataError>>(
         return Err(DataError::Pictures { dir: path.to_owned(), broken, of: count }.into());
     }
     if is_transparent {
-        prepared.background = Some(options.transform.behind());
+        prepared.note(options.transform.behind(), behind);
     }
     add(&mut zip, out, labels::FILE, json(&found.labels, prepared).as_bytes())?;
     let written = zip.finish().map_err(|error| unwritten(out, error))?;

@@ -181,14 +181,14 @@ impl Origin {
     }
 }
 
-/// The background of the real pictures. "mean" is their mean colour, not that of the samples.
+/// The background of the real pictures. "mean" is their mean colour, not that of the samples, and an archive may
+/// have one of its own.
 fn background(data: &DataConfig) -> Result<Option<Background>> {
-    Ok(match (data.background, &data.dir) {
-        (Some(Background::Mean), Some(dir)) if data.name.is_folder() => {
-            Some(Background::Color(folder::mean_color(dir)?))
-        }
-        (background, _) => background,
-    })
+    let Some(dir) = data.dir.as_ref().filter(|_| data.name.is_folder()) else { return Ok(data.background) };
+    if data.background == Some(Background::Mean) || folder::is_archive(dir) {
+        return Ok(Some(Background::Color(folder::ground(dir, data.background)?)));
+    }
+    Ok(data.background)
 }
 
 /// Every picture of a directory or an archive. All are read with the most common size, and as RGB if
