@@ -236,3 +236,22 @@ fn threads_and_a_second_process_change_nothing() {
     child.wait().unwrap();
     assert!(error.contains("held is being trained by another process"), "{error}");
 }
+
+/// A run that somebody has deleted is not written again.
+#[test]
+fn a_run_without_its_configuration_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let long = ["--set", "train.steps=1000000", "--set", "train.checkpoint-every=200"];
+    let args = small("run");
+    let training = gan_cli(at, &small_with(&args, &long)).stderr(Stdio::piped()).spawn().unwrap();
+    let config = at.join("run/config.toml");
+    while !at.join("run/generator.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::fs::remove_file(config).unwrap();
+    let output = training.wait_with_output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1), "{log}");
+    assert!(log.contains("run/config.toml is gone: the run is not saved any more"), "{log}");
+}

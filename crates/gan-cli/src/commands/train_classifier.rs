@@ -71,8 +71,9 @@ fn warn_of_chance(accuracy: f64, test: &Dataset) {
     let share = largest_share(test);
     if accuracy <= share {
         tracing::warn!(
-            "it is right as often as somebody who always names the largest class ({:.2}%), so its features \
-             mean nothing: train it longer (--epochs), or with more images",
+            "it is right no more often ({:.2}%) than somebody who always names the largest class ({:.2}%), so its \
+             features mean nothing: train it longer (--epochs), or with more images",
+            accuracy * 100.,
             share * 100.
         );
     }

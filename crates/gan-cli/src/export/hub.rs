@@ -74,7 +74,12 @@ pub(crate) fn card(
             .collect(),
         found: match record.checks {
             0 => "The run's health was not checked.".to_owned(),
-            checks => format!("{} of the run's health found no failure.", counted(checks, "check")),
+            checks => {
+                let checks = counted(checks, "check");
+                let but =
+                    if record.doubt.is_some() { ", but the images do not resemble the data" } else { "" };
+                format!("{checks} of the run's health found no failure{but}.")
+            }
         },
         began_trained: record.config.train.init.is_some(),
         went_back: record.went_back.as_ref().map(RollbackLine::said).unwrap_or_default(),

@@ -137,7 +137,7 @@ impl Real {
         let Some(record) = features.classifier().map(Classifier::record) else { return };
         if record.is_at_chance() {
             tracing::warn!(
-                "the classifier is right as often as somebody who always names the largest class ({:.0}%): its \
+                "the classifier is right no more often ({:.0}%) than somebody who always names the largest class: its \
                  features mean nothing",
                 record.test_accuracy * 100.
             );

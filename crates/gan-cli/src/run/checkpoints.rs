@@ -1,7 +1,7 @@
 //! Writes the checkpoints that a run can continue from, and the generator's files.
 
 use super::{Clock, Event, Plan, Resumable, Sinks, Snapshot};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use gan_train::checkpoint::{self, Retention};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ impl<'a> Checkpoints<'a> {
         let directory = run.checkpoints();
         let path = checkpoint::place(&directory, step);
         let is_new = self.newest != Some(step);
+        // Somebody may have deleted the run. Its files would appear again, without what a resume needs.
+        ensure!(run.config().exists(), "{} is gone: the run is not saved any more", run.config().display());
         if is_new {
             let (seconds, state) = (self.clock.seconds(), serde_json::to_value(state)?);
             checkpoint::save(&directory, trainer, &provenance, &self.settings, seconds, state)?;
