@@ -5,13 +5,13 @@ use crate::ranks;
 use anyhow::{Result, anyhow};
 use candle_core::Device;
 
-/// Opens `cpu`, `cuda`, `cuda:N` or `metal`. If `mpirun` started several ranks on this machine, `cuda` is the card
-/// with the rank's number among them.
+/// Opens `cpu`, `cuda`, `cuda:N` or `metal`. If `mpirun` started several ranks on this machine, they take the cards
+/// that they see in turn.
 pub(crate) fn open(name: &str) -> Result<Device> {
     let (kind, ordinal) = match name.split_once(':') {
         Some(("cuda", ordinal)) => ("cuda", ordinal.parse().map_err(|_| unknown(name))?),
         Some(_) => return Err(unknown(name)),
-        None if name == "cuda" => (name, ranks::place()),
+        None if name == "cuda" => (name, ranks::place() % cards()),
         None => (name, 0),
     };
     match kind {
@@ -27,6 +27,15 @@ pub(crate) fn open(name: &str) -> Result<Device> {
         }),
         _ => Err(unknown(name)),
     }
+}
+
+/// Number of cards that this process sees, or 1 if it sees none. A job may show each of its processes one card.
+fn cards() -> usize {
+    #[cfg(feature = "cuda")]
+    if let Ok(count @ 1..) = candle_core::cuda_backend::cudarc::driver::CudaContext::device_count() {
+        return count as usize;
+    }
+    1
 }
 
 fn unknown(name: &str) -> anyhow::Error {

@@ -17,8 +17,8 @@ pub(crate) use shares::{Sampled, Weights, all_seen, look};
 /// Variables in which Open MPI and MPICH tell the number of ranks.
 const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
 
-/// Variables in which Open MPI, MPICH and Slurm tell the number of this process among those of its machine.
-const PLACES: [&str; 3] = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
+/// Variables in which Open MPI and MPICH tell the number of this process among those of its machine.
+const PLACES: [&str; 2] = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"];
 
 /// The number of this process among the ranks of its machine.
 pub(crate) fn place() -> usize {

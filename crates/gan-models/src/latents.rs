@@ -145,11 +145,12 @@ impl Latents {
 /// 2, ... in turn.
 #[must_use]
 pub fn proportional_labels(counts: &[u64], count: usize) -> Vec<u16> {
-    let mut weights: Vec<i64> = counts.iter().map(|n| i64::try_from(*n).unwrap_or(i64::MAX >> 20)).collect();
+    // A file may hold any counts, and their sum must fit.
+    let mut weights: Vec<i128> = counts.iter().map(|count| i128::from(*count)).collect();
     if weights.iter().all(|weight| *weight == 0) {
         weights.fill(1);
     }
-    let all: i64 = weights.iter().sum();
+    let all: i128 = weights.iter().sum();
     // How far each class lags behind its share. The class that lags most is the next.
     let mut behind = vec![0; weights.len()];
     let mut next = || {
@@ -226,6 +227,8 @@ mod tests {
     fn labels_have_the_shares_of_the_data() {
         assert_eq!(proportional_labels(&[5, 5, 5], 7), [0, 1, 2, 0, 1, 2, 0]);
         assert_eq!(proportional_labels(&[0, 0], 3), [0, 1, 0]);
+        assert_eq!(proportional_labels(&[u64::MAX; 3], 4), [0, 1, 2, 0]);
+        assert!(proportional_labels(&[1], 2) == [0, 0] && proportional_labels(&[], 1) == [0]);
         let counts = [910, 0, 90];
         let labels = proportional_labels(&counts, 1000);
         let found = |class: u16, labels: &[u16]| labels.iter().filter(|label| **label == class).count();

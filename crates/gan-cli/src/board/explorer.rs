@@ -37,7 +37,7 @@ pub(super) struct Explorer {
     budget: Budget,
     /// The newest first.
     generators: Mutex<Vec<Arc<Loaded>>>,
-    /// Those of one run, with the stamp of its configuration.
+    /// The training pictures of one run are kept, with the stamp of its configuration.
     training: Mutex<Option<(PathBuf, super::runs::Stamp, Arc<Training>)>>,
 }
 
